@@ -1,0 +1,45 @@
+"""Stochastic processes and scenario trees for multistage stochastic programming.
+
+The package knows processes, quantisations, trees and their diagnostics. It knows no application and no
+solver. Notation: ``t = 0..T`` are stages one ``dt`` apart, a *node* is one possible history up to its
+stage, a *leaf* is one scenario.
+"""
+
+from scenario_trees.diagnostics import TreeCheck, check
+from scenario_trees.errors import TreeError
+from scenario_trees.process import GeometricBrownianMotion, ProcessFit
+from scenario_trees.quantization import (
+    QUANTIZATIONS,
+    Binomial,
+    EqualProbability,
+    GaussHermite,
+    Quantization,
+    Trinomial,
+)
+from scenario_trees.reduction import Reduction, forward_selection, k_means, tree_from_paths
+from scenario_trees.sampling import SAMPLERS, Antithetic, PseudoRandom, Sampler, Sobol
+from scenario_trees.tree import ScenarioTree
+
+__all__ = [
+    "QUANTIZATIONS",
+    "SAMPLERS",
+    "Antithetic",
+    "Binomial",
+    "EqualProbability",
+    "GaussHermite",
+    "GeometricBrownianMotion",
+    "ProcessFit",
+    "PseudoRandom",
+    "Quantization",
+    "Reduction",
+    "Sampler",
+    "ScenarioTree",
+    "Sobol",
+    "TreeCheck",
+    "TreeError",
+    "Trinomial",
+    "check",
+    "forward_selection",
+    "k_means",
+    "tree_from_paths",
+]

@@ -1,0 +1,125 @@
+"""Streams of standard normal numbers: pseudo-random, antithetic, scrambled Sobol.
+
+Paths are drawn in *blocks*. Block ``i`` of a stream has its own generator, spawned from one
+`numpy.random.SeedSequence`, so the numbers of a path depend on the seed, on the total number of paths and
+on the path's place, never on how many workers draw them or how many blocks are held in memory at once.
+
+Confidence intervals need independent units. Those of pseudo-random paths are the paths, those of
+antithetic paths the pairs, those of Sobol paths the independently scrambled blocks (Owen 1997).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.errors import TreeError
+
+Array = NDArray[np.float64]
+
+
+class Sampler(Protocol):
+    """A way to draw standard normal numbers block by block."""
+
+    @property
+    def name(self) -> str:
+        """Name used in results and on the command line."""
+        ...
+
+    def block_size(self, paths: int) -> int:
+        """Paths per block when ``paths`` are drawn in all."""
+        ...
+
+    def block(self, seed: int, index: int, size: int, steps: int) -> Array:
+        """Standard normal numbers of one block, shape ``(steps, size)``."""
+        ...
+
+    def units(self, paths: int) -> NDArray[np.int64]:
+        """Sizes of the consecutive groups of paths that are independent of each other."""
+        ...
+
+
+def _generator(seed: int, index: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+
+
+@dataclass(frozen=True)
+class PseudoRandom:
+    """Independent paths from numpy's PCG64."""
+
+    name: str = "pseudo-random"
+
+    def block_size(self, paths: int) -> int:
+        """Paths per block: small enough for a block to stay in a core's cache."""
+        return 8192
+
+    def block(self, seed: int, index: int, size: int, steps: int) -> Array:
+        """Standard normal numbers, shape ``(steps, size)``."""
+        return _generator(seed, index).standard_normal((steps, size))
+
+    def units(self, paths: int) -> NDArray[np.int64]:
+        """Every path is its own unit."""
+        return np.ones(paths, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Antithetic:
+    """Pairs of paths driven by Z and −Z; neighbours ``2i`` and ``2i + 1`` are a pair."""
+
+    name: str = "antithetic"
+
+    def block_size(self, paths: int) -> int:
+        """Paths per block (even, so that no pair is cut)."""
+        return 8192
+
+    def block(self, seed: int, index: int, size: int, steps: int) -> Array:
+        """Standard normal numbers, shape ``(steps, size)``."""
+        half = _generator(seed, index).standard_normal((steps, (size + 1) // 2))
+        out = np.empty((steps, 2 * half.shape[1]))
+        out[:, 0::2] = half
+        out[:, 1::2] = -half
+        return out[:, :size]
+
+    def units(self, paths: int) -> NDArray[np.int64]:
+        """Pairs, and one single path when their number is odd."""
+        sizes = np.full((paths + 1) // 2, 2, dtype=np.int64)
+        if paths % 2:
+            sizes[-1] = 1
+        return sizes
+
+
+@dataclass(frozen=True)
+class Sobol:
+    """Independently scrambled Sobol sets, at least ``replicates`` of them, so that errors can be estimated."""
+
+    replicates: int = 16
+    name: str = "sobol"
+
+    def block_size(self, paths: int) -> int:
+        """Points per scrambled set."""
+        return max(1, min(65536, -(-paths // self.replicates)))
+
+    def block(self, seed: int, index: int, size: int, steps: int) -> Array:
+        """Standard normal numbers, shape ``(steps, size)``."""
+        from scipy.special import ndtri
+        from scipy.stats import qmc
+
+        if steps > qmc.Sobol.MAXDIM:
+            raise TreeError(f"horizon: Sobol sampling allows at most {qmc.Sobol.MAXDIM} steps, got {steps}")
+        engine = qmc.Sobol(d=steps, scramble=True, bits=32, rng=_generator(seed, index))
+        points = engine.random_base2(max(0, int(size - 1).bit_length()))[:size]
+        # A scrambled point may round to 0, whose normal quantile is −∞.
+        tiny = 2.0**-33
+        return np.ascontiguousarray(ndtri(np.clip(points, tiny, 1 - tiny)).T)
+
+    def units(self, paths: int) -> NDArray[np.int64]:
+        """One unit per scrambled set."""
+        size = self.block_size(paths)
+        full, rest = divmod(paths, size)
+        return np.array([size] * full + ([rest] if rest else []), dtype=np.int64)
+
+
+SAMPLERS: dict[str, Sampler] = {s.name: s for s in (PseudoRandom(), Antithetic(), Sobol())}

@@ -1,0 +1,348 @@
+"""Scenario trees as immutable node arrays.
+
+Nodes are numbered stage by stage, and within a stage in the order of their parents, so the children of a
+node are neighbours and node 0 is the root. Sums, maxima and copies along the tree are then segment
+operations on slices; no node is ever an object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.errors import TreeError
+from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.quantization import GaussHermite, Quantization
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scenario_trees.diagnostics import TreeCheck
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_FORMAT = 1
+_MAX_NODES = 200_000_000
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ScenarioTree:
+    """A scenario tree in stage-major order.
+
+    Parameters
+    ----------
+    parent
+        Parent of every node, −1 for the root; non-decreasing.
+    stage
+        Stage of every node, 0 for the root; all leaves have the last stage.
+    probability
+        Unconditional probability; the children of a node share its probability.
+    value
+        Value of the process, > 0 and finite.
+
+    Raises
+    ------
+    TreeError
+        If the arrays do not describe such a tree; the message names the array and the first bad node.
+    """
+
+    parent: NDArray[np.int32]
+    stage: NDArray[np.int16]
+    probability: Array
+    value: Array
+
+    def __post_init__(self) -> None:
+        for name, dtype in (
+            ("parent", np.int32),
+            ("stage", np.int16),
+            ("probability", np.float64),
+            ("value", np.float64),
+        ):
+            given = getattr(self, name)
+            array = np.ascontiguousarray(given, dtype=dtype)
+            if array is given and array.flags.writeable:
+                array = array.copy()  # the caller keeps the right to write to its own array
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        self._validate()
+
+    def _validate(self) -> None:
+        n = self.parent.size
+        if n == 0 or not (self.stage.shape == self.probability.shape == self.value.shape == (n,)):
+            raise TreeError(
+                "parent, stage, probability, value: must be one-dimensional, of one length >= 1, got lengths "
+                f"{self.parent.size}, {self.stage.size}, {self.probability.size}, {self.value.size}"
+            )
+        if self.parent[0] != -1 or self.stage[0] != 0:
+            raise TreeError("parent, stage: node 0 must be the root (parent -1, stage 0)")
+        parent = self.parent[1:]
+        order = (parent < 0) | (parent >= np.arange(1, n))
+        order[1:] |= np.diff(parent) < 0
+        if order.any():
+            bad = int(np.flatnonzero(order)[0]) + 1
+            raise TreeError(f"parent: must be known before and non-decreasing, violated at node {bad}")
+        wrong = self.stage[1:] != self.stage[parent] + 1
+        if wrong.any():
+            bad = int(np.flatnonzero(wrong)[0]) + 1
+            raise TreeError(f"stage: must be the parent's stage + 1, violated at node {bad}")
+        leaf = self.child_count == 0
+        if (self.stage[leaf] != self.stage[-1]).any():
+            bad = int(np.flatnonzero(leaf)[0])
+            raise TreeError(f"stage: all leaves must have the last stage, node {bad} ends early")
+        if not (np.isfinite(self.value) & (self.value > 0)).all():
+            bad = int(np.flatnonzero(~(np.isfinite(self.value) & (self.value > 0)))[0])
+            raise TreeError(f"value: must be > 0 and finite, got {self.value[bad]!r} at node {bad}")
+        if not (self.probability >= 0).all():
+            bad = int(np.flatnonzero(~(self.probability >= 0))[0])
+            raise TreeError(f"probability: must lie in [0, 1], got {self.probability[bad]!r} at node {bad}")
+        if abs(self.probability[0] - 1) > 1e-9:
+            raise TreeError(f"probability: the root must have probability 1, got {self.probability[0]!r}")
+        if n > 1:
+            inner = self.offsets[-2]
+            sums = np.add.reduceat(self.probability[1:], self.first_child[:inner] - 1)
+            off = np.abs(sums - self.probability[:inner]) > 1e-9
+            if off.any():
+                bad = int(np.flatnonzero(off)[0])
+                raise TreeError(
+                    f"probability: the children of node {bad} must sum to {self.probability[bad]!r}, "
+                    f"got {sums[bad]!r}"
+                )
+
+    @classmethod
+    def from_process(
+        cls,
+        process: GeometricBrownianMotion,
+        branching: Sequence[int],
+        quantization: Quantization | None = None,
+        dt: float = 1.0,
+    ) -> ScenarioTree:
+        """Build the tree whose stage ``t`` has ``branching[t]`` children per node.
+
+        Parameters
+        ----------
+        process
+            Process whose values the nodes take.
+        branching
+            Children per node at stages 0..T−1, each >= 1.
+        quantization
+            Growth factors of a step; Gauss–Hermite if not given.
+        """
+        quantization = quantization or GaussHermite()
+        for t, b in enumerate(branching):
+            if isinstance(b, bool) or not isinstance(b, (int, np.integer)) or b < 1:
+                raise TreeError(f"branching: every factor must be an integer >= 1, got {b!r} at stage {t}")
+        counts = [1]
+        for b in branching:
+            counts.append(counts[-1] * int(b))
+        n = sum(counts)
+        if n > _MAX_NODES:
+            raise TreeError(f"branching: the tree must have at most {_MAX_NODES:,} nodes, got {n:,}")
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        parent = np.empty(n, dtype=np.int32)
+        stage = np.empty(n, dtype=np.int16)
+        probability = np.empty(n)
+        value = np.empty(n)
+        parent[0], stage[0], probability[0], value[0] = -1, 0, 1.0, process.initial
+        steps: dict[int, tuple[Array, Array]] = {}
+        for t, b in enumerate(branching):
+            if b not in steps:
+                steps[b] = quantization.growth(process, int(b), dt)
+            factor, weight = steps[b]
+            above, here = slice(offsets[t], offsets[t + 1]), slice(offsets[t + 1], offsets[t + 2])
+            shape = (counts[t], int(b))
+            parent[here].reshape(shape)[:] = np.arange(offsets[t], offsets[t + 1], dtype=np.int32)[:, None]
+            stage[here] = t + 1
+            np.multiply.outer(value[above], factor, out=value[here].reshape(shape))
+            np.multiply.outer(probability[above], weight, out=probability[here].reshape(shape))
+        for array in (parent, stage, probability, value):
+            array.setflags(write=False)
+        return cls(parent=parent, stage=stage, probability=probability, value=value)
+
+    # ------------------------------------------------------------------ shape
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes."""
+        return int(self.parent.size)
+
+    @property
+    def horizon(self) -> int:
+        """Last stage T."""
+        return int(self.stage[-1])
+
+    @property
+    def n_leaves(self) -> int:
+        """Number of leaves (scenarios)."""
+        return int(self.offsets[-1] - self.offsets[-2])
+
+    @cached_property
+    def offsets(self) -> Index:
+        """First node of every stage and, last, the number of nodes; shape ``(T + 2,)``."""
+        return np.searchsorted(self.stage, np.arange(self.horizon + 2)).astype(np.int64)
+
+    @cached_property
+    def child_count(self) -> Index:
+        """Number of children of every node."""
+        return np.bincount(self.parent[1:], minlength=self.n_nodes).astype(np.int64)
+
+    @cached_property
+    def first_child(self) -> Index:
+        """First child of every node (meaningless for leaves)."""
+        return 1 + np.concatenate([[0], np.cumsum(self.child_count)[:-1]])
+
+    @property
+    def branching(self) -> tuple[int, ...] | None:
+        """Children per node at each stage, or None where nodes of one stage differ."""
+        factors = []
+        for t in range(self.horizon):
+            counts = self.child_count[self.at(t)]
+            if (counts != counts[0]).any():
+                return None
+            factors.append(int(counts[0]))
+        return tuple(factors)
+
+    def at(self, stage: int) -> slice:
+        """Nodes of one stage, as a slice into the node arrays."""
+        return slice(int(self.offsets[stage]), int(self.offsets[stage + 1]))
+
+    @property
+    def leaves(self) -> slice:
+        """The leaves, as a slice into the node arrays."""
+        return self.at(self.horizon)
+
+    # ------------------------------------------------------------- operations
+
+    def ancestor(self, lag: int) -> Index:
+        """Ancestor of every node ``lag`` stages up, or the root where there is none."""
+        above = np.arange(self.n_nodes, dtype=np.int64)
+        step = np.maximum(self.parent, 0)
+        for _ in range(min(lag, self.horizon)):
+            above = step[above].astype(np.int64)
+        return above
+
+    def node_paths(self) -> NDArray[np.int64]:
+        """Nodes on the way to every leaf, shape ``(leaves, T + 1)``."""
+        out = np.empty((self.n_leaves, self.horizon + 1), dtype=np.int64)
+        out[:, -1] = np.arange(self.offsets[-2], self.offsets[-1])
+        for t in range(self.horizon, 0, -1):
+            out[:, t - 1] = self.parent[out[:, t]]
+        return out
+
+    def children_sum(self, values: Array, stage: int) -> Array:
+        """Sum ``values`` (one per node of ``stage + 1``) over the children of every node of ``stage``."""
+        starts = self.first_child[self.at(stage)] - self.offsets[stage + 1]
+        return np.asarray(np.add.reduceat(values, starts))
+
+    def _children_maximum(self, values: Array, stage: int) -> Array:
+        starts = self.first_child[self.at(stage)] - self.offsets[stage + 1]
+        return np.asarray(np.maximum.reduceat(values, starts))
+
+    def subtree_maximum(self, stage: int) -> list[Array]:
+        """Largest value at ``stage`` or later below every node of each stage 0..``stage``."""
+        best = self.value[self.leaves]
+        for t in range(self.horizon - 1, stage - 1, -1):
+            best = np.maximum(self._children_maximum(best, t), self.value[self.at(t)])
+        levels = [best]
+        for t in range(stage - 1, -1, -1):
+            levels.append(self._children_maximum(levels[-1], t))
+        return levels[::-1]
+
+    def stage_mean(self, values: Array | None = None) -> Array:
+        """Expectation per stage of node values (the process by default), shape ``(T + 1,)``."""
+        values = self.value if values is None else values
+        return np.asarray(np.add.reduceat(self.probability * values, self.offsets[:-1]))
+
+    def check(self, process: GeometricBrownianMotion, dt: float = 1.0) -> TreeCheck:
+        """Compare the tree with a process: see `scenario_trees.diagnostics.check`."""
+        from scenario_trees.diagnostics import check
+
+        return check(self, process, dt)
+
+    # -------------------------------------------------------------------- i/o
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per node: ``parent``, ``stage``, ``probability``, ``value``."""
+        import pandas as pd
+
+        columns = {
+            "parent": self.parent,
+            "stage": self.stage,
+            "probability": self.probability,
+            "value": self.value,
+        }
+        return pd.DataFrame(columns, index=pd.RangeIndex(self.n_nodes, name="node"))
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the tree to one compressed ``.npz`` file, atomically; return its path."""
+        target = Path(path)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        header = np.array(json.dumps({"format": _FORMAT, "nodes": self.n_nodes}))
+        try:
+            with part.open("wb") as stream:
+                np.savez_compressed(
+                    stream,
+                    header=header,
+                    parent=self.parent,
+                    stage=self.stage,
+                    probability=self.probability,
+                    value=self.value,
+                )
+            part.replace(target)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise TreeError(f"path: cannot write the tree to {target}: {error.strerror}") from error
+        return target
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ScenarioTree:
+        """Read a tree written by `save`; raise `TreeError` for anything else."""
+        try:
+            with np.load(Path(path), allow_pickle=False) as data:
+                header = json.loads(str(data["header"]))
+                if header.get("format") != _FORMAT:
+                    raise TreeError(
+                        f"path: {path} has tree format {header.get('format')!r}, this version reads {_FORMAT}"
+                    )
+                return cls(
+                    parent=data["parent"],
+                    stage=data["stage"],
+                    probability=data["probability"],
+                    value=data["value"],
+                )
+        except OSError as error:
+            raise TreeError(f"path: cannot read a tree from {path}: {error.strerror or error}") from error
+        except (KeyError, zipfile.BadZipFile, json.JSONDecodeError, EOFError) as error:
+            raise TreeError(f"path: {path} is not a saved tree") from error
+
+    def digest(self) -> str:
+        """Hash of the arrays, for manifests and checkpoints."""
+        sha = hashlib.sha256()
+        for array in (self.parent, self.stage, self.probability, self.value):
+            sha.update(np.ascontiguousarray(array).tobytes())
+        return sha.hexdigest()[:16]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ScenarioTree):
+            return NotImplemented
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("parent", "stage", "probability", "value")
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shape = self.branching
+        kind = "irregular" if shape is None else ",".join(map(str, shape)) or "one node"
+        return f"ScenarioTree({kind}: {self.n_nodes:,} nodes, {self.n_leaves:,} leaves, T = {self.horizon})"

@@ -1,0 +1,339 @@
+"""The deployment case: every number of the problem with its unit, range and source.
+
+Symbols are those of the source formulation (see ``docs/formulation.md``). A case is immutable; `replace` makes
+a changed copy, `load_case` reads a shipped case by name or a TOML file by path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from scenario_trees.process import GeometricBrownianMotion
+from stochisru.derivation import Rule
+from stochisru.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+
+
+def _symbol(description: str, unit: str, default: Any = ...) -> Any:
+    return Field(default, description=description, json_schema_extra={"unit": unit})
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Horizon(_Part):
+    """Years and the rules of time."""
+
+    T: Annotated[int, Field(ge=1, le=200, strict=True)] = _symbol("last year of the horizon", "yr")
+    lead_time: Annotated[int, Field(ge=0, le=200, strict=True)] = _symbol(
+        "years between commitment and arrival of a plant (L)", "yr", 1
+    )
+    initial_deployment: Literal["free", "fixed"] = _symbol(
+        "whether ΔM_0 is a decision (free) or 0 (fixed)", "-", "free"
+    )
+
+
+class Economics(_Part):
+    """Discounting and price."""
+
+    r: Annotated[float, Field(ge=0, lt=10, allow_inf_nan=False, strict=True)] = _symbol("discount rate", "1/yr")
+    P_m: NonNegative = _symbol("price of delivered oxygen", "$/kg")
+
+
+class Technology(_Part):
+    """The plant."""
+
+    eta: Positive = _symbol("oxygen per year and kilogram of plant", "kg/(kg yr)")
+    alpha: Positive = _symbol(
+        "mass in LEO per landed kilogram", "kg/kg"
+    )
+    beta: NonNegative = _symbol("by-product per kilogram of oxygen", "kg/kg")
+    M0: NonNegative = _symbol("plant mass in place before year 0", "kg")
+    degradation: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)] = _symbol(
+        "share of the plant lost per year (δ)", "1/yr", 0.0
+    )
+
+
+class Costs(_Part):
+    """Unit costs, in dollars of year 0."""
+
+    c_L: NonNegative = _symbol("launch to LEO", "$/kg")
+    c_dev: NonNegative = _symbol("development and manufacture of plant", "$/kg")
+    c_op: NonNegative = _symbol("operation of plant", "$/(kg yr)")
+    c_bu: NonNegative = _symbol("shortage (back-up)", "$/kg")
+    c_S: NonNegative = _symbol("excess oxygen", "$/kg")
+    c_by: NonNegative = _symbol("by-product", "$/kg")
+    c_E: NonNegative = _symbol("oxygen supplied from Earth", "$/kg")
+    earth_limit: NonNegative | None = _symbol("most oxygen supplied from Earth per year (none: no limit)", "kg/yr", None)
+
+
+class Demand(_Part):
+    """Geometric Brownian motion of yearly demand."""
+
+    D0: Positive = _symbol("demand in year 0", "kg/yr")
+    mu: Finite = _symbol("growth rate of mean demand", "1/yr")
+    sigma: NonNegative = _symbol("volatility of demand", "1/√yr")
+
+
+class DeploymentCase(_Part):
+    """A deployment problem (design section 2).
+
+    Examples
+    --------
+    >>> from stochisru import load_case
+    >>> case = load_case("lunar-reference").replace(T=3, sigma=0.3)
+    >>> case.horizon.T, round(case.technology.alpha, 3)
+    (3, 5.465)
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    horizon: Horizon
+    economics: Economics
+    technology: Technology
+    costs: Costs
+    demand: Demand
+    sources: Mapping[str, str] = Field(default_factory=dict)
+
+    @cached_property
+    def process(self) -> GeometricBrownianMotion:
+        """The demand process."""
+        return GeometricBrownianMotion(self.demand.D0, self.demand.mu, self.demand.sigma)
+
+    @property
+    def investment_cost(self) -> float:
+        """c_I = c_L·α + c_dev, $ per kilogram of plant deployed."""
+        return self.costs.c_L * self.technology.alpha + self.costs.c_dev
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """All symbols of the case, by name."""
+        return {symbol: getattr(getattr(self, part), symbol) for part, symbol in _places()}
+
+    def replace(self, **symbols: Any) -> DeploymentCase:
+        """Return a copy with some symbols changed; symbols that others were derived from do not propagate.
+
+        Raises
+        ------
+        InputError
+            If a symbol is unknown or its value out of range.
+        """
+        parts = {part: getattr(self, part).model_dump() for part in _PARTS}
+        home = {symbol: part for part, symbol in _places()}
+        name = symbols.pop("name", self.name)
+        sources = dict(self.sources)
+        for symbol, value in symbols.items():
+            if symbol not in home:
+                raise InputError(f"{symbol}: unknown symbol; known are {', '.join(home)}")
+            if value != parts[home[symbol]][symbol]:
+                sources[symbol] = "given: changed by the user"
+            parts[home[symbol]][symbol] = value
+        return case_from_dict({"name": name, "sources": sources, **parts})
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per symbol: part, value, unit, description, status (given, derived, assumed), source."""
+        import pandas as pd
+
+        rows = []
+        for part, symbol in _places():
+            info = _PARTS[part].model_fields[symbol]
+            extra = info.json_schema_extra
+            status, source = _split_source(self.sources.get(symbol, ""))
+            rows.append(
+                {
+                    "part": part,
+                    "symbol": symbol,
+                    "value": self.values[symbol],
+                    "unit": extra["unit"] if isinstance(extra, dict) else "-",
+                    "description": info.description,
+                    "status": status,
+                    "source": source,
+                }
+            )
+        return pd.DataFrame(rows).set_index("symbol")
+
+    def digest(self) -> str:
+        """Hash of everything that the results depend on (not of name and sources)."""
+        text = self.model_dump_json(exclude={"name", "sources"})
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
+
+_PARTS: dict[str, type[_Part]] = {
+    "horizon": Horizon,
+    "economics": Economics,
+    "technology": Technology,
+    "costs": Costs,
+    "demand": Demand,
+}
+
+
+def _places() -> list[tuple[str, str]]:
+    return [(part, symbol) for part, model in _PARTS.items() for symbol in model.model_fields]
+
+
+def _split_source(text: str) -> tuple[str, str]:
+    status, colon, rest = text.partition(":")
+    if colon and status in ("given", "derived", "assumed"):
+        return status, rest.strip()
+    return "given", text or "case file"
+
+
+_RANGE = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >=", "max_length": "length <="}
+_LIMITS = {"greater_than_equal": "ge", "greater_than": "gt", "less_than_equal": "le", "less_than": "lt"}
+
+
+def _field_range(location: tuple[Any, ...]) -> str:
+    """Allowed range of a symbol, from the metadata of its field."""
+    model = _PARTS.get(str(location[0])) if location else None
+    info = model.model_fields.get(str(location[1])) if model and len(location) > 1 else None
+    if info is None:
+        return ""
+    metadata = list(info.metadata)
+    for argument in getattr(info.annotation, "__args__", ()):
+        for note in getattr(argument, "__metadata__", ()):
+            metadata.extend(getattr(note, "metadata", ()))
+    limits = [f"{sign} {getattr(m, key):g}" for m in metadata for key, sign in _RANGE.items() if hasattr(m, key)]
+    kind = "an integer" if info.annotation is int else "a finite number"
+    return f"{kind} {' and '.join(limits)}".strip()
+
+
+def _explain(error: ValidationError) -> str:
+    """All problems of a case on one line: field, what is allowed, what was given."""
+    problems = []
+    for item in error.errors():
+        where = ".".join(str(x) for x in item["loc"]) or "case"
+        kind = item["type"]
+        if kind == "extra_forbidden":
+            problems.append(f"{where}: unknown key")
+        elif kind == "missing":
+            problems.append(f"{where}: missing")
+        elif kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
+            allowed = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags", "")
+            problems.append(f"{where}: must be one of {allowed}, got {item['input']!r}")
+        elif allowed := _field_range(item["loc"]):
+            problems.append(f"{where}: must be {allowed}, got {item['input']!r}")
+        else:
+            problems.append(f"{where}: {item['msg']}, got {item['input']!r}")
+    return "; ".join(dict.fromkeys(problems))
+
+
+def _derive(data: dict[str, Any], rules: Mapping[str, Rule]) -> None:
+    """Compute the derived symbols of a raw case, in the order that their dependencies allow."""
+    home = {symbol: part for part, symbol in _places()}
+    for symbol in rules:
+        if symbol not in home:
+            raise InputError(f"derivation.{symbol}: unknown symbol; known are {', '.join(home)}")
+        if symbol in data.get(home[symbol], {}):
+            raise InputError(f"derivation.{symbol}: {home[symbol]}.{symbol} is given as well; keep one of the two")
+    known = {s: v for part in _PARTS for s, v in data.get(part, {}).items() if isinstance(v, (int, float))}
+    waiting = dict(rules)
+    while waiting:
+        missing: dict[str, str] = {}
+        for symbol in list(waiting):
+            try:
+                known[symbol] = waiting[symbol].compute(known)
+            except KeyError as error:
+                missing[symbol] = str(error.args[0])
+                continue
+            except (ValueError, ZeroDivisionError, OverflowError) as error:
+                raise InputError(f"derivation.{symbol}: {error}") from error
+            data.setdefault(home[symbol], {})[symbol] = known[symbol]
+            del waiting[symbol]
+        if missing and len(missing) == len(waiting):
+            symbol, needed = next(iter(missing.items()))
+            if all(m not in waiting for m in missing.values()) or needed in known or needed not in waiting:
+                raise InputError(f"derivation.{symbol}: needs {needed}, which the case does not give")
+            raise InputError(f"derivation.{symbol}: depends on itself through {needed}")
+
+
+_RULES: TypeAdapter[dict[str, Rule]] = TypeAdapter(dict[str, Rule])
+
+
+def case_from_dict(data: Mapping[str, Any]) -> DeploymentCase:
+    """Validate a case given as nested tables with the keys of a case file.
+
+    Raises
+    ------
+    InputError
+        One line with every problem found: field, allowed range, given value.
+    """
+    raw = {key: dict(value) if isinstance(value, Mapping) else value for key, value in data.items()}
+    try:
+        rules = _RULES.validate_python(raw.pop("derivation", {}))
+    except ValidationError as error:
+        raise InputError("derivation." + _explain(error)) from error
+    if all(isinstance(raw.get(part, {}), dict) for part in _PARTS):
+        _derive(raw, rules)
+    for part, model in _PARTS.items():
+        table = raw.get(part)
+        if isinstance(table, dict):  # 10 is a good value of a float, "10" and true are not
+            for symbol, value in table.items():
+                info = model.model_fields.get(symbol)
+                if info is not None and info.annotation is not int and type(value) is int:
+                    table[symbol] = float(value)
+    try:
+        case = DeploymentCase.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(_explain(error)) from error
+    unknown = set(case.sources) - {symbol for _, symbol in _places()}
+    if unknown:
+        raise InputError(f"sources.{min(unknown)}: unknown symbol")
+    return case
+
+
+def shipped_cases() -> list[str]:
+    """Names of the cases that come with the package."""
+    folder = resources.files("stochisru") / "cases"
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def case_text(name: str) -> str:
+    """TOML text of a shipped case."""
+    return (resources.files("stochisru") / "cases" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def load_case(source: str | Path) -> DeploymentCase:
+    """Read a shipped case by name or a case file by path.
+
+    Raises
+    ------
+    InputError
+        If there is no such case or file, the file is not TOML, or a number is out of range.
+    """
+    if str(source) in shipped_cases():
+        text, where = case_text(str(source)), str(source)
+    else:
+        path = Path(source)
+        try:
+            text, where = path.read_text(encoding="utf-8"), str(path)
+        except FileNotFoundError as error:
+            names = ", ".join(shipped_cases())
+            raise InputError(f"CASE: no file {str(source)!r} and no shipped case of that name ({names})") from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise InputError(f"CASE: cannot read {str(source)!r}: {reason}") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"CASE: {where} is not TOML: {error}") from error
+    try:
+        return case_from_dict(data)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error

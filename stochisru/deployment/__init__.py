@@ -1,0 +1,1 @@
+"""The deployment problem: operations, information structure, and its models."""

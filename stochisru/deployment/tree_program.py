@@ -1,0 +1,190 @@
+"""The multistage problem on a whole tree as one sparse program, in node form.
+
+There are no scenario copies and no nonanticipativity rows: a variable stands where its decision is taken.
+Blocks, with one column per commitment (dM, M) or per node (Q, Q_earth, S); every objective coefficient
+carries probability and discount factor of its year:
+
+=============  =====================================================================
+``balance``    M − (1 − δ)·M_previous − ΔM = M0 in year 0, else 0 (per commitment)
+``capacity``   Q − η·M ≤ 0 (per node)
+``demand``     Q + Q_earth + S = D (per node)
+=============  =====================================================================
+
+Excess ``E = η·M − Q`` and launched mass ``M_leo = α·ΔM`` are substituted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.tree import ScenarioTree
+from stochisru.case import DeploymentCase
+from stochisru.deployment.information import Commitments, capacity_of, node_cash, require_match
+from stochisru.deployment.operations import MeritOrder, discount_factors
+from stochisru.linear_program import LinearProgram, ProgramBuilder, Solution
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+
+def tree_program(case: DeploymentCase, tree: ScenarioTree, held: Array | None = None) -> LinearProgram:
+    """Build the program.
+
+    Parameters
+    ----------
+    case, tree
+        The problem; the tree needs one stage per year.
+    held
+        Deployments ΔM_0, ΔM_1, … (kg) that are fixed in advance; later years stay free.
+    """
+    require_match(case, tree)
+    c, tech = case.costs, case.technology
+    commitments = Commitments(tree, case.horizon.lead_time)
+    n, k = tree.n_nodes, commitments.count
+    discount = discount_factors(case)
+    weight = tree.probability * discount[tree.stage]
+    order_weight = commitments.probability * discount[commitments.year]
+    # E = ηM − Q costs c_S: it is charged on capacity here and credited to Q below. Expected excess is
+    # summed over the nodes under a commitment, whose probabilities add up to its own.
+    held = np.zeros(0) if held is None else held
+    order_lower, order_upper, plant_upper = commitments.plant_bounds(case, held)
+
+    builder = ProgramBuilder(f"tree program of {case.name}", "maximise")
+    dM = builder.variables(
+        "dM", k, lower=order_lower, upper=order_upper, objective=-case.investment_cost * order_weight
+    )
+    M = builder.variables(
+        "M", k, lower=0.0, upper=plant_upper, objective=-(c.c_op + c.c_S * tech.eta) * order_weight
+    )
+    own = case.economics.P_m - c.c_by * tech.beta + c.c_S
+    # Never binding, so that the demand rows alone carry the price of demand.
+    loose = 2 * tree.value
+    Q = builder.variables("Q", n, lower=0.0, upper=loose, objective=own * weight)
+    limit = np.inf if c.earth_limit is None else c.earth_limit
+    Q_earth = builder.variables(
+        "Q_earth", n, lower=0.0, upper=np.minimum(loose, limit), objective=-c.c_E * weight
+    )
+    S = builder.variables("S", n, lower=0.0, upper=loose, objective=-c.c_bu * weight)
+
+    every = np.arange(k)
+    later = every[1:]
+    start = np.zeros(k)
+    start[0] = tech.M0
+    builder.rows(
+        "balance",
+        start,
+        start,
+        (every, M.index, 1.0),
+        (later, M.start + commitments.previous[1:], -(1 - tech.degradation)),
+        (every, dM.index, -1.0),
+    )
+    nodes = np.arange(n)
+    builder.rows(
+        "capacity",
+        np.full(n, -np.inf),
+        0.0,
+        (nodes, Q.index, 1.0),
+        (nodes, M.start + commitments.of_node, -tech.eta),
+    )
+    builder.rows(
+        "demand", tree.value, tree.value, (nodes, Q.index, 1.0), (nodes, Q_earth.index, 1.0), (nodes, S.index, 1.0)
+    )
+    return builder.build()
+
+
+@dataclass(frozen=True, eq=False)
+class TreePlan:
+    """Deployments on a tree and the optimal operation that follows from them.
+
+    Everything has one entry per node; commitments shared by several nodes are repeated.
+
+    Attributes
+    ----------
+    deployment
+        ΔM, kg.
+    capacity_value
+        Worth of one more kilogram per year of capacity at the node, $ of that year per kg (dual of
+        ``capacity``), or None where no program was solved.
+    demand_value
+        Worth of one more kilogram of demand at the node, $ of that year per kg (dual of ``demand``).
+    """
+
+    case: DeploymentCase
+    tree: ScenarioTree
+    deployment: Array
+    capacity_value: Array | None = None
+    demand_value: Array | None = None
+
+    @cached_property
+    def plant(self) -> Array:
+        """M at every node, kg."""
+        return capacity_of(self.case, self.tree, self.deployment)
+
+    @cached_property
+    def value(self) -> float:
+        """Expected NPV on the tree, $."""
+        cash = node_cash(self.case, self.tree, self.deployment, self.plant)
+        return float(discount_factors(self.case) @ self.tree.stage_mean(cash))
+
+    def quantities(self) -> dict[str, tuple[Array, str]]:
+        """All variables of the source formulation with their units."""
+        merit = MeritOrder.of(self.case)
+        capacity = self.case.technology.eta * self.plant
+        delivered = merit.delivered(capacity, self.tree.value)
+        earth, shortage = merit.alternatives(delivered, self.tree.value)
+        table = {
+            "D": (self.tree.value, "kg/yr"),
+            "dM": (self.deployment, "kg"),
+            "M_leo": (self.case.technology.alpha * self.deployment, "kg"),
+            "M": (self.plant, "kg"),
+            "Qcap": (capacity, "kg/yr"),
+            "Q": (delivered, "kg/yr"),
+            "E": (capacity - delivered, "kg/yr"),
+            "Q_earth": (earth, "kg/yr"),
+            "S": (shortage, "kg/yr"),
+        }
+        if self.capacity_value is not None and self.demand_value is not None:
+            table["capacity_value"] = (self.capacity_value, "$/kg")
+            table["demand_value"] = (self.demand_value, "$/kg")
+        return table
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tidy table: node, stage, year, quantity, value, unit, probability."""
+        import pandas as pd
+
+        table = self.quantities()
+        n, stage = self.tree.n_nodes, self.tree.stage
+        count = len(table)
+        return pd.DataFrame(
+            {
+                "node": np.tile(np.arange(n), count),
+                "stage": np.tile(stage, count),
+                "year": np.tile(stage, count),
+                "quantity": pd.Categorical.from_codes(np.repeat(np.arange(count), n), list(table)),
+                "value": np.concatenate([values for values, _ in table.values()]),
+                "unit": pd.Categorical(np.repeat([unit for _, unit in table.values()], n)),
+                "probability": np.tile(self.tree.probability, count),
+            }
+        )
+
+
+def plan_from_solution(case: DeploymentCase, tree: ScenarioTree, solution: Solution) -> TreePlan:
+    """Read deployments and prices off a solved tree program.
+
+    Deployments are clipped at zero, so the plan is feasible to the last digit; the prices are per kilogram in
+    their node and year: the duals divided by probability and discount factor.
+    """
+    commitments = Commitments(tree, case.horizon.lead_time)
+    deployment = np.maximum(solution.values("dM"), 0.0)[commitments.of_node]
+    weight = tree.probability * discount_factors(case)[tree.stage]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        capacity_value = np.where(weight > 0, solution.duals("capacity") / weight, 0.0)
+        demand_value = np.where(weight > 0, solution.duals("demand") / weight, 0.0)
+    return TreePlan(case, tree, deployment, capacity_value, demand_value)

@@ -1,0 +1,22 @@
+"""Errors that are meant for people: one line that names the field and the allowed range."""
+
+from scenario_trees.errors import TreeError
+
+
+class StochisruError(Exception):
+    """Base of the errors that this package raises on purpose."""
+
+
+class InputError(StochisruError, ValueError):
+    """Input that cannot be used; the command line exits with code 2."""
+
+
+class SolverError(StochisruError, RuntimeError):
+    """A program that could not be solved; the message names program, solver and status."""
+
+
+class BoundsError(StochisruError, ArithmeticError):
+    """Bounds that cross or values out of their order: a defect, never reported as a gap."""
+
+
+__all__ = ["BoundsError", "InputError", "SolverError", "StochisruError", "TreeError"]

@@ -1,0 +1,233 @@
+"""Sparse linear and mixed-integer programs assembled from blocks of variables and rows.
+
+A `ProgramBuilder` collects blocks as arrays; `LinearProgram` is the immutable result in the sense of the
+problem (here: maximise), handed to a solver of `stochisru.solvers`. `dual_bound` turns any row duals into a
+bound that is valid whatever the solver's tolerances, because every variable is bounded.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stochisru.errors import InputError, SolverError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+Sense = Literal["maximise", "minimise"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A named range of columns or rows."""
+
+    name: str
+    start: int
+    size: int
+
+    @property
+    def span(self) -> slice:
+        """The block as a slice."""
+        return slice(self.start, self.start + self.size)
+
+    @property
+    def index(self) -> Index:
+        """Numbers of the block's columns or rows."""
+        return np.arange(self.start, self.start + self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearProgram:
+    """``sense cᵀx + constant`` subject to ``row_lower ≤ A x ≤ row_upper``, ``lower ≤ x ≤ upper``."""
+
+    name: str
+    sense: Sense
+    objective: Array
+    constant: float
+    lower: Array
+    upper: Array
+    integer: NDArray[np.bool_]
+    matrix: csc_array
+    row_lower: Array
+    row_upper: Array
+    columns: dict[str, Block]
+    rows: dict[str, Block]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns."""
+        return self.row_lower.size, self.objective.size
+
+    def dual_bound(self, row_dual: Array) -> float:
+        """Bound on the optimal value that holds for any row duals (weak duality; Neumaier and Shcherbina 2004).
+
+        For maximisation ``c'x ≤ Σ_i sup(y_i a_i) + Σ_j sup(d_j x_j)`` with ``d = c − Aᵀy``, each supremum over
+        its own bounds; duals that would meet an infinite bound are set to zero. An allowance for rounding in
+        these sums is added.
+        """
+        sign = 1.0 if self.sense == "maximise" else -1.0
+        y = sign * row_dual
+        y = np.where((y > 0) & np.isinf(self.row_upper), 0.0, y)
+        y = np.where((y < 0) & np.isinf(self.row_lower), 0.0, y)
+        reduced = sign * self.objective - self.matrix.T @ y
+        with np.errstate(invalid="ignore"):
+            rows = np.where(y > 0, y * self.row_upper, np.where(y < 0, y * self.row_lower, 0.0))
+            cols = np.where(
+                reduced > 0, reduced * self.upper, np.where(reduced < 0, reduced * self.lower, 0.0)
+            )
+        bound = rows.sum() + cols.sum() + sign * self.constant
+        magnitude = np.abs(rows).sum() + np.abs(cols).sum() + abs(self.constant)
+        return float(sign * (bound + 4 * np.finfo(float).eps * magnitude))
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Export to an ``.mps`` or ``.lp`` file with readable names, chosen by the suffix."""
+        from stochisru.solvers.highs import write_program
+
+        target = Path(path)
+        if target.suffix not in (".mps", ".lp"):
+            raise InputError(f"path: must end in .mps or .lp, got {target.name!r}")
+        write_program(self, target)
+        return target
+
+
+@dataclass
+class ProgramBuilder:
+    """Collects the blocks of a program.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> builder = ProgramBuilder("knapsack", "maximise")
+    >>> x = builder.variables("x", 2, lower=0, upper=[1, 2], objective=[3, 2])
+    >>> builder.rows("weight", [-np.inf], [2.5], (np.zeros(2, int), x.index, np.ones(2)))
+    >>> builder.build().shape
+    (1, 2)
+    """
+
+    name: str
+    sense: Sense
+    constant: float = 0.0
+    _columns: dict[str, Block] = field(default_factory=dict)
+    _rows: dict[str, Block] = field(default_factory=dict)
+    _column_data: list[tuple[Array, Array, Array, NDArray[np.bool_]]] = field(default_factory=list)
+    _row_data: list[tuple[Array, Array]] = field(default_factory=list)
+    _entries: list[tuple[Index, Index, Array]] = field(default_factory=list)
+    _n_columns: int = 0
+    _n_rows: int = 0
+
+    def variables(
+        self,
+        name: str,
+        size: int,
+        *,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        objective: ArrayLike = 0.0,
+        integer: bool = False,
+    ) -> Block:
+        """Add a block of variables; bounds and objective broadcast to ``size``."""
+        block = Block(name, self._n_columns, size)
+        self._columns[name] = block
+        self._n_columns += size
+        low, high, cost = (np.broadcast_to(np.asarray(a, float), (size,)) for a in (lower, upper, objective))
+        self._column_data.append((low, high, cost, np.full(size, integer)))
+        return block
+
+    def rows(
+        self, name: str, lower: ArrayLike, upper: ArrayLike, *terms: tuple[Index, Index, ArrayLike]
+    ) -> None:
+        """Add rows; every term is (row within the block, column, coefficient), coefficients broadcasting."""
+        low, high = np.broadcast_arrays(np.asarray(lower, float), np.asarray(upper, float))
+        block = Block(name, self._n_rows, low.size)
+        self._rows[name] = block
+        self._n_rows += low.size
+        self._row_data.append((low, high))
+        for row, column, coefficient in terms:
+            data = np.broadcast_to(np.asarray(coefficient, float), row.shape)
+            self._entries.append((row + block.start, column, data))
+
+    def build(self) -> LinearProgram:
+        """Assemble the program."""
+        from scipy.sparse import coo_array
+
+        low, high, cost, integer = (np.concatenate(list(parts)) for parts in zip(*self._column_data, strict=True))
+        row_low, row_high = (np.concatenate(list(parts)) for parts in zip(*self._row_data, strict=True))
+        row, column, data = (np.concatenate(list(parts)) for parts in zip(*self._entries, strict=True))
+        matrix = coo_array(
+            (data, (row.astype(np.int32), column.astype(np.int32))), shape=(self._n_rows, self._n_columns)
+        ).tocsc()
+        return LinearProgram(
+            name=self.name,
+            sense=self.sense,
+            objective=cost,
+            constant=self.constant,
+            lower=low,
+            upper=high,
+            integer=integer,
+            matrix=matrix,
+            row_lower=row_low,
+            row_upper=row_high,
+            columns=dict(self._columns),
+            rows=dict(self._rows),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """An optimal solution of a `LinearProgram`.
+
+    Attributes
+    ----------
+    objective
+        Value of ``x`` in the sense of the program.
+    bound
+        Bound on the optimum from the other side: `LinearProgram.dual_bound` for a linear program, the
+        solver's own bound for an integer one.
+    x
+        Values of the variables.
+    row_dual
+        Change of the objective per unit of a row's right-hand side (linear programs only).
+    solver
+        Name and version.
+    """
+
+    program: LinearProgram
+    objective: float
+    bound: float
+    x: Array
+    row_dual: Array
+    solver: str
+    seconds: float
+
+    def values(self, block: str) -> Array:
+        """Values of one block of variables."""
+        return self.x[self.program.columns[block].span]
+
+    def duals(self, block: str) -> Array:
+        """Duals of one block of rows."""
+        return self.row_dual[self.program.rows[block].span]
+
+
+def solve(program: LinearProgram, solver: str = "highs") -> Solution:
+    """Solve a program.
+
+    Raises
+    ------
+    InputError
+        If the solver is unknown or not installed.
+    SolverError
+        If the program is infeasible, unbounded, or the solver fails.
+    """
+    from stochisru.solvers import solver_named
+
+    if program.matrix.data.size and not np.isfinite(program.matrix.data).all():
+        raise SolverError(f"{program.name}: the matrix holds a number that is not finite")
+    return solver_named(solver).solve(program)
