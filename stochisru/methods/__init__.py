@@ -1,0 +1,1 @@
+"""Solution methods; each returns a `stochisru.methods.result.Result`."""

@@ -1,0 +1,59 @@
+"""Wait-and-see: every path known in advance, solved in closed form for all leaves at once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.tree import ScenarioTree
+from stochisru.case import DeploymentCase
+from stochisru.deployment.information import require_match
+from stochisru.deployment.layers import perfect_information
+from stochisru.methods.result import Bounds
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class WaitAndSee:
+    """Optima of all leaves under perfect information.
+
+    Attributes
+    ----------
+    bounds
+        WS, $ (maximised).
+    leaf_value
+        Optimal NPV per leaf, $, shape ``(leaves,)``.
+    leaf_deployment
+        ΔM_t per leaf, kg, shape ``(T + 1, leaves)``.
+    probability
+        Probability per leaf.
+    """
+
+    bounds: Bounds
+    leaf_value: Array
+    leaf_deployment: Array
+    probability: Array
+    seconds: float
+
+
+def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
+    """Expected optimum under perfect information.
+
+    Information is perfect, so the lead time plays no part.
+    """
+    start = time.perf_counter()
+    require_match(case, tree)
+    nodes = tree.node_paths()
+    value, deployment = perfect_information(case, np.ascontiguousarray(tree.value[nodes].T))
+    probability = tree.probability[tree.leaves]
+    return WaitAndSee(
+        bounds=Bounds.exact(float(probability @ value)),
+        leaf_value=value,
+        leaf_deployment=deployment,
+        probability=probability,
+        seconds=time.perf_counter() - start,
+    )

@@ -1,0 +1,200 @@
+"""The value of information and of flexibility, on any tree, in one call.
+
+For maximisation (Birge and Louveaux 2011, ch. 4; Escudero et al. 2007)::
+
+    EEV ≤ static ≤ RP ≤ WS        fixed ≤ static
+    EVPI = WS − RP    VSS = RP − EEV    VMS = RP − static    flexibility = RP − fixed
+
+``EEV_t`` holds the deployments of the expected-value plan for years 0..t and leaves the later ones free, so
+``EEV = EEV_T ≤ … ≤ EEV_0 ≤ RP``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scenario_trees.tree import ScenarioTree
+from stochisru.case import DeploymentCase
+from stochisru.errors import BoundsError
+from stochisru.methods.extensive_form import extensive_form
+from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
+from stochisru.methods.result import ROUNDING, Bounds, Result, versions
+from stochisru.methods.wait_and_see import WaitAndSee, wait_and_see
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MEANING = {
+    "ws": "wait-and-see: every path known in advance",
+    "rp": "recourse problem: the multistage optimum",
+    "static": "best plan decided at the root",
+    "fixed": "best single deployment in year 0",
+    "ev": "optimum of the mean path",
+    "eev": "expected result of the mean path's plan",
+    "evpi": "value of perfect information, WS − RP",
+    "vss": "value of the stochastic solution, RP − EEV",
+    "vms": "value of the multistage solution, RP − static",
+    "flexibility": "value of flexibility, RP − fixed",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ValueTable:
+    """Values of a case on a tree, each with its bracket, in $ (maximised).
+
+    Raises
+    ------
+    BoundsError
+        If the values are out of their order by more than rounding.
+    """
+
+    case: DeploymentCase
+    tree: ScenarioTree
+    ws: Bounds
+    rp: Bounds
+    static: Bounds
+    fixed: Bounds
+    ev: Bounds
+    eev: Bounds
+    eev_t: tuple[Bounds, ...]
+    recourse: Result
+    wait_and_see: WaitAndSee
+    expected: Result
+    static_result: Result
+    fixed_result: Result
+
+    def __post_init__(self) -> None:
+        ladder = {f"eev_t[{t}]": b for t, b in reversed(list(enumerate(self.eev_t)))}
+        for chain in (
+            {"eev": self.eev, "static": self.static, "rp": self.rp, "ws": self.ws},
+            {"fixed": self.fixed, "static": self.static},
+            {"eev": self.eev, **ladder, "rp": self.rp},
+        ):
+            names = list(chain)
+            for low, high in zip(names, names[1:], strict=False):
+                scale = max(1.0, abs(chain[low].lower), abs(chain[high].upper))
+                if chain[low].lower > chain[high].upper + ROUNDING * scale:
+                    raise BoundsError(
+                        f"{low} = {chain[low].lower!r} exceeds {high} = {chain[high].upper!r}: values out of order"
+                    )
+
+    @property
+    def evpi(self) -> Bounds:
+        """WS − RP."""
+        return self.ws.minus(self.rp)
+
+    @property
+    def vss(self) -> Bounds:
+        """RP − EEV."""
+        return self.rp.minus(self.eev)
+
+    @property
+    def vms(self) -> Bounds:
+        """RP − static plan."""
+        return self.rp.minus(self.static)
+
+    @property
+    def flexibility(self) -> Bounds:
+        """RP − fixed design."""
+        return self.rp.minus(self.fixed)
+
+    def point(self, name: str) -> float:
+        """Value of one entry: what the plan in hand is worth, or the difference of two such values."""
+        pairs = {"evpi": ("ws", "rp"), "vss": ("rp", "eev"), "vms": ("rp", "static"), "flexibility": ("rp", "fixed")}
+        if name in pairs:
+            high, low = pairs[name]
+            return self.point(high) - self.point(low)
+        bounds: Bounds = getattr(self, name)
+        return bounds.lower
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per value: value, lower, upper, unit, sense, meaning."""
+        import pandas as pd
+
+        rows = []
+        for name, meaning in _MEANING.items():
+            bounds: Bounds = getattr(self, name)
+            row = {"quantity": name, "value": self.point(name), "lower": bounds.lower, "upper": bounds.upper}
+            rows.append({**row, "unit": "$", "sense": "maximise", "meaning": meaning})
+        for t, bounds in enumerate(self.eev_t):
+            row = {"quantity": f"eev_{t}", "value": bounds.lower, "lower": bounds.lower, "upper": bounds.upper}
+            meaning = f"mean path's plan held for years 0..{t}"
+            rows.append({**row, "unit": "$", "sense": "maximise", "meaning": meaning})
+        return pd.DataFrame(rows).set_index("quantity")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON: the keys of design section 7, brackets beside them."""
+        brackets: dict[str, Bounds] = {name: getattr(self, name) for name in _MEANING}
+        return {
+            "case": self.case.name,
+            "sense": "maximise",
+            "unit": "$",
+            **{name: self.point(name) for name in _MEANING},
+            "eev_t": [b.lower for b in self.eev_t],
+            "brackets": {name: [b.lower, b.upper] for name, b in brackets.items()},
+            "certified": all(b.certified for b in brackets.values()),
+            "branching": self.tree.branching,
+            "nodes": self.tree.n_nodes,
+            "leaves": self.tree.n_leaves,
+            "solver": self.recourse.solver,
+            "versions": versions(),
+        }
+
+
+def value_table(
+    case: DeploymentCase,
+    tree: ScenarioTree,
+    *,
+    solver: str = "highs",
+    progress: Callable[[str], None] | None = None,
+) -> ValueTable:
+    """Compute all values of a case on a tree.
+
+    Parameters
+    ----------
+    case, tree
+        The problem; the tree needs one stage per year.
+    solver
+        Solver of the recourse problems; the other values are in closed form.
+    progress
+        Called with the name of each value before it is computed.
+
+    Examples
+    --------
+    >>> from scenario_trees import ScenarioTree
+    >>> from stochisru import load_case, value_table
+    >>> case = load_case("lunar-reference").replace(T=3)
+    >>> values = value_table(case, ScenarioTree.from_process(case.process, [3, 3, 3]))
+    >>> values.eev.lower <= values.static.lower <= values.rp.lower <= values.ws.lower
+    True
+    """
+    say = progress or (lambda _: None)
+    say("ws")
+    ws = wait_and_see(case, tree)
+    say("static, fixed, ev, eev")
+    static, fixed, eev = static_plan(case, tree), fixed_design(case, tree), expected_value(case, tree)
+    ev = expected_value_plan(case, tree)
+    say("rp")
+    rp = extensive_form(case, tree, solver=solver)
+    eev_t = []
+    for t in range(case.horizon.T):
+        say(f"eev_{t}")
+        eev_t.append(extensive_form(case, tree, solver=solver, held=ev.deployment[: t + 1]).bounds)
+    return ValueTable(
+        case=case,
+        tree=tree,
+        ws=ws.bounds,
+        rp=rp.bounds,
+        static=static.bounds,
+        fixed=fixed.bounds,
+        ev=Bounds.exact(ev.value),
+        eev=eev.bounds,
+        eev_t=(*eev_t, eev.bounds),
+        recourse=rp,
+        wait_and_see=ws,
+        expected=eev,
+        static_result=static,
+        fixed_result=fixed,
+    )
