@@ -171,8 +171,12 @@ class DeploymentCase(_Part):
         text = self.model_dump_json(exclude={"name", "sources"})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def __hash__(self) -> int:
+    @cached_property
+    def _hash(self) -> int:
         return hash(self.digest())
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 _PARTS: dict[str, type[_Part]] = {

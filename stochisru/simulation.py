@@ -1,0 +1,410 @@
+"""Monte Carlo evaluation of strategies on common random numbers.
+
+Paths are drawn in the blocks of `scenario_trees.sampling`; every strategy sees the same paths. Blocks are
+independent of each other, so they are simulated in any number of processes and added up in their order: the
+same seed gives the same bytes. Memory is the net present values (8 bytes per path and strategy) plus a few
+blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.sampling import SAMPLERS, Sampler
+from stochisru.case import DeploymentCase
+from stochisru.deployment.operations import MeritOrder, discount_factors
+from stochisru.errors import InputError
+from stochisru.methods.result import versions
+from stochisru.metrics import UNITS, Estimate, Moments, mean_estimate, metrics_frame, strategy_metrics
+from stochisru.strategies import strategy_named
+from stochisru.strategies.protocol import Observation, Strategy, root_years
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+
+def _checked(orders: Any, shape: tuple[int, ...], who: str) -> Array:
+    array = np.asarray(orders, dtype=float)
+    if array.shape != shape:
+        raise InputError(f"strategy {who}: must return shape {shape}, got {array.shape}")
+    if not array.min() >= 0:  # also refuses NaN; infinity shows in the NPV
+        raise InputError(f"strategy {who}: deployments must be >= 0 kg and not NaN")
+    return array
+
+
+def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[tuple[Array, Array]]:
+    """Run a strategy down paths of demand.
+
+    Parameters
+    ----------
+    demand
+        Shape ``(T + 1, n)``, kg/yr.
+
+    Yields
+    ------
+    deployment, plant
+        ΔM_t and M_t, kg, shape ``(n,)``, for t = 0..T; not to be written to.
+    """
+    T, lead = case.horizon.T, case.horizon.lead_time
+    kept = 1 - case.technology.degradation
+    n = demand.shape[1]
+    start = _checked(strategy.start(case), (root_years(case),), strategy.name)
+    if case.horizon.initial_deployment == "fixed" and start[0] > 0:
+        raise InputError(f"strategy {strategy.name}: ΔM_0 is fixed at 0 in this case, got {start[0]:g} kg")
+    arrivals = {t: np.full(n, x) for t, x in enumerate(start)}
+    plant = np.full(n, case.technology.M0)
+    for t in range(T + 1):
+        if t > 0 and kept < 1:
+            plant = plant * kept
+        if lead > 0 or t == 0:
+            arriving = arrivals.pop(t)
+            plant = plant + arriving
+        if t > 0 and t + lead <= T:
+            pipeline = np.stack([arrivals[s] for s in range(t + 1, t + lead)]) if lead > 1 else np.empty((0, n))
+            seen = Observation(case, t, demand[: t + 1], plant, pipeline)
+            arrivals[t + lead] = _checked(strategy.order(seen), (n,), strategy.name)
+            if lead == 0:
+                arriving = arrivals.pop(t)
+                plant = plant + arriving
+        yield arriving, plant
+
+
+def _simulate_block(
+    case: DeploymentCase, strategies: Sequence[Strategy], demand: Array, units: NDArray[np.int64]
+) -> tuple[Array, list[Moments]]:
+    """NPV per strategy and path, and the moments of the other outcomes, of one block."""
+    merit = MeritOrder.of(case)
+    discount = discount_factors(case)
+    eta, invest, operate = case.technology.eta, case.investment_cost, case.costs.c_op
+    n = demand.shape[1]
+    total_demand = demand.sum(axis=0)
+    unserved = [d * merit.without_plants(row) for d, row in zip(discount, demand, strict=True)]
+    npv = np.empty((len(strategies), n))
+    moments = []
+    buffer, mask = np.empty(n), np.empty(n, dtype=bool)
+    for s, strategy in enumerate(strategies):
+        worth = np.zeros(n)
+        delivered, plant_years = np.zeros(n), np.zeros(n)
+        # Counts of years in one byte each (T ≤ 200): a fraction of the traffic of floats.
+        expansions, unpaid_years = np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=np.uint8)
+        unpaid = np.ones(n, dtype=bool)
+        for t, (deployment, plant) in enumerate(follow(case, strategy, demand)):
+            capacity = plant * eta
+            served = merit.delivered(capacity, demand[t])
+            if merit.limited:
+                worth += discount[t] * merit.gain(capacity, demand[t])
+                holding = operate
+            else:
+                worth += np.multiply(served, discount[t] * merit.against_alternative, out=buffer)
+                holding = operate + merit.idle * eta
+            worth -= np.multiply(plant, discount[t] * holding, out=buffer)
+            worth -= np.multiply(deployment, discount[t] * invest, out=buffer)
+            worth -= unserved[t]
+            delivered += served
+            plant_years += plant
+            expansions += np.greater(deployment, 0.0, out=mask).view(np.uint8)
+            unpaid &= np.less(worth, 0.0, out=mask)
+            unpaid_years += unpaid.view(np.uint8)
+            if t == 0:
+                capital = deployment * invest
+        if not np.isfinite(worth).all():
+            raise InputError(f"strategy {strategy.name}: deployments must be finite, the NPV of a path is not")
+        npv[s] = worth
+        paid = (~unpaid).astype(float)
+        outcomes = [
+            delivered,
+            total_demand,
+            plant_years * eta,
+            plant * eta,
+            expansions.astype(float),
+            capital,
+            paid,
+            unpaid_years * paid,
+        ]
+        moments.append(Moments.of(outcomes, units))
+    return npv, moments
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Strategies judged on the same fresh paths.
+
+    Attributes
+    ----------
+    npv
+        Net present value, $, shape ``(strategies, paths)``.
+    moments
+        Moments of the other outcomes, per strategy.
+    units
+        Sizes of the independent groups of paths.
+    """
+
+    case: DeploymentCase
+    strategies: tuple[Strategy, ...]
+    npv: Array
+    moments: tuple[Moments, ...]
+    units: NDArray[np.int64]
+    seed: int
+    sampler: str
+    confidence: float
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the strategies."""
+        return [s.name for s in self.strategies]
+
+    @property
+    def paths(self) -> int:
+        """Number of paths."""
+        return int(self.npv.shape[1])
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, Estimate]]:
+        """All metrics per strategy."""
+        return {
+            s.name: strategy_metrics(self.npv[i], self.moments[i], self.units, self.confidence)
+            for i, s in enumerate(self.strategies)
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tidy table: strategy, metric, value, lower, upper, standard_error, unit."""
+        return metrics_frame(self.metrics)
+
+    def difference(self, first: str, second: str) -> Estimate:
+        """Mean of the paired difference NPV(first) − NPV(second), $, with its confidence interval."""
+        for name in (first, second):
+            if name not in self.names:
+                raise InputError(f"strategies: must be among {', '.join(self.names)}, got {name!r}")
+        a, b = (self.npv[self.names.index(name)] for name in (first, second))
+        return mean_estimate(a - b, self.units, self.confidence)
+
+    def differences(self) -> pd.DataFrame:
+        """Paired differences of every pair of strategies: first, second, value, lower, upper, unit."""
+        import pandas as pd
+
+        names = self.names
+        rows = [
+            {"first": a, "second": b, **vars(self.difference(a, b)), "unit": "$"}
+            for i, a in enumerate(names)
+            for b in names[i + 1 :]
+        ]
+        return pd.DataFrame(rows, columns=["first", "second", "value", "lower", "upper", "standard_error", "unit"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON; NaN becomes None."""
+
+        def plain(x: float) -> float | None:
+            return float(x) if np.isfinite(x) else None
+
+        strategies: dict[str, Any] = {}
+        for s in self.strategies:
+            table: dict[str, Any] = {name: plain(e.value) for name, e in self.metrics[s.name].items()}
+            table["ci"] = {name: [plain(e.lower), plain(e.upper)] for name, e in self.metrics[s.name].items()}
+            table["rule"] = s.describe(self.case)
+            strategies[s.name] = table
+        return {
+            "case": self.case.name,
+            "horizon": self.case.horizon.T,
+            "paths": self.paths,
+            "seed": self.seed,
+            "sampler": self.sampler,
+            "confidence": self.confidence,
+            "sense": "maximise",
+            "units": dict(UNITS),
+            "strategies": strategies,
+            "differences": [
+                {k: (v if isinstance(v, str) else plain(v)) for k, v in row.items()}
+                for row in self.differences().to_dict("records")
+            ],
+            "versions": versions(),
+        }
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{n} {m['npv_mean'].value:,.0f}" for n, m in self.metrics.items())
+        return f"Simulation({self.paths:,} paths, T = {self.case.horizon.T}; mean NPV in $, maximise: {means})"
+
+
+def _resolve(strategies: Sequence[Strategy | str]) -> tuple[Strategy, ...]:
+    resolved = tuple(strategy_named(s) if isinstance(s, str) else s for s in strategies)
+    names = [s.name for s in resolved]
+    if not names:
+        raise InputError("strategies: needs at least one")
+    repeated = {n for n in names if names.count(n) > 1}
+    if repeated:
+        raise InputError(f"strategies: names must differ, {min(repeated)!r} is given twice")
+    return resolved
+
+
+def _sampler(sampler: Sampler | str) -> Sampler:
+    if not isinstance(sampler, str):
+        return sampler
+    if sampler not in SAMPLERS:
+        raise InputError(f"sampler: must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
+    return SAMPLERS[sampler]
+
+
+def simulate(
+    case: DeploymentCase,
+    strategies: Sequence[Strategy | str],
+    *,
+    paths: int = 1000,
+    seed: int = 0,
+    sampler: Sampler | str = "pseudo-random",
+    workers: int = 1,
+    chunk: int | None = None,
+    confidence: float = 0.95,
+    progress: Callable[[int], None] | None = None,
+) -> Simulation:
+    """Judge strategies on common fresh paths of the demand process.
+
+    Parameters
+    ----------
+    strategies
+        Strategies, or names of the six heuristics.
+    paths
+        Number of paths, ≥ 1.
+    seed
+        Seed of all random streams, ≥ 0.
+    sampler
+        ``pseudo-random``, ``antithetic``, ``sobol``, or a `Sampler`.
+    workers
+        Processes; the result does not depend on it.
+    chunk
+        Paths simulated in one task (rounded up to whole blocks); the result does not depend on it.
+    confidence
+        Level of all intervals.
+    progress
+        Called with the number of paths that were just done.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range or a strategy misbehaves.
+
+    Examples
+    --------
+    >>> from stochisru import load_case, simulate
+    >>> outcome = simulate(load_case("lunar-reference"), ["moderate", "upfront"], paths=500, seed=7)
+    >>> outcome.names
+    ['moderate', 'upfront']
+    """
+    chosen = _resolve(strategies)
+    for name, number, low in (("paths", paths, 1), ("seed", seed, 0), ("workers", workers, 1)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < low:
+            raise InputError(f"{name}: must be an integer >= {low}, got {number!r}")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
+    source = _sampler(sampler)
+    size = source.block_size(paths)
+    blocks = -(-paths // size)
+    per_task = max(1, -(-(chunk or 16 * size) // size))
+    units = source.units(paths)
+
+    def task(first: int) -> list[tuple[Array, list[Moments]]]:
+        done = []
+        for block in range(first, min(first + per_task, blocks)):
+            count = min(size, paths - block * size)
+            demand = case.process.paths(source.block(seed, block, count, case.horizon.T))
+            done.append(_simulate_block(case, chosen, demand, source.units(count) if count > 1 else np.ones(1, int)))
+        return done
+
+    npv = np.empty((len(chosen), paths))
+    totals: list[Moments] | None = None
+    at = 0
+    for done in _run(task, range(0, blocks, per_task), workers):
+        for block_npv, block_moments in done:
+            npv[:, at : at + block_npv.shape[1]] = block_npv
+            at += block_npv.shape[1]
+            totals = (
+                block_moments
+                if totals is None
+                else [a + b for a, b in zip(totals, block_moments, strict=True)]
+            )
+            if progress:
+                progress(block_npv.shape[1])
+    assert totals is not None
+    return Simulation(
+        case=case,
+        strategies=chosen,
+        npv=npv,
+        moments=tuple(totals),
+        units=units,
+        seed=seed,
+        sampler=source.name,
+        confidence=confidence,
+    )
+
+
+def _run(task: Callable[[int], Any], starts: range, workers: int) -> Iterator[Any]:
+    """Results of the tasks in their order."""
+    if workers == 1 or len(starts) == 1:
+        yield from map(task, starts)
+        return
+    from joblib import Parallel, delayed
+
+    yield from Parallel(n_jobs=workers, return_as="generator")(delayed(task)(first) for first in starts)
+
+
+def simulate_panel(
+    case: DeploymentCase,
+    strategies: Sequence[Strategy | str],
+    *,
+    paths: int = 200,
+    seed: int = 0,
+    sampler: Sampler | str = "pseudo-random",
+) -> xr.Dataset:
+    """Every quantity of every strategy, path and year, for plots and audits.
+
+    The paths are those of `simulate` with the same number, seed and sampler.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``demand`` (path, year) and ``deployment``, ``plant`` (kg), ``capacity``, ``delivered``, ``earth``,
+        ``shortage`` (kg/yr), ``cash`` ($, not discounted) with dimensions (strategy, path, year).
+    """
+    import xarray as xr
+
+    chosen = _resolve(strategies)
+    demand = case.process.sample(paths, case.horizon.T, seed=seed, sampler=_sampler(sampler))
+    merit = MeritOrder.of(case)
+    shape = (len(chosen), *demand.shape)
+    deployment, plant = np.empty(shape), np.empty(shape)
+    for s, strategy in enumerate(chosen):
+        for t, (arriving, standing) in enumerate(follow(case, strategy, demand)):
+            deployment[s, t], plant[s, t] = arriving, standing
+    capacity = case.technology.eta * plant
+    delivered = merit.delivered(capacity, demand)
+    earth, shortage = merit.alternatives(delivered, np.broadcast_to(demand, shape))
+    cash = merit.profit(capacity, demand) - case.investment_cost * deployment - case.costs.c_op * plant
+    data: dict[str, tuple[tuple[str, ...], Array, dict[str, str]]] = {
+        "demand": (("path", "year"), demand.T, {"unit": "kg/yr"})
+    }
+    for name, values, unit in (
+        ("deployment", deployment, "kg"),
+        ("plant", plant, "kg"),
+        ("capacity", capacity, "kg/yr"),
+        ("delivered", delivered, "kg/yr"),
+        ("earth", earth, "kg/yr"),
+        ("shortage", shortage, "kg/yr"),
+        ("cash", cash, "$"),
+    ):
+        data[name] = (("strategy", "path", "year"), values.transpose(0, 2, 1), {"unit": unit})
+    return xr.Dataset(
+        data,
+        coords={
+            "strategy": [s.name for s in chosen],
+            "path": np.arange(paths),
+            "year": np.arange(case.horizon.T + 1),
+        },
+        attrs={"case": case.name, "seed": seed},
+    )

@@ -1,0 +1,87 @@
+"""What a deployment strategy is.
+
+A strategy acts on all paths at once: arrays in, arrays out. At the root it commits ΔM_0..ΔM_L; from year 1 on
+it places one order a year, which arrives L years later. It sees what happened up to today and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stochisru.case import DeploymentCase
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What is known at the time of an order, for ``n`` paths.
+
+    Attributes
+    ----------
+    case
+        The problem.
+    year
+        Today, ``1 ≤ year ≤ T − L``.
+    demand
+        Demand of years 0..year, kg/yr, shape ``(year + 1, n)``.
+    plant
+        Plant in place today before today's order, kg, shape ``(n,)``.
+    pipeline
+        Plant ordered before that arrives in years ``year + 1``..``year + L − 1``, kg, shape ``(max(L − 1, 0), n)``.
+    """
+
+    case: DeploymentCase
+    year: int
+    demand: Array
+    plant: Array
+    pipeline: Array
+
+    @property
+    def position(self) -> Array:
+        """Plant in place and on order, kg, shape ``(n,)``."""
+        return self.plant + self.pipeline.sum(axis=0) if len(self.pipeline) else self.plant
+
+    def projected(self) -> Array:
+        """Plant that will be in place when today's order arrives, without that order, kg, shape ``(n,)``."""
+        kept = 1 - self.case.technology.degradation
+        lead = self.case.horizon.lead_time
+        total = self.plant * kept**lead
+        for i, arriving in enumerate(self.pipeline, start=1):
+            total = total + arriving * kept ** (lead - i)
+        return total
+
+
+class Strategy(Protocol):
+    """A rule that deploys plants."""
+
+    @property
+    def name(self) -> str:
+        """Short name, unique within a comparison."""
+        ...
+
+    def start(self, case: DeploymentCase) -> Array:
+        """Deployments ΔM_0..ΔM_min(L, T) committed at the root, kg; only D_0 is known."""
+        ...
+
+    def order(self, observation: Observation) -> Array:
+        """Deployment that arrives ``L`` years from today, kg ≥ 0, shape ``(n,)``."""
+        ...
+
+    def describe(self, case: DeploymentCase) -> str:
+        """The rule as one sentence."""
+        ...
+
+
+def root_years(case: DeploymentCase) -> int:
+    """Number of deployments that are committed at the root."""
+    return min(case.horizon.lead_time, case.horizon.T) + 1
+
+
+def first_arrival(case: DeploymentCase) -> int:
+    """First year in which plants may arrive."""
+    return 0 if case.horizon.initial_deployment == "free" else 1

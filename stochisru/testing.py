@@ -1,0 +1,52 @@
+"""Conformance checks for strategies that users write."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stochisru.case import DeploymentCase
+from stochisru.simulation import follow
+from stochisru.strategies.protocol import Strategy
+
+
+def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64, seed: int = 0) -> None:
+    """Check that a strategy keeps its protocol on a case.
+
+    Deployments must have the right shape, be finite and not negative; calling the strategy twice must give the
+    same; the order of the paths must not matter; and a deployment that arrives in year t must not change
+    when the demand after year t − L is exchanged between paths or replaced.
+
+    Raises
+    ------
+    AssertionError
+        Naming the rule that is broken and the first year in which it is.
+    InputError
+        If deployments are malformed.
+    """
+    lead, T = case.horizon.lead_time, case.horizon.T
+    demand = case.process.sample(paths, T, seed=seed)
+    rng = np.random.default_rng(seed)
+
+    def deployments(paths_of_demand: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
+        return np.stack([arriving for arriving, _ in follow(case, strategy, paths_of_demand)])
+
+    before = demand.copy()
+    base = deployments(demand)
+    assert np.array_equal(before, demand), f"{strategy.name}: writes to the demand that it is shown"
+    assert np.array_equal(base, deployments(demand)), f"{strategy.name}: two runs on the same paths differ"
+    order = rng.permutation(paths)
+    assert np.allclose(base[:, order], deployments(demand[:, order]), rtol=1e-12), (
+        f"{strategy.name}: the order of the paths changes its deployments"
+    )
+    for known in range(T + 1):
+        last = min(T, known + lead)  # the last deployment that may depend on years 0..known
+        shuffled = demand.copy()
+        shuffled[known + 1 :] = shuffled[known + 1 :, rng.permutation(paths)]
+        scaled = demand.copy()
+        scaled[known + 1 :] *= rng.uniform(0.2, 5.0, size=shuffled[known + 1 :].shape)
+        for other in (shuffled, scaled):
+            same = np.isclose(base[: last + 1], deployments(other)[: last + 1], rtol=1e-12).all(axis=1)
+            assert same.all(), (
+                f"{strategy.name}: the deployment of year {int(np.flatnonzero(~same)[0])} depends on demand "
+                f"after year {known}"
+            )
