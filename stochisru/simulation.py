@@ -8,9 +8,10 @@ blocks.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,10 +79,22 @@ def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[
         yield arriving, plant
 
 
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Outcome of one block of paths: NPV (strategies, paths), moments per strategy, and sums over paths of
+    demand (years), deliveries and plant (strategies, years).
+    """
+
+    npv: Array
+    moments: list[Moments]
+    demand: Array
+    delivered: Array
+    plant: Array
+
+
 def _simulate_block(
     case: DeploymentCase, strategies: Sequence[Strategy], demand: Array, units: NDArray[np.int64]
-) -> tuple[Array, list[Moments]]:
-    """NPV per strategy and path, and the moments of the other outcomes, of one block."""
+) -> _Block:
     merit = MeritOrder.of(case)
     discount = discount_factors(case)
     eta, invest, operate = case.technology.eta, case.investment_cost, case.costs.c_op
@@ -89,6 +102,7 @@ def _simulate_block(
     total_demand = demand.sum(axis=0)
     unserved = [d * merit.without_plants(row) for d, row in zip(discount, demand, strict=True)]
     npv = np.empty((len(strategies), n))
+    yearly_delivered, yearly_plant = (np.empty((len(strategies), demand.shape[0])) for _ in range(2))
     moments = []
     buffer, mask = np.empty(n), np.empty(n, dtype=bool)
     for s, strategy in enumerate(strategies):
@@ -111,6 +125,7 @@ def _simulate_block(
             worth -= unserved[t]
             delivered += served
             plant_years += plant
+            yearly_delivered[s, t], yearly_plant[s, t] = np.add.reduce(served), np.add.reduce(plant)
             expansions += np.greater(deployment, 0.0, out=mask).view(np.uint8)
             unpaid &= np.less(worth, 0.0, out=mask)
             unpaid_years += unpaid.view(np.uint8)
@@ -131,7 +146,7 @@ def _simulate_block(
             unpaid_years * paid,
         ]
         moments.append(Moments.of(outcomes, units))
-    return npv, moments
+    return _Block(npv, moments, demand.sum(axis=1), yearly_delivered, yearly_plant)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +159,10 @@ class Simulation:
         Net present value, $, shape ``(strategies, paths)``.
     moments
         Moments of the other outcomes, per strategy.
+    demand
+        Mean demand per year, kg/yr, shape ``(T + 1,)``.
+    delivered, plant
+        Mean deliveries (kg/yr) and plant (kg) per year, shape ``(strategies, T + 1)``.
     units
         Sizes of the independent groups of paths.
     """
@@ -152,6 +171,9 @@ class Simulation:
     strategies: tuple[Strategy, ...]
     npv: Array
     moments: tuple[Moments, ...]
+    demand: Array
+    delivered: Array
+    plant: Array
     units: NDArray[np.int64]
     seed: int
     sampler: str
@@ -178,6 +200,28 @@ class Simulation:
     def to_frame(self) -> pd.DataFrame:
         """Tidy table: strategy, metric, value, lower, upper, standard_error, unit."""
         return metrics_frame(self.metrics)
+
+    def yearly(self) -> pd.DataFrame:
+        """Operations over time: strategy, year, demand, delivered, capacity (means, kg/yr), utilization, self_sufficiency.
+
+        The last two are ratios of these means over all paths.
+        """
+        import pandas as pd
+
+        n, years = self.delivered.shape
+        capacity = self.case.technology.eta * self.plant
+        frame = pd.DataFrame(
+            {
+                "strategy": np.repeat(self.names, years),
+                "year": np.tile(np.arange(years), n),
+                "demand": np.tile(self.demand, n),
+                "delivered": self.delivered.ravel(),
+                "capacity": capacity.ravel(),
+            }
+        )
+        frame["utilization"] = frame["delivered"] / frame["capacity"].where(frame["capacity"] > 0)
+        frame["self_sufficiency"] = frame["delivered"] / frame["demand"]
+        return frame
 
     def difference(self, first: str, second: str) -> Estimate:
         """Mean of the paired difference NPV(first) − NPV(second), $, with its confidence interval."""
@@ -309,7 +353,7 @@ def simulate(
     per_task = max(1, -(-(chunk or 16 * size) // size))
     units = source.units(paths)
 
-    def task(first: int) -> list[tuple[Array, list[Moments]]]:
+    def task(first: int) -> list[_Block]:
         done = []
         for block in range(first, min(first + per_task, blocks)):
             count = min(size, paths - block * size)
@@ -318,25 +362,24 @@ def simulate(
         return done
 
     npv = np.empty((len(chosen), paths))
-    totals: list[Moments] | None = None
+    parts: list[_Block] = []
     at = 0
     for done in _run(task, range(0, blocks, per_task), workers):
-        for block_npv, block_moments in done:
-            npv[:, at : at + block_npv.shape[1]] = block_npv
-            at += block_npv.shape[1]
-            totals = (
-                block_moments
-                if totals is None
-                else [a + b for a, b in zip(totals, block_moments, strict=True)]
-            )
+        for block in done:
+            count = block.npv.shape[1]
+            npv[:, at : at + count] = block.npv
+            at += count
+            parts.append(replace(block, npv=np.empty(0)))
             if progress:
-                progress(block_npv.shape[1])
-    assert totals is not None
+                progress(count)
     return Simulation(
         case=case,
         strategies=chosen,
         npv=npv,
-        moments=tuple(totals),
+        moments=tuple(reduce(operator.add, (p.moments[s] for p in parts)) for s in range(len(chosen))),
+        demand=reduce(operator.add, (p.demand for p in parts)) / paths,
+        delivered=reduce(operator.add, (p.delivered for p in parts)) / paths,
+        plant=reduce(operator.add, (p.plant for p in parts)) / paths,
         units=units,
         seed=seed,
         sampler=source.name,

@@ -144,13 +144,15 @@ class Result:
         years = range(min(self.plan.case.horizon.lead_time, tree.horizon) + 1)
         return {f"dM{t}": float(self.plan.deployment[tree.offsets[t]]) for t in years}
 
-    def policy(self, mapping: str = "scaled") -> Strategy:
+    def policy(self, mapping: str = "scaled", name: str | None = None) -> Strategy:
         """Turn the plan into a strategy for simulation.
 
         Parameters
         ----------
         mapping
             How to act between nodes: see `stochisru.strategies.tree_policy`.
+        name
+            Name of the strategy; the method's if not given.
 
         Raises
         ------
@@ -159,7 +161,7 @@ class Result:
         """
         from stochisru.strategies.tree_policy import TreePolicy
 
-        return TreePolicy(plan=self.plan, mapping=mapping, name=self.method)
+        return TreePolicy(plan=self.plan, mapping=mapping, name=name or self.method)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the keys of design section 7."""

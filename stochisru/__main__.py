@@ -1,0 +1,5 @@
+"""``python -m stochisru``."""
+
+from stochisru.cli import main
+
+main()

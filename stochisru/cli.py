@@ -1,0 +1,381 @@
+"""The command line; see design section 7 for commands and JSON keys.
+
+Exit codes: 0 success, 1 a solver or a bound failed, 2 bad input (one line on standard error), 130 interrupted.
+With ``--json -`` nothing but JSON goes to standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stochisru.errors import InputError, StochisruError, TreeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stochisru.case import DeploymentCase
+    from stochisru.strategies import Strategy
+
+app = typer.Typer(
+    name="stochisru",
+    help="Stochastic programming and real options for lunar oxygen production.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+case_app = typer.Typer(help="Show, start and check case files.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(case_app, name="case")
+
+CaseArg = Annotated[str, typer.Argument(metavar="CASE", help="Name of a shipped case, or a TOML file.")]
+JsonOpt = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE ('-': stdout).")]
+BranchingOpt = Annotated[str | None, typer.Option(help="Branches per year, as in 3,3,2 (one factor per year).")]
+HorizonOpt = Annotated[int | None, typer.Option(help="Last year T, instead of the case's.")]
+QuantizationOpt = Annotated[
+    str, typer.Option(help="gauss-hermite, equal-probability, binomial or trinomial branches.")
+]
+SolverOpt = Annotated[str, typer.Option(help="highs or gurobi.")]
+PathsOpt = Annotated[int, typer.Option(help="Monte Carlo paths.")]
+SeedOpt = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+SamplerOpt = Annotated[str, typer.Option(help="pseudo-random, antithetic or sobol.")]
+WorkersOpt = Annotated[int, typer.Option(help="Processes; results do not depend on it.")]
+
+
+def _case(source: str, horizon: int | None = None) -> DeploymentCase:
+    from stochisru.case import load_case
+
+    case = load_case(source)
+    return case if horizon is None else case.replace(T=horizon)
+
+
+def _json_target(target: str | None) -> Path | None:
+    """Refuse an output file that cannot be written before any work is done."""
+    from stochisru.files import require_writable
+
+    if target is None or target == "-":
+        return None
+    path = Path(target)
+    require_writable(path, "json")
+    return path
+
+
+def _emit(data: Any, target: str | None, show: Callable[[], None]) -> None:
+    """Write JSON where asked; show the tables unless standard output belongs to JSON."""
+    from stochisru.files import to_json, write_text
+
+    if target == "-":
+        sys.stdout.write(to_json(data))
+        return
+    if target is not None:
+        write_text(Path(target), to_json(data))
+    show()
+
+
+@contextlib.contextmanager
+def _progress(title: str) -> Iterator[Callable[[str], None]]:
+    """A spinner with the present step on standard error; silent when that is not a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(title) as status:
+        yield lambda step: status.update(f"{title}: {step}")
+
+
+def _print(frame: pd.DataFrame, title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in frame.columns:
+        numeric = frame[column].dtype.kind in "fi"
+        table.add_column(str(column), justify="right" if numeric else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(_cell(v) for v in row))
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width: do not fold what programs or people will search
+        console = Console(width=240)
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        if value != value:
+            return "–"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
+
+
+@app.command()
+def run(
+    case: CaseArg = "lunar-reference",
+    out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/NAME].")] = None,
+    branching: BranchingOpt = None,
+    horizon: HorizonOpt = None,
+    quantization: QuantizationOpt = "gauss-hermite",
+    paths: PathsOpt = 10_000,
+    seed: SeedOpt = 0,
+    sampler: SamplerOpt = "pseudo-random",
+    workers: WorkersOpt = 1,
+    solver: SolverOpt = "highs",
+    json: JsonOpt = None,
+) -> None:
+    """Study a case: values, strategies, figures and a report, into a run folder."""
+    from stochisru.run import run_case
+    from stochisru.solvers import solver_named
+    from stochisru.trees import case_tree, parse_branching
+
+    _json_target(json)
+    problem = _case(case, horizon)
+    solver_named(solver)
+    tree = case_tree(problem, parse_branching(branching) if branching else None, quantization)
+    folder = out if out is not None else Path("runs") / problem.name
+    with _progress(f"running {problem.name}") as step:
+        outcome = run_case(
+            problem,
+            folder,
+            tree=tree,
+            paths=paths,
+            seed=seed,
+            sampler=sampler,
+            workers=workers,
+            solver=solver,
+            progress=step,
+        )
+
+    def show() -> None:
+        _print_values(outcome.values.to_frame().reset_index(), problem.name)
+        _print_strategies(outcome.simulation)
+        typer.echo(f"report: {folder / 'report.html'}")
+
+    _emit(outcome.to_dict(), json, show)
+
+
+@app.command()
+def solve(
+    case: CaseArg,
+    method: Annotated[str, typer.Option(help="ef: extensive form.")] = "ef",
+    branching: BranchingOpt = None,
+    horizon: HorizonOpt = None,
+    quantization: QuantizationOpt = "gauss-hermite",
+    solver: SolverOpt = "highs",
+    json: JsonOpt = None,
+) -> None:
+    """Solve the multistage problem by one method."""
+    from stochisru.methods.extensive_form import extensive_form
+    from stochisru.solvers import solver_named
+    from stochisru.trees import case_tree, parse_branching
+
+    _json_target(json)
+    problem = _case(case, horizon)
+    if method != "ef":
+        raise InputError(f"method: must be one of ef, got {method!r}")
+    solver_named(solver)
+    tree = case_tree(problem, parse_branching(branching) if branching else None, quantization)
+    with _progress(f"solving {problem.name}"):
+        result = extensive_form(problem, tree, solver=solver)
+
+    def show() -> None:
+        typer.echo(f"{problem.name}, {method}: {tree!r}")
+        typer.echo(f"expected NPV (maximise)  {result.objective:,.2f} $")
+        bounds = result.bounds
+        typer.echo(f"bounds                   [{bounds.lower:,.2f}, {bounds.upper:,.2f}] $, gap {bounds.gap:.2g}")
+        for name, mass in result.first_stage.items():
+            typer.echo(f"{name:<24} {mass:,.3f} kg")
+        typer.echo(f"{result.termination.reason}: {result.termination.detail} in {sum(result.timings.values()):.2f} s")
+
+    _emit(result.to_dict(), json, show)
+
+
+@app.command()
+def value(
+    case: CaseArg,
+    branching: BranchingOpt = None,
+    horizon: HorizonOpt = None,
+    quantization: QuantizationOpt = "gauss-hermite",
+    solver: SolverOpt = "highs",
+    json: JsonOpt = None,
+) -> None:
+    """Value of information and of flexibility on a scenario tree."""
+    from stochisru.solvers import solver_named
+    from stochisru.trees import case_tree, parse_branching
+    from stochisru.value import value_table
+
+    _json_target(json)
+    problem = _case(case, horizon)
+    solver_named(solver)
+    tree = case_tree(problem, parse_branching(branching) if branching else None, quantization)
+    with _progress(f"valuing {problem.name}") as step:
+        table = value_table(problem, tree, solver=solver, progress=step)
+    _emit(table.to_dict(), json, lambda: _print_values(table.to_frame().reset_index(), repr(tree)))
+
+
+@app.command()
+def simulate(
+    case: CaseArg,
+    strategies: Annotated[
+        str | None, typer.Option(help="Comma-separated names [default: all heuristics]; tree: optimal tree plan.")
+    ] = None,
+    paths: PathsOpt = 1000,
+    horizon: HorizonOpt = None,
+    seed: SeedOpt = 0,
+    sampler: SamplerOpt = "pseudo-random",
+    workers: WorkersOpt = 1,
+    branching: BranchingOpt = None,
+    mapping: Annotated[str, typer.Option(help="How 'tree' acts between nodes: scaled or nearest.")] = "scaled",
+    json: JsonOpt = None,
+) -> None:
+    """Judge strategies by Monte Carlo on common fresh paths."""
+    from stochisru.simulation import simulate as monte_carlo
+    from stochisru.strategies import STRATEGIES
+
+    _json_target(json)
+    problem = _case(case, horizon)
+    names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
+    for name, number, low in (("paths", paths, 1), ("seed", seed, 0), ("workers", workers, 1)):
+        if number < low:
+            raise InputError(f"{name}: must be an integer >= {low}, got {number}")
+    chosen = [_tree_strategy(problem, branching, mapping) if n == "tree" else n for n in names]
+    outcome = monte_carlo(problem, chosen, paths=paths, seed=seed, sampler=sampler, workers=workers)
+    _emit(outcome.to_dict(), json, lambda: _print_strategies(outcome))
+
+
+def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str) -> Strategy:
+    from stochisru.methods.extensive_form import extensive_form
+    from stochisru.trees import case_tree, parse_branching
+
+    tree = case_tree(case, parse_branching(branching) if branching else None)
+    return extensive_form(case, tree).policy(mapping, name="tree")
+
+
+def _print_values(table: pd.DataFrame, title: str) -> None:
+    _print(table[["quantity", "value", "lower", "upper", "unit", "meaning"]], f"{title}: values ($, NPV maximised)")
+
+
+def _print_strategies(outcome: Any) -> None:
+    columns = ("npv_mean", "npv_sd", "npv_p5", "npv_p95", "cvar95", "p_positive", "self_sufficiency", "utilization")
+    frame = outcome.to_frame()
+    wide = frame.pivot(index="strategy", columns="metric", values="value").loc[outcome.names, list(columns)]
+    mean = frame[frame["metric"] == "npv_mean"].set_index("strategy").loc[outcome.names]
+    wide.insert(1, "± (CI)", (mean["upper"] - mean["lower"]).to_numpy() / 2)
+    title = f"{outcome.case.name}: {outcome.paths:,} paths, T = {outcome.case.horizon.T} ($, NPV maximised)"
+    _print(wide.reset_index(), title)
+
+
+@case_app.command("list")
+def case_list() -> None:
+    """List the shipped cases."""
+    from stochisru.case import shipped_cases
+
+    for name in shipped_cases():
+        typer.echo(name)
+
+
+@case_app.command("show")
+def case_show(case: CaseArg, json: JsonOpt = None) -> None:
+    """Show every parameter with unit, status and source."""
+    _json_target(json)
+    problem = _case(case)
+    frame = problem.to_frame().reset_index()
+    data = {"name": problem.name, "hash": problem.digest(), "parameters": frame.to_dict("records")}
+    _emit(data, json, lambda: _print(frame, problem.name))
+
+
+@case_app.command("init")
+def case_init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="TOML file to write.")],
+    base: Annotated[str, typer.Option(help="Shipped case to start from.")] = "lunar-reference",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Start a case file from a shipped case."""
+    from stochisru.case import case_text, shipped_cases
+    from stochisru.files import require_writable, write_text
+
+    if base not in shipped_cases():
+        raise InputError(f"base: must be one of {', '.join(shipped_cases())}, got {base!r}")
+    require_writable(file, "FILE")
+    if file.exists() and not force:
+        raise InputError(f"FILE: {file} exists; choose another name or give --force")
+    write_text(file, case_text(base).replace(f'name = "{base}"', f'name = "{file.stem}"', 1))
+    typer.echo(f"wrote {file}; edit it, then: stochisru case check {file}")
+
+
+@case_app.command("check")
+def case_check(case: CaseArg) -> None:
+    """Check a case file; exit with 2 and one line if it cannot be used."""
+    problem = _case(case)
+    typer.echo(f"{problem.name}: ok ({len(problem.values)} parameters, hash {problem.digest()})")
+
+
+@app.command()
+def report(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder made by 'stochisru run'.")],
+) -> None:
+    """Make figures and page of a run folder again from its tables."""
+    from stochisru.report.page import build_report
+
+    with _progress(f"reporting {run_dir}"):
+        files = build_report(run_dir)
+    typer.echo(f"wrote {len(files)} files; open {files[-1]}")
+
+
+@app.command()
+def doctor(json: JsonOpt = None) -> None:
+    """Show solvers, MPI, versions and what is missing."""
+    from stochisru.doctor import diagnose
+
+    _json_target(json)
+    facts = diagnose()
+
+    def show() -> None:
+        typer.echo(f"platform    {facts['platform']}, {facts['cores']} cores")
+        for name, version in facts["versions"].items():
+            typer.echo(f"{name:<11} {version}")
+        for name, version in facts["solvers"].items():
+            typer.echo(f"solver      {name}: {version or 'not installed'}")
+        ready = [name for name, there in facts["pyomo_solvers"].items() if there]
+        typer.echo(f"pyomo       {', '.join(ready) or 'no solver'}")
+        mpi = facts["mpi"]
+        typer.echo(f"mpi         mpi4py {'yes' if mpi['mpi4py'] else 'no'}, mpiexec {mpi['mpiexec'] or 'not found'}")
+
+    _emit(facts, json, show)
+    if not facts["ok"]:
+        raise typer.Exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
+    if version:
+        from stochisru import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: run a command and turn errors into one line and an exit code."""
+    usage_error = typer.BadParameter.__mro__[1]
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except (InputError, TreeError) as error:
+        _fail(str(error), 2)
+    except StochisruError as error:
+        _fail(str(error), 1)
+    except usage_error as error:
+        _fail(getattr(error, "format_message", lambda: str(error))(), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; nothing half-written was left", 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write("error: " + " ".join(message.split()) + "\n")
+    sys.exit(code)

@@ -1,0 +1,227 @@
+"""Paper-ready figures of a run, each from tidy tables.
+
+Colours are the Okabe–Ito palette, which stays readable in print and for colour-blind readers; strategies also
+differ by line style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
+_DASHES = ("-", "--", "-.", ":", "-", "--", "-", "-.")
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.dpi": 110,
+    "savefig.dpi": 220,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "stochisru",
+}
+#: Nodes above this number are thinned in the fan figure.
+_DRAWN_NODES = 1500
+
+
+@contextmanager
+def _figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Figure, Any]]:
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure, figure.subplots(1, columns)
+
+
+def _money(axis: Any, largest: float) -> str:
+    """Scale an axis in dollars to thousands, millions or billions; return the unit."""
+    from matplotlib.ticker import FuncFormatter
+
+    scale, unit = next((s, u) for s, u in ((1e9, "$ billion"), (1e6, "$ million"), (1e3, "$ thousand"), (1.0, "$"))
+                       if largest >= 2 * s or s == 1.0)
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / scale:g}"))
+    return unit
+
+
+def demand_fan(fan: pd.DataFrame, tree: pd.DataFrame) -> Figure:
+    """Quantile fan of demand with the nodes and first branches of the scenario tree."""
+    with _figure(5.2, 3.4) as (figure, ax):
+        year = fan["t"]
+        levels = [c for c in fan.columns if c not in ("t", "mean")]
+        for low, high, alpha in ((levels[0], levels[-1], 0.15), (levels[1], levels[-2], 0.25)):
+            label = f"{float(low):.0%}–{float(high):.0%} of the process"
+            ax.fill_between(year, fan[low], fan[high], color=PALETTE[0], alpha=alpha, lw=0, label=label)
+        ax.plot(year, fan["mean"], color=PALETTE[0], lw=1.6, label="mean")
+        by_node = tree.set_index("node")
+        early = tree[(tree["stage"] > 0) & (tree["stage"] <= 4)]
+        if len(early) <= 400:
+            above = by_node.loc[early["parent"]]
+            x = np.stack([above["stage"], early["stage"], np.full(len(early), np.nan)])
+            y = np.stack([above["value"], early["value"], np.full(len(early), np.nan)])
+            ax.plot(x.T.ravel(), y.T.ravel(), color="0.45", lw=0.4, zorder=1)
+        # Nodes of one stage that share a value are one dot, its area their probability.
+        value = tree["value"].to_numpy()
+        rounded = np.round(np.log(value), 6)
+        dots = tree.assign(key=rounded).groupby(["stage", "key"], as_index=False).agg(
+            value=("value", "first"), probability=("probability", "sum")
+        )
+        if len(dots) > _DRAWN_NODES:
+            dots = dots.nlargest(_DRAWN_NODES, "probability")
+        ax.scatter(
+            dots["stage"],
+            dots["value"],
+            s=2 + 50 * dots["probability"],
+            color=PALETTE[1],
+            alpha=0.7,
+            lw=0,
+            zorder=3,
+            label="tree nodes (area: probability)",
+        )
+        ax.set_yscale("log")
+        ax.set(xlabel="year", ylabel="demand (kg/yr)")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend(loc="upper left")
+        return figure
+
+
+def deployment_schedule(schedule: pd.DataFrame) -> Figure:
+    """Plant in place and deployments per year: RP against EV and WS."""
+    with _figure(7.2, 3.2, 2) as (figure, (left, right)):
+        for (name, label), color in zip(
+            (("WS", "wait-and-see (mean)"), ("RP", "multistage RP (mean)"), ("EV", "mean path's plan EV")),
+            (PALETTE[2], PALETTE[0], PALETTE[1]),
+            strict=True,
+        ):
+            plan = schedule[schedule["plan"] == name]
+            left.plot(plan["year"], plan["plant"], color=color, lw=1.5, marker="o", ms=3, label=label)
+            if name == "RP":
+                left.fill_between(
+                    plan["year"], plan["plant_p5"], plan["plant_p95"], color=color, alpha=0.15, lw=0, label="RP, P5–P95"
+                )
+            shift = {"WS": -0.27, "RP": 0.0, "EV": 0.27}[name]
+            right.bar(plan["year"] + shift, plan["deployment"], width=0.25, color=color, label=name)
+        left.set(xlabel="year", ylabel="plant in place M (kg)")
+        right.set(xlabel="year", ylabel="expected deployment ΔM (kg)")
+        left.legend(loc="upper left")
+        right.legend(loc="upper left")
+        for ax in (left, right):
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        return figure
+
+
+def value_ladder(values: pd.DataFrame) -> Figure:
+    """EEV, fixed, static, RP, WS as bars, with the values of information and flexibility between them."""
+    table = values.set_index("quantity")["value"]
+    steps = ("fixed", "eev", "static", "rp", "ws")
+    names = ("fixed design", "EEV", "static plan", "RP", "WS")
+    levels = [float(table[s]) for s in steps]
+    with _figure(6.4, 3.4) as (figure, ax):
+        ax.bar(range(5), levels, width=0.55, color=["0.7", "0.7", "0.7", PALETTE[0], PALETTE[2]], zorder=2)
+        top = max(levels)
+        low = min(0.0, *levels)
+        span = max(top - low, 1e-9)
+        unit = _money(ax.yaxis, max(abs(top), abs(low)))
+        scale = {"$ billion": 1e9, "$ million": 1e6, "$ thousand": 1e3, "$": 1.0}[unit]
+        rp = float(table["rp"])
+        ax.axhline(rp, color=PALETTE[0], lw=0.8, ls=":", zorder=1)
+        for i, name in enumerate(("flexibility", "vss", "vms")):
+            ax.annotate("", (i, rp), (i, levels[i]), arrowprops={"arrowstyle": "<->", "color": PALETTE[1], "lw": 1.2})
+            label = {"flexibility": "flexibility", "vss": "VSS", "vms": "VMS"}[name]
+            ax.text(i, max(rp, 0) + 0.03 * span, f"{label}\n{float(table[name]) / scale:.3g}", ha="center",
+                    va="bottom", color=PALETTE[1])
+        ax.text(4, max(levels[4], 0) + 0.03 * span, f"EVPI\n{float(table['evpi']) / scale:.3g}", ha="center",
+                va="bottom", color=PALETTE[1])
+        ax.set_xticks(range(5), names)
+        ax.set_ylim(low - 0.05 * span if low < 0 else 0, max(top, 0) + 0.2 * span)
+        ax.set_ylabel(f"expected NPV ({unit})")
+        ax.grid(axis="x", visible=False)
+        ax.axhline(0, color="0.3", lw=0.8)
+        return figure
+
+
+def target_curves(npv: pd.DataFrame, metrics: pd.DataFrame) -> Figure:
+    """Cumulative distribution of NPV per strategy, with mean (dot) and P5/P95 (ticks)."""
+    wide = metrics.pivot(index="strategy", columns="metric", values="value")
+    with _figure(6.4, 3.8) as (figure, ax):
+        low = float(np.percentile(npv.to_numpy(), 1))
+        high = float(np.percentile(npv.to_numpy(), 99))
+        level = np.linspace(0.001, 0.999, 500)
+        for name, color, dash in zip(npv.columns, cycle(PALETTE), cycle(_DASHES), strict=False):
+            sample = npv[name].to_numpy()
+            ax.plot(np.quantile(sample, level), level, color=color, ls=dash, lw=1.4, label=name)
+            row = wide.loc[name]
+            mean_level = float((sample <= row["npv_mean"]).mean())
+            ax.plot(row["npv_mean"], mean_level, "o", color=color, ms=4)
+            ax.plot([row["npv_p5"], row["npv_p95"]], [0.05, 0.95], "|", color=color, ms=8, mew=1.4)
+        ax.axvline(0, color="0.3", lw=0.8)
+        pad = 0.04 * (high - low)
+        ax.set_xlim(low - pad, high + pad)
+        unit = _money(ax.xaxis, max(abs(low), abs(high)))
+        ax.set(xlabel=f"NPV ({unit}); dot: mean, ticks: P5 and P95", ylabel="P(NPV ≤ x)", ylim=(0, 1))
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return figure
+
+
+def operations_over_time(operations: pd.DataFrame) -> Figure:
+    """Utilisation and self-sufficiency per year and strategy."""
+    with _figure(7.2, 3.2, 2) as (figure, axes):
+        names = list(dict.fromkeys(operations["strategy"]))
+        for ax, column, label in zip(
+            axes, ("utilization", "self_sufficiency"), ("utilisation Q/Qcap", "self-sufficiency Q/D"), strict=True
+        ):
+            _lines(ax, operations, names, column)
+            ax.set(xlabel="year", ylabel=label, ylim=(0, 1.03))
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return figure
+
+
+def _lines(ax: Axes, table: pd.DataFrame, names: list[str], column: str) -> None:
+    for name, color, dash in zip(names, cycle(PALETTE), cycle(_DASHES), strict=False):
+        part = table[table["strategy"] == name]
+        ax.plot(part["year"], part[column], color=color, ls=dash, lw=1.4, label=name)
+
+
+def all_figures(tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, str]]:
+    """Figures of a run by file name, each with its caption."""
+    paths = len(tables["npv"])
+    return {
+        "demand_fan": (
+            demand_fan(tables["fan"], tables["tree"]),
+            "Demand: quantile fan and mean of the process, and the scenario tree that stands for it.",
+        ),
+        "deployment_schedule": (
+            deployment_schedule(tables["schedule"]),
+            "Deployment: the multistage plan (RP) against perfect foresight (WS) and the mean path's plan (EV).",
+        ),
+        "value_ladder": (
+            value_ladder(tables["values"]),
+            "Expected NPV on the tree, maximised, and what information and flexibility add.",
+        ),
+        "target_curves": (
+            target_curves(tables["npv"], tables["metrics"]),
+            f"Target curves of the strategies on {paths:,} fresh common paths.",
+        ),
+        "operations": (
+            operations_over_time(tables["operations"]),
+            "Utilisation of capacity and self-sufficiency over time, as ratios of means over all paths.",
+        ),
+    }

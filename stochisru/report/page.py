@@ -1,0 +1,304 @@
+"""One self-contained page per run: no script, no network, figures inlined."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stochisru.errors import InputError
+from stochisru.files import MANIFEST, write_text
+from stochisru.metrics import UNITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_TABLES = (
+    "parameters",
+    "values",
+    "schedule",
+    "tree",
+    "tree_check",
+    "fan",
+    "strategies",
+    "metrics",
+    "differences",
+    "operations",
+    "npv",
+)
+
+#: Metrics of the comparison table, and whether more is better (None: neither).
+_COMPARED = {
+    "npv_mean": True,
+    "npv_sd": False,
+    "npv_p5": True,
+    "npv_p50": True,
+    "npv_p95": True,
+    "cvar95": False,
+    "p_positive": True,
+    "first_year_capital": False,
+    "self_sufficiency": True,
+    "utilization": True,
+    "payback_year": False,
+    "never_pays_back": False,
+    "sharpe": True,
+    "sortino": True,
+    "expansions": None,
+    "final_capacity": None,
+}
+_LABELS = {
+    "npv_mean": "mean NPV",
+    "npv_sd": "standard deviation of NPV",
+    "npv_p5": "P5 of NPV",
+    "npv_p50": "median NPV",
+    "npv_p95": "P95 of NPV",
+    "cvar95": "CVaR 95 % of the loss",
+    "p_positive": "P(NPV > 0)",
+    "first_year_capital": "first-year capital",
+    "self_sufficiency": "self-sufficiency ΣQ/ΣD",
+    "utilization": "utilisation ΣQ/ΣQcap",
+    "payback_year": "payback year (of those that pay back)",
+    "never_pays_back": "share that never pays back",
+    "sharpe": "Sharpe ratio",
+    "sortino": "Sortino ratio",
+    "expansions": "years with a deployment",
+    "final_capacity": "final capacity",
+}
+
+
+def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    """Manifest and tables of a run folder.
+
+    Raises
+    ------
+    InputError
+        If the folder is not a run folder or a table cannot be read.
+    """
+    import pandas as pd
+
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"RUN_DIR: {folder} is not a run folder (no {MANIFEST})")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        tables = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in _TABLES}
+    except (OSError, ValueError) as error:
+        raise InputError(f"RUN_DIR: cannot read {folder}: {error}") from error
+    return manifest, tables
+
+
+def build_report(folder: Path) -> list[Path]:
+    """Make figures and page of a run folder from its tables; return the files written."""
+    from stochisru.report.figures import all_figures
+
+    manifest, tables = read_tables(folder)
+    figures = all_figures(tables)
+    target = folder / "figures"
+    try:
+        target.mkdir(exist_ok=True)
+        written = []
+        for name, (figure, _) in figures.items():
+            for suffix in ("png", "pdf"):
+                metadata = {"CreationDate": None} if suffix == "pdf" else None
+                path = target / f"{name}.{suffix}"
+                part = path.with_name(f".{path.name}.part")
+                figure.savefig(part, format=suffix, metadata=metadata)
+                part.replace(path)
+                written.append(path)
+    except OSError as error:
+        raise InputError(f"RUN_DIR: cannot write to {target}: {error.strerror}") from error
+    page = folder / "report.html"
+    write_text(page, render(manifest, tables, figures))
+    return [*written, page]
+
+
+def _inline(figure: Figure, caption: str) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    data = base64.b64encode(buffer.getvalue()).decode()
+    text = html.escape(caption)
+    return f'<figure><img alt="{text}" src="data:image/svg+xml;base64,{data}"><figcaption>{text}</figcaption></figure>'
+
+
+def number(value: Any, unit: str = "") -> str:
+    """A number as a reader wants it: money in millions, shares in per cent."""
+    if value is None or value != value:
+        return "–"
+    if unit == "$":
+        scaled = value / 1e6
+        digits = 1 if abs(scaled) >= 100 else 2 if abs(scaled) >= 1 else 4
+        return f"{scaled:,.{digits}f}"
+    if unit == "%":
+        return f"{value:.1%}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _table(head: list[str], rows: list[list[str]], numeric: bool = True, caption: str = "") -> str:
+    """HTML table; cells are already HTML."""
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    heads = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in head)
+    body = "".join(
+        "<tr>" + f'<th scope="row">{r[0]}</th>' + "".join(f"<td>{c}</td>" for c in r[1:]) + "</tr>" for r in rows
+    )
+    kind = "numbers" if numeric else "words"
+    return f'<div class="wide"><table class="{kind}">{title}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _values(values: pd.DataFrame) -> str:
+    rows = [
+        [
+            html.escape(str(r["quantity"])),
+            number(r["value"], "$"),
+            f"[{number(r['lower'], '$')}, {number(r['upper'], '$')}]",
+            html.escape(str(r["meaning"])),
+        ]
+        for r in values.to_dict("records")
+    ]
+    return _table(["value", "$ million", "bracket", "meaning"], rows, caption="Values on the tree (NPV, maximised)")
+
+
+def _metrics(metrics: pd.DataFrame, manifest: dict[str, Any]) -> str:
+    names = list(dict.fromkeys(metrics["strategy"]))
+    at = metrics.set_index(["metric", "strategy"])
+    rows = []
+    for metric, better in _COMPARED.items():
+        values = {n: float(at.loc[(metric, n), "value"]) for n in names}
+        shares = ("p_positive", "self_sufficiency", "utilization", "never_pays_back")
+        unit = "%" if metric in shares else UNITS[metric]
+        known = {n: v for n, v in values.items() if v == v}
+        best = (max if better else min)(known.values()) if known and better is not None else None
+        cells = []
+        for name in names:
+            row = at.loc[(metric, name)]
+            text = number(values[name], unit)
+            interval = ""
+            if row["lower"] == row["lower"]:
+                interval = f"<small>{number(row['lower'], unit)} to {number(row['upper'], unit)}</small>"
+            mark = ' class="best"' if best is not None and values[name] == best else ""
+            cells.append(f"<span{mark}>{text}</span>{interval}")
+        shown = {"$": "$ million", "-": "", "%": "", "yr": "yr"}.get(unit, unit)
+        label = _LABELS[metric] + (f" ({shown})" if shown else "")
+        rows.append([html.escape(label), *cells])
+    caption = (
+        f"Strategies on {manifest['paths']:,} fresh paths ({manifest['sampler']}, seed {manifest['seed']}), with "
+        f"{manifest['confidence']:.0%} confidence intervals; best of each row marked"
+    )
+    return _table(["metric", *names], rows, caption=caption)
+
+
+def _differences(differences: pd.DataFrame, metrics: pd.DataFrame) -> str:
+    mean = metrics[metrics["metric"] == "npv_mean"].set_index("strategy")["value"]
+    best = str(mean.idxmax())
+    rows = []
+    for r in differences.to_dict("records"):
+        if best not in (r["first"], r["second"]):
+            continue
+        sign = 1 if r["first"] == best else -1
+        low, high = sorted((sign * r["lower"], sign * r["upper"]))
+        other = r["second"] if sign == 1 else r["first"]
+        interval = f"{number(low, '$')} to {number(high, '$')}"
+        rows.append([f"{html.escape(best)} − {html.escape(str(other))}", number(sign * r["value"], "$"), interval])
+    caption = f"Paired differences of mean NPV against {best}, the best on these paths ($ million)"
+    return _table(["difference", "mean", "confidence interval"], rows, caption=caption)
+
+
+def _parameters(parameters: pd.DataFrame) -> str:
+    columns = ("symbol", "value", "unit", "description", "status", "source")
+    rows = [[html.escape(str(r[c])) for c in columns] for r in parameters.to_dict("records")]
+    return _table(list(columns), rows, numeric=False, caption="Every parameter with its source")
+
+
+def _tree_check(check: pd.DataFrame) -> str:
+    rows = [
+        [f"{r['stage']:.0f}", *(f"{r[c]:.2g}" for c in ("mean_error", "variance_error", "wasserstein"))]
+        for r in check.to_dict("records")
+    ]
+    head = ["stage", "mean, relative error", "variance, relative error", "Wasserstein-1 distance / mean"]
+    return _table(head, rows, caption="The tree against the process")
+
+
+def render(
+    manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: dict[str, tuple[Figure, str]]
+) -> str:
+    """Text of the page."""
+    values = tables["values"].set_index("quantity")
+    picture = {name: _inline(figure, caption) for name, (figure, caption) in figures.items()}
+    rules = "".join(
+        f"<dt>{html.escape(r['strategy'])}</dt><dd>{html.escape(r['rule'])}</dd>"
+        for r in tables["strategies"].to_dict("records")
+    )
+
+    def bracket(name: str) -> str:
+        row = values.loc[name]
+        return f"{number(row['value'], '$')} $ million"
+
+    summary = (
+        f"The best plan that reacts to demand is worth <b>{bracket('rp')}</b> of expected NPV. "
+        f"Knowing all demand in advance would add <b>{bracket('evpi')}</b> (EVPI). "
+        f"Planning for the mean alone would lose <b>{bracket('vss')}</b> (VSS), "
+        f"fixing all deployments at the start {bracket('vms')} (VMS), "
+        f"and building once and never again <b>{bracket('flexibility')}</b>: the value of flexibility."
+    )
+    caveat = (
+        "These are values of the tree, exact up to the brackets; a tree has fewer extremes than the process, so "
+        "plans are also judged below on fresh paths of the process itself."
+    )
+    style = (resources.files("stochisru.report") / "page.css").read_text(encoding="utf-8")
+    facts = _table(
+        ["item", "value"],
+        [[html.escape(k), html.escape(_fact(v))] for k, v in manifest.items()],
+        numeric=False,
+        caption="Manifest",
+    )
+    title = f"stochisru: {manifest['case']}"
+    shape = f"{manifest['leaves']:,} scenarios, {manifest['nodes']:,} nodes"
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+<h1>{html.escape(str(manifest["case"]))}</h1>
+<p class="lead">{summary}</p>
+<p>{caveat}</p>
+<h2 id="values">Values of information and flexibility</h2>
+<p>Tree of {shape}, years 0 to {manifest["horizon"]}; solved by {html.escape(str(manifest["solver"]))}.</p>
+{picture["value_ladder"]}
+{_values(tables["values"])}
+<h2 id="deployment">Demand and deployment</h2>
+{picture["demand_fan"]}
+{picture["deployment_schedule"]}
+<h2 id="strategies">Strategies on fresh paths</h2>
+{picture["target_curves"]}
+{_metrics(tables["metrics"], manifest)}
+{_differences(tables["differences"], tables["metrics"])}
+{picture["operations"]}
+<h3>The rules</h3>
+<dl>{rules}</dl>
+<h2 id="parameters">Parameters and sources</h2>
+{_parameters(tables["parameters"])}
+<h2 id="tree">Quality of the tree</h2>
+{_tree_check(tables["tree_check"])}
+<h2 id="manifest">How this was made</h2>
+{facts}
+</main>
+</body>
+</html>
+"""
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,207 @@
+"""The main job: the whole study of a case into a run folder.
+
+The folder holds the case as it was solved, the tree, every table as Parquet and CSV, figures, one
+self-contained page, and a manifest with versions, seeds and hashes. Figures and page are made from the
+tables alone, so `stochisru report` can make them again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scenario_trees.tree import ScenarioTree
+from stochisru.case import DeploymentCase
+from stochisru.files import MANIFEST, replacing_folder, to_json
+from stochisru.methods.result import versions
+from stochisru.simulation import Simulation, simulate
+from stochisru.strategies import STRATEGIES, Schedule
+from stochisru.value import ValueTable, value_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Quantile levels of the demand fan.
+FAN_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+#: Paths whose NPV is stored and drawn; the metrics use all.
+_STORED_PATHS = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Outcome of `run_case`."""
+
+    folder: Path
+    values: ValueTable
+    simulation: Simulation
+    files: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: the keys of design section 7."""
+        simulation = self.simulation.to_dict()
+        return {
+            "case": self.values.case.name,
+            "folder": str(self.folder),
+            "values": self.values.to_dict(),
+            "strategies": simulation.pop("strategies"),
+            "simulation": simulation,
+            "files": list(self.files),
+        }
+
+
+def schedule_table(values: ValueTable) -> pd.DataFrame:
+    """Plant and deployments over time: plan, year, deployment, plant (mean, kg), plant_p5, plant_p95.
+
+    RP and WS differ from node to node: means and quantiles are over the tree. EV and static are one plan.
+    """
+    import pandas as pd
+
+    tree, case = values.tree, values.case
+    kept = 1 - case.technology.degradation
+    rows = []
+
+    def add(plan: str, year: int, deployment: np.ndarray, plant: np.ndarray, probability: np.ndarray) -> None:
+        order = np.argsort(plant, kind="stable")
+        level = np.cumsum(probability[order])
+        low, high = (plant[order][min(np.searchsorted(level, q), plant.size - 1)] for q in (0.05, 0.95))
+        rows.append(
+            {
+                "plan": plan,
+                "year": year,
+                "deployment": float(probability @ deployment),
+                "plant": float(probability @ plant),
+                "plant_p5": float(low),
+                "plant_p95": float(high),
+            }
+        )
+
+    for name, result in (("RP", values.recourse), ("EV", values.expected), ("static", values.static_result)):
+        for t in range(tree.horizon + 1):
+            at = tree.at(t)
+            add(name, t, result.plan.deployment[at], result.plan.plant[at], tree.probability[at])
+    foreseen = values.wait_and_see
+    plant = np.full(tree.n_leaves, case.technology.M0)
+    for t in range(tree.horizon + 1):
+        plant = plant * (kept if t else 1.0) + foreseen.leaf_deployment[t]
+        add("WS", t, foreseen.leaf_deployment[t], plant, foreseen.probability)
+    return pd.DataFrame(rows)
+
+
+def _tables(values: ValueTable, simulation: Simulation) -> dict[str, pd.DataFrame]:
+    import pandas as pd
+
+    case, tree = values.case, values.tree
+    npv = pd.DataFrame(simulation.npv[:, :_STORED_PATHS].T, columns=simulation.names)
+    npv.columns.name = None
+    rules = [{"strategy": s.name, "rule": s.describe(case)} for s in simulation.strategies]
+    parameters = case.to_frame().reset_index()
+    parameters["value"] = [_as_text(v) for v in parameters["value"]]
+    return {
+        "parameters": parameters,
+        "values": values.to_frame().reset_index(),
+        "schedule": schedule_table(values),
+        "deployments": values.recourse.deployments,
+        "tree": tree.to_frame().reset_index(),
+        "tree_check": tree.check(case.process).to_frame().reset_index(),
+        "fan": case.process.fan(case.horizon.T, FAN_LEVELS).rename(columns=str).reset_index(),
+        "strategies": pd.DataFrame(rules),
+        "metrics": simulation.to_frame(),
+        "differences": simulation.differences(),
+        "operations": simulation.yearly(),
+        "npv": npv,
+    }
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return "none" if value is None else str(value)
+
+
+def run_case(
+    case: DeploymentCase,
+    out: Path,
+    *,
+    tree: ScenarioTree,
+    paths: int = 10_000,
+    seed: int = 0,
+    sampler: str = "pseudo-random",
+    workers: int = 1,
+    solver: str = "highs",
+    progress: Callable[[str], None] | None = None,
+) -> Run:
+    """Study a case: values, strategies on fresh paths, figures and report.
+
+    Parameters
+    ----------
+    out
+        Run folder. It appears when everything is done; an earlier run of that name is replaced.
+    tree
+        Scenario tree of the case.
+    paths, seed, sampler, workers
+        Monte Carlo, see `stochisru.simulate`.
+    solver
+        Solver of the recourse problems.
+    progress
+        Called with the name of each step.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range or the folder cannot be written; nothing is left behind.
+    """
+    from stochisru.report.page import build_report
+
+    say = progress or (lambda _: None)
+    started = datetime.now(UTC)
+    clock = time.perf_counter()
+    with replacing_folder(out) as folder:
+        simulate(case, list(STRATEGIES), paths=min(paths, 2), seed=seed, sampler=sampler, workers=workers)
+        values = value_table(case, tree, solver=solver, progress=say)
+        say("strategies")
+        static = Schedule("static", tuple(_root_plan(values)))
+        policy = values.recourse.policy("scaled", name="tree")
+        strategies = [*STRATEGIES.values(), static, policy]
+        simulation = simulate(case, strategies, paths=paths, seed=seed, sampler=sampler, workers=workers)
+        say("tables")
+        (folder / "tables").mkdir()
+        tables = _tables(values, simulation)
+        for name, table in tables.items():
+            table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
+            table.to_csv(folder / "tables" / f"{name}.csv", index=False)
+        tree.save(folder / "tree.npz")
+        (folder / "case.json").write_text(case.model_dump_json(indent=2), encoding="utf-8")
+        manifest = {
+            "format": 1,
+            "case": case.name,
+            "case_hash": case.digest(),
+            "tree_hash": tree.digest(),
+            "branching": tree.branching,
+            "nodes": tree.n_nodes,
+            "leaves": tree.n_leaves,
+            "horizon": case.horizon.T,
+            "paths": paths,
+            "seed": seed,
+            "sampler": simulation.sampler,
+            "confidence": simulation.confidence,
+            "solver": values.recourse.solver,
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - clock, 3),
+            "versions": versions(),
+        }
+        (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
+        say("report")
+        build_report(folder)
+        files = tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
+    return Run(folder=out, values=values, simulation=simulation, files=files)
+
+
+def _root_plan(values: ValueTable) -> Sequence[float]:
+    tree = values.tree
+    return [float(x) for x in values.static_result.plan.deployment[tree.offsets[:-1]]]
