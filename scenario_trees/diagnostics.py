@@ -84,9 +84,12 @@ def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0)
     tree_variance = tree.stage_mean(centred)
     distance = [
         _lognormal_distance(
-            tree.value[tree.at(t)], tree.probability[tree.at(t)], mean[t], process.volatility * np.sqrt(t * dt)
+            tree.value[tree.at(t)],
+            tree.probability[tree.at(t)],
+            mean[t],
+            process.volatility * np.sqrt(t * dt),
         )
-        for t in stages
+        for t in range(tree.horizon + 1)
     ]
     with np.errstate(divide="ignore", invalid="ignore"):
         variance_error = np.where(variance > 0, tree_variance / variance - 1, 0.0)

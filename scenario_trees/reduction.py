@@ -55,7 +55,7 @@ def _paths(paths: ArrayLike) -> Array:
 
 def _distances(a: Array, b: Array) -> Array:
     squared = (a**2).sum(0)[:, None] + (b**2).sum(0)[None, :] - 2 * a.T @ b
-    return np.sqrt(np.maximum(squared, 0.0))
+    return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
 
 
 def _reduction(paths: Array, representatives: Array) -> Reduction:
@@ -70,9 +70,7 @@ def _reduction(paths: Array, representatives: Array) -> Reduction:
     )
 
 
-def forward_selection(
-    paths: ArrayLike, count: int, seed: np.random.SeedSequence | int | None = None
-) -> Reduction:
+def forward_selection(paths: ArrayLike, count: int, seed: np.random.SeedSequence | int | None = None) -> Reduction:
     """Select ``count`` of the given paths by fast forward selection.
 
     The work is O(count · paths²) and the memory O(paths²). The method is deterministic; ``seed`` is accepted
@@ -104,7 +102,7 @@ def k_means(paths: ArrayLike, count: int, seed: np.random.SeedSequence | int = 0
         raise TreeError(f"count: must lie in [1, {sample.shape[1]}], got {count}")
     count = min(count, distinct)
     rng = np.random.default_rng(seed)
-    best: tuple[float, NDArray[np.int64]] | None = None
+    lowest, group = np.inf, np.zeros(sample.shape[1], dtype=np.int64)
     for _ in range(4):
         start = np.sort(rng.choice(sample.shape[1], size=count, replace=False))
         for _ in range(1000):
@@ -112,12 +110,10 @@ def k_means(paths: ArrayLike, count: int, seed: np.random.SeedSequence | int = 0
                 break
             start = np.sort(rng.choice(sample.shape[1], size=count, replace=False))
         centres, label = kmeans2(sample.T, sample.T[start], minit="matrix", iter=30, missing="warn")
-        label = label.astype(np.int64)
         cost = float(((sample.T - centres[label]) ** 2).sum())
-        if best is None or cost < best[0]:
-            best = (cost, label)
-    assert best is not None
-    _, group = np.unique(best[1], return_inverse=True)
+        if cost < lowest:
+            lowest, group = cost, label.astype(np.int64)
+    _, group = np.unique(group, return_inverse=True)
     weight = np.bincount(group)
     means = np.stack([np.bincount(group, weights=row) / weight for row in sample])
     return _reduction(sample, means)
@@ -171,5 +167,8 @@ def tree_from_paths(
                 following.append((len(parent) - 1, inside))
         frontier = following
     return ScenarioTree(
-        parent=np.array(parent), stage=np.array(stage), probability=np.array(probability), value=np.array(value)
+        parent=np.array(parent),
+        stage=np.array(stage),
+        probability=np.array(probability),
+        value=np.array(value),
     )

@@ -322,7 +322,9 @@ class ScenarioTree:
                 )
         except OSError as error:
             raise TreeError(f"path: cannot read a tree from {path}: {error.strerror or error}") from error
-        except (KeyError, zipfile.BadZipFile, json.JSONDecodeError, EOFError) as error:
+        except TreeError:
+            raise
+        except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
             raise TreeError(f"path: {path} is not a saved tree") from error
 
     def digest(self) -> str:

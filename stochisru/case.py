@@ -59,9 +59,7 @@ class Technology(_Part):
     """The plant."""
 
     eta: Positive = _symbol("oxygen per year and kilogram of plant", "kg/(kg yr)")
-    alpha: Positive = _symbol(
-        "mass in LEO per landed kilogram", "kg/kg"
-    )
+    alpha: Positive = _symbol("mass in LEO per landed kilogram", "kg/kg")
     beta: NonNegative = _symbol("by-product per kilogram of oxygen", "kg/kg")
     M0: NonNegative = _symbol("plant mass in place before year 0", "kg")
     degradation: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)] = _symbol(
@@ -79,7 +77,9 @@ class Costs(_Part):
     c_S: NonNegative = _symbol("excess oxygen", "$/kg")
     c_by: NonNegative = _symbol("by-product", "$/kg")
     c_E: NonNegative = _symbol("oxygen supplied from Earth", "$/kg")
-    earth_limit: NonNegative | None = _symbol("most oxygen supplied from Earth per year (none: no limit)", "kg/yr", None)
+    earth_limit: NonNegative | None = _symbol(
+        "most oxygen supplied from Earth per year (none: no limit)", "kg/yr", None
+    )
 
 
 class Demand(_Part):

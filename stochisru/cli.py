@@ -190,7 +190,9 @@ def solve(
         typer.echo(f"bounds                   [{bounds.lower:,.2f}, {bounds.upper:,.2f}] $, gap {bounds.gap:.2g}")
         for name, mass in result.first_stage.items():
             typer.echo(f"{name:<24} {mass:,.3f} kg")
-        typer.echo(f"{result.termination.reason}: {result.termination.detail} in {sum(result.timings.values()):.2f} s")
+        typer.echo(
+            f"{result.termination.reason}: {result.termination.detail} in {sum(result.timings.values()):.2f} s"
+        )
 
     _emit(result.to_dict(), json, show)
 
@@ -222,7 +224,8 @@ def value(
 def simulate(
     case: CaseArg,
     strategies: Annotated[
-        str | None, typer.Option(help="Comma-separated names [default: all heuristics]; tree: optimal tree plan.")
+        str | None,
+        typer.Option(help="Comma-separated names [default: all heuristics]; tree: optimal tree plan."),
     ] = None,
     paths: PathsOpt = 1000,
     horizon: HorizonOpt = None,
@@ -257,11 +260,23 @@ def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str) ->
 
 
 def _print_values(table: pd.DataFrame, title: str) -> None:
-    _print(table[["quantity", "value", "lower", "upper", "unit", "meaning"]], f"{title}: values ($, NPV maximised)")
+    _print(
+        table[["quantity", "value", "lower", "upper", "unit", "meaning"]],
+        f"{title}: values ($, NPV maximised)",
+    )
 
 
 def _print_strategies(outcome: Any) -> None:
-    columns = ("npv_mean", "npv_sd", "npv_p5", "npv_p95", "cvar95", "p_positive", "self_sufficiency", "utilization")
+    columns = (
+        "npv_mean",
+        "npv_sd",
+        "npv_p5",
+        "npv_p95",
+        "cvar95",
+        "p_positive",
+        "self_sufficiency",
+        "utilization",
+    )
     frame = outcome.to_frame()
     wide = frame.pivot(index="strategy", columns="metric", values="value").loc[outcome.names, list(columns)]
     mean = frame[frame["metric"] == "npv_mean"].set_index("strategy").loc[outcome.names]
@@ -352,7 +367,9 @@ def doctor(json: JsonOpt = None) -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
     if version:
         from stochisru import __version__
 
@@ -362,16 +379,18 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Show the vers
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command and turn errors into one line and an exit code."""
-    usage_error = typer.BadParameter.__mro__[1]
     try:
         code = app(args=arguments, standalone_mode=False)
     except (InputError, TreeError) as error:
         _fail(str(error), 2)
     except StochisruError as error:
         _fail(str(error), 1)
-    except usage_error as error:
-        _fail(getattr(error, "format_message", lambda: str(error))(), 2)
-    except (KeyboardInterrupt, typer.Abort):
+    except Exception as error:
+        # Usage errors of the command line parser, whose class typer does not export.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message(), 2)
+    if code == 130:  # typer turns an interrupt into this code
         _fail("interrupted; nothing half-written was left", 130)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -8,6 +8,7 @@ bound that is valid whatever the solver's tolerances, because every variable is 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stochisru.errors import InputError, SolverError
+from stochisru.errors import InputError
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
@@ -80,9 +81,7 @@ class LinearProgram:
         reduced = sign * self.objective - self.matrix.T @ y
         with np.errstate(invalid="ignore"):
             rows = np.where(y > 0, y * self.row_upper, np.where(y < 0, y * self.row_lower, 0.0))
-            cols = np.where(
-                reduced > 0, reduced * self.upper, np.where(reduced < 0, reduced * self.lower, 0.0)
-            )
+            cols = np.where(reduced > 0, reduced * self.upper, np.where(reduced < 0, reduced * self.lower, 0.0))
         bound = rows.sum() + cols.sum() + sign * self.constant
         magnitude = np.abs(rows).sum() + np.abs(cols).sum() + abs(self.constant)
         return float(sign * (bound + 4 * np.finfo(float).eps * magnitude))
@@ -107,7 +106,7 @@ class ProgramBuilder:
     >>> import numpy as np
     >>> builder = ProgramBuilder("knapsack", "maximise")
     >>> x = builder.variables("x", 2, lower=0, upper=[1, 2], objective=[3, 2])
-    >>> builder.rows("weight", [-np.inf], [2.5], (np.zeros(2, int), x.index, np.ones(2)))
+    >>> builder.rows("weight", -np.inf, 2.5, (np.zeros(2, int), x.index, np.ones(2)))
     >>> builder.build().shape
     (1, 2)
     """
@@ -141,11 +140,9 @@ class ProgramBuilder:
         self._column_data.append((low, high, cost, np.full(size, integer)))
         return block
 
-    def rows(
-        self, name: str, lower: ArrayLike, upper: ArrayLike, *terms: tuple[Index, Index, ArrayLike]
-    ) -> None:
+    def rows(self, name: str, lower: ArrayLike, upper: ArrayLike, *terms: tuple[Index, Index, ArrayLike]) -> None:
         """Add rows; every term is (row within the block, column, coefficient), coefficients broadcasting."""
-        low, high = np.broadcast_arrays(np.asarray(lower, float), np.asarray(upper, float))
+        low, high = np.broadcast_arrays(np.atleast_1d(np.asarray(lower, float)), np.asarray(upper, float))
         block = Block(name, self._n_rows, low.size)
         self._rows[name] = block
         self._n_rows += low.size
@@ -217,7 +214,12 @@ class Solution:
 
 
 def solve(program: LinearProgram, solver: str = "highs") -> Solution:
-    """Solve a program.
+    """Solve a program; see `solve_family` for what is raised."""
+    return next(solve_family([program], solver))
+
+
+def solve_family(programs: Iterable[LinearProgram], solver: str = "highs") -> Iterator[Solution]:
+    """Solve programs that differ in the bounds of their variables alone, each warm from the one before.
 
     Raises
     ------
@@ -228,6 +230,4 @@ def solve(program: LinearProgram, solver: str = "highs") -> Solution:
     """
     from stochisru.solvers import solver_named
 
-    if program.matrix.data.size and not np.isfinite(program.matrix.data).all():
-        raise SolverError(f"{program.name}: the matrix holds a number that is not finite")
-    return solver_named(solver).solve(program)
+    return solver_named(solver).solve(programs)

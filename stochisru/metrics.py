@@ -144,7 +144,7 @@ def _quantile(sample: Array, ordered: Array, level: float, units: NDArray[np.int
 
     n = ordered.size
     value = float(ordered[min(n - 1, int(np.ceil(level * n)) - 1 if level > 0 else 0)])
-    se = unit_error((sample <= value) - level, units)
+    se = unit_error(np.asarray(sample <= value, dtype=float) - level, units)
     if not np.isfinite(se):
         return Estimate(value, float("nan"), float("nan"), float("nan"))
     half = float(stdtrit(units.size - 1, 0.5 + confidence / 2)) * se

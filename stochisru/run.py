@@ -69,7 +69,7 @@ def schedule_table(values: ValueTable) -> pd.DataFrame:
     def add(plan: str, year: int, deployment: np.ndarray, plant: np.ndarray, probability: np.ndarray) -> None:
         order = np.argsort(plant, kind="stable")
         level = np.cumsum(probability[order])
-        low, high = (plant[order][min(np.searchsorted(level, q), plant.size - 1)] for q in (0.05, 0.95))
+        low, high = (plant[order][min(int(np.searchsorted(level, q)), plant.size - 1)] for q in (0.05, 0.95))
         rows.append(
             {
                 "plan": plan,
@@ -106,8 +106,11 @@ def _tables(values: ValueTable, simulation: Simulation) -> dict[str, pd.DataFram
         "parameters": parameters,
         "values": values.to_frame().reset_index(),
         "schedule": schedule_table(values),
-        "deployments": values.recourse.deployments,
         "tree": tree.to_frame().reset_index(),
+        "plan": pd.DataFrame(
+            {"node": np.arange(tree.n_nodes)}
+            | {name: column for name, (column, _) in values.recourse.plan.quantities().items()}
+        ),
         "tree_check": tree.check(case.process).to_frame().reset_index(),
         "fan": case.process.fan(case.horizon.T, FAN_LEVELS).rename(columns=str).reset_index(),
         "strategies": pd.DataFrame(rules),

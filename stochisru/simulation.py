@@ -81,8 +81,10 @@ def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Outcome of one block of paths: NPV (strategies, paths), moments per strategy, and sums over paths of
-    demand (years), deliveries and plant (strategies, years).
+    """Outcome of one block of paths.
+
+    NPV (strategies, paths), moments per strategy, and sums over paths of demand (years), deliveries and plant
+    (strategies, years).
     """
 
     npv: Array
@@ -202,9 +204,9 @@ class Simulation:
         return metrics_frame(self.metrics)
 
     def yearly(self) -> pd.DataFrame:
-        """Operations over time: strategy, year, demand, delivered, capacity (means, kg/yr), utilization, self_sufficiency.
+        """Operations over time: strategy, year, demand, delivered, capacity, utilization, self_sufficiency.
 
-        The last two are ratios of these means over all paths.
+        The first three are means over all paths, kg/yr, the last two ratios of these means.
         """
         import pandas as pd
 

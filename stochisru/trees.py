@@ -11,7 +11,7 @@ from stochisru.case import DeploymentCase
 from stochisru.errors import InputError
 
 #: Leaves that `default_branching` does not exceed.
-DEFAULT_LEAVES = 20_000
+DEFAULT_LEAVES = 60_000
 
 
 def default_branching(T: int) -> tuple[int, ...]:

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.errors import BoundsError
-from stochisru.methods.extensive_form import extensive_form
+from stochisru.methods.extensive_form import extensive_forms
 from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
 from stochisru.methods.result import ROUNDING, Bounds, Result, versions
 from stochisru.methods.wait_and_see import WaitAndSee, wait_and_see
@@ -73,7 +74,7 @@ class ValueTable:
             {"eev": self.eev, **ladder, "rp": self.rp},
         ):
             names = list(chain)
-            for low, high in zip(names, names[1:], strict=False):
+            for low, high in pairwise(names):
                 scale = max(1.0, abs(chain[low].lower), abs(chain[high].upper))
                 if chain[low].lower > chain[high].upper + ROUNDING * scale:
                     raise BoundsError(
@@ -102,7 +103,12 @@ class ValueTable:
 
     def point(self, name: str) -> float:
         """Value of one entry: what the plan in hand is worth, or the difference of two such values."""
-        pairs = {"evpi": ("ws", "rp"), "vss": ("rp", "eev"), "vms": ("rp", "static"), "flexibility": ("rp", "fixed")}
+        pairs = {
+            "evpi": ("ws", "rp"),
+            "vss": ("rp", "eev"),
+            "vms": ("rp", "static"),
+            "flexibility": ("rp", "fixed"),
+        }
         if name in pairs:
             high, low = pairs[name]
             return self.point(high) - self.point(low)
@@ -119,7 +125,12 @@ class ValueTable:
             row = {"quantity": name, "value": self.point(name), "lower": bounds.lower, "upper": bounds.upper}
             rows.append({**row, "unit": "$", "sense": "maximise", "meaning": meaning})
         for t, bounds in enumerate(self.eev_t):
-            row = {"quantity": f"eev_{t}", "value": bounds.lower, "lower": bounds.lower, "upper": bounds.upper}
+            row = {
+                "quantity": f"eev_{t}",
+                "value": bounds.lower,
+                "lower": bounds.lower,
+                "upper": bounds.upper,
+            }
             meaning = f"mean path's plan held for years 0..{t}"
             rows.append({**row, "unit": "$", "sense": "maximise", "meaning": meaning})
         return pd.DataFrame(rows).set_index("quantity")
@@ -177,11 +188,13 @@ def value_table(
     static, fixed, eev = static_plan(case, tree), fixed_design(case, tree), expected_value(case, tree)
     ev = expected_value_plan(case, tree)
     say("rp")
-    rp = extensive_form(case, tree, solver=solver)
+    held = [ev.deployment[:years] for years in range(case.horizon.T + 1)]
+    solved = extensive_forms(case, tree, held, solver=solver)
+    rp = next(solved)
     eev_t = []
     for t in range(case.horizon.T):
         say(f"eev_{t}")
-        eev_t.append(extensive_form(case, tree, solver=solver, held=ev.deployment[: t + 1]).bounds)
+        eev_t.append(next(solved).bounds)
     return ValueTable(
         case=case,
         tree=tree,

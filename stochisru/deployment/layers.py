@@ -123,8 +123,10 @@ def open_loop(
     # P(breakpoint > layer) is the tail from the first breakpoint beyond the layer's lower edge.
     marginal = np.empty((years, width.size))
     for t in range(years):
-        worth = sum(w * tail[np.searchsorted(x, lower, side="right")] for x, tail, w in steps[t])
-        marginal[t] = weight[t] * (eta * (worth - merit.idle) - case.costs.c_op)
+        earned = np.zeros(width.size)
+        for x, tail, worth in steps[t]:
+            earned += worth * tail[np.searchsorted(x, lower, side="right")]
+        marginal[t] = weight[t] * (eta * (earned - merit.idle) - case.costs.c_op)
 
     best, start = _best_start(marginal, price, allowed)
     existing = lower < carried

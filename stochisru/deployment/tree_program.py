@@ -60,17 +60,13 @@ def tree_program(case: DeploymentCase, tree: ScenarioTree, held: Array | None = 
     dM = builder.variables(
         "dM", k, lower=order_lower, upper=order_upper, objective=-case.investment_cost * order_weight
     )
-    M = builder.variables(
-        "M", k, lower=0.0, upper=plant_upper, objective=-(c.c_op + c.c_S * tech.eta) * order_weight
-    )
+    M = builder.variables("M", k, lower=0.0, upper=plant_upper, objective=-(c.c_op + c.c_S * tech.eta) * order_weight)
     own = case.economics.P_m - c.c_by * tech.beta + c.c_S
     # Never binding, so that the demand rows alone carry the price of demand.
     loose = 2 * tree.value
     Q = builder.variables("Q", n, lower=0.0, upper=loose, objective=own * weight)
     limit = np.inf if c.earth_limit is None else c.earth_limit
-    Q_earth = builder.variables(
-        "Q_earth", n, lower=0.0, upper=np.minimum(loose, limit), objective=-c.c_E * weight
-    )
+    Q_earth = builder.variables("Q_earth", n, lower=0.0, upper=np.minimum(loose, limit), objective=-c.c_E * weight)
     S = builder.variables("S", n, lower=0.0, upper=loose, objective=-c.c_bu * weight)
 
     every = np.arange(k)
@@ -94,7 +90,12 @@ def tree_program(case: DeploymentCase, tree: ScenarioTree, held: Array | None = 
         (nodes, M.start + commitments.of_node, -tech.eta),
     )
     builder.rows(
-        "demand", tree.value, tree.value, (nodes, Q.index, 1.0), (nodes, Q_earth.index, 1.0), (nodes, S.index, 1.0)
+        "demand",
+        tree.value,
+        tree.value,
+        (nodes, Q.index, 1.0),
+        (nodes, Q_earth.index, 1.0),
+        (nodes, S.index, 1.0),
     )
     return builder.build()
 
@@ -167,7 +168,7 @@ class TreePlan:
                 "node": np.tile(np.arange(n), count),
                 "stage": np.tile(stage, count),
                 "year": np.tile(stage, count),
-                "quantity": pd.Categorical.from_codes(np.repeat(np.arange(count), n), list(table)),
+                "quantity": pd.Categorical(np.repeat(list(table), n), categories=list(table)),
                 "value": np.concatenate([values for values, _ in table.values()]),
                 "unit": pd.Categorical(np.repeat([unit for _, unit in table.values()], n)),
                 "probability": np.tile(self.tree.probability, count),

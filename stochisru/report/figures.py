@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 _DASHES = ("-", "--", "-.", ":", "-", "--", "-", "-.")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.spines.top": False,
@@ -55,8 +55,11 @@ def _money(axis: Any, largest: float) -> str:
     """Scale an axis in dollars to thousands, millions or billions; return the unit."""
     from matplotlib.ticker import FuncFormatter
 
-    scale, unit = next((s, u) for s, u in ((1e9, "$ billion"), (1e6, "$ million"), (1e3, "$ thousand"), (1.0, "$"))
-                       if largest >= 2 * s or s == 1.0)
+    scale, unit = next(
+        (s, u)
+        for s, u in ((1e9, "$ billion"), (1e6, "$ million"), (1e3, "$ thousand"), (1.0, "$"))
+        if largest >= 2 * s or s == 1.0
+    )
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / scale:g}"))
     return unit
 
@@ -80,8 +83,10 @@ def demand_fan(fan: pd.DataFrame, tree: pd.DataFrame) -> Figure:
         # Nodes of one stage that share a value are one dot, its area their probability.
         value = tree["value"].to_numpy()
         rounded = np.round(np.log(value), 6)
-        dots = tree.assign(key=rounded).groupby(["stage", "key"], as_index=False).agg(
-            value=("value", "first"), probability=("probability", "sum")
+        dots = (
+            tree.assign(key=rounded)
+            .groupby(["stage", "key"], as_index=False)
+            .agg(value=("value", "first"), probability=("probability", "sum"))
         )
         if len(dots) > _DRAWN_NODES:
             dots = dots.nlargest(_DRAWN_NODES, "probability")
@@ -114,14 +119,21 @@ def deployment_schedule(schedule: pd.DataFrame) -> Figure:
             left.plot(plan["year"], plan["plant"], color=color, lw=1.5, marker="o", ms=3, label=label)
             if name == "RP":
                 left.fill_between(
-                    plan["year"], plan["plant_p5"], plan["plant_p95"], color=color, alpha=0.15, lw=0, label="RP, P5–P95"
+                    plan["year"],
+                    plan["plant_p5"],
+                    plan["plant_p95"],
+                    color=color,
+                    alpha=0.15,
+                    lw=0,
+                    label="RP, P5–P95",
                 )
             shift = {"WS": -0.27, "RP": 0.0, "EV": 0.27}[name]
             right.bar(plan["year"] + shift, plan["deployment"], width=0.25, color=color, label=name)
         left.set(xlabel="year", ylabel="plant in place M (kg)")
         right.set(xlabel="year", ylabel="expected deployment ΔM (kg)")
+        left.set_ylim(bottom=0)
         left.legend(loc="upper left")
-        right.legend(loc="upper left")
+        right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
         for ax in (left, right):
             ax.xaxis.get_major_locator().set_params(integer=True)
         return figure
@@ -145,10 +157,22 @@ def value_ladder(values: pd.DataFrame) -> Figure:
         for i, name in enumerate(("flexibility", "vss", "vms")):
             ax.annotate("", (i, rp), (i, levels[i]), arrowprops={"arrowstyle": "<->", "color": PALETTE[1], "lw": 1.2})
             label = {"flexibility": "flexibility", "vss": "VSS", "vms": "VMS"}[name]
-            ax.text(i, max(rp, 0) + 0.03 * span, f"{label}\n{float(table[name]) / scale:.3g}", ha="center",
-                    va="bottom", color=PALETTE[1])
-        ax.text(4, max(levels[4], 0) + 0.03 * span, f"EVPI\n{float(table['evpi']) / scale:.3g}", ha="center",
-                va="bottom", color=PALETTE[1])
+            ax.text(
+                i,
+                max(rp, 0) + 0.03 * span,
+                f"{label}\n{float(table[name]) / scale:.3g}",
+                ha="center",
+                va="bottom",
+                color=PALETTE[1],
+            )
+        ax.text(
+            4,
+            max(levels[4], 0) + 0.03 * span,
+            f"EVPI\n{float(table['evpi']) / scale:.3g}",
+            ha="center",
+            va="bottom",
+            color=PALETTE[1],
+        )
         ax.set_xticks(range(5), names)
         ax.set_ylim(low - 0.05 * span if low < 0 else 0, max(top, 0) + 0.2 * span)
         ax.set_ylabel(f"expected NPV ({unit})")
@@ -185,7 +209,10 @@ def operations_over_time(operations: pd.DataFrame) -> Figure:
     with _figure(7.2, 3.2, 2) as (figure, axes):
         names = list(dict.fromkeys(operations["strategy"]))
         for ax, column, label in zip(
-            axes, ("utilization", "self_sufficiency"), ("utilisation Q/Qcap", "self-sufficiency Q/D"), strict=True
+            axes,
+            ("utilization", "self_sufficiency"),
+            ("utilisation Q/Qcap", "self-sufficiency Q/D"),
+            strict=True,
         ):
             _lines(ax, operations, names, column)
             ax.set(xlabel="year", ylabel=label, ylim=(0, 1.03))

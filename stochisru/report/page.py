@@ -121,7 +121,9 @@ def _inline(figure: Figure, caption: str) -> str:
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     data = base64.b64encode(buffer.getvalue()).decode()
     text = html.escape(caption)
-    return f'<figure><img alt="{text}" src="data:image/svg+xml;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    return (
+        f'<figure><img alt="{text}" src="data:image/svg+xml;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    )
 
 
 def number(value: Any, unit: str = "") -> str:
@@ -145,7 +147,8 @@ def _table(head: list[str], rows: list[list[str]], numeric: bool = True, caption
         "<tr>" + f'<th scope="row">{r[0]}</th>' + "".join(f"<td>{c}</td>" for c in r[1:]) + "</tr>" for r in rows
     )
     kind = "numbers" if numeric else "words"
-    return f'<div class="wide"><table class="{kind}">{title}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+    inside = f"{title}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="wide"><table class="{kind}">{inside}</table></div>'
 
 
 def _values(values: pd.DataFrame) -> str:
@@ -177,7 +180,7 @@ def _metrics(metrics: pd.DataFrame, manifest: dict[str, Any]) -> str:
             text = number(values[name], unit)
             interval = ""
             if row["lower"] == row["lower"]:
-                interval = f"<small>{number(row['lower'], unit)} to {number(row['upper'], unit)}</small>"
+                interval = f"<small>{number(row['lower'], unit)} … {number(row['upper'], unit)}</small>"
             mark = ' class="best"' if best is not None and values[name] == best else ""
             cells.append(f"<span{mark}>{text}</span>{interval}")
         shown = {"$": "$ million", "-": "", "%": "", "yr": "yr"}.get(unit, unit)
@@ -221,9 +224,7 @@ def _tree_check(check: pd.DataFrame) -> str:
     return _table(head, rows, caption="The tree against the process")
 
 
-def render(
-    manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: dict[str, tuple[Figure, str]]
-) -> str:
+def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: dict[str, tuple[Figure, str]]) -> str:
     """Text of the page."""
     values = tables["values"].set_index("quantity")
     picture = {name: _inline(figure, caption) for name, (figure, caption) in figures.items()}
@@ -234,7 +235,7 @@ def render(
 
     def bracket(name: str) -> str:
         row = values.loc[name]
-        return f"{number(row['value'], '$')} $ million"
+        return f"${number(row['value'], '$')}&nbsp;million"
 
     summary = (
         f"The best plan that reacts to demand is worth <b>{bracket('rp')}</b> of expected NPV. "

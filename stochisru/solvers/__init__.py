@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from stochisru.errors import InputError
@@ -20,8 +21,12 @@ class Solver(Protocol):
         """Version of the installed solver, or None where it is not installed."""
         ...
 
-    def solve(self, program: LinearProgram) -> Solution:
-        """Solve to optimality or raise `SolverError`."""
+    def solve(self, programs: Iterable[LinearProgram]) -> Iterator[Solution]:
+        """Solve programs that differ in the bounds of their variables alone, one after the other.
+
+        Each is solved to optimality, from the optimum of the one before where the solver can, or
+        `SolverError` is raised.
+        """
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -24,8 +25,12 @@ class Gurobi:
 
         return ".".join(map(str, gurobipy.gurobi.version()))
 
-    def solve(self, program: LinearProgram) -> Solution:
-        """Solve to optimality or raise `SolverError`."""
+    def solve(self, programs: Iterable[LinearProgram]) -> Iterator[Solution]:
+        """Solve each program to optimality or raise `SolverError`."""
+        for program in programs:
+            yield self._optimum(program)
+
+    def _optimum(self, program: LinearProgram) -> Solution:
         import gurobipy as gp
 
         start = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,21 @@ class Highs:
 
         return str(highspy.Highs().version())
 
-    def solve(self, program: LinearProgram) -> Solution:
-        """Solve to optimality or raise `SolverError`."""
+    def solve(self, programs: Iterable[LinearProgram]) -> Iterator[Solution]:
+        """Solve each program to optimality, warm from the one before, or raise `SolverError`."""
+        model = None
+        for program in programs:
+            start = time.perf_counter()
+            if model is None:
+                model = _load(program)
+            else:
+                every = np.arange(program.shape[1], dtype=np.int32)
+                model.changeColsBounds(every.size, every, program.lower, program.upper)
+            yield self._optimum(model, program, start)
+
+    def _optimum(self, model: Any, program: LinearProgram, start: float) -> Solution:
         import highspy
 
-        start = time.perf_counter()
-        model = _load(program)
         model.run()
         status = model.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:

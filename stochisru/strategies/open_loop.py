@@ -58,7 +58,9 @@ class Upfront(Schedule):
 
     def describe(self, case: DeploymentCase) -> str:
         """The rule as one sentence."""
-        return f"Deploy in year {first_arrival(case)} all the plant that expected demand needs in year {case.horizon.T}."
+        return (
+            f"Deploy in year {first_arrival(case)} all the plant that expected demand needs in year {case.horizon.T}."
+        )
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,8 @@ class Trigger:
     def describe(self, case: DeploymentCase) -> str:
         """The rule as one sentence."""
         text = (
-            f"Start with {self.initial_ratio:.0%} of today's need; whenever demand reaches {self.threshold:.0%} of the "
-            f"capacity in place and on order, order {self.magnitude:.0%} more"
+            f"Start with {self.initial_ratio:.0%} of today's need; whenever demand reaches {self.threshold:.0%} of "
+            f"the capacity in place and on order, order {self.magnitude:.0%} more"
         )
         if self.hurdle:
             text += (

@@ -1,0 +1,47 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from hypothesis import HealthCheck, settings
+
+from stochisru import load_case
+
+mpl.use("Agg")
+# Pyomo hands models to HiGHS through deprecated names of highspy; that is between the two of them.
+settings.register_profile(
+    "ci", deadline=None, max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session")
+def reference():
+    return load_case("lunar-reference")
+
+
+@pytest.fixture
+def run_cli(tmp_path):
+    """Run the installed command in a process of its own, in an empty folder."""
+
+    def call(*arguments, check=None, cwd=tmp_path, env=None):
+        outcome = subprocess.run(
+            [sys.executable, "-m", "stochisru", *map(str, arguments)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, **(env or {})},
+        )
+        if check is not None:
+            assert outcome.returncode == check, outcome.stderr
+        return outcome
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def root():
+    return Path(__file__).resolve().parent.parent

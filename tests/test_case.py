@@ -1,0 +1,149 @@
+"""Cases: schema, derived parameters against published numbers, messages."""
+
+import pytest
+
+from stochisru import InputError, case_from_dict, load_case, shipped_cases
+from stochisru.case import case_text
+from stochisru.derivation import (
+    earth_supply_cost,
+    landed_mass_ratio,
+    oxygen_productivity,
+    spares_cost,
+    stage_mass_ratio,
+)
+
+
+def test_shipped_cases_and_their_derived_numbers(reference):
+    assert shipped_cases() == ["contested-market", "lunar-reference", "predecessor"]
+    v = reference.values
+    assert v["alpha"] == pytest.approx(5.465, abs=5e-4)
+    assert v["eta"] == pytest.approx(7.173, abs=5e-4)
+    assert v["c_op"] == pytest.approx(1866, abs=0.5)
+    assert v["c_E"] == pytest.approx(47_079, abs=1)
+    assert v["P_m"] == pytest.approx(v["c_E"] / 2)
+    assert v["c_bu"] == pytest.approx(2 * v["c_E"])
+    contested = load_case("contested-market").values
+    assert (contested["P_m"], contested["c_E"], contested["c_bu"]) == (3000, 3000, 6000)
+    assert contested["alpha"] == v["alpha"]
+    assert load_case("predecessor").horizon.lead_time == 0
+
+
+def test_derivation_functions_have_their_limits():
+    assert stage_mass_ratio(0, 420, 0.1) == pytest.approx(1)
+    assert landed_mass_ratio([4.04, 1.87], 420, [0.08, 0.15]) == pytest.approx(5.465, abs=5e-4)
+    assert oxygen_productivity(10.5, 35) == pytest.approx(7.173, abs=5e-4)
+    assert oxygen_productivity(10.5, 1e12) == pytest.approx(10.5 * 0.888102)
+    assert spares_cost(0.05, 5.465, 5000, 10_000) == pytest.approx(1866, abs=0.5)
+    assert earth_supply_cost(1 / 1.478, 0.15, 1869, 5.465, 5000) == pytest.approx(47_079, abs=2)
+    with pytest.raises(ValueError, match="cannot reach"):
+        stage_mass_ratio(20, 300, 0.2)
+
+
+def test_every_parameter_has_unit_status_and_source():
+    for name in shipped_cases():
+        frame = load_case(name).to_frame()
+        assert set(frame["status"]) <= {"given", "derived", "assumed"}
+        assert (frame["source"].str.len() > 5).all()
+        assert (frame["unit"].str.len() > 0).all()
+
+
+def test_cases_are_frozen_hashable_and_replaceable(reference):
+    changed = reference.replace(sigma=0.3, name="mine")
+    assert (changed.name, changed.demand.sigma, reference.demand.sigma) == ("mine", 0.3, 0.2)
+    assert "changed by the user" in changed.sources["sigma"]
+    assert hash(reference) == hash(load_case("lunar-reference"))
+    assert reference.digest() != changed.digest()
+    with pytest.raises(Exception, match="frozen"):
+        reference.name = "x"
+
+
+@pytest.mark.parametrize(
+    "symbols, message",
+    [
+        ({"sigma": -0.1}, r"demand\.sigma: must be a finite number >= 0, got -0\.1"),
+        ({"sigma": float("nan")}, r"demand\.sigma: must be a finite number >= 0, got nan"),
+        ({"D0": 0}, r"demand\.D0: must be a finite number > 0"),
+        ({"mu": float("inf")}, r"demand\.mu: must be a finite number, got inf"),
+        ({"T": 0}, r"horizon\.T: must be an integer >= 1"),
+        ({"T": 2.5}, r"horizon\.T: must be an integer"),
+        ({"T": True}, r"horizon\.T: must be an integer"),
+        ({"lead_time": -1}, r"horizon\.lead_time: must be an integer >= 0"),
+        ({"eta": "7"}, r"technology\.eta: must be a finite number > 0, got '7'"),
+        ({"degradation": 1.0}, r"technology\.degradation: must be a finite number >= 0 and < 1"),
+        ({"earth_limit": -5}, r"costs\.earth_limit: must be a finite number >= 0"),
+        ({"initial_deployment": "maybe"}, r"horizon\.initial_deployment: must be one of 'free' or 'fixed'"),
+        ({"c_X": 1}, "c_X: unknown symbol"),
+    ],
+)
+def test_bad_values_name_field_and_range(reference, symbols, message):
+    with pytest.raises(InputError, match=message):
+        reference.replace(**symbols)
+
+
+def test_case_files(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(case_text("predecessor").replace("sigma = 0.2", "sigma = 0.4"), encoding="utf-8")
+    assert load_case(file).demand.sigma == 0.4
+    defaults = """
+name = "short"
+[horizon]
+T = 2
+[economics]
+r = 0.1
+P_m = 10
+[technology]
+eta = 1
+alpha = 2
+beta = 0
+M0 = 0
+[costs]
+c_L = 1
+c_dev = 1
+c_op = 1
+c_bu = 30
+c_S = 0
+c_by = 0
+c_E = 20
+[demand]
+D0 = 5
+mu = 0
+sigma = 0.1
+"""
+    file.write_text(defaults)
+    case = load_case(str(file))
+    assert (case.horizon.lead_time, case.horizon.initial_deployment) == (1, "free")
+    assert (case.technology.degradation, case.costs.earth_limit) == (0, None)
+    for text, message in [
+        (defaults.replace("T = 2", "T = 2\nfoo = 1"), r"horizon\.foo: unknown key"),
+        (defaults.replace("D0 = 5", ""), r"demand\.D0: missing"),
+        (defaults + "\n[extra]\na = 1", "extra: unknown key"),
+        (defaults + '\n[sources]\nQ = "x"', r"sources\.Q: unknown symbol"),
+        (defaults.replace("mu = 0", "mu = "), "is not TOML"),
+        (defaults.replace("eta = 1", "eta = nan"), r"technology\.eta: must be a finite number > 0"),
+        (defaults + '\n[derivation.eta]\nrule = "multiple_of"\nsymbol = "c_E"\nfactor = 1', "given as well"),
+        (defaults + '\n[derivation.zeta]\nrule = "multiple_of"\nsymbol = "c_E"\nfactor = 1', "unknown symbol"),
+        (defaults.replace("eta = 1\n", "") + '\n[derivation.eta]\nrule = "magic"', "must be one of"),
+    ]:
+        file.write_text(text)
+        with pytest.raises(InputError, match=message) as caught:
+            load_case(file)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="no file .* and no shipped case"):
+        load_case(tmp_path / "missing.toml")
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="UTF-8"):
+        load_case(file)
+    with pytest.raises(InputError, match="cannot read"):
+        load_case(tmp_path)
+
+
+def test_derivations_that_cannot_be_resolved():
+    base = {"name": "x", "derivation": {"c_E": {"rule": "multiple_of", "symbol": "c_bu", "factor": 1}}}
+    with pytest.raises(InputError, match="needs c_bu, which the case does not give"):
+        case_from_dict(base)
+    loop = {
+        **base,
+        "derivation": {**base["derivation"], "c_bu": {"rule": "multiple_of", "symbol": "c_E", "factor": 1}},
+    }
+    with pytest.raises(InputError, match="depends on itself"):
+        case_from_dict(loop)

@@ -1,0 +1,77 @@
+"""The page in a real browser, without network."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from stochisru import load_case
+from stochisru.run import run_case, schedule_table
+from stochisru.trees import case_tree
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report") / "run"
+    case = load_case("lunar-reference").replace(T=4)
+    return run_case(case, folder, tree=case_tree(case, [3, 3, 2, 2]), paths=300, seed=1)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = shutil.which("chromium")
+    assert found, "the tests of the page need Debian's chromium: apt-get install chromium"
+    return found
+
+
+def chromium(browser, *arguments):
+    with tempfile.TemporaryDirectory() as profile:
+        return subprocess.run(
+            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             f"--user-data-dir={profile}", *arguments],
+            capture_output=True, timeout=120, check=True,
+        )  # fmt: skip
+
+
+def test_page_is_self_contained(run):
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert not re.search(r'(?:src|href)\s*=\s*"(?!data:|#)', page)
+    assert "http" not in re.sub(r"data:[^\"]*", "", page)
+    for text in ("Gkaravela", "assumed", "value of flexibility", "P(NPV", "Manifest", "highs"):
+        assert text in page
+
+
+def test_page_opens_and_shows_every_figure(run, browser, tmp_path):
+    page = run.folder / "report.html"
+    probe = tmp_path / "probe.html"
+    # The page itself has no script; the probe adds one that reports what the browser laid out.
+    probe.write_text(
+        page.read_text(encoding="utf-8").replace(
+            "</body>",
+            "<script>window.addEventListener('load', () => { document.title = JSON.stringify({"
+            "figures: [...document.images].filter(i => i.complete && i.naturalWidth > 100).length,"
+            "tables: document.querySelectorAll('table').length,"
+            "overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth}); });</script></body>",
+        ),
+        encoding="utf-8",
+    )
+    dom = chromium(browser, "--dump-dom", "--window-size=1200,900", f"file://{probe}").stdout.decode()
+    title = re.search(r"<title>(.*?)</title>", dom).group(1)
+    assert '"figures":5' in title.replace("&quot;", '"')
+    assert '"overflow":0' in title
+    shot = tmp_path / "page.png"
+    chromium(browser, "--hide-scrollbars", "--window-size=1200,900", f"--screenshot={shot}", f"file://{page}")
+    assert shot.stat().st_size > 20_000
+
+
+def test_schedule_table_means_are_probability_weighted(run):
+    table = schedule_table(run.values).set_index(["plan", "year"])
+    tree = run.values.tree
+    plan = run.values.recourse.plan
+    assert table.loc[("RP", 4), "plant"] == pytest.approx(tree.stage_mean(plan.plant)[4])
+    assert (table["plant_p5"] <= table["plant_p95"] + 1e-9).all()
+    assert table.loc[("EV", 0), "plant"] == pytest.approx(1000 / run.values.case.technology.eta)
