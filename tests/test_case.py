@@ -128,7 +128,7 @@ sigma = 0.1
         with pytest.raises(InputError, match=message) as caught:
             load_case(file)
         assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match="no file .* and no shipped case"):
+    with pytest.raises(InputError, match=r"no file .* and no shipped case"):
         load_case(tmp_path / "missing.toml")
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="UTF-8"):

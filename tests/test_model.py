@@ -1,5 +1,7 @@
 """Three forms of the model agree; operations and layers against brute force; limits of the theory."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,6 @@ from scipy.optimize import linprog
 from scenario_trees import QUANTIZATIONS, GeometricBrownianMotion, ScenarioTree, tree_from_paths
 from stochisru import InputError, SolverError, extensive_form, load_case, value_table
 from stochisru.deployment.information import Commitments, plan_value
-from stochisru.deployment.layers import perfect_information
 from stochisru.deployment.operations import MeritOrder
 from stochisru.deployment.path_model import path_model, scenario_model, solve_pyomo
 from stochisru.deployment.tree_program import tree_program
@@ -167,7 +168,7 @@ def test_values_are_in_order(case, branching):
     assert v.static.lower <= v.rp.upper + slack
     assert v.rp.lower <= v.ws.upper + slack
     ladder = [b.lower for b in v.eev_t]
-    assert all(b <= a + slack for a, b in zip(ladder, ladder[1:], strict=False))
+    assert all(b <= a + slack for a, b in pairwise(ladder))
     assert min(v.evpi.upper, v.vss.upper, v.vms.upper, v.flexibility.upper) >= -slack
     assert close(v.ev.lower, v.ws.lower) or v.tree.n_leaves > 1
 
@@ -189,7 +190,7 @@ def test_a_longer_lead_time_is_never_better(case, branching):
     tree = tree_for(case, branching)
     values = [extensive_form(case.replace(lead_time=lead), tree).objective for lead in range(case.horizon.T + 1)]
     slack = 1e-7 * (1 + abs(values[0]))
-    assert all(b <= a + slack for a, b in zip(values, values[1:], strict=False))
+    assert all(b <= a + slack for a, b in pairwise(values))
 
 
 def test_lead_time_zero_makes_information_nearly_worthless(reference):
@@ -235,7 +236,7 @@ def test_farmer_values_through_the_sparse_program():
         x = builder.variables("x", 3, lower=low, upper=high, objective=[150, 230, 260])
         names = ("buy_wheat", "buy_corn", "sell_wheat", "sell_corn", "sell_beets", "sell_surplus")
         price = dict(zip(names, (238, 210, -170, -150, -36, -10), strict=True))
-        upper = {name: 1e5 for name in names} | {"sell_beets": 6000}
+        upper = dict.fromkeys(names, 1e5) | {"sell_beets": 6000}
         y = {
             name: builder.variables(
                 name, n, lower=0, upper=upper[name], objective=price[name] * np.array(probability)

@@ -1,5 +1,6 @@
 """The page in a real browser, without network."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -22,7 +23,9 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     found = shutil.which("chromium")
-    assert found, "the tests of the page need Debian's chromium: apt-get install chromium"
+    if not found and not os.environ.get("CI"):
+        pytest.skip("the tests of the page need chromium on the path: apt-get install chromium")
+    assert found
     return found
 
 
@@ -52,10 +55,16 @@ def test_page_opens_and_shows_every_figure(run, browser, tmp_path):
     probe.write_text(
         page.read_text(encoding="utf-8").replace(
             "</body>",
-            "<script>window.addEventListener('load', () => { document.title = JSON.stringify({"
-            "figures: [...document.images].filter(i => i.complete && i.naturalWidth > 100).length,"
-            "tables: document.querySelectorAll('table').length,"
-            "overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth}); });</script></body>",
+            """<script>
+            window.addEventListener('load', () => {
+                const page = document.documentElement;
+                document.title = JSON.stringify({
+                    figures: [...document.images].filter(i => i.complete && i.naturalWidth > 100).length,
+                    tables: document.querySelectorAll('table').length,
+                    overflow: page.scrollWidth - page.clientWidth,
+                });
+            });
+            </script></body>""",
         ),
         encoding="utf-8",
     )

@@ -11,8 +11,8 @@ from scenario_trees import ScenarioTree
 from stochisru import InputError, extensive_form, simulate, simulate_panel
 from stochisru.deployment.information import plan_value
 from stochisru.deployment.operations import discount_factors
-from stochisru.metrics import UNITS
 from stochisru.methods.open_loop import static_plan
+from stochisru.metrics import UNITS
 from stochisru.simulation import follow
 from stochisru.strategies import MODERATE, STRATEGIES, Schedule, Trigger, strategy_named
 from stochisru.strategies.trigger import added_margin
@@ -293,8 +293,8 @@ def test_strategies_refuse_what_does_not_fit(reference):
         replace(MODERATE, risk_tolerance=1.0)
     with pytest.raises(InputError, match="deployment: needs 11 values"):
         simulate(reference, [Schedule("s", (1.0, 2.0))], paths=2)
+    fixed = reference.replace(initial_deployment="fixed", T=1)
     with pytest.raises(InputError, match="ΔM_0 is fixed at 0"):
-        fixed = reference.replace(initial_deployment="fixed", T=1)
         simulate(fixed, [Schedule("s", (1.0, 2.0))], paths=2)
     policy = extensive_form(reference.replace(T=2), ScenarioTree.from_process(reference.process, [2, 2])).policy()
     with pytest.raises(InputError, match="its tree has T = 2"):

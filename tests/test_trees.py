@@ -1,6 +1,7 @@
 """Processes, quantisations, trees: closed forms, quadrature and invariants as oracles."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -147,7 +148,7 @@ def test_wasserstein_distance_against_quadrature_and_convergence():
     atoms = tree.value[1:][np.searchsorted(np.cumsum(tree.probability[1:]), u).clip(0, 2)]
     assert distance == pytest.approx(np.abs(atoms - process.quantile(u, 1)).mean(), rel=1e-3)
     finer = [check(ScenarioTree.from_process(process, [b]), process).wasserstein[1] for b in (2, 4, 8, 16, 32)]
-    assert all(a > b for a, b in zip(finer, finer[1:], strict=False))
+    assert all(a > b for a, b in pairwise(finer))
 
 
 def test_large_tree_is_fast_and_lean():
@@ -218,7 +219,7 @@ def test_bad_inputs_name_the_field(tmp_path):
     with pytest.raises(TreeError, match="paths"):
         process.sample(0, 3, seed=1)
     (tmp_path / "x.npz").write_text("no tree")
-    with pytest.raises(TreeError, match="not a saved tree|cannot read"):
+    with pytest.raises(TreeError, match=r"not a saved tree|cannot read"):
         ScenarioTree.load(tmp_path / "x.npz")
     with pytest.raises(TreeError, match="cannot read"):
         ScenarioTree.load(tmp_path / "missing.npz")
