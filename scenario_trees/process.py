@@ -116,11 +116,17 @@ class GeometricBrownianMotion:
         out[0] = self.initial
         log_drift = (self.drift - 0.5 * self.volatility**2) * dt
         factor = np.empty(n)
-        for k in range(steps):
-            np.multiply(normals[k], self.volatility * np.sqrt(dt), out=factor)
-            factor += log_drift
-            np.exp(factor, out=factor)
-            np.multiply(out[k], factor, out=out[k + 1])
+        with np.errstate(over="ignore"):
+            for k in range(steps):
+                np.multiply(normals[k], self.volatility * np.sqrt(dt), out=factor)
+                factor += log_drift
+                np.exp(factor, out=factor)
+                np.multiply(out[k], factor, out=out[k + 1])
+        if not np.isfinite(out[-1]).all():
+            raise TreeError(
+                f"drift, volatility: paths of {steps} steps exceed the largest number with drift {self.drift:g} "
+                f"and volatility {self.volatility:g}"
+            )
         return out
 
     def sample(

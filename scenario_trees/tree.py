@@ -163,7 +163,8 @@ class ScenarioTree:
             shape = (counts[t], int(b))
             parent[here].reshape(shape)[:] = np.arange(offsets[t], offsets[t + 1], dtype=np.int32)[:, None]
             stage[here] = t + 1
-            np.multiply.outer(value[above], factor, out=value[here].reshape(shape))
+            with np.errstate(over="ignore"):  # the constructor refuses values that are not finite
+                np.multiply.outer(value[above], factor, out=value[here].reshape(shape))
             np.multiply.outer(probability[above], weight, out=probability[here].reshape(shape))
         for array in (parent, stage, probability, value):
             array.setflags(write=False)

@@ -7,6 +7,7 @@ a changed copy, `load_case` reads a shipped case by name or a TOML file by path.
 from __future__ import annotations
 
 import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
@@ -166,6 +167,16 @@ class DeploymentCase(_Part):
             )
         return pd.DataFrame(rows).set_index("symbol")
 
+    def to_toml(self) -> str:
+        """Text of a case file that loads as this case; derived numbers are written as numbers."""
+        lines = [f"name = {_quoted(self.name)}"]
+        for part in _PARTS:
+            table = getattr(self, part).model_dump(exclude_none=True)
+            lines += ["", f"[{part}]"]
+            lines += [f"{k} = {_quoted(v) if isinstance(v, str) else repr(v)}" for k, v in table.items()]
+        lines += ["", "[sources]", *(f"{k} = {_quoted(v)}" for k, v in self.sources.items())]
+        return "\n".join(lines) + "\n"
+
     def digest(self) -> str:
         """Hash of everything that the results depend on (not of name and sources)."""
         text = self.model_dump_json(exclude={"name", "sources"})
@@ -190,6 +201,11 @@ _PARTS: dict[str, type[_Part]] = {
 
 def _places() -> list[tuple[str, str]]:
     return [(part, symbol) for part, model in _PARTS.items() for symbol in model.model_fields]
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string: JSON's escapes are a subset of TOML's."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _split_source(text: str) -> tuple[str, str]:

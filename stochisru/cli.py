@@ -7,6 +7,7 @@ With ``--json -`` nothing but JSON goes to standard output.
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,6 +89,18 @@ def _progress(title: str) -> Iterator[Callable[[str], None]]:
         return
     with console.status(title) as status:
         yield lambda step: status.update(f"{title}: {step}")
+
+
+@contextlib.contextmanager
+def _bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error; silent when that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.advance(task, done)
 
 
 def _print(frame: pd.DataFrame, title: str) -> None:
@@ -247,7 +260,10 @@ def simulate(
         if number < low:
             raise InputError(f"{name}: must be an integer >= {low}, got {number}")
     chosen = [_tree_strategy(problem, branching, mapping) if n == "tree" else n for n in names]
-    outcome = monte_carlo(problem, chosen, paths=paths, seed=seed, sampler=sampler, workers=workers)
+    with _bar(f"simulating {problem.name}", paths) as advance:
+        outcome = monte_carlo(
+            problem, chosen, paths=paths, seed=seed, sampler=sampler, workers=workers, progress=advance
+        )
     _emit(outcome.to_dict(), json, lambda: _print_strategies(outcome))
 
 
@@ -379,12 +395,16 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command and turn errors into one line and an exit code."""
+    # A batch system ends a job by SIGTERM: clean up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(args=arguments, standalone_mode=False)
     except (InputError, TreeError) as error:
         _fail(str(error), 2)
     except StochisruError as error:
         _fail(str(error), 1)
+    except MemoryError as error:
+        _fail(f"not enough memory: {error}; use a smaller tree or fewer paths", 1)
     except Exception as error:
         # Usage errors of the command line parser, whose class typer does not export.
         if not hasattr(error, "format_message"):

@@ -179,7 +179,7 @@ def run_case(
             table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)
         tree.save(folder / "tree.npz")
-        (folder / "case.json").write_text(case.model_dump_json(indent=2), encoding="utf-8")
+        (folder / "case.toml").write_text(case.to_toml(), encoding="utf-8")
         manifest = {
             "format": 1,
             "case": case.name,

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from itertools import accumulate
+from operator import mul
 
 from scenario_trees.quantization import QUANTIZATIONS
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.errors import InputError
 
-#: Leaves that `default_branching` does not exceed.
-DEFAULT_LEAVES = 60_000
+#: Nodes that the tree of `default_branching` does not exceed: HiGHS solves that many in seconds.
+DEFAULT_NODES = 100_000
 
 
 def default_branching(T: int) -> tuple[int, ...]:
-    """Three branches a year as long as two a year can follow within `DEFAULT_LEAVES`, then two, then one."""
-    factors: list[int] = []
-    leaves = 1
-    for t in range(T):
-        later = T - t - 1
-        branches = next((b for b in (3, 2) if leaves * b * 2 ** min(later, 4) <= DEFAULT_LEAVES), 1)
-        leaves *= branches
-        factors.append(branches)
-    assert math.prod(factors) <= DEFAULT_LEAVES
-    return tuple(factors)
+    """Branches per year of a tree with at most `DEFAULT_NODES` nodes.
+
+    As many of the first years as possible branch at all, as many of those as possible threefold and the
+    others twofold; the last years follow their mean.
+    """
+    best: tuple[int, ...] = (1,) * T
+    for years in range(1, T + 1):
+        for threefold in range(years + 1):
+            factors = (3,) * threefold + (2,) * (years - threefold) + (1,) * (T - years)
+            if 1 + sum(accumulate(factors, mul)) <= DEFAULT_NODES:
+                best = factors
+    return best
 
 
 def parse_branching(text: str) -> tuple[int, ...]:

@@ -1,6 +1,8 @@
 """Cases: schema, derived parameters against published numbers, messages."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stochisru import InputError, case_from_dict, load_case, shipped_cases
 from stochisru.case import case_text
@@ -11,6 +13,7 @@ from stochisru.derivation import (
     spares_cost,
     stage_mass_ratio,
 )
+from tests.cases import deployment_cases
 
 
 def test_shipped_cases_and_their_derived_numbers(reference):
@@ -135,6 +138,14 @@ sigma = 0.1
         load_case(file)
     with pytest.raises(InputError, match="cannot read"):
         load_case(tmp_path)
+
+
+@given(case=deployment_cases(max_T=9), name=st.text(min_size=1, max_size=20))
+def test_written_cases_load_as_the_same_case(case, name, tmp_path_factory):
+    case = case.replace(name=name)
+    file = tmp_path_factory.mktemp("toml") / "case.toml"
+    file.write_text(case.to_toml(), encoding="utf-8")
+    assert load_case(file) == case
 
 
 def test_derivations_that_cannot_be_resolved():

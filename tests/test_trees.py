@@ -216,6 +216,10 @@ def test_bad_inputs_name_the_field(tmp_path):
         ScenarioTree.from_process(process, [3], QUANTIZATIONS["binomial"])
     with pytest.raises(TreeError, match="series"):
         GeometricBrownianMotion.fit([1, 2, -3, 4])
+    with pytest.raises(TreeError, match="drift, volatility"):
+        GeometricBrownianMotion(1, 50, 0.1).sample(2, 30, seed=1)
+    with pytest.raises(TreeError, match="value: must be > 0 and finite"):
+        ScenarioTree.from_process(GeometricBrownianMotion(1, 500, 0.1), [1, 1, 1])
     with pytest.raises(TreeError, match="paths"):
         process.sample(0, 3, seed=1)
     (tmp_path / "x.npz").write_text("no tree")
