@@ -108,6 +108,7 @@ class DeploymentCase(_Part):
     technology: Technology
     costs: Costs
     demand: Demand
+    derivation: Mapping[str, Rule] = Field(default_factory=dict)
     sources: Mapping[str, str] = Field(default_factory=dict)
 
     @cached_property
@@ -126,7 +127,9 @@ class DeploymentCase(_Part):
         return {symbol: getattr(getattr(self, part), symbol) for part, symbol in _places()}
 
     def replace(self, **symbols: Any) -> DeploymentCase:
-        """Return a copy with some symbols changed; symbols that others were derived from do not propagate.
+        """Return a copy with some symbols changed.
+
+        Symbols that the case derives from others are derived again; one that is given here is no longer derived.
 
         Raises
         ------
@@ -137,13 +140,16 @@ class DeploymentCase(_Part):
         home = {symbol: part for part, symbol in _places()}
         name = symbols.pop("name", self.name)
         sources = dict(self.sources)
+        rules = {symbol: rule.model_dump() for symbol, rule in self.derivation.items() if symbol not in symbols}
+        for symbol in rules:
+            del parts[home[symbol]][symbol]
         for symbol, value in symbols.items():
             if symbol not in home:
                 raise InputError(f"{symbol}: unknown symbol; known are {', '.join(home)}")
-            if value != parts[home[symbol]][symbol]:
+            if value != self.values[symbol]:
                 sources[symbol] = "given: changed by the user"
             parts[home[symbol]][symbol] = value
-        return case_from_dict({"name": name, "sources": sources, **parts})
+        return case_from_dict({"name": name, "sources": sources, "derivation": rules, **parts})
 
     def to_frame(self) -> pd.DataFrame:
         """One row per symbol: part, value, unit, description, status (given, derived, assumed), source."""
@@ -153,7 +159,10 @@ class DeploymentCase(_Part):
         for part, symbol in _places():
             info = _PARTS[part].model_fields[symbol]
             extra = info.json_schema_extra
-            status, source = _split_source(self.sources.get(symbol, ""))
+            rule = self.derivation.get(symbol)
+            status, source = _split_source(
+                self.sources.get(symbol, f"derived: rule {rule.rule}" if rule else "given: case file")
+            )
             rows.append(
                 {
                     "part": part,
@@ -168,18 +177,23 @@ class DeploymentCase(_Part):
         return pd.DataFrame(rows).set_index("symbol")
 
     def to_toml(self) -> str:
-        """Text of a case file that loads as this case; derived numbers are written as numbers."""
+        """Text of a case file that loads as this case."""
+        tables = {
+            part: {
+                k: v for k, v in getattr(self, part).model_dump(exclude_none=True).items() if k not in self.derivation
+            }
+            for part in _PARTS
+        }
+        tables |= {f"derivation.{symbol}": rule.model_dump() for symbol, rule in self.derivation.items()}
+        tables["sources"] = dict(self.sources)
         lines = [f"name = {_quoted(self.name)}"]
-        for part in _PARTS:
-            table = getattr(self, part).model_dump(exclude_none=True)
-            lines += ["", f"[{part}]"]
-            lines += [f"{k} = {_quoted(v) if isinstance(v, str) else repr(v)}" for k, v in table.items()]
-        lines += ["", "[sources]", *(f"{k} = {_quoted(v)}" for k, v in self.sources.items())]
+        for head, table in tables.items():
+            lines += ["", f"[{head}]", *(f"{k} = {_literal(v)}" for k, v in table.items())]
         return "\n".join(lines) + "\n"
 
     def digest(self) -> str:
         """Hash of everything that the results depend on (not of name and sources)."""
-        text = self.model_dump_json(exclude={"name", "sources"})
+        text = self.model_dump_json(exclude={"name", "sources", "derivation"})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
@@ -208,11 +222,20 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def _literal(value: Any) -> str:
+    """A TOML value."""
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    return repr(value)
+
+
 def _split_source(text: str) -> tuple[str, str]:
     status, colon, rest = text.partition(":")
     if colon and status in ("given", "derived", "assumed"):
         return status, rest.strip()
-    return "given", text or "case file"
+    return "given", text
 
 
 _RANGE = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >=", "max_length": "length <="}
@@ -296,7 +319,7 @@ def case_from_dict(data: Mapping[str, Any]) -> DeploymentCase:
     """
     raw = {key: dict(value) if isinstance(value, Mapping) else value for key, value in data.items()}
     try:
-        rules = _RULES.validate_python(raw.pop("derivation", {}))
+        rules = _RULES.validate_python(raw.get("derivation", {}))
     except ValidationError as error:
         raise InputError("derivation." + _explain(error)) from error
     if all(isinstance(raw.get(part, {}), dict) for part in _PARTS):

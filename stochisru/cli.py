@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="stochisru",
     help="Stochastic programming and real options for lunar oxygen production.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-case_app = typer.Typer(help="Show, start and check case files.", no_args_is_help=True, rich_markup_mode=None)
+case_app = typer.Typer(help="Show, start and check case files.", rich_markup_mode=None)
 app.add_typer(case_app, name="case")
 
 CaseArg = Annotated[str, typer.Argument(metavar="CASE", help="Name of a shipped case, or a TOML file.")]
@@ -259,6 +258,8 @@ def simulate(
     for name, number, low in (("paths", paths, 1), ("seed", seed, 0), ("workers", workers, 1)):
         if number < low:
             raise InputError(f"{name}: must be an integer >= {low}, got {number}")
+    if branching is not None and "tree" not in names:
+        raise InputError("branching: shapes the strategy 'tree', which is not among the strategies")
     chosen = [_tree_strategy(problem, branching, mapping) if n == "tree" else n for n in names]
     with _bar(f"simulating {problem.name}", paths) as advance:
         outcome = monte_carlo(
@@ -302,12 +303,13 @@ def _print_strategies(outcome: Any) -> None:
 
 
 @case_app.command("list")
-def case_list() -> None:
+def case_list(json: JsonOpt = None) -> None:
     """List the shipped cases."""
     from stochisru.case import shipped_cases
 
-    for name in shipped_cases():
-        typer.echo(name)
+    _json_target(json)
+    names = shipped_cases()
+    _emit(names, json, lambda: typer.echo("\n".join(names)))
 
 
 @case_app.command("show")
@@ -325,6 +327,7 @@ def case_init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="TOML file to write.")],
     base: Annotated[str, typer.Option(help="Shipped case to start from.")] = "lunar-reference",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    json: JsonOpt = None,
 ) -> None:
     """Start a case file from a shipped case."""
     from stochisru.case import case_text, shipped_cases
@@ -332,30 +335,42 @@ def case_init(
 
     if base not in shipped_cases():
         raise InputError(f"base: must be one of {', '.join(shipped_cases())}, got {base!r}")
+    _json_target(json)
     require_writable(file, "FILE")
     if file.exists() and not force:
         raise InputError(f"FILE: {file} exists; choose another name or give --force")
     write_text(file, case_text(base).replace(f'name = "{base}"', f'name = "{file.stem}"', 1))
-    typer.echo(f"wrote {file}; edit it, then: stochisru case check {file}")
+    _emit(
+        {"file": str(file), "base": base},
+        json,
+        lambda: typer.echo(f"wrote {file}; edit it, then: stochisru case check {file}"),
+    )
 
 
 @case_app.command("check")
-def case_check(case: CaseArg) -> None:
+def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     """Check a case file; exit with 2 and one line if it cannot be used."""
+    _json_target(json)
     problem = _case(case)
-    typer.echo(f"{problem.name}: ok ({len(problem.values)} parameters, hash {problem.digest()})")
+    _emit(
+        {"name": problem.name, "hash": problem.digest(), "ok": True},
+        json,
+        lambda: typer.echo(f"{problem.name}: ok ({len(problem.values)} parameters, hash {problem.digest()})"),
+    )
 
 
 @app.command()
 def report(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder made by 'stochisru run'.")],
+    json: JsonOpt = None,
 ) -> None:
     """Make figures and page of a run folder again from its tables."""
     from stochisru.report.page import build_report
 
+    _json_target(json)
     with _progress(f"reporting {run_dir}"):
         files = build_report(run_dir)
-    typer.echo(f"wrote {len(files)} files; open {files[-1]}")
+    _emit({"files": [str(f) for f in files]}, json, lambda: typer.echo(f"wrote {len(files)} files; open {files[-1]}"))
 
 
 @app.command()
@@ -375,7 +390,7 @@ def doctor(json: JsonOpt = None) -> None:
         ready = [name for name, there in facts["pyomo_solvers"].items() if there]
         typer.echo(f"pyomo       {', '.join(ready) or 'no solver'}")
         mpi = facts["mpi"]
-        typer.echo(f"mpi         mpi4py {'yes' if mpi['mpi4py'] else 'no'}, mpiexec {mpi['mpiexec'] or 'not found'}")
+        typer.echo(f"mpi         {mpi['library'] or 'no library'}, mpiexec {mpi['mpiexec'] or 'not found'}")
 
     _emit(facts, json, show)
     if not facts["ok"]:
@@ -384,6 +399,7 @@ def doctor(json: JsonOpt = None) -> None:
 
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     if version:
@@ -391,6 +407,13 @@ def _root(
 
         typer.echo(__version__)
         raise typer.Exit
+    _help_alone(context)
+
+
+@case_app.callback(invoke_without_command=True)
+def _help_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> None:

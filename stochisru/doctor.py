@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import shutil
+import subprocess
+import sys
 from typing import Any
 
 from stochisru.methods.result import versions
 from stochisru.solvers import solvers
+
+
+def _mpi_library() -> str | None:
+    """Version of the MPI library that mpi4py loads, or None; asked in a process of its own, since it may abort."""
+    question = "from mpi4py import MPI; print(MPI.Get_library_version().splitlines()[0])"
+    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, timeout=60, check=False)
+    return answer.stdout.strip("\0 \n") or None
 
 
 def diagnose() -> dict[str, Any]:
@@ -29,6 +37,6 @@ def diagnose() -> dict[str, Any]:
         "versions": versions(),
         "solvers": found,
         "pyomo_solvers": pyomo_solvers,
-        "mpi": {"mpi4py": importlib.util.find_spec("mpi4py") is not None, "mpiexec": shutil.which("mpiexec")},
+        "mpi": {"library": _mpi_library(), "mpiexec": shutil.which("mpiexec")},
         "ok": found["highs"] is not None,
     }

@@ -8,7 +8,7 @@ freedom. Intervals of quantiles are order statistics at the levels q ± t·se(F(
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,6 +123,12 @@ def _ratio(moments: Moments, top: int, bottom: int, confidence: float) -> Estima
     return _interval(float(value), float(se), m, confidence)
 
 
+def _share(estimate: Estimate) -> Estimate:
+    """A share with its interval cut at the possible values 0 and 1."""
+    low, high = np.clip([estimate.lower, estimate.upper], 0.0, 1.0)
+    return replace(estimate, lower=float(low), upper=float(high))
+
+
 def unit_error(influence: Array, units: NDArray[np.int64]) -> float:
     """Standard error of a mean whose influence per path is given (mean zero)."""
     m = units.size
@@ -203,7 +209,7 @@ def strategy_metrics(
     out["cvar95"] = smooth(-low.value + tail, excess - tail)
     out["max_loss"] = Estimate(-float(ordered[0]), nan, nan, nan)
     positive = (npv > 0).astype(float)
-    out["p_positive"] = mean_estimate(positive, units, confidence)
+    out["p_positive"] = _share(mean_estimate(positive, units, confidence))
     downside = np.minimum(npv, 0.0) ** 2
     semi = float(downside.mean())
     if semi > 0:
@@ -215,7 +221,7 @@ def strategy_metrics(
     at = {name: i for i, name in enumerate(OUTCOMES)}
     out["payback_year"] = _ratio(moments, at["payback_year"], at["paid_back"], confidence)
     paid = _ratio(moments, at["paid_back"], -1, confidence)
-    out["never_pays_back"] = Estimate(1 - paid.value, paid.standard_error, 1 - paid.upper, 1 - paid.lower)
+    out["never_pays_back"] = _share(Estimate(1 - paid.value, paid.standard_error, 1 - paid.upper, 1 - paid.lower))
     out["self_sufficiency"] = _ratio(moments, at["delivered"], at["demand"], confidence)
     out["utilization"] = _ratio(moments, at["delivered"], at["capacity"], confidence)
     for name in ("final_capacity", "expansions", "first_year_capital"):

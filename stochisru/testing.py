@@ -13,8 +13,8 @@ def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64,
     """Check that a strategy keeps its protocol on a case.
 
     Deployments must have the right shape, be finite and not negative; calling the strategy twice must give the
-    same; the order of the paths must not matter; and a deployment that arrives in year t must not change
-    when the demand after year t − L is exchanged between paths or replaced.
+    same; a path must be treated alike whatever the other paths and their order are; and a deployment that arrives
+    in year t must not change when the demand after year t − L is exchanged between paths or replaced.
 
     Raises
     ------
@@ -37,6 +37,10 @@ def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64,
     order = rng.permutation(paths)
     assert np.allclose(base[:, order], deployments(demand[:, order]), rtol=1e-12), (
         f"{strategy.name}: the order of the paths changes its deployments"
+    )
+    alone = deployments(np.ascontiguousarray(demand[:, : paths // 2]))
+    assert np.allclose(base[:, : paths // 2], alone, rtol=1e-12), (
+        f"{strategy.name}: its deployments on one path depend on the other paths"
     )
     for known in range(T + 1):
         last = min(T, known + lead)  # the last deployment that may depend on years 0..known

@@ -140,12 +140,25 @@ sigma = 0.1
         load_case(tmp_path)
 
 
+def test_derived_symbols_follow_what_they_are_derived_from(reference):
+    cheaper = reference.replace(c_L=1000.0)
+    assert cheaper.costs.c_op == pytest.approx(spares_cost(0.05, cheaper.technology.alpha, 1000, 10_000))
+    assert cheaper.costs.c_bu == pytest.approx(2 * cheaper.costs.c_E)
+    assert cheaper.costs.c_E < reference.costs.c_E
+    given_now = cheaper.replace(c_E=7000.0)
+    assert (given_now.costs.c_E, given_now.costs.c_bu) == (7000.0, 14_000.0)
+    assert given_now.to_frame().loc["c_E", "status"] == "given"
+    assert load_case("lunar-reference").replace(name="x").digest() == reference.digest()
+
+
 @given(case=deployment_cases(max_T=9), name=st.text(min_size=1, max_size=20))
 def test_written_cases_load_as_the_same_case(case, name, tmp_path_factory):
     case = case.replace(name=name)
     file = tmp_path_factory.mktemp("toml") / "case.toml"
     file.write_text(case.to_toml(), encoding="utf-8")
     assert load_case(file) == case
+    file.write_text(load_case("lunar-reference").to_toml(), encoding="utf-8")
+    assert load_case(file) == load_case("lunar-reference")
 
 
 def test_derivations_that_cannot_be_resolved():

@@ -115,7 +115,9 @@ def test_doctor_version_and_help(run_cli):
     assert facts["pyomo_solvers"]["highs"]
     assert "highs" in run_cli("doctor", check=0).stdout
     assert run_cli("--version", check=0).stdout.strip() == "0.1.0"
-    assert "simulate" in run_cli("--help", check=0).stdout
+    for arguments in (("--help",), ()):
+        assert "simulate" in run_cli(*arguments, check=0).stdout
+    assert "init" in run_cli("case", check=0).stdout
 
 
 BAD = {
@@ -168,6 +170,7 @@ def test_bad_case_files(run_cli, tmp_path, change):
         (("run", "lunar-reference", *T3, "--sampler", "dice", "--out", "o"), "sampler"),
         (("run", "lunar-reference", *T3, "--out", "/proc/nowhere/o"), "out"),
         (("report", "nowhere"), "RUN_DIR"),
+        (("simulate", "lunar-reference", "--branching", "3,3"), "branching"),
         (("case", "init", "no/such/case.toml"), "FILE"),
         (("nonsense",), "nonsense"),
         (("value",), "CASE"),

@@ -91,11 +91,16 @@ def test_check_strategy_catches_foresight_and_bad_manners(reference):
         def order(self, observation):
             return np.roll(observation.demand[-1], 1) / 10
 
+    class Crowd(Clairvoyant):
+        def order(self, observation):
+            return np.full_like(observation.plant, observation.demand[-1].mean() / 10)
+
     for bad, error, message in (
         (Negative(), InputError, ">= 0 kg"),
         (Misshapen(), InputError, "must return shape"),
         (Scribbler(), AssertionError, "writes to the demand"),
         (Neighbour(), AssertionError, "order of the paths"),
+        (Crowd(), AssertionError, "depend on the other paths"),
     ):
         with pytest.raises(error, match=message):
             check_strategy(bad, case)
