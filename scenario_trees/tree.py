@@ -240,6 +240,39 @@ class ScenarioTree:
             out[:, t - 1] = self.parent[out[:, t]]
         return out
 
+    def branch(self, node: int) -> tuple[ScenarioTree, Index]:
+        """Tree of what may happen given ``node``: the way to it, each step certain, and everything below.
+
+        Returns
+        -------
+        branch
+            Tree of the same horizon and root.
+        origin
+            Node of this tree that each node of the branch is.
+        """
+        way = [node]
+        while way[0] > 0:
+            way.insert(0, int(self.parent[way[0]]))
+        levels = [np.array([n], dtype=np.int64) for n in way]
+        for _ in range(len(way) - 1, self.horizon):
+            # Nodes are in the order of their parents, so those below one node are a range on every stage.
+            first, last = levels[-1][0], levels[-1][-1]
+            levels.append(np.arange(self.first_child[first], self.first_child[last] + self.child_count[last]))
+        origin = np.concatenate(levels)
+        place = np.zeros(self.n_nodes, dtype=np.int64)
+        place[origin] = np.arange(origin.size)
+        parent = place[self.parent[origin]]
+        parent[0] = -1
+        probability = self.probability[origin] / self.probability[node]
+        probability[: len(way)] = 1.0
+        tree = ScenarioTree(
+            parent=parent.astype(np.int32),
+            stage=self.stage[origin],
+            probability=probability,
+            value=self.value[origin],
+        )
+        return tree, origin
+
     def children_sum(self, values: Array, stage: int) -> Array:
         """Sum ``values`` (one per node of ``stage + 1``) over the children of every node of ``stage``."""
         starts = self.first_child[self.at(stage)] - self.offsets[stage + 1]

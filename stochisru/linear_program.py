@@ -67,8 +67,10 @@ class LinearProgram:
         """Numbers of rows and columns."""
         return self.row_lower.size, self.objective.size
 
-    def dual_bound(self, row_dual: Array) -> float:
+    def dual_bound(self, row_dual: Array, objective: Array | None = None) -> float:
         """Bound on the optimal value that holds for any row duals (weak duality; Neumaier and Shcherbina 2004).
+
+        ``objective`` replaces the program's own, as in a Lagrangian.
 
         For maximisation ``c'x ≤ Σ_i sup(y_i a_i) + Σ_j sup(d_j x_j)`` with ``d = c − Aᵀy``, each supremum over
         its own bounds; duals that would meet an infinite bound are set to zero. An allowance for rounding in
@@ -78,7 +80,7 @@ class LinearProgram:
         y = sign * row_dual
         y = np.where((y > 0) & np.isinf(self.row_upper), 0.0, y)
         y = np.where((y < 0) & np.isinf(self.row_lower), 0.0, y)
-        reduced = sign * self.objective - self.matrix.T @ y
+        reduced = sign * (self.objective if objective is None else objective) - self.matrix.T @ y
         with np.errstate(invalid="ignore"):
             rows = np.where(y > 0, y * self.row_upper, np.where(y < 0, y * self.row_lower, 0.0))
             cols = np.where(reduced > 0, reduced * self.upper, np.where(reduced < 0, reduced * self.lower, 0.0))

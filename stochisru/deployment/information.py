@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,18 @@ def require_match(case: DeploymentCase, tree: ScenarioTree) -> None:
         )
     if not np.isclose(tree.value[0], case.demand.D0, rtol=1e-9):
         raise InputError(f"tree: its root must have the demand D0 = {case.demand.D0:g}, got {tree.value[0]:g}")
+
+
+class PlantBounds(NamedTuple):
+    """Bounds on ΔM and M per commitment, kg; M is at least 0."""
+
+    order_lower: Array
+    order_upper: Array
+    plant_upper: Array
+
+    def at(self, commitments: Index) -> PlantBounds:
+        """Bounds of some commitments."""
+        return PlantBounds(*(bound[commitments] for bound in self))
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,7 @@ class Commitments:
             out[self.at(t)] = self.offsets[t - 1] + here - self._nodes(t - 1).start
         return out
 
-    def plant_bounds(self, case: DeploymentCase, held: Array) -> tuple[Array, Array, Array]:
+    def plant_bounds(self, case: DeploymentCase, held: Array | None = None) -> PlantBounds:
         """Valid bounds on the plant of every commitment, kg.
 
         No plant is ever worth ordering beyond the largest demand that may follow, so ΔM needs no more than that
@@ -114,12 +127,8 @@ class Commitments:
         ----------
         held
             Deployments ΔM_0, ΔM_1, … that are fixed in advance.
-
-        Returns
-        -------
-        order_lower, order_upper, plant_upper
-            Bounds on ΔM and the upper bound on M.
         """
+        held = np.zeros(0) if held is None else held
         if held.size == 0 and case.horizon.initial_deployment == "fixed":
             held = np.zeros(1)
         kept = 1 - case.technology.degradation
@@ -136,7 +145,7 @@ class Commitments:
                 largest = self.tree.subtree_maximum(t)[self.decided_at(t)]
                 order_upper[here] = largest / case.technology.eta
                 plant_upper[here] = np.maximum(order_upper[here], left)
-        return order_lower, order_upper, plant_upper
+        return PlantBounds(order_lower, order_upper, plant_upper)
 
 
 def capacity_of(case: DeploymentCase, tree: ScenarioTree, deployment: Array) -> Array:

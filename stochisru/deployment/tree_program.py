@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
-from stochisru.deployment.information import Commitments, capacity_of, node_cash, require_match
+from stochisru.deployment.information import Commitments, PlantBounds, capacity_of, node_cash, require_match
 from stochisru.deployment.operations import MeritOrder, discount_factors
 from stochisru.linear_program import LinearProgram, ProgramBuilder, Solution
 
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-def tree_program(case: DeploymentCase, tree: ScenarioTree, held: Array | None = None) -> LinearProgram:
+def tree_program(case: DeploymentCase, tree: ScenarioTree, bounds: PlantBounds | None = None) -> LinearProgram:
     """Build the program.
 
     Parameters
     ----------
     case, tree
         The problem; the tree needs one stage per year.
-    held
-        Deployments ΔM_0, ΔM_1, … (kg) that are fixed in advance; later years stay free.
+    bounds
+        Bounds on the plant; those of `Commitments.plant_bounds` if not given.
     """
     require_match(case, tree)
     c, tech = case.costs, case.technology
@@ -53,8 +53,7 @@ def tree_program(case: DeploymentCase, tree: ScenarioTree, held: Array | None = 
     order_weight = commitments.probability * discount[commitments.year]
     # E = ηM − Q costs c_S: it is charged on capacity here and credited to Q below. Expected excess is
     # summed over the nodes under a commitment, whose probabilities add up to its own.
-    held = np.zeros(0) if held is None else held
-    order_lower, order_upper, plant_upper = commitments.plant_bounds(case, held)
+    order_lower, order_upper, plant_upper = bounds or commitments.plant_bounds(case)
 
     builder = ProgramBuilder(f"tree program of {case.name}", "maximise")
     dM = builder.variables(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
+from stochisru.deployment.information import Commitments, require_match
 from stochisru.deployment.tree_program import plan_from_solution, tree_program
 from stochisru.linear_program import LinearProgram, solve_family
 from stochisru.methods.result import Bounds, Reason, Result, Termination
@@ -54,6 +55,8 @@ def extensive_forms(
         Plans ΔM_0, ΔM_1, … (kg), each fixed in advance for as many years as it is long; later years are free.
         Each program starts from the optimum of the one before.
     """
+    require_match(case, tree)
+    commitments = Commitments(tree, case.horizon.lead_time)
     start = time.perf_counter()
     building = 0.0
 
@@ -61,7 +64,7 @@ def extensive_forms(
         nonlocal building
         for plan in held:
             begin = time.perf_counter()
-            program = tree_program(case, tree, plan)
+            program = tree_program(case, tree, commitments.plant_bounds(case, plan))
             building = time.perf_counter() - begin
             yield program
 

@@ -30,7 +30,7 @@ class Highs:
         for program in programs:
             start = time.perf_counter()
             if model is None:
-                model = _load(program)
+                model = load_program(program)
             else:
                 every = np.arange(program.shape[1], dtype=np.int32)
                 model.changeColsBounds(every.size, every, program.lower, program.upper)
@@ -57,7 +57,8 @@ class Highs:
         )
 
 
-def _load(program: LinearProgram) -> Any:
+def load_program(program: LinearProgram) -> Any:
+    """A HiGHS model of the program."""
     import highspy
 
     lp = highspy.HighsLp()
@@ -90,7 +91,7 @@ def write_program(program: LinearProgram, path: Path) -> None:
     """Write a program with readable names in the format that the suffix of ``path`` names."""
     import highspy
 
-    model = _load(program)
+    model = load_program(program)
     for i, name in enumerate(_names(program.columns)):
         model.passColName(i, name)
     for i, name in enumerate(_names(program.rows)):
