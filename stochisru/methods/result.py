@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stochisru.deployment.tree_program import TreePlan
+    from stochisru.methods.ph_monitor import Iteration
     from stochisru.strategies.protocol import Strategy
 
 #: Relative difference below which two evaluations of one number differ by rounding alone.
@@ -121,6 +122,8 @@ class Result:
         Seconds per step.
     solver
         Name and version, or ``closed form``.
+    iterations
+        Log of an iterative method.
     """
 
     method: str
@@ -130,12 +133,20 @@ class Result:
     plan: TreePlan
     timings: Mapping[str, float]
     solver: str
+    iterations: tuple[Iteration, ...] = ()
     versions: Mapping[str, str] = field(default_factory=lambda: versions())
 
     @cached_property
     def deployments(self) -> pd.DataFrame:
         """Tidy table: node, stage, year, quantity, value, unit, probability."""
         return self.plan.to_frame()
+
+    @property
+    def log(self) -> pd.DataFrame:
+        """The iteration log: number, seconds, lower, upper, gap, residuals (kg), rho_scale."""
+        import pandas as pd
+
+        return pd.DataFrame([{**vars(line), "gap": line.gap} for line in self.iterations])
 
     @property
     def first_stage(self) -> dict[str, float]:
@@ -181,6 +192,7 @@ class Result:
             "seconds": sum(self.timings.values()),
             "timings": dict(self.timings),
             "solver": self.solver,
+            "iterations": len(self.iterations),
             "nodes": self.plan.tree.n_nodes,
             "leaves": self.plan.tree.n_leaves,
             "versions": dict(self.versions),

@@ -1,0 +1,261 @@
+"""mpi-sppy's progressive hedging on subtrees in node form.
+
+mpi-sppy keeps the scenarios, W, x̄, ρ and the communication; the subproblem of a scenario is a sparse program of
+`stochisru.solvers.proximal` that stays warm, so an iteration changes a few prices and no Pyomo expression.
+A scenario's Pyomo model therefore holds the coordinated variables alone.
+
+Importing this module imports mpi-sppy: call `import_mpi` first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stochisru.errors import BoundsError, InputError
+from stochisru.solvers.proximal import Proximal, Subproblem, subproblem
+
+Array = NDArray[np.float64]
+
+_LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
+
+
+def under_mpi() -> bool:
+    """Whether this process was started by an MPI launcher or by ``python -m mpi4py``."""
+    return "mpi4py" in sys.modules or any(name in os.environ for name in _LAUNCHERS)
+
+
+def import_mpi() -> Any | None:
+    """Prepare mpi-sppy: return the world communicator under MPI, None in a serial run.
+
+    A serial run hides mpi4py from mpi-sppy, which then takes its own serial stand-in: no MPI library is needed, and a
+    broken one does no harm.
+
+    Raises
+    ------
+    InputError
+        If the process was started by an MPI launcher but mpi4py cannot be used.
+    """
+    world = None
+    if under_mpi():
+        try:
+            from mpi4py import MPI
+        except (ImportError, RuntimeError) as error:
+            raise InputError(
+                f"mpi: started under MPI, but mpi4py cannot be used ({str(error).splitlines()[0]}); "
+                "pip install 'stochisru[mpi]'"
+            ) from error
+        world = MPI.COMM_WORLD
+    if world is None or world.size == 1:
+        if "mpisppy" not in sys.modules:
+            sys.modules["mpi4py.MPI"] = None  # type: ignore[assignment]
+        world = None
+    # Some modules of mpi-sppy open log files where they are imported.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        import mpisppy
+
+        mpisppy.tt_timer.ostream = None
+        import mpisppy.phbase
+
+        if world is not None:
+            import mpisppy.cylinders.hub
+            import mpisppy.cylinders.spoke
+            import mpisppy.spin_the_wheel  # noqa: F401
+    return world
+
+
+def scenario_names(count: int) -> list[str]:
+    """Names of the subtrees for mpi-sppy, in the order of their nodes."""
+    return [f"subtree{i}" for i in range(count)]
+
+
+def node_names(subtrees: Any) -> list[str]:
+    """Names that mpi-sppy wants for the nodes of stages 0..cut: the parent's and the number among its siblings."""
+    tree = subtrees.tree
+    names = ["ROOT"]
+    for node in range(1, int(tree.offsets[subtrees.cut_stage + 1])):
+        parent = int(tree.parent[node])
+        names.append(f"{names[parent]}_{node - int(tree.first_child[parent])}")
+    return names
+
+
+def scenario_creator(name: str, *, subtrees: Any, names: list[str]) -> Any:
+    """Pyomo model of a subtree: its coordinated variables and the nodes where they are decided."""
+    import pyomo.environ as pyo
+    from mpisppy.scenario_tree import ScenarioNode
+
+    i = int(name.removeprefix("subtree"))
+    tree, years = subtrees.tree, subtrees.years
+    upper = subtrees.plant_upper[i]
+    model = pyo.ConcreteModel(name)
+    model.M = pyo.Var(list(years), bounds=lambda _, t: (0.0, float(upper[t])), initialize=0.0)
+    model.objective = pyo.Objective(expr=0.0 * model.M[0], sense=pyo.maximize)
+    model._mpisppy_node_list = []
+    for stage in range(subtrees.cut_stage):
+        node = int(subtrees.way[i, stage])
+        parent = int(tree.parent[node])
+        model._mpisppy_node_list.append(
+            ScenarioNode(
+                name=names[node],
+                cond_prob=1.0 if stage == 0 else float(tree.probability[node] / tree.probability[parent]),
+                stage=stage + 1,
+                cost_expression=0.0,
+                nonant_list=[model.M[t] for t in years if subtrees.commitments.decided_at(t) == stage],
+                scen_model=model,
+                parent_name=None if stage == 0 else names[parent],
+            )
+        )
+    model._mpisppy_probability = float(subtrees.probability[i])
+    return model
+
+
+def engine_arguments(subtrees: Any, iterations: int) -> dict[str, Any]:
+    """Arguments that mpi-sppy's ``PHBase`` takes for a cut tree."""
+    names = node_names(subtrees)
+    return {
+        "options": {
+            "solver_name": "stochisru",
+            "PHIterLimit": iterations,
+            "defaultPHrho": 1.0,
+            "convthresh": -1.0,  # a small primal residual alone proves nothing: only the gap stops
+            "verbose": False,
+            "display_progress": False,
+            "toc": False,
+        },
+        "all_scenario_names": scenario_names(subtrees.count),
+        "scenario_creator": scenario_creator,
+        "scenario_creator_kwargs": {"subtrees": subtrees, "names": names},
+        "all_nodenames": names if subtrees.cut_stage > 1 else None,
+    }
+
+
+def engine_class(subtrees: Any, solver: str, proximal: Proximal) -> type:
+    """mpi-sppy's PH with the subproblems of ``subtrees`` in the hands of ``solver``."""
+    from mpisppy.opt.ph import PH
+
+    class SubtreePH(PH):  # type: ignore[misc]
+        """Progressive hedging whose scenarios are subtrees."""
+
+        def PH_Prep(self, *_: Any, **__: Any) -> None:
+            super().PH_Prep(attach_duals=False, attach_prox=False, defer_attach=False)
+
+        def _create_solvers(self, presolve: bool = True) -> None:
+            self.subproblems: dict[str, Subproblem] = {}
+            for name, model in self.local_scenarios.items():
+                i = int(name.removeprefix("subtree"))
+                model._solver_plugin = None
+                node = subtrees.nodes[i]
+                where = f"subtree {i} (node {node} of stage {subtrees.cut_stage})"
+                self.subproblems[name] = subproblem(subtrees.program(i), where, solver, proximal)
+
+        def _check_prox_solver_capability(self) -> None:
+            """The form of the proximal term was chosen before."""
+
+        def solve_one(self, solver_options: Any, k: str, s: Any, **_: Any) -> float:
+            """Solve the subproblem of one scenario as W_on and prox_on say; nothing is swallowed."""
+            data, model = s._mpisppy_data, s._mpisppy_model
+            price = self.row(s, model.W) * model.W_on.value
+            if model.prox_on.value:
+                plant = self.subproblems[k].proximal(price, self.row(s, model.xbars), self.row(s, model.rho))
+                data.outer_bound = None
+            else:
+                optimum = self.subproblems[k].priced(price)
+                plant, data.outer_bound = optimum.plant, optimum.bound
+            for variable, value in zip(data.nonant_indices.values(), plant, strict=True):
+                variable.set_value(float(value), skip_validation=True)
+                variable.stale = False
+            data.solution_available = True
+            return 0.0
+
+        @staticmethod
+        def row(s: Any, parameter: Any) -> Array:
+            """Values of an mpi-sppy parameter of one scenario, in the order of the coordinated years."""
+            return np.array([parameter[index].value for index in s._mpisppy_data.nonant_indices])
+
+        def rows(self, parameter: str) -> dict[int, Array]:
+            """Values of ``W``, ``rho``, ``xbars`` or ``xsqbars`` of the local scenarios."""
+            return {
+                int(k.removeprefix("subtree")): self.row(s, getattr(s._mpisppy_model, parameter))
+                for k, s in self.local_scenarios.items()
+            }
+
+        def set_rows(self, parameter: str, values: Array) -> None:
+            """Set a parameter of the local scenarios from a table (subtrees, years)."""
+            for k, s in self.local_scenarios.items():
+                row = values[int(k.removeprefix("subtree"))]
+                for index, value in zip(s._mpisppy_data.nonant_indices, row, strict=True):
+                    getattr(s._mpisppy_model, parameter)[index]._value = float(value)
+
+        def plants(self) -> dict[int, Array]:
+            """Coordinated variables of the local scenarios."""
+            return {
+                int(k.removeprefix("subtree")): np.array([v.value for v in s._mpisppy_data.nonant_indices.values()])
+                for k, s in self.local_scenarios.items()
+            }
+
+        def table(self, local: dict[int, Array]) -> Array:
+            """The rows of all ranks as one table (subtrees, years) on every rank."""
+            mine = np.zeros((subtrees.count, len(subtrees.years)))
+            for i, row in local.items():
+                mine[i] = row
+            total = np.empty_like(mine)
+            self.mpicomm.Allreduce(mine, total)
+            return total
+
+        def lagrangian(self, price: Array) -> float:
+            """Upper bound from prices, whatever the solver's tolerances.
+
+            The bound needs E[W] = 0 at every node. What rounding leaves of E[W] is charged at the largest plant it
+            could act on; more than rounding is an error.
+            """
+            mean = subtrees.node_mean(price)
+            scale = np.abs(price).max(initial=1.0)
+            if np.abs(mean).max(initial=0.0) > 1e-6 * scale:
+                raise BoundsError(
+                    f"E[W] = {np.abs(mean).max():.3g} at a node, must be 0: prices that do not cancel give no bound"
+                )
+            local = np.zeros(1)
+            for k, s in self.local_scenarios.items():
+                i = int(k.removeprefix("subtree"))
+                slack = float(np.abs(mean[i]) @ subtrees.plant_upper[i])
+                local[0] += s._mpisppy_probability * (self.subproblems[k].priced(price[i]).bound + slack)
+            total = np.empty(1)
+            self.mpicomm.Allreduce(local, total)
+            return float(total[0])
+
+        def incumbent(self, orders: Array) -> float:
+            """Value of coordinated orders (subtrees, years) with everything below the cut optimal."""
+            local = np.zeros(1)
+            for k, s in self.local_scenarios.items():
+                fixed = self.subproblems[k].fixed(orders[int(k.removeprefix("subtree"))])
+                local[0] += s._mpisppy_probability * fixed.value
+            total = np.empty(1)
+            self.mpicomm.Allreduce(local, total)
+            return float(total[0])
+
+        def node_orders(self, orders: Array) -> Array:
+            """ΔM at every node of the whole tree, on every rank, for coordinated orders."""
+            mine = np.full(subtrees.tree.n_nodes, -1.0)
+            for k in self.local_scenarios:
+                i = int(k.removeprefix("subtree"))
+                fixed = self.subproblems[k].fixed(orders[i])
+                program = self.subproblems[k].subtree
+                mine[program.origin] = np.maximum(mine[program.origin], fixed.order[program.of_node])
+            total = np.empty_like(mine)
+            self.mpicomm.Allreduce(mine, total, op=_maximum())
+            return total
+
+    return SubtreePH
+
+
+def _maximum() -> Any:
+    import mpisppy.MPI as MPI
+
+    return MPI.MAX
