@@ -35,7 +35,7 @@ class TreeCheck:
     mean_error
         Relative error of the mean.
     variance_error
-        Relative error of the variance (0 where the process has none).
+        Relative error of the variance; 0 where neither process nor tree has one, infinite where only the tree has.
     wasserstein
         Wasserstein-1 distance to the process divided by the mean.
     """
@@ -92,7 +92,8 @@ def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0)
         for t in range(tree.horizon + 1)
     ]
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance_error = np.where(variance > 0, tree_variance / variance - 1, 0.0)
+        some = tree_variance > 1e-18 * tree_mean**2
+        variance_error = np.where(variance > 0, tree_variance / variance - 1, np.where(some, np.inf, 0.0))
     return TreeCheck(
         probability_error=np.abs(total - 1),
         mean_error=tree_mean / mean - 1,

@@ -7,6 +7,7 @@ applies either at every node to build a branching tree whose node values are the
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.errors import TreeError
-from scenario_trees.tree import ScenarioTree
+from scenario_trees.tree import ScenarioTree, require_branching
 
 Array = NDArray[np.float64]
 
@@ -54,19 +55,18 @@ def _paths(paths: ArrayLike) -> Array:
 
 
 def _distances(a: Array, b: Array) -> Array:
-    squared = (a**2).sum(0)[:, None] + (b**2).sum(0)[None, :] - 2 * a.T @ b
-    return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(a.T, b.T))
 
 
-def _reduction(paths: Array, representatives: Array) -> Reduction:
-    distance = _distances(paths, representatives)
-    group = distance.argmin(axis=1)
-    used, group = np.unique(group, return_inverse=True)
+def _reduction(sample: Array, representatives: Array, group: NDArray[np.int64]) -> Reduction:
+    apart = np.sqrt(((sample - representatives[:, group]) ** 2).sum(axis=0))
     return Reduction(
-        paths=representatives[:, used],
+        paths=representatives,
         probability=np.bincount(group) / group.size,
-        group=group.astype(np.int64),
-        distance=float(distance[np.arange(group.size), used[group]].mean()),
+        group=group,
+        distance=float(apart.mean()),
     )
 
 
@@ -74,7 +74,7 @@ def forward_selection(paths: ArrayLike, count: int, seed: np.random.SeedSequence
     """Select ``count`` of the given paths by fast forward selection.
 
     The work is O(count · paths²) and the memory O(paths²). The method is deterministic; ``seed`` is accepted
-    so that all reducers are called alike.
+    so that all reducers are called alike. Equal paths are selected once.
     """
     sample = _paths(paths)
     n = sample.shape[1]
@@ -87,36 +87,37 @@ def forward_selection(paths: ArrayLike, count: int, seed: np.random.SeedSequence
         cost = np.minimum(distance, nearest[:, None]).sum(axis=0)
         cost[chosen] = np.inf
         best = int(cost.argmin())
+        if chosen and nearest[best] == 0:  # every path is represented exactly
+            break
         chosen.append(best)
         nearest = np.minimum(nearest, distance[:, best])
-    return _reduction(sample, sample[:, sorted(chosen)])
+    chosen.sort()
+    return _reduction(sample, sample[:, chosen], distance[:, chosen].argmin(axis=1).astype(np.int64))
 
 
 def k_means(paths: ArrayLike, count: int, seed: np.random.SeedSequence | int = 0) -> Reduction:
-    """Cluster the paths into at most ``count`` groups around their means."""
+    """Cluster the paths into at most ``count`` groups around their means; the best of four random starts."""
     from scipy.cluster.vq import kmeans2
 
     sample = _paths(paths)
-    distinct = np.unique(sample, axis=1).shape[1]
     if not 1 <= count <= sample.shape[1]:
         raise TreeError(f"count: must lie in [1, {sample.shape[1]}], got {count}")
-    count = min(count, distinct)
+    distinct = np.unique(sample, axis=1)
+    count = min(count, distinct.shape[1])
     rng = np.random.default_rng(seed)
     lowest, group = np.inf, np.zeros(sample.shape[1], dtype=np.int64)
     for _ in range(4):
-        start = np.sort(rng.choice(sample.shape[1], size=count, replace=False))
-        for _ in range(1000):
-            if np.unique(sample[:, start], axis=1).shape[1] == count:
-                break
-            start = np.sort(rng.choice(sample.shape[1], size=count, replace=False))
-        centres, label = kmeans2(sample.T, sample.T[start], minit="matrix", iter=30, missing="warn")
+        start = distinct[:, np.sort(rng.choice(distinct.shape[1], size=count, replace=False))]
+        with warnings.catch_warnings():  # a cluster may run empty: the result then has one group fewer
+            warnings.simplefilter("ignore", UserWarning)
+            centres, label = kmeans2(sample.T, start.T, minit="matrix", iter=100)
         cost = float(((sample.T - centres[label]) ** 2).sum())
         if cost < lowest:
             lowest, group = cost, label.astype(np.int64)
     _, group = np.unique(group, return_inverse=True)
     weight = np.bincount(group)
     means = np.stack([np.bincount(group, weights=row) / weight for row in sample])
-    return _reduction(sample, means)
+    return _reduction(sample, means, group.astype(np.int64))
 
 
 def tree_from_paths(
@@ -145,9 +146,7 @@ def tree_from_paths(
         raise TreeError("paths: every value must be > 0")
     if len(branching) != sample.shape[0] - 1:
         raise TreeError(f"branching: needs {sample.shape[0] - 1} factors for these paths, got {len(branching)}")
-    for t, b in enumerate(branching):
-        if b < 1:
-            raise TreeError(f"branching: every factor must be an integer >= 1, got {b!r} at stage {t}")
+    require_branching(branching)
     root = np.random.SeedSequence(seed)
     parent, stage, probability = [-1], [0], [1.0]
     value = [float(sample[0].mean())]

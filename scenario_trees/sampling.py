@@ -46,6 +46,11 @@ def _generator(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
 
 
+def _block_size(paths: int) -> int:
+    """Paths per block: few enough to stay in a core's cache, and four blocks or more where that pays."""
+    return int(np.clip(2 * (-(-paths // 8)), 4096, 16384))
+
+
 @dataclass(frozen=True)
 class PseudoRandom:
     """Independent paths from numpy's PCG64."""
@@ -53,8 +58,8 @@ class PseudoRandom:
     name: str = "pseudo-random"
 
     def block_size(self, paths: int) -> int:
-        """Paths per block: small enough for a block to stay in a core's cache."""
-        return 16384
+        """Paths per block."""
+        return _block_size(paths)
 
     def block(self, seed: int, index: int, size: int, steps: int) -> Array:
         """Standard normal numbers, shape ``(steps, size)``."""
@@ -73,7 +78,7 @@ class Antithetic:
 
     def block_size(self, paths: int) -> int:
         """Paths per block (even, so that no pair is cut)."""
-        return 16384
+        return _block_size(paths)
 
     def block(self, seed: int, index: int, size: int, steps: int) -> Array:
         """Standard normal numbers, shape ``(steps, size)``."""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.errors import TreeError
+from scenario_trees.files import replacing
 from scenario_trees.process import GeometricBrownianMotion
 from scenario_trees.quantization import GaussHermite, Quantization
 
@@ -34,6 +35,16 @@ Index = NDArray[np.int64]
 
 _FORMAT = 1
 _MAX_NODES = 200_000_000
+_MAX_STAGES = 10_000
+
+
+def require_branching(branching: Sequence[int]) -> None:
+    """Refuse branching factors that are not integers >= 1, and more stages than a tree can number."""
+    for t, b in enumerate(branching):
+        if isinstance(b, bool) or not isinstance(b, (int, np.integer)) or b < 1:
+            raise TreeError(f"branching: every factor must be an integer >= 1, got {b!r} at stage {t}")
+    if len(branching) > _MAX_STAGES:
+        raise TreeError(f"branching: must have at most {_MAX_STAGES:,} factors, got {len(branching):,}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,9 +81,14 @@ class ScenarioTree:
             ("value", np.float64),
         ):
             given = getattr(self, name)
-            array = np.ascontiguousarray(given, dtype=dtype)
-            if array is given and array.flags.writeable:
-                array = array.copy()  # the caller keeps the right to write to its own array
+            if np.ndim(given) != 1:
+                raise TreeError(f"{name}: must have one dimension, got {np.ndim(given)}")
+            kind = np.asarray(given).dtype.kind
+            if kind not in ("iu" if np.issubdtype(dtype, np.integer) else "iuf"):
+                raise TreeError(f"{name}: must hold {'integers' if dtype is not np.float64 else 'numbers'}")
+            frozen = isinstance(given, np.ndarray) and not given.flags.writeable and given.base is None
+            # The caller keeps the right to write to its own array.
+            array = np.asarray(given, dtype=dtype) if frozen else np.array(given, dtype=dtype)
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         self._validate()
@@ -118,6 +134,8 @@ class ScenarioTree:
                     f"probability: the children of node {bad} must sum to {self.probability[bad]!r}, "
                     f"got {sums[bad]!r}"
                 )
+        for name in ("child_count", "first_child"):  # twice the size of the tree: made again when needed
+            vars(self).pop(name, None)
 
     @classmethod
     def from_process(
@@ -139,9 +157,7 @@ class ScenarioTree:
             Growth factors of a step; Gauss–Hermite if not given.
         """
         quantization = quantization or GaussHermite()
-        for t, b in enumerate(branching):
-            if isinstance(b, bool) or not isinstance(b, (int, np.integer)) or b < 1:
-                raise TreeError(f"branching: every factor must be an integer >= 1, got {b!r} at stage {t}")
+        require_branching(branching)
         counts = [1]
         for b in branching:
             counts.append(counts[-1] * int(b))
@@ -320,10 +336,9 @@ class ScenarioTree:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the tree to one compressed ``.npz`` file, atomically; return its path."""
         target = Path(path)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         header = np.array(json.dumps({"format": _FORMAT, "nodes": self.n_nodes}))
         try:
-            with part.open("wb") as stream:
+            with replacing(target) as part, part.open("wb") as stream:
                 np.savez_compressed(
                     stream,
                     header=header,
@@ -332,9 +347,7 @@ class ScenarioTree:
                     probability=self.probability,
                     value=self.value,
                 )
-            part.replace(target)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise TreeError(f"path: cannot write the tree to {target}: {error.strerror}") from error
         return target
 

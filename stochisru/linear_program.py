@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scenario_trees.files import replacing
 from stochisru.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,19 +75,27 @@ class LinearProgram:
 
         For maximisation ``c'x ≤ Σ_i sup(y_i a_i) + Σ_j sup(d_j x_j)`` with ``d = c − Aᵀy``, each supremum over
         its own bounds; duals that would meet an infinite bound are set to zero. An allowance for rounding in
-        these sums is added.
+        ``d`` and in the sums is added.
         """
         sign = 1.0 if self.sense == "maximise" else -1.0
         y = sign * row_dual
         y = np.where((y > 0) & np.isinf(self.row_upper), 0.0, y)
         y = np.where((y < 0) & np.isinf(self.row_lower), 0.0, y)
-        reduced = sign * (self.objective if objective is None else objective) - self.matrix.T @ y
+        cost = sign * (self.objective if objective is None else objective)
+        reduced = cost - self.matrix.T @ y
         with np.errstate(invalid="ignore"):
             rows = np.where(y > 0, y * self.row_upper, np.where(y < 0, y * self.row_lower, 0.0))
             cols = np.where(reduced > 0, reduced * self.upper, np.where(reduced < 0, reduced * self.lower, 0.0))
         bound = rows.sum() + cols.sum() + sign * self.constant
+        eps = np.finfo(float).eps
+        blur = 16 * eps * (np.abs(cost) + abs(self.matrix).T @ np.abs(y))
+        far = np.maximum(np.abs(self.lower), np.abs(self.upper))
         magnitude = np.abs(rows).sum() + np.abs(cols).sum() + abs(self.constant)
-        return float(sign * (bound + 4 * np.finfo(float).eps * magnitude))
+        return float(sign * (bound + float(blur @ far) + 64 * eps * magnitude))
+
+    def with_bounds(self, lower: Array, upper: Array) -> LinearProgram:
+        """The same program with other bounds on its variables."""
+        return replace(self, lower=lower, upper=upper)
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Export to an ``.mps`` or ``.lp`` file with readable names, chosen by the suffix."""
@@ -95,7 +104,8 @@ class LinearProgram:
         target = Path(path)
         if target.suffix not in (".mps", ".lp"):
             raise InputError(f"path: must end in .mps or .lp, got {target.name!r}")
-        write_program(self, target)
+        with replacing(target) as part:
+            write_program(self, part)
         return target
 
 
@@ -217,11 +227,13 @@ class Solution:
 
 def solve(program: LinearProgram, solver: str = "highs") -> Solution:
     """Solve a program; see `solve_family` for what is raised."""
-    return next(solve_family([program], solver))
+    return next(solve_family(program, [(program.lower, program.upper)], solver))
 
 
-def solve_family(programs: Iterable[LinearProgram], solver: str = "highs") -> Iterator[Solution]:
-    """Solve programs that differ in the bounds of their variables alone, each warm from the one before.
+def solve_family(
+    program: LinearProgram, bounds: Iterable[tuple[Array, Array]], solver: str = "highs"
+) -> Iterator[Solution]:
+    """Solve a program once for each pair of bounds on its variables, warm from the time before.
 
     Raises
     ------
@@ -232,4 +244,4 @@ def solve_family(programs: Iterable[LinearProgram], solver: str = "highs") -> It
     """
     from stochisru.solvers import solver_named
 
-    return solver_named(solver).solve(programs)
+    return solver_named(solver).solve(program, bounds)

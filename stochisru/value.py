@@ -5,8 +5,8 @@ For maximisation (Birge and Louveaux 2011, ch. 4; Escudero et al. 2007)::
     EEV ≤ static ≤ RP ≤ WS        fixed ≤ static
     EVPI = WS − RP    VSS = RP − EEV    VMS = RP − static    flexibility = RP − fixed
 
-``EEV_t`` holds the deployments of the expected-value plan for years 0..t and leaves the later ones free, so
-``EEV = EEV_T ≤ … ≤ EEV_0 ≤ RP``.
+``EEV_t`` holds what the expected-value plan decides at stages 0..t, the deployments of years 0..t + L, and leaves
+later decisions free, so ``EEV = EEV_{T−L} ≤ … ≤ EEV_0 ≤ RP``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
-from stochisru.errors import BoundsError
 from stochisru.methods.extensive_form import extensive_forms
 from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
-from stochisru.methods.result import ROUNDING, Bounds, Result, versions
+from stochisru.methods.result import Bounds, Result, require_order, versions
 from stochisru.methods.wait_and_see import WaitAndSee, wait_and_see
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ _MEANING = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ValueTable:
     """Values of a case on a tree, each with its bracket, in $ (maximised).
 
@@ -73,13 +72,8 @@ class ValueTable:
             {"fixed": self.fixed, "static": self.static},
             {"eev": self.eev, **ladder, "rp": self.rp},
         ):
-            names = list(chain)
-            for low, high in pairwise(names):
-                scale = max(1.0, abs(chain[low].lower), abs(chain[high].upper))
-                if chain[low].lower > chain[high].upper + ROUNDING * scale:
-                    raise BoundsError(
-                        f"{low} = {chain[low].lower!r} exceeds {high} = {chain[high].upper!r}: values out of order"
-                    )
+            for low, high in pairwise(chain):
+                require_order(low, chain[low].lower, high, chain[high].upper, chain[low].flows)
 
     @property
     def evpi(self) -> Bounds:
@@ -115,6 +109,10 @@ class ValueTable:
         bounds: Bounds = getattr(self, name)
         return bounds.lower
 
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name} {self.point(name):,.0f}" for name in _MEANING)
+        return f"ValueTable({self.case.name}, {self.tree!r}, $ maximised: {values})"
+
     def to_frame(self) -> pd.DataFrame:
         """One row per value: value, lower, upper, unit, sense, meaning."""
         import pandas as pd
@@ -131,7 +129,7 @@ class ValueTable:
                 "lower": bounds.lower,
                 "upper": bounds.upper,
             }
-            meaning = f"mean path's plan held for years 0..{t}"
+            meaning = f"decisions of stages 0..{t} as in the mean path's plan"
             rows.append({**row, "unit": "$", "sense": "maximise", "meaning": meaning})
         return pd.DataFrame(rows).set_index("quantity")
 
@@ -188,11 +186,13 @@ def value_table(
     static, fixed, eev = static_plan(case, tree), fixed_design(case, tree), expected_value(case, tree)
     ev = expected_value_plan(case, tree)
     say("rp")
-    held = [ev.deployment[:years] for years in range(case.horizon.T + 1)]
+    T, lead = case.horizon.T, case.horizon.lead_time
+    stages = range(max(T - lead, 0))  # at stage T − L the last decision is taken and EEV is reached
+    held = [ev.deployment[:0], *(ev.deployment[: t + lead + 1] for t in stages)]
     solved = extensive_forms(case, tree, held, solver=solver)
     rp = next(solved)
     eev_t = []
-    for t in range(case.horizon.T):
+    for t in stages:
         say(f"eev_{t}")
         eev_t.append(next(solved).bounds)
     return ValueTable(
@@ -202,7 +202,7 @@ def value_table(
         rp=rp.bounds,
         static=static.bounds,
         fixed=fixed.bounds,
-        ev=Bounds.exact(ev.value),
+        ev=Bounds.exact(ev.value, ws.bounds.flows),
         eev=eev.bounds,
         eev_t=(*eev_t, eev.bounds),
         recourse=rp,

@@ -166,6 +166,15 @@ def node_cash(case: DeploymentCase, tree: ScenarioTree, deployment: Array, capac
     return np.asarray(profit - case.investment_cost * deployment - case.costs.c_op * capacity)
 
 
+def flows(case: DeploymentCase, tree: ScenarioTree) -> float:
+    """Size of the sums of money that net present values of this problem are differences of, $."""
+    c, eta = case.costs, case.technology.eta
+    unit = case.economics.P_m + c.c_E + c.c_bu + c.c_S + c.c_by * case.technology.beta
+    unit += (case.investment_cost + c.c_op) / eta
+    largest = (case.investment_cost + c.c_op) * case.technology.M0
+    return float(unit * (discount_factors(case) @ tree.stage_mean()) + largest)
+
+
 def plan_value(case: DeploymentCase, tree: ScenarioTree, deployment: Array) -> float:
     """Expected NPV on the tree, $, of deployments given per node, operations free."""
     cash = node_cash(case, tree, deployment, capacity_of(case, tree, deployment))

@@ -99,6 +99,14 @@ def tree_program(case: DeploymentCase, tree: ScenarioTree, bounds: PlantBounds |
     return builder.build()
 
 
+def plant_limits(program: LinearProgram, bounds: PlantBounds) -> tuple[Array, Array]:
+    """Bounds on all variables of a tree program with other bounds on its plant."""
+    lower, upper = program.lower.copy(), program.upper.copy()
+    orders, plant = program.columns["dM"].span, program.columns["M"].span
+    lower[orders], upper[orders], upper[plant] = bounds
+    return lower, upper
+
+
 @dataclass(frozen=True, eq=False)
 class TreePlan:
     """Deployments on a tree and the optimal operation that follows from them.

@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
-from stochisru.deployment.information import Commitments, require_match
-from stochisru.deployment.tree_program import plan_from_solution, tree_program
-from stochisru.linear_program import LinearProgram, solve_family
-from stochisru.methods.result import Bounds, Reason, Result, Termination
+from stochisru.deployment.information import Commitments, flows, require_match
+from stochisru.deployment.tree_program import plan_from_solution, plant_limits, tree_program
+from stochisru.linear_program import solve_family
+from stochisru.methods.result import REL_GAP, Bounds, Reason, Result, Termination
 
 Array = NDArray[np.float64]
 
 
-def extensive_form(case: DeploymentCase, tree: ScenarioTree, *, solver: str = "highs") -> Result:
-    """Solve the multistage problem on ``tree`` to optimality.
+def extensive_form(
+    case: DeploymentCase, tree: ScenarioTree, *, solver: str = "highs", rel_gap: float = REL_GAP
+) -> Result:
+    """Solve the multistage problem on ``tree`` whole.
 
     Parameters
     ----------
@@ -27,6 +29,8 @@ def extensive_form(case: DeploymentCase, tree: ScenarioTree, *, solver: str = "h
         The problem.
     solver
         ``highs`` or ``gurobi``.
+    rel_gap
+        Gap up to which the result is called optimal.
 
     Returns
     -------
@@ -41,11 +45,16 @@ def extensive_form(case: DeploymentCase, tree: ScenarioTree, *, solver: str = "h
     SolverError
         If the solver fails.
     """
-    return next(extensive_forms(case, tree, [np.zeros(0)], solver=solver))
+    return next(extensive_forms(case, tree, [np.zeros(0)], solver=solver, rel_gap=rel_gap))
 
 
 def extensive_forms(
-    case: DeploymentCase, tree: ScenarioTree, held: Iterable[Array], *, solver: str = "highs"
+    case: DeploymentCase,
+    tree: ScenarioTree,
+    held: Iterable[Array],
+    *,
+    solver: str = "highs",
+    rel_gap: float = REL_GAP,
 ) -> Iterator[Result]:
     """Solve the problem once for every given start of the plan.
 
@@ -56,30 +65,28 @@ def extensive_forms(
         Each program starts from the optimum of the one before.
     """
     require_match(case, tree)
-    commitments = Commitments(tree, case.horizon.lead_time)
     start = time.perf_counter()
-    building = 0.0
-
-    def programs() -> Iterator[LinearProgram]:
-        nonlocal building
-        for plan in held:
-            begin = time.perf_counter()
-            program = tree_program(case, tree, commitments.plant_bounds(case, plan))
-            building = time.perf_counter() - begin
-            yield program
-
-    for solution in solve_family(programs(), solver):
+    commitments = Commitments(tree, case.horizon.lead_time)
+    program = tree_program(case, tree)
+    size = flows(case, tree)
+    building = time.perf_counter() - start
+    variants = (plant_limits(program, commitments.plant_bounds(case, plan)) for plan in held)
+    for solution in solve_family(program, variants, solver):
         solved = time.perf_counter()
         plan = plan_from_solution(case, tree, solution)
-        bounds = Bounds(plan.value, solution.bound, certified=True)
+        bounds = Bounds(plan.value, solution.bound, certified=True, flows=size)
+        met = bounds.meets(rel_gap)
         read = time.perf_counter() - solved
         yield Result(
             method="ef",
             objective=plan.value,
             bounds=bounds,
-            termination=Termination(Reason.OPTIMAL, detail=f"{solution.solver} solved the whole tree"),
+            termination=Termination(
+                Reason.OPTIMAL if met else Reason.LIMIT,
+                None if met else "numerical",
+                f"{solution.solver} solved the whole tree; gap {bounds.gap:.2g}, {rel_gap:.2g} asked for",
+            ),
             plan=plan,
-            timings={"build": building, "solve": solved - start - building, "read": read},
+            timings={"build": building, "solve": solution.seconds, "read": read},
             solver=solution.solver,
         )
-        start = time.perf_counter()

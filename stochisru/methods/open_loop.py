@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment import layers
-from stochisru.deployment.information import plan_value, require_match
+from stochisru.deployment.information import flows, plan_value, require_match
 from stochisru.deployment.tree_program import TreePlan
 from stochisru.methods.result import Bounds, Reason, Result, Termination
 
@@ -49,7 +49,9 @@ def static_plan(case: DeploymentCase, tree: ScenarioTree) -> Result:
     start = time.perf_counter()
     require_match(case, tree)
     best = layers.open_loop(case, *_stages(tree))
-    bounds = Bounds(plan_value(case, tree, best.deployment[tree.stage]), best.value, certified=True)
+    bounds = Bounds(
+        plan_value(case, tree, best.deployment[tree.stage]), best.value, certified=True, flows=flows(case, tree)
+    )
     return _result("static", case, tree, best.deployment, bounds, start)
 
 
@@ -63,7 +65,9 @@ def fixed_design(case: DeploymentCase, tree: ScenarioTree) -> Result:
     first = np.zeros(tree.horizon + 1, dtype=bool)
     first[0] = True
     best = layers.open_loop(case, *_stages(tree), allowed=first)
-    bounds = Bounds(plan_value(case, tree, best.deployment[tree.stage]), best.value, certified=True)
+    bounds = Bounds(
+        plan_value(case, tree, best.deployment[tree.stage]), best.value, certified=True, flows=flows(case, tree)
+    )
     return _result("fixed", case, tree, best.deployment, bounds, start)
 
 
@@ -79,4 +83,4 @@ def expected_value(case: DeploymentCase, tree: ScenarioTree) -> Result:
     start = time.perf_counter()
     best = expected_value_plan(case, tree)
     value = plan_value(case, tree, best.deployment[tree.stage])
-    return _result("eev", case, tree, best.deployment, Bounds.exact(value), start)
+    return _result("eev", case, tree, best.deployment, Bounds.exact(value, flows(case, tree)), start)

@@ -30,7 +30,9 @@ _RHO_START = 0.25
 class Finder:
     """Looks for implementable orders around what the subtrees agree on and keeps the best."""
 
-    def __init__(self, engine: Any, subtrees: Subtrees, checkpoint: Checkpoint | None, best: Incumbent | None) -> None:
+    def __init__(
+        self, engine: Any, subtrees: Subtrees, checkpoint: Checkpoint | None, best: Incumbent | None
+    ) -> None:
         self.engine, self.subtrees, self.checkpoint = engine, subtrees, checkpoint
         self.best = best
 
@@ -75,7 +77,9 @@ class Steering:
         mean = subtrees.node_mean(plants)
         spread = np.sqrt(np.maximum(subtrees.node_mean((plants - mean) ** 2), 0.0))
         case = subtrees.case
-        cost = (case.investment_cost + case.costs.c_op) * (1 + case.economics.r) ** -np.array(subtrees.years, dtype=float)
+        cost = (case.investment_cost + case.costs.c_op) * (1 + case.economics.r) ** -np.array(
+            subtrees.years, dtype=float
+        )
         size = np.maximum(spread, 0.05 * np.abs(mean)) + 1e-6 * subtrees.plant_upper.max()
         rho = _RHO_START * np.maximum(cost, 1e-9 * max(cost.max(), 1.0)) / size
         if self.start is not None:
@@ -137,7 +141,9 @@ class Steering:
     def _require_common(self, rho: Array) -> None:
         spread = np.abs(rho - self.monitor.subtrees.node_mean(rho)).max()
         if spread > 1e-9 * rho.max():
-            raise BoundsError("rho differs between subtrees of one node: prices would not cancel, no bound would hold")
+            raise BoundsError(
+                "rho differs between subtrees of one node: prices would not cancel, no bound would hold"
+            )
 
 
 class SerialHub:

@@ -11,15 +11,18 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.files import replacing
+from stochisru.deployment.information import flows
 from stochisru.deployment.subtrees import Subtrees
-from stochisru.errors import BoundsError, InputError
-from stochisru.methods.result import ROUNDING, Bounds, versions
+from stochisru.errors import InputError
+from stochisru.methods.result import require_order, versions
 
 Array = NDArray[np.float64]
 
@@ -163,14 +166,12 @@ class Checkpoint:
 
     def _write(self, name: str, header: dict[str, Any], arrays: dict[str, Array]) -> None:
         target = self.folder / f"{name}.npz"
-        part = self.folder / f".{name}.{os.getpid()}.part"
         text = json.dumps({**self._identity(), **header, "versions": versions()})
         try:
-            with part.open("wb") as stream:
+            with replacing(target) as part, part.open("wb") as stream:
                 np.savez_compressed(stream, header=np.array(text), **arrays)  # type: ignore[arg-type]
                 stream.flush()
                 os.fsync(stream.fileno())
-            part.replace(target)
         except OSError as error:
             raise InputError(f"checkpoint: cannot write {target}: {error.strerror}") from error
 
@@ -224,6 +225,11 @@ class Monitor:
         self._first = state.iteration
         self.rho_scale = self.log[-1].rho_scale if self.log else 1.0
 
+    @cached_property
+    def flows(self) -> float:
+        """Size of the sums that the bounds are differences of, $."""
+        return flows(self.subtrees.case, self.subtrees.tree)
+
     @property
     def seconds(self) -> float:
         """Time spent, earlier parts of a resumed run included."""
@@ -244,9 +250,7 @@ class Monitor:
         """
         self.lower, self.upper = max(self.lower, lower), min(self.upper, upper)
         if np.isfinite(self.lower) and np.isfinite(self.upper):
-            scale = max(1.0, abs(self.lower), abs(self.upper))
-            if self.lower > self.upper + ROUNDING * scale:
-                raise BoundsError(f"bounds cross: lower {self.lower!r} exceeds upper {self.upper!r}")
+            require_order("lower bound", self.lower, "upper bound", self.upper, self.flows)
 
     def finished(self, iteration: int) -> bool:
         """Log the iteration (counted within this part of the run) and say whether to stop."""
@@ -269,7 +273,3 @@ class Monitor:
         elif self._first + iteration >= self.iterations:
             self.limit = "iterations"
         return self.limit is not None
-
-    def bounds(self) -> Bounds:
-        """Bracket of the optimum."""
-        return Bounds(self.lower, self.upper, certified=True)

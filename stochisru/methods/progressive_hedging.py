@@ -151,12 +151,11 @@ def progressive_hedging(
     solved = time.perf_counter()
 
     plan = TreePlan(case, tree, orders)
-    bounds = Bounds(max(plan.value, monitor.lower), monitor.upper, certified=True)
-    gap = bounds.gap
-    met = gap <= rel_gap
+    bounds = Bounds(max(plan.value, monitor.lower), monitor.upper, certified=True, flows=monitor.flows)
+    met = bounds.meets(rel_gap)
     layout = "one process" if ranks == 1 else f"{ranks} ranks in {cylinders} cylinders"
     detail = (
-        f"gap {gap:.2g} after {monitor.log[-1].number} iterations on {subtrees.count} subtrees cut at stage "
+        f"gap {bounds.gap:.2g} after {monitor.log[-1].number} iterations on {subtrees.count} subtrees cut at stage "
         f"{subtrees.cut_stage}, {form} proximal term, {layout}"
     )
     return Result(

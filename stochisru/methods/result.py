@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from stochisru.methods.ph_monitor import Iteration
     from stochisru.strategies.protocol import Strategy
 
-#: Relative difference below which two evaluations of one number differ by rounding alone.
-ROUNDING = 1e-9
+#: Two evaluations of one number may differ by this share of the sums that it is the difference of.
+ROUNDING = 1e-11
+#: Relative gap up to which a program solved to the end counts as optimal.
+REL_GAP = 1e-6
 
 
 class Reason(StrEnum):
@@ -60,10 +62,13 @@ class Bounds:
     Attributes
     ----------
     lower, upper
-        ``lower ≤ optimum ≤ upper``.
+        ``lower ≤ optimum ≤ upper``; the lower bound is the worth of something in hand.
     certified
         Whether both sides are proven: an implementable plan evaluated, and a valid dual bound (up to
         rounding).
+    flows
+        Size of the sums of money that the value is a difference of, $: rounding is relative to them. An upper bound
+        that is below the lower one by no more than rounding is raised to it.
 
     Raises
     ------
@@ -74,34 +79,46 @@ class Bounds:
     lower: float
     upper: float
     certified: bool
+    flows: float = 0.0
 
     def __post_init__(self) -> None:
-        scale = max(1.0, abs(self.lower), abs(self.upper))
-        if not self.lower <= self.upper + ROUNDING * scale:  # also refuses NaN
-            raise BoundsError(f"bounds cross: lower {self.lower!r} exceeds upper {self.upper!r}")
-        if self.lower > self.upper:  # two roundings of one number: the bracket holds both
-            low, high = self.upper, self.lower
-            object.__setattr__(self, "lower", low)
-            object.__setattr__(self, "upper", high)
+        require_order("lower bound", self.lower, "upper bound", self.upper, self.flows)
+        object.__setattr__(self, "upper", max(self.lower, self.upper))
 
     @classmethod
-    def exact(cls, value: float) -> Bounds:
+    def exact(cls, value: float, flows: float = 0.0) -> Bounds:
         """Bounds of a value in closed form."""
-        return cls(value, value, certified=True)
+        return cls(value, value, certified=True, flows=flows)
 
     @property
     def gap(self) -> float:
-        """(upper − lower) / max(|lower|, |upper|), 0 where both are 0."""
+        """(upper − lower) / max(abs(lower), abs(upper)), 0 where both are 0."""
         scale = max(abs(self.lower), abs(self.upper))
         return (self.upper - self.lower) / scale if scale > 0 else 0.0
 
+    def meets(self, rel_gap: float) -> bool:
+        """Whether the gap is at most ``rel_gap``, or no more than rounding."""
+        return self.gap <= rel_gap or self.upper - self.lower <= ROUNDING * self.flows
+
     def minus(self, other: Bounds) -> Bounds:
         """Bracket of a difference."""
-        return Bounds(self.lower - other.upper, self.upper - other.lower, self.certified and other.certified)
+        return Bounds(
+            self.lower - other.upper,
+            self.upper - other.lower,
+            self.certified and other.certified,
+            max(self.flows, other.flows),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers."""
         return {"lower": self.lower, "upper": self.upper, "gap": self.gap, "certified": self.certified}
+
+
+def require_order(low_name: str, low: float, high_name: str, high: float, flows: float) -> None:
+    """Raise `BoundsError` unless ``low ≤ high`` up to rounding."""
+    slack = ROUNDING * max(1.0, abs(low), abs(high), flows)
+    if not low <= high + slack:  # also refuses NaN
+        raise BoundsError(f"bounds cross: {low_name} {low!r} exceeds {high_name} {high!r}")
 
 
 @dataclass(frozen=True, eq=False)

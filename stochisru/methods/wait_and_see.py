@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
-from stochisru.deployment.information import require_match
+from stochisru.deployment.information import flows, require_match
 from stochisru.deployment.layers import perfect_information
 from stochisru.methods.result import Bounds
 
@@ -51,7 +51,7 @@ def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
     value, deployment = perfect_information(case, np.ascontiguousarray(tree.value[nodes].T))
     probability = tree.probability[tree.leaves]
     return WaitAndSee(
-        bounds=Bounds.exact(float(probability @ value)),
+        bounds=Bounds.exact(float(probability @ value), flows(case, tree)),
         leaf_value=value,
         leaf_deployment=deployment,
         probability=probability,

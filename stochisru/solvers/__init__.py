@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from stochisru.errors import InputError
-from stochisru.linear_program import LinearProgram, Solution
+from stochisru.linear_program import Array, LinearProgram, Solution
 
 
 class Solver(Protocol):
@@ -21,11 +21,11 @@ class Solver(Protocol):
         """Version of the installed solver, or None where it is not installed."""
         ...
 
-    def solve(self, programs: Iterable[LinearProgram]) -> Iterator[Solution]:
-        """Solve programs that differ in the bounds of their variables alone, one after the other.
+    def solve(self, program: LinearProgram, bounds: Iterable[tuple[Array, Array]]) -> Iterator[Solution]:
+        """Solve the program once for each pair of bounds on its variables.
 
-        Each is solved to optimality, from the optimum of the one before where the solver can, or
-        `SolverError` is raised.
+        Each time to optimality, from the optimum of the time before where the solver can, or `SolverError` is
+        raised.
         """
         ...
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from stochisru.errors import InputError, SolverError
-from stochisru.linear_program import LinearProgram, Solution
+from stochisru.linear_program import Array, LinearProgram, Solution
 
 
 class Gurobi:
@@ -27,11 +27,11 @@ class Gurobi:
 
         return ".".join(map(str, gurobipy.gurobi.version()))
 
-    def solve(self, programs: Iterable[LinearProgram]) -> Iterator[Solution]:
-        """Solve each program to optimality or raise `SolverError`."""
-        for program in programs:
+    def solve(self, program: LinearProgram, bounds: Iterable[tuple[Array, Array]]) -> Iterator[Solution]:
+        """Solve to optimality for each pair of bounds or raise `SolverError`."""
+        for lower, upper in bounds:
             with guarded(program, program.name):
-                yield self._optimum(program)
+                yield self._optimum(program.with_bounds(lower, upper))
 
     def _optimum(self, program: LinearProgram) -> Solution:
         import gurobipy as gp

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stochisru.errors import InputError, SolverError
-from stochisru.linear_program import Block, LinearProgram, Solution
+from stochisru.linear_program import Array, Block, LinearProgram, Solution
 
 
 class Highs:
@@ -24,17 +24,18 @@ class Highs:
 
         return str(highspy.Highs().version())
 
-    def solve(self, programs: Iterable[LinearProgram]) -> Iterator[Solution]:
-        """Solve each program to optimality, warm from the one before, or raise `SolverError`."""
+    def solve(self, program: LinearProgram, bounds: Iterable[tuple[Array, Array]]) -> Iterator[Solution]:
+        """Solve to optimality for each pair of bounds, warm from the time before, or raise `SolverError`."""
         model = None
-        for program in programs:
+        for lower, upper in bounds:
             start = time.perf_counter()
+            variant = program.with_bounds(lower, upper)
             if model is None:
-                model = load_program(program)
+                model = load_program(variant)
             else:
                 every = np.arange(program.shape[1], dtype=np.int32)
-                model.changeColsBounds(every.size, every, program.lower, program.upper)
-            yield self._optimum(model, program, start)
+                model.changeColsBounds(every.size, every, lower, upper)
+            yield self._optimum(model, variant, start)
 
     def _optimum(self, model: Any, program: LinearProgram, start: float) -> Solution:
         import highspy
@@ -44,17 +45,30 @@ class Highs:
         if status != highspy.HighsModelStatus.kOptimal:
             raise SolverError(f"{program.name}: highs ended with status {model.modelStatusToString(status)!r}")
         solution = model.getSolution()
-        row_dual = np.asarray(solution.row_dual, dtype=float)
+        factor = objective_factor(program)
+        row_dual = np.asarray(solution.row_dual, dtype=float) / factor
         mixed = bool(program.integer.any())
         return Solution(
             program=program,
-            objective=float(model.getInfo().objective_function_value),
-            bound=float(model.getInfo().mip_dual_bound) if mixed else program.dual_bound(row_dual),
+            objective=float(model.getInfo().objective_function_value) / factor,
+            bound=float(model.getInfo().mip_dual_bound) / factor if mixed else program.dual_bound(row_dual),
             x=np.asarray(solution.col_value, dtype=float),
             row_dual=row_dual,
             solver=f"highs {model.version()}",
             seconds=time.perf_counter() - start,
         )
+
+
+def objective_factor(program: LinearProgram) -> float:
+    """Power of two by which the objective is handed to HiGHS.
+
+    Its dual tolerance is absolute (1e-7), and coefficients that carry small probabilities would drown in it. The
+    factor lifts their geometric mean towards a thousand, by a million at most.
+    """
+    size = np.abs(program.objective[program.objective != 0])
+    if size.size == 0:
+        return 1.0
+    return float(2.0 ** np.clip(np.ceil(10 - np.log2(size).mean()), 0, 20))
 
 
 def load_program(program: LinearProgram) -> Any:
@@ -65,7 +79,8 @@ def load_program(program: LinearProgram) -> Any:
     lp.num_row_, lp.num_col_ = program.shape
     maximise = program.sense == "maximise"
     lp.sense_ = highspy.ObjSense.kMaximize if maximise else highspy.ObjSense.kMinimize
-    lp.col_cost_, lp.offset_ = program.objective, program.constant
+    factor = objective_factor(program)
+    lp.col_cost_, lp.offset_ = program.objective * factor, program.constant * factor
     lp.col_lower_, lp.col_upper_ = program.lower, program.upper
     lp.row_lower_, lp.row_upper_ = program.row_lower, program.row_upper
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
@@ -92,6 +107,9 @@ def write_program(program: LinearProgram, path: Path) -> None:
     import highspy
 
     model = load_program(program)
+    every = np.arange(program.shape[1], dtype=np.int32)
+    model.changeColsCost(every.size, every, program.objective)  # the file has the program's own scale
+    model.changeObjectiveOffset(program.constant)
     for i, name in enumerate(_names(program.columns)):
         model.passColName(i, name)
     for i, name in enumerate(_names(program.rows)):

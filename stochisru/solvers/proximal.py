@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from stochisru.deployment.subtrees import SubtreeProgram
 from stochisru.errors import InputError, SolverError
+from stochisru.solvers.highs import objective_factor
 
 Array = NDArray[np.float64]
 Proximal = Literal["quadratic", "linearised"]
@@ -47,6 +48,11 @@ class Subproblem(Protocol):
     """The program of a subtree in the hands of one solver."""
 
     @property
+    def subtree(self) -> SubtreeProgram:
+        """The program."""
+        ...
+
+    @property
     def proximal_term(self) -> Proximal:
         """Form of the proximal term in use."""
         ...
@@ -71,6 +77,7 @@ class HighsSubproblem:
         self.subtree, self.name = subtree, name
         self.proximal_term: Proximal = proximal
         self._models: dict[str, Any] = {}
+        self._factor = objective_factor(subtree.program)
 
     def _model(self, use: str) -> Any:
         from stochisru.solvers.highs import load_program
@@ -88,12 +95,15 @@ class HighsSubproblem:
         model.run()
         status = model.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
-            raise SolverError(f"{self.name}: highs ended the {use} subproblem with {model.modelStatusToString(status)!r}")
+            raise SolverError(
+                f"{self.name}: highs ended the {use} subproblem with {model.modelStatusToString(status)!r}"
+            )
         return model.getSolution()
 
     def _price(self, model: Any, cost: Array) -> None:
         columns = self.subtree.plant.astype(np.int32)
-        model.changeColsCost(columns.size, columns, self.subtree.program.objective[columns] + cost)
+        objective = self.subtree.program.objective[columns] + cost
+        model.changeColsCost(columns.size, columns, objective * self._factor)
 
     def priced(self, price: Array) -> Priced:
         """Solve ``max f(x) − price·y``."""
@@ -105,7 +115,7 @@ class HighsSubproblem:
         objective[self.subtree.plant] -= price
         return Priced(
             plant=np.asarray(solution.col_value)[self.subtree.plant],
-            bound=program.dual_bound(np.asarray(solution.row_dual), objective),
+            bound=program.dual_bound(np.asarray(solution.row_dual) / self._factor, objective),
         )
 
     def fixed(self, orders: Array) -> Fixed:
@@ -116,7 +126,8 @@ class HighsSubproblem:
         solution = self._optimise(model, "incumbent")
         order = np.asarray(solution.col_value)[self.subtree.program.columns["dM"].span]
         order[: orders.size] = orders
-        return Fixed(value=float(model.getInfo().objective_function_value), order=np.maximum(order, 0.0))
+        value = float(model.getInfo().objective_function_value) / self._factor
+        return Fixed(value=value, order=np.maximum(order, 0.0))
 
     def proximal(self, price: Array, centre: Array, rho: Array) -> Array:
         """Coordinated variables of the proximal problem."""
@@ -134,7 +145,7 @@ class HighsSubproblem:
         hessian.dim_, hessian.format_ = n, highspy.HessianFormat.kTriangular
         # The coordinated columns are consecutive and ascending.
         hessian.start_ = np.searchsorted(self.subtree.plant, np.arange(n + 1)).astype(np.int32)
-        hessian.index_, hessian.value_ = self.subtree.plant.astype(np.int32), -rho
+        hessian.index_, hessian.value_ = self.subtree.plant.astype(np.int32), -rho * self._factor
         model.passHessian(hessian)
         return np.asarray(self._optimise(model, "quadratic proximal").col_value)[self.subtree.plant]
 
@@ -142,7 +153,7 @@ class HighsSubproblem:
         """Append a column θ ≥ 0 per coordinated variable, with the tangent at its upper bound."""
         start = self.subtree.program.shape[1]
         self._square = start + np.arange(self.subtree.plant.size)
-        for column in self.subtree.plant:
+        for _ in self.subtree.plant:
             model.addCol(0.0, 0.0, np.inf, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
         for i, column in enumerate(self.subtree.plant):
             self._tangent(model, i, float(self.subtree.program.upper[column]))
@@ -155,7 +166,7 @@ class HighsSubproblem:
         model = self._model("tangents")
         self._price(model, rho * centre - price)
         squares = self._square.astype(np.int32)
-        model.changeColsCost(squares.size, squares, -rho / 2)
+        model.changeColsCost(squares.size, squares, -rho / 2 * self._factor)
         for _ in range(_ROUNDS):
             x = np.asarray(self._optimise(model, "linearised proximal").col_value)
             plant, square = x[self.subtree.plant], x[self._square]
