@@ -129,9 +129,7 @@ class GeometricBrownianMotion:
             )
         return out
 
-    def sample(
-        self, paths: int, horizon: int, *, seed: int, sampler: Sampler | None = None, dt: float = 1.0
-    ) -> Array:
+    def sample(self, paths: int, horizon: int, *, seed: int, sampler: Sampler | None = None, dt: float = 1.0) -> Array:
         """Draw sample paths.
 
         Returns

@@ -105,9 +105,7 @@ class Trinomial:
         v = float(np.exp(process.volatility**2 * dt))
         x = float(np.exp(np.arccosh((v**2 + v) / 2)))
         outer = 1 / ((v + 2) * (1 + x))
-        return _mean_growth(process, dt) * np.array([1 / x, 1.0, x]), np.array(
-            [x * outer, 1 - (1 + x) * outer, outer]
-        )
+        return _mean_growth(process, dt) * np.array([1 / x, 1.0, x]), np.array([x * outer, 1 - (1 + x) * outer, outer])
 
 
 QUANTIZATIONS: dict[str, Quantization] = {

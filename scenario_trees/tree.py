@@ -131,8 +131,7 @@ class ScenarioTree:
             if off.any():
                 bad = int(np.flatnonzero(off)[0])
                 raise TreeError(
-                    f"probability: the children of node {bad} must sum to {self.probability[bad]!r}, "
-                    f"got {sums[bad]!r}"
+                    f"probability: the children of node {bad} must sum to {self.probability[bad]!r}, got {sums[bad]!r}"
                 )
         for name in ("child_count", "first_child"):  # twice the size of the tree: made again when needed
             vars(self).pop(name, None)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stochisru.errors import BoundsError, InputError, SolverError, StochisruError
     from stochisru.methods.extensive_form import extensive_form
     from stochisru.methods.open_loop import expected_value, fixed_design, static_plan
+    from stochisru.methods.progressive_hedging import progressive_hedging
     from stochisru.methods.result import Bounds, Result
     from stochisru.methods.wait_and_see import wait_and_see
     from stochisru.simulation import Simulation, simulate, simulate_panel
@@ -37,6 +38,7 @@ _HOME = {
     "expected_value": "stochisru.methods.open_loop",
     "fixed_design": "stochisru.methods.open_loop",
     "static_plan": "stochisru.methods.open_loop",
+    "progressive_hedging": "stochisru.methods.progressive_hedging",
     "Bounds": "stochisru.methods.result",
     "Result": "stochisru.methods.result",
     "wait_and_see": "stochisru.methods.wait_and_see",
@@ -70,6 +72,7 @@ __all__ = [
     "extensive_form",
     "fixed_design",
     "load_case",
+    "progressive_hedging",
     "shipped_cases",
     "simulate",
     "simulate_panel",

@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from scenario_trees.process import GeometricBrownianMotion
@@ -92,7 +93,7 @@ class Demand(_Part):
 
 
 class DeploymentCase(_Part):
-    """A deployment problem (design section 2).
+    """A deployment problem; see ``docs/formulation.md``.
 
     Examples
     --------
@@ -102,7 +103,7 @@ class DeploymentCase(_Part):
     (3, 5.465)
     """
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]*$")]
     horizon: Horizon
     economics: Economics
     technology: Technology
@@ -146,7 +147,8 @@ class DeploymentCase(_Part):
         for symbol, value in symbols.items():
             if symbol not in home:
                 raise InputError(f"{symbol}: unknown symbol; known are {', '.join(home)}")
-            if value != self.values[symbol]:
+            value = value.item() if isinstance(value, np.generic) else value
+            if value != self.values[symbol] or symbol in self.derivation:
                 sources[symbol] = "given: changed by the user"
             parts[home[symbol]][symbol] = value
         return case_from_dict({"name": name, "sources": sources, "derivation": rules, **parts})
@@ -186,7 +188,7 @@ class DeploymentCase(_Part):
         }
         tables |= {f"derivation.{symbol}": rule.model_dump() for symbol, rule in self.derivation.items()}
         tables["sources"] = dict(self.sources)
-        lines = [f"name = {_quoted(self.name)}"]
+        lines = [f"name = {toml_string(self.name)}"]
         for head, table in tables.items():
             lines += ["", f"[{head}]", *(f"{k} = {_literal(v)}" for k, v in table.items())]
         return "\n".join(lines) + "\n"
@@ -198,10 +200,15 @@ class DeploymentCase(_Part):
 
     @cached_property
     def _hash(self) -> int:
-        return hash(self.digest())
+        return int(self.digest(), 16)  # not hash(str), which differs between processes
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DeploymentCase):
+            return NotImplemented
+        return self.model_dump() == other.model_dump()
 
 
 _PARTS: dict[str, type[_Part]] = {
@@ -217,7 +224,7 @@ def _places() -> list[tuple[str, str]]:
     return [(part, symbol) for part, model in _PARTS.items() for symbol in model.model_fields]
 
 
-def _quoted(text: str) -> str:
+def toml_string(text: str) -> str:
     """A TOML basic string: JSON's escapes are a subset of TOML's."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
@@ -225,7 +232,7 @@ def _quoted(text: str) -> str:
 def _literal(value: Any) -> str:
     """A TOML value."""
     if isinstance(value, str):
-        return _quoted(value)
+        return toml_string(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_literal, value)) + "]"
     return repr(value)
@@ -263,7 +270,12 @@ def _explain(error: ValidationError) -> str:
     for item in error.errors():
         where = ".".join(str(x) for x in item["loc"]) or "case"
         kind = item["type"]
-        if kind == "extra_forbidden":
+        if where == "name":
+            given = item.get("input")
+            problems.append(
+                f"name: must be 1 to 100 characters without slashes, not beginning with a dot, got {given!r}"
+            )
+        elif kind == "extra_forbidden":
             problems.append(f"{where}: unknown key")
         elif kind == "missing":
             problems.append(f"{where}: missing")
@@ -285,7 +297,12 @@ def _derive(data: dict[str, Any], rules: Mapping[str, Rule]) -> None:
             raise InputError(f"derivation.{symbol}: unknown symbol; known are {', '.join(home)}")
         if symbol in data.get(home[symbol], {}):
             raise InputError(f"derivation.{symbol}: {home[symbol]}.{symbol} is given as well; keep one of the two")
-    known = {s: v for part in _PARTS for s, v in data.get(part, {}).items() if isinstance(v, (int, float))}
+    known = {
+        symbol: float(value)
+        for part in _PARTS
+        for symbol, value in data.get(part, {}).items()
+        if isinstance(value, (int, float)) and abs(value) < 1e300
+    }
     waiting = dict(rules)
     while waiting:
         missing: dict[str, str] = {}
@@ -324,13 +341,6 @@ def case_from_dict(data: Mapping[str, Any]) -> DeploymentCase:
         raise InputError("derivation." + _explain(error)) from error
     if all(isinstance(raw.get(part, {}), dict) for part in _PARTS):
         _derive(raw, rules)
-    for part, model in _PARTS.items():
-        table = raw.get(part)
-        if isinstance(table, dict):  # 10 is a good value of a float, "10" and true are not
-            for symbol, value in table.items():
-                info = model.model_fields.get(symbol)
-                if info is not None and info.annotation is not int and type(value) is int:
-                    table[symbol] = float(value)
     try:
         case = DeploymentCase.model_validate(raw)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The command line; see design section 7 for commands and JSON keys.
+"""The command line; see ``docs/cli.md`` for commands and JSON keys.
 
 Exit codes: 0 success, 1 a solver or a bound failed, 2 bad input (one line on standard error), 130 interrupted.
 With ``--json -`` nothing but JSON goes to standard output.
@@ -37,9 +37,7 @@ CaseArg = Annotated[str, typer.Argument(metavar="CASE", help="Name of a shipped 
 JsonOpt = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE ('-': stdout).")]
 BranchingOpt = Annotated[str | None, typer.Option(help="Branches per year, as in 3,3,2 (one factor per year).")]
 HorizonOpt = Annotated[int | None, typer.Option(help="Last year T, instead of the case's.")]
-QuantizationOpt = Annotated[
-    str, typer.Option(help="gauss-hermite, equal-probability, binomial or trinomial branches.")
-]
+QuantizationOpt = Annotated[str, typer.Option(help="gauss-hermite, equal-probability, binomial or trinomial branches.")]
 SolverOpt = Annotated[str, typer.Option(help="highs or gurobi.")]
 PathsOpt = Annotated[int, typer.Option(help="Monte Carlo paths.")]
 SeedOpt = Annotated[int, typer.Option(help="Seed of all random numbers.")]
@@ -54,15 +52,12 @@ def _case(source: str, horizon: int | None = None) -> DeploymentCase:
     return case if horizon is None else case.replace(T=horizon)
 
 
-def _json_target(target: str | None) -> Path | None:
+def _json_target(target: str | None) -> None:
     """Refuse an output file that cannot be written before any work is done."""
     from stochisru.files import require_writable
 
-    if target is None or target == "-":
-        return None
-    path = Path(target)
-    require_writable(path, "json")
-    return path
+    if target is not None and target != "-":
+        require_writable(Path(target), "json")
 
 
 def _emit(data: Any, target: str | None, show: Callable[[], None]) -> None:
@@ -148,7 +143,7 @@ def run(
     _json_target(json)
     problem = _case(case, horizon)
     solver_named(solver)
-    tree = case_tree(problem, parse_branching(branching) if branching else None, quantization)
+    tree = case_tree(problem, parse_branching(branching) if branching is not None else None, quantization)
     folder = out if out is not None else Path("runs") / problem.name
     with _progress(f"running {problem.name}") as step:
         outcome = run_case(
@@ -191,7 +186,7 @@ def solve(
     if method != "ef":
         raise InputError(f"method: must be one of ef, got {method!r}")
     solver_named(solver)
-    tree = case_tree(problem, parse_branching(branching) if branching else None, quantization)
+    tree = case_tree(problem, parse_branching(branching) if branching is not None else None, quantization)
     with _progress(f"solving {problem.name}"):
         result = extensive_form(problem, tree, solver=solver)
 
@@ -202,9 +197,7 @@ def solve(
         typer.echo(f"bounds                   [{bounds.lower:,.2f}, {bounds.upper:,.2f}] $, gap {bounds.gap:.2g}")
         for name, mass in result.first_stage.items():
             typer.echo(f"{name:<24} {mass:,.3f} kg")
-        typer.echo(
-            f"{result.termination.reason}: {result.termination.detail} in {sum(result.timings.values()):.2f} s"
-        )
+        typer.echo(f"{result.termination.reason}: {result.termination.detail} in {sum(result.timings.values()):.2f} s")
 
     _emit(result.to_dict(), json, show)
 
@@ -226,7 +219,7 @@ def value(
     _json_target(json)
     problem = _case(case, horizon)
     solver_named(solver)
-    tree = case_tree(problem, parse_branching(branching) if branching else None, quantization)
+    tree = case_tree(problem, parse_branching(branching) if branching is not None else None, quantization)
     with _progress(f"valuing {problem.name}") as step:
         table = value_table(problem, tree, solver=solver, progress=step)
     _emit(table.to_dict(), json, lambda: _print_values(table.to_frame().reset_index(), repr(tree)))
@@ -249,15 +242,17 @@ def simulate(
     json: JsonOpt = None,
 ) -> None:
     """Judge strategies by Monte Carlo on common fresh paths."""
+    from stochisru.simulation import require_sampling
     from stochisru.simulation import simulate as monte_carlo
     from stochisru.strategies import STRATEGIES
+    from stochisru.strategies.tree_policy import MAPPINGS
 
     _json_target(json)
     problem = _case(case, horizon)
     names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
-    for name, number, low in (("paths", paths, 1), ("seed", seed, 0), ("workers", workers, 1)):
-        if number < low:
-            raise InputError(f"{name}: must be an integer >= {low}, got {number}")
+    require_sampling(paths, seed, sampler, workers)
+    if mapping not in MAPPINGS:
+        raise InputError(f"mapping: must be one of {', '.join(MAPPINGS)}, got {mapping!r}")
     if branching is not None and "tree" not in names:
         raise InputError("branching: shapes the strategy 'tree', which is not among the strategies")
     chosen = [_tree_strategy(problem, branching, mapping) if n == "tree" else n for n in names]
@@ -272,7 +267,7 @@ def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str) ->
     from stochisru.methods.extensive_form import extensive_form
     from stochisru.trees import case_tree, parse_branching
 
-    tree = case_tree(case, parse_branching(branching) if branching else None)
+    tree = case_tree(case, parse_branching(branching) if branching is not None else None)
     return extensive_form(case, tree).policy(mapping, name="tree")
 
 
@@ -330,7 +325,7 @@ def case_init(
     json: JsonOpt = None,
 ) -> None:
     """Start a case file from a shipped case."""
-    from stochisru.case import case_text, shipped_cases
+    from stochisru.case import case_text, shipped_cases, toml_string
     from stochisru.files import require_writable, write_text
 
     if base not in shipped_cases():
@@ -339,7 +334,8 @@ def case_init(
     require_writable(file, "FILE")
     if file.exists() and not force:
         raise InputError(f"FILE: {file} exists; choose another name or give --force")
-    write_text(file, case_text(base).replace(f'name = "{base}"', f'name = "{file.stem}"', 1))
+    text = case_text(base).replace(f'name = "{base}"', f"name = {toml_string(file.stem)}", 1)
+    write_text(file, text)
     _emit(
         {"file": str(file), "base": base},
         json,

@@ -21,9 +21,9 @@ STANDARD_GRAVITY = 9.80665
 #: Mass of oxygen per mass of water (molar masses 15.999 and 18.015).
 OXYGEN_PER_WATER = 0.888102
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)]
 
 
 def stage_mass_ratio(delta_v_km_s: float, isp_s: float, inert_fraction: float) -> float:
@@ -79,9 +79,7 @@ def spares_cost(fraction_per_year: float, alpha: float, c_L: float, c_dev: float
     return fraction_per_year * (c_dev + alpha * c_L)
 
 
-def earth_supply_cost(
-    tank_fraction: float, oxygen_price: float, tank_price: float, alpha: float, c_L: float
-) -> float:
+def earth_supply_cost(tank_fraction: float, oxygen_price: float, tank_price: float, alpha: float, c_L: float) -> float:
     """Cost of one kilogram of oxygen delivered from Earth (c_E), in its tank.
 
     ``(1 + f) α c_L + c_oxygen + f c_tank`` with ``f`` kilograms of tank per kilogram of oxygen.

@@ -16,7 +16,11 @@ from stochisru.solvers import solvers
 def _mpi_library() -> str | None:
     """Version of the MPI library that mpi4py loads, or None; asked in a process of its own, since it may abort."""
     question = "from mpi4py import MPI; print(MPI.Get_library_version().splitlines()[0])"
-    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, "-c", question]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return None
     return answer.stdout.strip("\0 \n") or None
 
 

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from scenario_trees.files import replacing
 from stochisru.errors import InputError
 
-#: A folder that has this file is a run folder and may be replaced by a new run.
 MANIFEST = "manifest.json"
+#: Entry of the manifest by which a run folder is known.
+MADE_BY = {"made_by": "stochisru", "format": 1}
+#: All that a run writes into its folder.
+_ENTRIES = {MANIFEST, "case.toml", "figures", "report.html", "tables", "tree.npz"}
 
 
 def plain(data: Any) -> Any:
@@ -48,50 +52,105 @@ def require_writable(path: Path, field: str) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file in one step."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         raise InputError(f"path: cannot write {path}: {error.strerror}") from error
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Manifest of a run folder, or None if the folder is none."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    known = isinstance(manifest, dict) and all(manifest.get(key) == value for key, value in MADE_BY.items())
+    return manifest if known else None
+
+
+def _require_replaceable(target: Path) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError(f"out: {target} is a file, must be a folder")
+    entries = {item.name for item in target.iterdir()}
+    if entries and (read_manifest(target) is None or entries - _ENTRIES):
+        raise InputError(f"out: {target} holds other files, must be new, empty or an earlier run")
+
+
+def _sweep(target: Path) -> None:
+    """Finish what a killed run left: bring back a result that was moved aside, remove the rest."""
+    for leftover in target.parent.glob(f".{target.name}.*.*"):
+        owner, _, kind = leftover.name.removeprefix(f".{target.name}.").partition(".")
+        if kind not in ("part", "old") or not owner.isdigit() or _alive(int(owner)):
+            continue
+        if kind == "old" and not target.exists():
+            leftover.rename(target)
+        else:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextlib.contextmanager
 def replacing_folder(target: Path) -> Iterator[Path]:
     """Fill a new folder beside ``target`` and put it in its place when all went well.
 
-    An existing ``target`` is replaced only if it is empty or holds a `MANIFEST`; on any error it stays as
-    it was and the new folder is removed.
+    An existing ``target`` is replaced only if it is empty or an earlier run; on any error or interrupt it stays as it
+    was and the new folder is removed.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or replaced.
     """
-    target = target.absolute()
-    if target.exists():
-        if not target.is_dir():
-            raise InputError(f"out: {target} is a file, must be a folder")
-        if any(target.iterdir()) and not (target / MANIFEST).is_file():
-            raise InputError(f"out: {target} holds other files, must be new, empty or an earlier run")
+    target = target.resolve()
+    _require_replaceable(target)
     folder = target.parent
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise InputError(f"out: {existing} must be a writable folder")
     created = [p for p in (folder, *folder.parents) if not p.exists()]
     part = folder / f".{target.name}.{os.getpid()}.part"
-    try:
-        part.mkdir(parents=True)
-        yield part
-        if target.exists():
-            old = folder / f".{target.name}.{os.getpid()}.old"
-            target.rename(old)
-            part.rename(target)
-            shutil.rmtree(old)
-        else:
-            part.rename(target)
-    except BaseException as error:
+    old = folder / f".{target.name}.{os.getpid()}.old"
+
+    def clean() -> None:
+        if old.exists() and not target.exists():
+            old.rename(target)
         shutil.rmtree(part, ignore_errors=True)
         for empty in created:
             with contextlib.suppress(OSError):
                 empty.rmdir()
-        if isinstance(error, OSError):
-            raise InputError(f"out: cannot write to {target}: {error.strerror}") from error
+
+    try:
+        _sweep(target)
+        part.mkdir(parents=True)
+    except OSError as error:
+        clean()
+        raise InputError(f"out: cannot write to {folder}: {error.strerror}") from error
+    try:
+        yield part
+    except BaseException:
+        clean()
         raise
+    try:
+        _require_replaceable(target)  # another run may have come first
+        if target.exists():
+            target.rename(old)
+        part.rename(target)
+    except OSError as error:
+        clean()
+        raise InputError(f"out: cannot put the results at {target}: {error.strerror}") from error
+    except BaseException:
+        clean()
+        raise
+    shutil.rmtree(old, ignore_errors=True)

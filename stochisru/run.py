@@ -18,9 +18,9 @@ import numpy as np
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
-from stochisru.files import MANIFEST, replacing_folder, to_json
+from stochisru.files import MADE_BY, MANIFEST, replacing_folder, to_json
 from stochisru.methods.result import versions
-from stochisru.simulation import Simulation, simulate
+from stochisru.simulation import Simulation, require_sampling, simulate
 from stochisru.strategies import STRATEGIES, Schedule
 from stochisru.value import ValueTable, value_table
 
@@ -43,7 +43,7 @@ class Run:
     files: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: the keys of design section 7."""
+        """Plain values for JSON: the keys of ``docs/cli.md``."""
         simulation = self.simulation.to_dict()
         return {
             "case": self.values.case.name,
@@ -164,8 +164,8 @@ def run_case(
     say = progress or (lambda _: None)
     started = datetime.now(UTC)
     clock = time.perf_counter()
+    require_sampling(paths, seed, sampler, workers)
     with replacing_folder(out) as folder:
-        simulate(case, list(STRATEGIES), paths=min(paths, 2), seed=seed, sampler=sampler, workers=workers)
         values = value_table(case, tree, solver=solver, progress=say)
         say("strategies")
         static = Schedule("static", tuple(_root_plan(values)))
@@ -181,7 +181,7 @@ def run_case(
         tree.save(folder / "tree.npz")
         (folder / "case.toml").write_text(case.to_toml(), encoding="utf-8")
         manifest = {
-            "format": 1,
+            **MADE_BY,
             "case": case.name,
             "case_hash": case.digest(),
             "tree_hash": tree.digest(),

@@ -21,6 +21,7 @@ from scenario_trees.sampling import SAMPLERS, Sampler
 from stochisru.case import DeploymentCase
 from stochisru.deployment.operations import MeritOrder, discount_factors
 from stochisru.errors import InputError
+from stochisru.files import plain
 from stochisru.methods.result import versions
 from stochisru.metrics import UNITS, Estimate, Moments, mean_estimate, metrics_frame, strategy_metrics
 from stochisru.strategies import strategy_named
@@ -71,7 +72,10 @@ def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[
             plant = plant + arriving
         if t > 0 and t + lead <= T:
             pipeline = np.stack([arrivals[s] for s in range(t + 1, t + lead)]) if lead > 1 else np.empty((0, n))
-            seen = Observation(case, t, demand[: t + 1], plant, pipeline)
+            history = demand[: t + 1]
+            history.setflags(write=False)
+            plant.setflags(write=False)
+            seen = Observation(case, t, history, plant, pipeline)
             arrivals[t + lead] = _checked(strategy.order(seen), (n,), strategy.name)
             if lead == 0:
                 arriving = arrivals.pop(t)
@@ -97,6 +101,7 @@ class _Block:
 def _simulate_block(
     case: DeploymentCase, strategies: Sequence[Strategy], demand: Array, units: NDArray[np.int64]
 ) -> _Block:
+    demand.setflags(write=False)  # strategies look, they do not touch: all see the same paths
     merit = MeritOrder.of(case)
     discount = discount_factors(case)
     eta, invest, operate = case.technology.eta, case.investment_cost, case.costs.c_op
@@ -247,17 +252,13 @@ class Simulation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; NaN becomes None."""
-
-        def plain(x: float) -> float | None:
-            return float(x) if np.isfinite(x) else None
-
         strategies: dict[str, Any] = {}
         for s in self.strategies:
-            table: dict[str, Any] = {name: plain(e.value) for name, e in self.metrics[s.name].items()}
-            table["ci"] = {name: [plain(e.lower), plain(e.upper)] for name, e in self.metrics[s.name].items()}
+            table: dict[str, Any] = {name: e.value for name, e in self.metrics[s.name].items()}
+            table["ci"] = {name: [e.lower, e.upper] for name, e in self.metrics[s.name].items()}
             table["rule"] = s.describe(self.case)
             strategies[s.name] = table
-        return {
+        data = {
             "case": self.case.name,
             "horizon": self.case.horizon.T,
             "paths": self.paths,
@@ -267,12 +268,10 @@ class Simulation:
             "sense": "maximise",
             "units": dict(UNITS),
             "strategies": strategies,
-            "differences": [
-                {k: (v if isinstance(v, str) else plain(v)) for k, v in row.items()}
-                for row in self.differences().to_dict("records")
-            ],
+            "differences": self.differences().to_dict("records"),
             "versions": versions(),
         }
+        return dict(plain(data))
 
     def __repr__(self) -> str:
         means = ", ".join(f"{n} {m['npv_mean'].value:,.0f}" for n, m in self.metrics.items())
@@ -290,7 +289,11 @@ def _resolve(strategies: Sequence[Strategy | str]) -> tuple[Strategy, ...]:
     return resolved
 
 
-def _sampler(sampler: Sampler | str) -> Sampler:
+def require_sampling(paths: int, seed: int, sampler: Sampler | str, workers: int = 1) -> Sampler:
+    """Sampler of a simulation; raise `InputError` for numbers out of range or an unknown sampler."""
+    for name, number, low in (("paths", paths, 1), ("seed", seed, 0), ("workers", workers, 1)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < low:
+            raise InputError(f"{name}: must be an integer >= {low}, got {number!r}")
     if not isinstance(sampler, str):
         return sampler
     if sampler not in SAMPLERS:
@@ -344,23 +347,25 @@ def simulate(
     ['moderate', 'upfront']
     """
     chosen = _resolve(strategies)
-    for name, number, low in (("paths", paths, 1), ("seed", seed, 0), ("workers", workers, 1)):
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < low:
-            raise InputError(f"{name}: must be an integer >= {low}, got {number!r}")
+    source = require_sampling(paths, seed, sampler, workers)
     if not 0 < confidence < 1:
         raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
-    source = _sampler(sampler)
+    if chunk is not None and chunk < 1:
+        raise InputError(f"chunk: must be an integer >= 1, got {chunk!r}")
     size = source.block_size(paths)
     blocks = -(-paths // size)
-    per_task = max(1, -(-(chunk or 16 * size) // size))
+    per_task = max(1, -(-chunk // size)) if chunk else min(16, -(-blocks // workers))
     units = source.units(paths)
+    # Independent units end where blocks end, so each block has its own.
+    last_unit = np.searchsorted(np.cumsum(units), np.minimum(np.arange(1, blocks + 1) * size, paths)) + 1
+    first_unit = np.concatenate([[0], last_unit[:-1]])
 
     def task(first: int) -> list[_Block]:
         done = []
         for block in range(first, min(first + per_task, blocks)):
             count = min(size, paths - block * size)
             demand = case.process.paths(source.block(seed, block, count, case.horizon.T))
-            done.append(_simulate_block(case, chosen, demand, source.units(count) if count > 1 else np.ones(1, int)))
+            done.append(_simulate_block(case, chosen, demand, units[first_unit[block] : last_unit[block]]))
         return done
 
     npv = np.empty((len(chosen), paths))
@@ -420,7 +425,8 @@ def simulate_panel(
     import xarray as xr
 
     chosen = _resolve(strategies)
-    demand = case.process.sample(paths, case.horizon.T, seed=seed, sampler=_sampler(sampler))
+    source = require_sampling(paths, seed, sampler)
+    demand = case.process.sample(paths, case.horizon.T, seed=seed, sampler=source)
     merit = MeritOrder.of(case)
     shape = (len(chosen), *demand.shape)
     deployment, plant = np.empty(shape), np.empty(shape)

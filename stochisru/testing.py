@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stochisru.case import DeploymentCase
+from stochisru.errors import InputError
 from stochisru.simulation import follow
 from stochisru.strategies.protocol import Strategy
 
@@ -22,7 +23,11 @@ def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64,
         Naming the rule that is broken and the first year in which it is.
     InputError
         If deployments are malformed.
+    ValueError
+        If the strategy writes to the arrays that it is shown (numpy's: they are read-only).
     """
+    if paths < 2:
+        raise InputError(f"paths: must be an integer >= 2, got {paths!r}")
     lead, T = case.horizon.lead_time, case.horizon.T
     demand = case.process.sample(paths, T, seed=seed)
     rng = np.random.default_rng(seed)
@@ -30,17 +35,17 @@ def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64,
     def deployments(paths_of_demand: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
         return np.stack([arriving for arriving, _ in follow(case, strategy, paths_of_demand)])
 
-    before = demand.copy()
     base = deployments(demand)
-    assert np.array_equal(before, demand), f"{strategy.name}: writes to the demand that it is shown"
-    assert np.array_equal(base, deployments(demand)), f"{strategy.name}: two runs on the same paths differ"
+    _require(np.array_equal(base, deployments(demand)), f"{strategy.name}: two runs on the same paths differ")
     order = rng.permutation(paths)
-    assert np.allclose(base[:, order], deployments(demand[:, order]), rtol=1e-12), (
-        f"{strategy.name}: the order of the paths changes its deployments"
+    _require(
+        np.allclose(base[:, order], deployments(np.ascontiguousarray(demand[:, order])), rtol=1e-12),
+        f"{strategy.name}: the order of the paths changes its deployments",
     )
     alone = deployments(np.ascontiguousarray(demand[:, : paths // 2]))
-    assert np.allclose(base[:, : paths // 2], alone, rtol=1e-12), (
-        f"{strategy.name}: its deployments on one path depend on the other paths"
+    _require(
+        np.allclose(base[:, : paths // 2], alone, rtol=1e-12),
+        f"{strategy.name}: its deployments on one path depend on the other paths",
     )
     for known in range(T + 1):
         last = min(T, known + lead)  # the last deployment that may depend on years 0..known
@@ -50,7 +55,13 @@ def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64,
         scaled[known + 1 :] *= rng.uniform(0.2, 5.0, size=shuffled[known + 1 :].shape)
         for other in (shuffled, scaled):
             same = np.isclose(base[: last + 1], deployments(other)[: last + 1], rtol=1e-12).all(axis=1)
-            assert same.all(), (
-                f"{strategy.name}: the deployment of year {int(np.flatnonzero(~same)[0])} depends on demand "
-                f"after year {known}"
+            _require(
+                bool(same.all()),
+                f"{strategy.name}: the deployment of year {int((~same).argmax())} depends on demand after year {known}",
             )
+
+
+def _require(holds: bool, message: str) -> None:
+    """Raise explicitly: ``assert`` is silent under ``python -O``."""
+    if not holds:
+        raise AssertionError(message)

@@ -134,7 +134,7 @@ class ValueTable:
         return pd.DataFrame(rows).set_index("quantity")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON: the keys of design section 7, brackets beside them."""
+        """Plain numbers for JSON: the keys of ``docs/cli.md``, brackets beside them."""
         brackets: dict[str, Bounds] = {name: getattr(self, name) for name in _MEANING}
         return {
             "case": self.case.name,

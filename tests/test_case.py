@@ -1,5 +1,6 @@
 """Cases: schema, derived parameters against published numbers, messages."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,6 +77,10 @@ def test_cases_are_frozen_hashable_and_replaceable(reference):
         ({"earth_limit": -5}, r"costs\.earth_limit: must be a finite number >= 0"),
         ({"initial_deployment": "maybe"}, r"horizon\.initial_deployment: must be one of 'free' or 'fixed'"),
         ({"c_X": 1}, "c_X: unknown symbol"),
+        ({"name": "../x"}, "name: must be 1 to 100 characters without slashes"),
+        ({"name": ""}, "name: must be 1 to 100 characters"),
+        ({"T": 10**400}, r"horizon\.T: must be an integer"),
+        ({"D0": 10**400}, r"demand\.D0"),
     ],
 )
 def test_bad_values_name_field_and_range(reference, symbols, message):
@@ -126,6 +131,12 @@ sigma = 0.1
         (defaults + '\n[derivation.eta]\nrule = "multiple_of"\nsymbol = "c_E"\nfactor = 1', "given as well"),
         (defaults + '\n[derivation.zeta]\nrule = "multiple_of"\nsymbol = "c_E"\nfactor = 1', "unknown symbol"),
         (defaults.replace("eta = 1\n", "") + '\n[derivation.eta]\nrule = "magic"', "must be one of"),
+        (
+            defaults.replace("alpha = 2\n", "")
+            + '\n[derivation.alpha]\nrule = "landed_mass_ratio"\ndelta_v_km_s = [1]\nisp_s = "420"'
+            + "\ninert_fraction = [0]",
+            "isp_s",
+        ),
     ]:
         file.write_text(text)
         with pytest.raises(InputError, match=message) as caught:
@@ -149,9 +160,11 @@ def test_derived_symbols_follow_what_they_are_derived_from(reference):
     assert (given_now.costs.c_E, given_now.costs.c_bu) == (7000.0, 14_000.0)
     assert given_now.to_frame().loc["c_E", "status"] == "given"
     assert load_case("lunar-reference").replace(name="x").digest() == reference.digest()
+    assert reference.replace(T=np.int64(5), sigma=np.float64(0.1)).horizon.T == 5
+    assert reference.replace(c_E=reference.costs.c_E).to_frame().loc["c_E", "status"] == "given"
 
 
-@given(case=deployment_cases(max_T=9), name=st.text(min_size=1, max_size=20))
+@given(case=deployment_cases(max_T=9), name=st.from_regex(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,20}", fullmatch=True))
 def test_written_cases_load_as_the_same_case(case, name, tmp_path_factory):
     case = case.replace(name=name)
     file = tmp_path_factory.mktemp("toml") / "case.toml"

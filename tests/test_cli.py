@@ -21,7 +21,7 @@ def test_value_json_has_the_contract_keys(run_cli, tmp_path):
     assert data["eev"] <= data["static"] <= data["rp"] <= data["ws"]
     assert data["evpi"] == pytest.approx(data["ws"] - data["rp"])
     assert data["sense"] == "maximise"
-    assert len(data["eev_t"]) == 4
+    assert len(data["eev_t"]) == 3
     assert out.stderr == ""
     quiet = run_cli("value", "lunar-reference", *T3, "--json", "v.json", check=0)
     assert json.loads((tmp_path / "v.json").read_text())["rp"] == data["rp"]
@@ -74,8 +74,13 @@ def test_run_folder_and_report(run_cli, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["study"]
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
-def test_interrupted_run_leaves_no_half_folder(tmp_path, stop):
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_run_leaves_no_half_folder(run_cli, tmp_path, stop, again):
+    before = {}
+    if again:
+        run_cli("run", "lunar-reference", *T3, "--paths", "50", "--out", "study", check=0)
+        before = {p: p.read_bytes() for p in (tmp_path / "study").rglob("*") if p.is_file()}
     process = subprocess.Popen(
         [sys.executable, "-m", "stochisru", "run", "lunar-reference", "--out", "study"],
         cwd=tmp_path,
@@ -88,11 +93,13 @@ def test_interrupted_run_leaves_no_half_folder(tmp_path, stop):
     process.send_signal(stop)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert not (tmp_path / "study").exists()
-    if stop is signal.SIGINT:
+    assert {p: p.read_bytes() for p in (tmp_path / "study").rglob("*") if p.is_file()} == before
+    if stop is not signal.SIGKILL:
         assert process.returncode == 130
         assert stderr.strip().splitlines()[-1].startswith("error: interrupted")
-        assert list(tmp_path.iterdir()) == []
+    else:  # what a killed run left goes with the next one
+        run_cli("run", "lunar-reference", *T3, "--paths", "50", "--out", "study", check=0)
+    assert [p.name for p in tmp_path.iterdir()] == (["study"] if again or stop is signal.SIGKILL else [])
 
 
 def test_case_commands(run_cli, tmp_path):
@@ -106,6 +113,8 @@ def test_case_commands(run_cli, tmp_path):
     assert "mine: ok" in run_cli("case", "check", "mine.toml", check=0).stdout
     assert run_cli("case", "init", "mine.toml").returncode == 2
     run_cli("case", "init", "mine.toml", "--force", "--base", "predecessor", check=0)
+    run_cli("case", "init", 'q"ü x.toml', check=0)
+    assert "ok" in run_cli("case", "check", 'q"ü x.toml', check=0).stdout
     run_cli("value", "mine.toml", "--horizon", "2", "--branching", "2,2", check=0)
 
 
@@ -171,6 +180,8 @@ def test_bad_case_files(run_cli, tmp_path, change):
         (("run", "lunar-reference", *T3, "--out", "/proc/nowhere/o"), "out"),
         (("report", "nowhere"), "RUN_DIR"),
         (("simulate", "lunar-reference", "--branching", "3,3"), "branching"),
+        (("simulate", "lunar-reference", "--mapping", "magic"), "mapping"),
+        (("value", "lunar-reference", "--branching", ""), "branching"),
         (("case", "init", "no/such/case.toml"), "FILE"),
         (("nonsense",), "nonsense"),
         (("value",), "CASE"),
@@ -188,6 +199,26 @@ def assert_refused(outcome, field, folder, files):
     assert lines[0].startswith("error: ")
     assert field in lines[0]
     assert {p.name for p in folder.iterdir()} == files  # nothing written
+
+
+def test_run_refuses_a_folder_that_only_looks_like_a_run(run_cli, tmp_path):
+    folder = tmp_path / "extension"
+    folder.mkdir()
+    (folder / "manifest.json").write_text('{"name": "my web extension"}')
+    assert_refused(run_cli("run", "lunar-reference", *T3, "--out", "extension"), "out", tmp_path, {"extension"})
+    (folder / "manifest.json").write_text('{"made_by": "stochisru", "format": 1}')
+    (folder / "thesis.txt").write_text("years of work")
+    assert_refused(run_cli("run", "lunar-reference", *T3, "--out", "extension"), "out", tmp_path, {"extension"})
+    assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+def test_run_replaces_what_a_link_points_to(run_cli, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    run_cli("run", "lunar-reference", *T3, "--paths", "50", "--out", "link", check=0)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "report.html").exists()
+    assert {p.name for p in tmp_path.iterdir()} == {"real", "link"}
 
 
 def test_run_refuses_a_folder_with_other_files(run_cli, tmp_path):
@@ -212,3 +243,22 @@ def test_import_is_light(root):
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert out.stdout.strip() == "[]"
+
+
+def test_everything_imports_without_the_optional_packages(root):
+    code = (
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('mpi4py', 'gurobipy', 'dask'): raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        "import stochisru as s\n"
+        "from scenario_trees import ScenarioTree\n"
+        "for name in s.__all__: getattr(s, name)\n"
+        "case = s.load_case('lunar-reference').replace(T=2)\n"
+        "tree = ScenarioTree.from_process(case.process, [3, 3])\n"
+        "s.value_table(case, tree); s.progressive_hedging(case, tree)\n"
+        "print('fine')"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root)
+    assert out.stdout.strip().endswith("fine"), out.stderr

@@ -41,6 +41,8 @@ def terms(text):
         if ":" in line:
             name, line = line.split(":", 1)
             row = name.strip()
+        if section == "bounds":  # one line per variable: key it by the variable
+            row = re.search(r"[A-Za-z_][\w\[\],()]*", line).group()
         found = sections[section].setdefault(row, [])
         found.extend(re.findall(r"[+-]?\s*[\d.eE+-]*\s*[A-Za-z_][\w\[\],()]*|[<>=]+|[+-]?[\d.]+(?:e[+-]?\d+)?", line))
     return {
@@ -85,6 +87,8 @@ def test_comparison_sees_a_changed_coefficient():
     good = (GOLDEN / "capacity.lp").read_text()
     assert terms(good) != terms(good.replace("-2", "-3"))
     assert terms(good) != terms(good.replace("\n= 0", "\n<= 0"))
+    swapped = good.replace("<= M(0) <= 6.0", "<= X <= 6.0").replace("<= Qcap(0) <= 12.0", "<= M(0) <= 12.0")
+    assert terms(good) != terms(swapped.replace("<= X <= 6.0", "<= Qcap(0) <= 6.0"))
 
 
 def test_export_formats(tmp_path):

@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 
 from benchmarks.mpisppy_ef import mpisppy_extensive_form
 from scenario_trees import QUANTIZATIONS, GeometricBrownianMotion, ScenarioTree, tree_from_paths
-from stochisru import InputError, SolverError, extensive_form, load_case, value_table
+from stochisru import Bounds, BoundsError, InputError, SolverError, extensive_form, load_case, value_table
 from stochisru.deployment.information import Commitments, plan_value
 from stochisru.deployment.operations import MeritOrder
 from stochisru.deployment.path_model import path_model, scenario_model, solve_pyomo
@@ -167,7 +167,24 @@ def test_values_are_in_order(case, branching):
     ladder = [b.lower for b in v.eev_t]
     assert all(b <= a + slack for a, b in pairwise(ladder))
     assert min(v.evpi.upper, v.vss.upper, v.vms.upper, v.flexibility.upper) >= -slack
-    assert close(v.ev.lower, v.ws.lower) or v.tree.n_leaves > 1
+    assert v.ws.lower <= v.ev.upper + slack  # the value is concave in demand (Jensen)
+
+
+@pytest.mark.parametrize("lead", [0, 1, 2])
+def test_eev_t_holds_what_is_decided_up_to_its_stage(reference, lead):
+    """Against the Pyomo scenario form with the deployments fixed."""
+    case = reference.replace(T=3, lead_time=lead)
+    tree = ScenarioTree.from_process(case.process, [3, 2, 2])
+    v = value_table(case, tree)
+    plan = v.expected.plan.deployment[tree.offsets[:-1]]
+    assert len(v.eev_t) == 3 - lead + 1
+    for t, bounds in enumerate(v.eev_t):
+        model = scenario_model(case, tree)
+        for leaf in model.scenario.values():
+            for year in range(t + lead + 1):
+                leaf.dM[year].fix(plan[year])
+                leaf.dM[year].setub(None)
+        assert close(bounds.lower, solve_pyomo(model))
 
 
 @given(deployment_cases())
@@ -235,9 +252,7 @@ def test_farmer_values_through_the_sparse_program():
         price = dict(zip(names, (238, 210, -170, -150, -36, -10), strict=True))
         upper = dict.fromkeys(names, 1e5) | {"sell_beets": 6000}
         y = {
-            name: builder.variables(
-                name, n, lower=0, upper=upper[name], objective=price[name] * np.array(probability)
-            )
+            name: builder.variables(name, n, lower=0, upper=upper[name], objective=price[name] * np.array(probability))
             for name in names
         }
         builder.rows("land", -np.inf, 500.0, (np.zeros(3, int), x.index, 1.0))
@@ -290,6 +305,38 @@ def test_dual_bound_holds_for_any_duals(reference):
     for scale in (0, 1e-6, 0.1, 1, 10):
         noisy = solution.row_dual * (1 + scale * rng.standard_normal(solution.row_dual.size))
         assert program.dual_bound(noisy) >= solution.objective * (1 - 1e-12)
+
+
+def test_small_probabilities_do_not_spoil_the_bracket(reference):
+    """Objective coefficients down to 1e-20 against HiGHS's absolute dual tolerance."""
+    case = reference.replace(T=4, sigma=0.8)
+    result = extensive_form(case, ScenarioTree.from_process(case.process, [12] * 4))
+    assert result.bounds.gap < 1e-6
+    assert result.termination.reason == "optimal"
+    strict = extensive_form(case, ScenarioTree.from_process(case.process, [12] * 4), rel_gap=0.0)
+    assert strict.bounds.gap == 0 or strict.termination.reason == "limit"
+
+
+def test_values_near_zero_are_no_crossing_bounds(reference):
+    """The optimum as a difference of sums of hundreds of millions, tuned to vanish."""
+    case = reference.replace(T=4)
+    tree = ScenarioTree.from_process(case.process, [3] * 4)
+    low, high = 0.0, case.economics.P_m
+    for _ in range(50):
+        price = (low + high) / 2
+        result = extensive_form(case.replace(P_m=price), tree)
+        low, high = (low, price) if result.objective > 0 else (price, high)
+    assert abs(result.objective) < 1e-2
+    value_table(case.replace(P_m=price), tree)
+
+
+def test_bounds_that_cross_are_an_error():
+    with pytest.raises(BoundsError, match="bounds cross"):
+        Bounds(2.0, 1.0, certified=True)
+    with pytest.raises(BoundsError, match="bounds cross"):
+        Bounds(float("nan"), 1.0, certified=True)
+    assert Bounds(1.0 + 1e-12, 1.0, certified=True).upper == 1.0 + 1e-12
+    assert Bounds(-1e-3, 0.0, certified=True, flows=1e9).meets(0.0)
 
 
 def test_commitments_follow_the_lead_time(reference):

@@ -163,6 +163,9 @@ def test_large_tree_is_fast_and_lean():
     ten_passes = time.perf_counter() - start
     assert tree.n_nodes == 797_161
     assert built < 20 * ten_passes  # a ratio, not seconds: about two in practice
+    arrays = sum(getattr(tree, name).nbytes for name in ("parent", "stage", "probability", "value"))
+    held = sum(value.nbytes for value in vars(tree).values() if isinstance(value, np.ndarray))
+    assert held < 1.01 * arrays
 
 
 def test_tree_round_trip_and_immutability(tmp_path):
@@ -191,6 +194,9 @@ def test_tree_round_trip_and_immutability(tmp_path):
         ({"parent": [-1, 0, 5]}, "parent: must be known before"),
         ({"stage": [0, 1, 2]}, "stage: must be the parent's stage"),
         ({"value": [1.0]}, "one length"),
+        ({"parent": [-1, 0.7, 0.2]}, "parent: must hold integers"),
+        ({"parent": [[-1, 0, 0]]}, "parent: must have one dimension"),
+        ({"value": ["1", "2", "3"]}, "value: must hold numbers"),
     ],
 )
 def test_bad_trees_are_refused(change, message):
@@ -250,6 +256,39 @@ def test_forward_selection_matches_brute_force_for_one_path():
     distance = np.sqrt(((paths[:, :, None] - paths[:, None, :]) ** 2).sum(0))
     chosen = forward_selection(paths, 1)
     assert chosen.distance == pytest.approx(distance.mean(axis=0).min())
+
+
+def test_forward_selection_is_greedy_to_the_end():
+    paths = GeometricBrownianMotion(10, 0.1, 0.3).sample(30, 2, seed=8)
+    distance = np.sqrt(((paths[:, :, None] - paths[:, None, :]) ** 2).sum(0))
+    chosen = []
+    for _ in range(4):
+        costs = [distance[:, [*chosen, u]].min(axis=1).sum() for u in range(30)]
+        chosen.append(int(np.argmin(costs)))
+    found = forward_selection(paths, 4)
+    assert found.paths == pytest.approx(paths[:, sorted(chosen)])
+    assert found.distance == pytest.approx(distance[:, chosen].min(axis=1).mean())
+
+
+def test_k_means_represents_groups_by_their_means():
+    paths = GeometricBrownianMotion(1e6, 0.1, 0.3).sample(2000, 3, seed=8)
+    found = k_means(paths, 20, seed=1)
+    for g in range(found.probability.size):
+        assert found.paths[:, g] == pytest.approx(paths[:, found.group == g].mean(axis=1))
+    assert found.paths @ found.probability == pytest.approx(paths.mean(axis=1))
+    assert k_means(np.ones((2, 5)), 3).probability.size == 1
+
+
+def test_branches_are_the_tree_given_a_node():
+    tree = ScenarioTree.from_process(GeometricBrownianMotion(10, 0.1, 0.3), [3, 2, 2])
+    total = np.zeros(4)
+    for node in range(*tree.at(2).indices(tree.n_nodes)):
+        branch, origin = tree.branch(node)
+        assert branch.branching == (1, 1, 2)
+        assert (tree.value[origin] == branch.value).all()
+        total += tree.probability[node] * branch.stage_mean()
+    assert total == pytest.approx(tree.stage_mean())
+    assert tree.branch(0)[0] == tree
 
 
 def test_reducers_refuse_bad_input():

@@ -7,7 +7,7 @@ If deployments do not react to demand, the plan solves
 with ``M_t = s_t·m_t``, ``s_t = (1 − δ)^t`` and π_t concave and piecewise linear in M_t. The problem separates by
 *layer*, the kilograms of m between two neighbouring breakpoints: a layer starts in the year τ that
 maximises what it earns from τ on less its price at τ, or never. Because marginal profit falls with m in
-every year, deeper layers never start later, so the layers together form a feasible plan. This gives
+every year, deeper layers never start earlier, so the layers together form a feasible plan. This gives
 wait-and-see (one deterministic problem per path), the expected-value plan (the mean path), the static plan
 (all nodes of a stage as one distribution) and the fixed design (only one starting year allowed), exactly.
 """
@@ -24,8 +24,8 @@ from stochisru.deployment.operations import MeritOrder, discount_factors
 
 Array = NDArray[np.float64]
 
-#: Paths handled at once; bounds the memory of `perfect_information`.
-_CHUNK = 4096
+#: Entries (path, year, layer) handled at once; bounds the memory of `perfect_information`.
+_CHUNK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,9 @@ def perfect_information(case: DeploymentCase, demand: Array) -> tuple[Array, Arr
     paths = demand.shape[1]
     value = np.empty(paths)
     deployment = np.empty_like(demand)
-    for first in range(0, paths, _CHUNK):
-        part = slice(first, first + _CHUNK)
+    chunk = max(1, _CHUNK // demand.shape[0] ** 2)
+    for first in range(0, paths, chunk):
+        part = slice(first, first + chunk)
         value[part], deployment[:, part] = _perfect_information(case, demand[:, part])
     return value, deployment
 

@@ -40,7 +40,7 @@ class MeritOrder:
     idle
         ``c_S``: cost of a kilogram of unused capacity.
     earth_used
-        Whether supply from Earth is cheaper than shortage.
+        Whether supply from Earth is no dearer than shortage.
     """
 
     against_shortage: float
@@ -56,7 +56,7 @@ class MeritOrder:
         """Merit order of a case."""
         c = case.costs
         own = case.economics.P_m - c.c_by * case.technology.beta + c.c_S
-        earth_used = c.c_E < c.c_bu
+        earth_used = c.c_E <= c.c_bu
         return cls(
             against_shortage=max(0.0, own + c.c_bu),
             against_alternative=max(0.0, own + min(c.c_E, c.c_bu)),

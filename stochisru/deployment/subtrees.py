@@ -65,9 +65,7 @@ class Subtrees:
     def __post_init__(self) -> None:
         require_match(self.case, self.tree)
         if not 1 <= self.cut_stage <= self.tree.horizon:
-            raise InputError(
-                f"cut_stage: must be an integer >= 1 and <= T = {self.tree.horizon}, got {self.cut_stage}"
-            )
+            raise InputError(f"cut_stage: must be an integer >= 1 and <= T = {self.tree.horizon}, got {self.cut_stage}")
         if self.count < 2:
             raise InputError(
                 f"cut_stage: must leave at least 2 subtrees, stage {self.cut_stage} of this tree has {self.count} node"

@@ -30,9 +30,7 @@ _RHO_START = 0.25
 class Finder:
     """Looks for implementable orders around what the subtrees agree on and keeps the best."""
 
-    def __init__(
-        self, engine: Any, subtrees: Subtrees, checkpoint: Checkpoint | None, best: Incumbent | None
-    ) -> None:
+    def __init__(self, engine: Any, subtrees: Subtrees, checkpoint: Checkpoint | None, best: Incumbent | None) -> None:
         self.engine, self.subtrees, self.checkpoint = engine, subtrees, checkpoint
         self.best = best
 
@@ -141,9 +139,7 @@ class Steering:
     def _require_common(self, rho: Array) -> None:
         spread = np.abs(rho - self.monitor.subtrees.node_mean(rho)).max()
         if spread > 1e-9 * rho.max():
-            raise BoundsError(
-                "rho differs between subtrees of one node: prices would not cancel, no bound would hold"
-            )
+            raise BoundsError("rho differs between subtrees of one node: prices would not cancel, no bound would hold")
 
 
 class SerialHub:

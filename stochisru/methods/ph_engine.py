@@ -29,7 +29,7 @@ _LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS"
 
 def under_mpi() -> bool:
     """Whether this process was started by an MPI launcher or by ``python -m mpi4py``."""
-    return "mpi4py" in sys.modules or any(name in os.environ for name in _LAUNCHERS)
+    return sys.modules.get("mpi4py") is not None or any(name in os.environ for name in _LAUNCHERS)
 
 
 def import_mpi() -> Any | None:
@@ -53,10 +53,11 @@ def import_mpi() -> Any | None:
                 "pip install 'stochisru[mpi]'"
             ) from error
         world = MPI.COMM_WORLD
-    if world is None or world.size == 1:
-        if "mpisppy" not in sys.modules:
-            sys.modules["mpi4py.MPI"] = None  # type: ignore[assignment]
+    if world is not None and world.size == 1:
         world = None
+    hidden = "mpi4py.MPI" not in sys.modules and "mpisppy" not in sys.modules
+    if hidden:
+        sys.modules["mpi4py.MPI"] = None  # type: ignore[assignment]
     # Some modules of mpi-sppy open log files where they are imported.
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         import mpisppy
@@ -67,7 +68,9 @@ def import_mpi() -> Any | None:
         if world is not None:
             import mpisppy.cylinders.hub
             import mpisppy.cylinders.spoke
-            import mpisppy.spin_the_wheel  # noqa: F401
+            import mpisppy.spin_the_wheel
+    if hidden:  # others may import it later
+        del sys.modules["mpi4py.MPI"]
     return world
 
 
@@ -143,7 +146,7 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal) -> type:
     class SubtreePH(PH):  # type: ignore[misc]
         """Progressive hedging whose scenarios are subtrees."""
 
-        def PH_Prep(self, *_: Any, **__: Any) -> None:
+        def PH_Prep(self, *_: Any, **__: Any) -> None:  # noqa: N802 (mpi-sppy's name)
             super().PH_Prep(attach_duals=False, attach_prox=False, defer_attach=False)
 
         def _create_solvers(self, presolve: bool = True) -> None:

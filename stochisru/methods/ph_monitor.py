@@ -188,7 +188,8 @@ class Checkpoint:
         for key, value in self._identity().items():
             if header.get(key) != value:
                 raise InputError(
-                    f"checkpoint: {self.folder} belongs to another run ({key} {header.get(key)!r}, this one has {value!r})"
+                    f"checkpoint: {self.folder} belongs to another run "
+                    f"({key} {header.get(key)!r}, this one has {value!r})"
                 )
         shape = (self.subtrees.count, len(self.subtrees.years))
         if any(array.shape != shape for array in arrays.values()):

@@ -192,7 +192,7 @@ class Result:
         return TreePolicy(plan=self.plan, mapping=mapping, name=name or self.method)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: the keys of design section 7."""
+        """Plain values for JSON: the keys of ``docs/cli.md``."""
         return {
             "case": self.plan.case.name,
             "method": self.method,

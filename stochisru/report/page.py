@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import html
 import io
-import json
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scenario_trees.files import replacing
 from stochisru.errors import InputError
-from stochisru.files import MANIFEST, write_text
+from stochisru.files import MANIFEST, read_manifest, write_text
 from stochisru.metrics import UNITS
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     """
     import pandas as pd
 
-    if not (folder / MANIFEST).is_file():
-        raise InputError(f"RUN_DIR: {folder} is not a run folder (no {MANIFEST})")
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise InputError(f"RUN_DIR: {folder} is not a run folder (no {MANIFEST} of this version of stochisru)")
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         tables = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in _TABLES}
     except (OSError, ValueError) as error:
         raise InputError(f"RUN_DIR: cannot read {folder}: {error}") from error
@@ -105,9 +105,8 @@ def build_report(folder: Path) -> list[Path]:
             for suffix in ("png", "pdf"):
                 metadata = {"CreationDate": None} if suffix == "pdf" else None
                 path = target / f"{name}.{suffix}"
-                part = path.with_name(f".{path.name}.part")
-                figure.savefig(part, format=suffix, metadata=metadata)
-                part.replace(path)
+                with replacing(path) as part:
+                    figure.savefig(part, format=suffix, metadata=metadata)
                 written.append(path)
     except OSError as error:
         raise InputError(f"RUN_DIR: cannot write to {target}: {error.strerror}") from error
@@ -121,9 +120,7 @@ def _inline(figure: Figure, caption: str) -> str:
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     data = base64.b64encode(buffer.getvalue()).decode()
     text = html.escape(caption)
-    return (
-        f'<figure><img alt="{text}" src="data:image/svg+xml;base64,{data}"><figcaption>{text}</figcaption></figure>'
-    )
+    return f'<figure><img alt="{text}" src="data:image/svg+xml;base64,{data}"><figcaption>{text}</figcaption></figure>'
 
 
 def number(value: Any, unit: str = "") -> str:

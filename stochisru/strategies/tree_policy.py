@@ -77,7 +77,7 @@ class TreePolicy:
         later = self._first_node[commitment]
         target = self.plan.plant[later]
         if self.mapping == "scaled":
-            ordering = self.plan.deployment[later] > 0
+            ordering = self.plan.deployment[later] > 1e-9 * target  # a solver's dust is no order
             target = np.where(ordering, target * observation.demand[-1] / tree.value[node], 0.0)
         return np.asarray(np.maximum(target - observation.projected(), 0.0))
 
