@@ -6,20 +6,27 @@ With ``--json -`` nothing but JSON goes to standard output.
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stochisru.console import (
+    bar,
+    emit,
+    iteration_table,
+    json_target,
+    print_frame,
+    print_strategies,
+    print_values,
+    progress,
+)
 from stochisru.errors import InputError, StochisruError, TreeError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from stochisru.case import DeploymentCase
     from stochisru.strategies import Strategy
 
@@ -52,75 +59,6 @@ def _case(source: str, horizon: int | None = None) -> DeploymentCase:
     return case if horizon is None else case.replace(T=horizon)
 
 
-def _json_target(target: str | None) -> None:
-    """Refuse an output file that cannot be written before any work is done."""
-    from stochisru.files import require_writable
-
-    if target is not None and target != "-":
-        require_writable(Path(target), "json")
-
-
-def _emit(data: Any, target: str | None, show: Callable[[], None]) -> None:
-    """Write JSON where asked; show the tables unless standard output belongs to JSON."""
-    from stochisru.files import to_json, write_text
-
-    if target == "-":
-        sys.stdout.write(to_json(data))
-        return
-    if target is not None:
-        write_text(Path(target), to_json(data))
-    show()
-
-
-@contextlib.contextmanager
-def _progress(title: str) -> Iterator[Callable[[str], None]]:
-    """A spinner with the present step on standard error; silent when that is not a terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with console.status(title) as status:
-        yield lambda step: status.update(f"{title}: {step}")
-
-
-@contextlib.contextmanager
-def _bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error; silent when that is not a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda done: progress.advance(task, done)
-
-
-def _print(frame: pd.DataFrame, title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for column in frame.columns:
-        numeric = frame[column].dtype.kind in "fi"
-        table.add_column(str(column), justify="right" if numeric else "left")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(_cell(v) for v in row))
-    console = Console()
-    if not console.is_terminal:  # a pipe has no width: do not fold what programs or people will search
-        console = Console(width=240)
-    console.print(table)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        if value != value:
-            return "–"
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return str(value)
-
-
 @app.command()
 def run(
     case: CaseArg = "lunar-reference",
@@ -140,12 +78,12 @@ def run(
     from stochisru.solvers import solver_named
     from stochisru.trees import case_tree, parse_branching
 
-    _json_target(json)
+    json_target(json)
     problem = _case(case, horizon)
     solver_named(solver)
     tree = case_tree(problem, parse_branching(branching) if branching is not None else None, quantization)
     folder = out if out is not None else Path("runs") / problem.name
-    with _progress(f"running {problem.name}") as step:
+    with progress(f"running {problem.name}") as step:
         outcome = run_case(
             problem,
             folder,
@@ -159,36 +97,67 @@ def run(
         )
 
     def show() -> None:
-        _print_values(outcome.values.to_frame().reset_index(), problem.name)
-        _print_strategies(outcome.simulation)
+        print_values(outcome.values.to_frame().reset_index(), problem.name)
+        print_strategies(outcome.simulation)
         typer.echo(f"report: {folder / 'report.html'}")
 
-    _emit(outcome.to_dict(), json, show)
+    emit(outcome.to_dict(), json, show)
 
 
 @app.command()
 def solve(
     case: CaseArg,
-    method: Annotated[str, typer.Option(help="ef: extensive form.")] = "ef",
+    method: Annotated[str, typer.Option(help="ef: extensive form; ph: progressive hedging (also under MPI).")] = "ef",
     branching: BranchingOpt = None,
     horizon: HorizonOpt = None,
     quantization: QuantizationOpt = "gauss-hermite",
     solver: SolverOpt = "highs",
+    rel_gap: Annotated[float | None, typer.Option(help="Relative gap to reach [default: ef 1e-6, ph 1e-3].")] = None,
+    cut_stage: Annotated[int | None, typer.Option(help="ph: stage at which the tree is cut into subtrees.")] = None,
+    proximal: Annotated[str | None, typer.Option(help="ph: quadratic or linearised [default: by solver].")] = None,
+    iterations: Annotated[int | None, typer.Option(help="ph: stop after so many iterations [default: 500].")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="ph: stop after so many seconds.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="ph: folder for the state of the run.")] = None,
+    checkpoint_interval: Annotated[float | None, typer.Option(help="ph: seconds between states [default: 30].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="ph: go on from the checkpoint.")] = False,
     json: JsonOpt = None,
 ) -> None:
     """Solve the multistage problem by one method."""
+    from stochisru import mpi
     from stochisru.methods.extensive_form import extensive_form
+    from stochisru.methods.progressive_hedging import progressive_hedging
+    from stochisru.methods.result import REL_GAP
     from stochisru.solvers import solver_named
     from stochisru.trees import case_tree, parse_branching
 
-    _json_target(json)
+    json_target(json)
     problem = _case(case, horizon)
-    if method != "ef":
-        raise InputError(f"method: must be one of ef, got {method!r}")
+    if method not in ("ef", "ph"):
+        raise InputError(f"method: must be one of ef, ph, got {method!r}")
+    given = {
+        "cut_stage": cut_stage,
+        "proximal": proximal,
+        "iterations": iterations,
+        "time_limit": time_limit,
+        "checkpoint": checkpoint,
+        "checkpoint_interval": checkpoint_interval,
+        "resume": resume or None,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if method == "ef" and chosen:
+        raise InputError(f"{next(iter(chosen))}: is an option of --method ph")
+    if rel_gap is not None:
+        chosen["rel_gap"] = rel_gap
     solver_named(solver)
     tree = case_tree(problem, parse_branching(branching) if branching is not None else None, quantization)
-    with _progress(f"solving {problem.name}"):
-        result = extensive_form(problem, tree, solver=solver)
+    if method == "ef":
+        with progress(f"solving {problem.name}"):
+            result = extensive_form(problem, tree, solver=solver, rel_gap=REL_GAP if rel_gap is None else rel_gap)
+    else:
+        with iteration_table(f"{problem.name}, {tree!r}") as line:
+            result = progressive_hedging(problem, tree, solver=solver, progress=line, **chosen)  # type: ignore[arg-type]
+    if mpi.rank() != 0:
+        return
 
     def show() -> None:
         typer.echo(f"{problem.name}, {method}: {tree!r}")
@@ -199,7 +168,7 @@ def solve(
             typer.echo(f"{name:<24} {mass:,.3f} kg")
         typer.echo(f"{result.termination.reason}: {result.termination.detail} in {sum(result.timings.values()):.2f} s")
 
-    _emit(result.to_dict(), json, show)
+    emit(result.to_dict(), json, show)
 
 
 @app.command()
@@ -216,13 +185,13 @@ def value(
     from stochisru.trees import case_tree, parse_branching
     from stochisru.value import value_table
 
-    _json_target(json)
+    json_target(json)
     problem = _case(case, horizon)
     solver_named(solver)
     tree = case_tree(problem, parse_branching(branching) if branching is not None else None, quantization)
-    with _progress(f"valuing {problem.name}") as step:
+    with progress(f"valuing {problem.name}") as step:
         table = value_table(problem, tree, solver=solver, progress=step)
-    _emit(table.to_dict(), json, lambda: _print_values(table.to_frame().reset_index(), repr(tree)))
+    emit(table.to_dict(), json, lambda: print_values(table.to_frame().reset_index(), repr(tree)))
 
 
 @app.command()
@@ -247,7 +216,7 @@ def simulate(
     from stochisru.strategies import STRATEGIES
     from stochisru.strategies.tree_policy import MAPPINGS
 
-    _json_target(json)
+    json_target(json)
     problem = _case(case, horizon)
     names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
     require_sampling(paths, seed, sampler, workers)
@@ -256,11 +225,11 @@ def simulate(
     if branching is not None and "tree" not in names:
         raise InputError("branching: shapes the strategy 'tree', which is not among the strategies")
     chosen = [_tree_strategy(problem, branching, mapping) if n == "tree" else n for n in names]
-    with _bar(f"simulating {problem.name}", paths) as advance:
+    with bar(f"simulating {problem.name}", paths) as advance:
         outcome = monte_carlo(
             problem, chosen, paths=paths, seed=seed, sampler=sampler, workers=workers, progress=advance
         )
-    _emit(outcome.to_dict(), json, lambda: _print_strategies(outcome))
+    emit(outcome.to_dict(), json, lambda: print_strategies(outcome))
 
 
 def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str) -> Strategy:
@@ -271,50 +240,24 @@ def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str) ->
     return extensive_form(case, tree).policy(mapping, name="tree")
 
 
-def _print_values(table: pd.DataFrame, title: str) -> None:
-    _print(
-        table[["quantity", "value", "lower", "upper", "unit", "meaning"]],
-        f"{title}: values ($, NPV maximised)",
-    )
-
-
-def _print_strategies(outcome: Any) -> None:
-    columns = (
-        "npv_mean",
-        "npv_sd",
-        "npv_p5",
-        "npv_p95",
-        "cvar95",
-        "p_positive",
-        "self_sufficiency",
-        "utilization",
-    )
-    frame = outcome.to_frame()
-    wide = frame.pivot(index="strategy", columns="metric", values="value").loc[outcome.names, list(columns)]
-    mean = frame[frame["metric"] == "npv_mean"].set_index("strategy").loc[outcome.names]
-    wide.insert(1, "± (CI)", (mean["upper"] - mean["lower"]).to_numpy() / 2)
-    title = f"{outcome.case.name}: {outcome.paths:,} paths, T = {outcome.case.horizon.T} ($, NPV maximised)"
-    _print(wide.reset_index(), title)
-
-
 @case_app.command("list")
 def case_list(json: JsonOpt = None) -> None:
     """List the shipped cases."""
     from stochisru.case import shipped_cases
 
-    _json_target(json)
+    json_target(json)
     names = shipped_cases()
-    _emit(names, json, lambda: typer.echo("\n".join(names)))
+    emit(names, json, lambda: typer.echo("\n".join(names)))
 
 
 @case_app.command("show")
 def case_show(case: CaseArg, json: JsonOpt = None) -> None:
     """Show every parameter with unit, status and source."""
-    _json_target(json)
+    json_target(json)
     problem = _case(case)
     frame = problem.to_frame().reset_index()
     data = {"name": problem.name, "hash": problem.digest(), "parameters": frame.to_dict("records")}
-    _emit(data, json, lambda: _print(frame, problem.name))
+    emit(data, json, lambda: print_frame(frame, problem.name))
 
 
 @case_app.command("init")
@@ -330,13 +273,13 @@ def case_init(
 
     if base not in shipped_cases():
         raise InputError(f"base: must be one of {', '.join(shipped_cases())}, got {base!r}")
-    _json_target(json)
+    json_target(json)
     require_writable(file, "FILE")
     if file.exists() and not force:
         raise InputError(f"FILE: {file} exists; choose another name or give --force")
     text = case_text(base).replace(f'name = "{base}"', f"name = {toml_string(file.stem)}", 1)
     write_text(file, text)
-    _emit(
+    emit(
         {"file": str(file), "base": base},
         json,
         lambda: typer.echo(f"wrote {file}; edit it, then: stochisru case check {file}"),
@@ -346,9 +289,9 @@ def case_init(
 @case_app.command("check")
 def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     """Check a case file; exit with 2 and one line if it cannot be used."""
-    _json_target(json)
+    json_target(json)
     problem = _case(case)
-    _emit(
+    emit(
         {"name": problem.name, "hash": problem.digest(), "ok": True},
         json,
         lambda: typer.echo(f"{problem.name}: ok ({len(problem.values)} parameters, hash {problem.digest()})"),
@@ -363,10 +306,10 @@ def report(
     """Make figures and page of a run folder again from its tables."""
     from stochisru.report.page import build_report
 
-    _json_target(json)
-    with _progress(f"reporting {run_dir}"):
+    json_target(json)
+    with progress(f"reporting {run_dir}"):
         files = build_report(run_dir)
-    _emit({"files": [str(f) for f in files]}, json, lambda: typer.echo(f"wrote {len(files)} files; open {files[-1]}"))
+    emit({"files": [str(f) for f in files]}, json, lambda: typer.echo(f"wrote {len(files)} files; open {files[-1]}"))
 
 
 @app.command()
@@ -374,7 +317,7 @@ def doctor(json: JsonOpt = None) -> None:
     """Show solvers, MPI, versions and what is missing."""
     from stochisru.doctor import diagnose
 
-    _json_target(json)
+    json_target(json)
     facts = diagnose()
 
     def show() -> None:
@@ -388,7 +331,7 @@ def doctor(json: JsonOpt = None) -> None:
         mpi = facts["mpi"]
         typer.echo(f"mpi         {mpi['library'] or 'no library'}, mpiexec {mpi['mpiexec'] or 'not found'}")
 
-    _emit(facts, json, show)
+    emit(facts, json, show)
     if not facts["ok"]:
         raise typer.Exit(1)
 
@@ -435,5 +378,19 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    sys.stderr.write("error: " + " ".join(message.split()) + "\n")
+    """Say what went wrong in one line and exit; under MPI end all ranks, which would wait for this one."""
+    from stochisru import mpi
+
+    try:
+        world = mpi.world() if "mpi4py.MPI" in sys.modules else None
+    except InputError:
+        world = None
+    where = ""
+    if world is not None and world.rank != 0:
+        time.sleep(1.0)  # where all ranks fail alike, the first one speaks for all
+        where = f"rank {world.rank}: "
+    sys.stderr.write(f"error: {where}{' '.join(message.split())}\n")
+    sys.stderr.flush()
+    if world is not None:
+        world.Abort(code)
     sys.exit(code)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.information import Commitments, PlantBounds, require_match
+from stochisru.deployment.operations import MeritOrder
 from stochisru.deployment.tree_program import tree_program
 from stochisru.errors import InputError
 from stochisru.linear_program import LinearProgram
@@ -149,6 +150,29 @@ class Subtrees:
         total = np.bincount(self.shared.ravel(), weights=(values * self.probability[:, None]).ravel())
         weight = np.bincount(self.shared.ravel(), weights=np.repeat(self.probability, len(self.years)))
         return np.asarray(total[self.shared] / weight[self.shared])
+
+    @cached_property
+    def _kinks(self) -> dict[int, Array]:
+        """Plant at which the profit of a commitment's own year bends, kg, ascending, by shared commitment."""
+        eta = self.case.technology.eta
+        merit = MeritOrder.of(self.case)
+        found = {}
+        for commitment in np.unique(self.shared):
+            year = self.tree.at(int(self.commitments.year[commitment]))
+            below = self.commitments.of_node[year] == commitment
+            demand = self.tree.value[year][below]
+            served = np.concatenate([demand, merit.beyond_earth(demand)]) if merit.limited else demand
+            found[int(commitment)] = np.unique(served / eta)
+        return found
+
+    def nearest_kinks(self, plant: Array) -> Array:
+        """Coordinated plant moved to the nearest bend of its own year's profit, where optima of the program lie."""
+        moved = np.empty_like(plant)
+        for commitment, kinks in self._kinks.items():
+            here = self.shared == commitment
+            at = float(plant[here][0])
+            moved[here] = kinks[np.abs(kinks - at).argmin()]
+        return moved
 
     def implementable_orders(self, plant: Array) -> Array:
         """Orders ΔM that come as near to coordinated plant M as possible, kg, shape ``(count, years)``.

@@ -28,19 +28,28 @@ _RHO_START = 0.25
 
 
 class Finder:
-    """Looks for implementable orders around what the subtrees agree on and keeps the best."""
+    """Looks for implementable orders around what the subtrees agree on and keeps the best.
+
+    Two candidates are tried: the mean of the subtrees' plants, and the bends of the profit nearest to it, where the
+    optimum of a linear program is likely to lie.
+    """
 
     def __init__(self, engine: Any, subtrees: Subtrees, checkpoint: Checkpoint | None, best: Incumbent | None) -> None:
         self.engine, self.subtrees, self.checkpoint = engine, subtrees, checkpoint
         self.best = best
 
     def try_plants(self, plants: Array) -> bool:
-        """Evaluate the orders that come nearest to the mean of ``plants``; say whether they are the best so far."""
-        orders = self.subtrees.implementable_orders(self.subtrees.node_mean(plants))
-        value = self.engine.incumbent(orders)
-        if self.best is not None and value <= self.best.value:
+        """Evaluate orders near ``plants``; say whether one is the best so far."""
+        before = self.best
+        mean = self.subtrees.node_mean(plants)
+        for agreed in (mean, self.subtrees.nearest_kinks(mean)):
+            orders = self.subtrees.implementable_orders(agreed)
+            value = self.engine.incumbent(orders)
+            if self.best is None or value > self.best.value:
+                self.best = Incumbent(value, orders)
+        if self.best is before:
             return False
-        self.best = Incumbent(value, orders)
+        assert self.best is not None
         if self.checkpoint is not None and self.engine.cylinder_rank == 0:
             self.checkpoint.save_incumbent(self.best)
         return True

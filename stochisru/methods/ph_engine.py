@@ -4,14 +4,13 @@ mpi-sppy keeps the scenarios, W, x̄, ρ and the communication; the subproblem o
 `stochisru.solvers.proximal` that stays warm, so an iteration changes a few prices and no Pyomo expression.
 A scenario's Pyomo model therefore holds the coordinated variables alone.
 
-Importing this module imports mpi-sppy: call `import_mpi` first.
+Importing this module imports mpi-sppy: call `import_mpisppy` first.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 import tempfile
 from typing import Any
@@ -19,43 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.errors import BoundsError, InputError
+from stochisru.errors import BoundsError
 from stochisru.solvers.proximal import Proximal, Subproblem, subproblem
 
 Array = NDArray[np.float64]
 
-_LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
 
+def import_mpisppy(serial: bool) -> None:
+    """Import what is needed of mpi-sppy, quietly.
 
-def under_mpi() -> bool:
-    """Whether this process was started by an MPI launcher or by ``python -m mpi4py``."""
-    return sys.modules.get("mpi4py") is not None or any(name in os.environ for name in _LAUNCHERS)
-
-
-def import_mpi() -> Any | None:
-    """Prepare mpi-sppy: return the world communicator under MPI, None in a serial run.
-
-    A serial run hides mpi4py from mpi-sppy, which then takes its own serial stand-in: no MPI library is needed, and a
+    A serial run hides mpi4py from it; mpi-sppy then takes its own serial stand-in, so no MPI library is needed, and a
     broken one does no harm.
-
-    Raises
-    ------
-    InputError
-        If the process was started by an MPI launcher but mpi4py cannot be used.
     """
-    world = None
-    if under_mpi():
-        try:
-            from mpi4py import MPI
-        except (ImportError, RuntimeError) as error:
-            raise InputError(
-                f"mpi: started under MPI, but mpi4py cannot be used ({str(error).splitlines()[0]}); "
-                "pip install 'stochisru[mpi]'"
-            ) from error
-        world = MPI.COMM_WORLD
-    if world is not None and world.size == 1:
-        world = None
-    hidden = "mpi4py.MPI" not in sys.modules and "mpisppy" not in sys.modules
+    hidden = serial and "mpi4py.MPI" not in sys.modules and "mpisppy" not in sys.modules
     if hidden:
         sys.modules["mpi4py.MPI"] = None  # type: ignore[assignment]
     # Some modules of mpi-sppy open log files where they are imported.
@@ -65,13 +40,12 @@ def import_mpi() -> Any | None:
         mpisppy.tt_timer.ostream = None
         import mpisppy.phbase
 
-        if world is not None:
+        if not serial:
             import mpisppy.cylinders.hub
             import mpisppy.cylinders.spoke
             import mpisppy.spin_the_wheel
     if hidden:  # others may import it later
         del sys.modules["mpi4py.MPI"]
-    return world
 
 
 def scenario_names(count: int) -> list[str]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
+from stochisru import mpi
 from stochisru.case import DeploymentCase
 from stochisru.deployment.information import require_match
 from stochisru.deployment.subtrees import Subtrees
@@ -113,10 +114,8 @@ def progressive_hedging(
     if resume and checkpoint is None:
         raise InputError("resume: needs the checkpoint folder of the run to go on with")
 
-    from stochisru.methods.ph_engine import import_mpi
-
     start = time.perf_counter()
-    world = import_mpi()
+    world = mpi.world()
     ranks = 1 if world is None else int(world.size)
     if ranks > 1 and ranks % 2 and ranks % 3:
         raise InputError(f"mpi: the number of ranks must be 1 or a multiple of 2 or 3, got {ranks}")
@@ -174,8 +173,9 @@ def _serial(
     subtrees: Subtrees, monitor: Monitor, solver: str, form: Proximal, state: State | None, best: Incumbent | None
 ) -> Array:
     from stochisru.methods.ph_cylinders import Finder, SerialHub, Steering
-    from stochisru.methods.ph_engine import engine_arguments, engine_class
+    from stochisru.methods.ph_engine import engine_arguments, engine_class, import_mpisppy
 
+    import_mpisppy(serial=True)
     arguments = engine_arguments(subtrees, monitor.iterations - monitor.number)
     engine = engine_class(subtrees, solver, form)(**arguments)
     steering = Steering(engine, monitor, state)
@@ -199,10 +199,11 @@ def _wheel(
     best: Incumbent | None,
     cylinders: int,
 ) -> Array:
-    from mpisppy.spin_the_wheel import WheelSpinner
-
     from stochisru.methods.ph_cylinders import Steering, cylinder_classes
-    from stochisru.methods.ph_engine import engine_arguments, engine_class
+    from stochisru.methods.ph_engine import engine_arguments, engine_class, import_mpisppy
+
+    import_mpisppy(serial=False)
+    from mpisppy.spin_the_wheel import WheelSpinner
 
     engine = engine_class(subtrees, solver, form)
     hub, lagrangian, finder = cylinder_classes(subtrees, monitor, monitor.checkpoint, best, hub_finds=cylinders == 2)

@@ -209,7 +209,7 @@ class Result:
             "seconds": sum(self.timings.values()),
             "timings": dict(self.timings),
             "solver": self.solver,
-            "iterations": len(self.iterations),
+            **({"iterations": self.log.to_dict("records")} if self.iterations else {}),
             "nodes": self.plan.tree.n_nodes,
             "leaves": self.plan.tree.n_leaves,
             "versions": dict(self.versions),

@@ -1,0 +1,148 @@
+"""What the command line shows: tables and JSON on standard output, progress on standard error.
+
+Progress is silent where standard error is not a terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stochisru.methods.ph_monitor import Iteration
+    from stochisru.simulation import Simulation
+
+
+def json_target(target: str | None) -> None:
+    """Refuse an output file that cannot be written before any work is done."""
+    from stochisru.files import require_writable
+
+    if target is not None and target != "-":
+        require_writable(Path(target), "json")
+
+
+def emit(data: Any, target: str | None, show: Callable[[], None]) -> None:
+    """Write JSON where asked; show the tables unless standard output belongs to JSON."""
+    from stochisru.files import to_json, write_text
+
+    if target == "-":
+        sys.stdout.write(to_json(data))
+        return
+    if target is not None:
+        write_text(Path(target), to_json(data))
+    show()
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[str], None]]:
+    """A spinner with the present step on standard error; silent when that is not a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(title) as status:
+        yield lambda step: status.update(f"{title}: {step}")
+
+
+@contextlib.contextmanager
+def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error; silent when that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+def print_frame(frame: pd.DataFrame, title: str) -> None:
+    """A table on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in frame.columns:
+        numeric = frame[column].dtype.kind in "fi"
+        table.add_column(str(column), justify="right" if numeric else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(_cell(v) for v in row))
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width: do not fold what programs or people will search
+        console = Console(width=240)
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        if value != value:
+            return "–"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
+
+
+def print_values(table: pd.DataFrame, title: str) -> None:
+    """The table of values."""
+    print_frame(
+        table[["quantity", "value", "lower", "upper", "unit", "meaning"]],
+        f"{title}: values ($, NPV maximised)",
+    )
+
+
+def print_strategies(outcome: Simulation) -> None:
+    """The main metrics of every strategy."""
+    columns = (
+        "npv_mean",
+        "npv_sd",
+        "npv_p5",
+        "npv_p95",
+        "cvar95",
+        "p_positive",
+        "self_sufficiency",
+        "utilization",
+    )
+    frame = outcome.to_frame()
+    wide = frame.pivot(index="strategy", columns="metric", values="value").loc[outcome.names, list(columns)]
+    mean = frame[frame["metric"] == "npv_mean"].set_index("strategy").loc[outcome.names]
+    wide.insert(1, "± (CI)", (mean["upper"] - mean["lower"]).to_numpy() / 2)
+    title = f"{outcome.case.name}: {outcome.paths:,} paths, T = {outcome.case.horizon.T} ($, NPV maximised)"
+    print_frame(wide.reset_index(), title)
+
+
+@contextlib.contextmanager
+def iteration_table(title: str) -> Iterator[Callable[[Iteration], None]]:
+    """A live table of the last iterations; silent when standard error is not a terminal."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    lines: list[Iteration] = []
+
+    def table() -> Table:
+        shown = Table(title=title, title_justify="left", box=None, header_style="bold")
+        for head in ("iteration", "seconds", "lower $", "upper $", "gap", "primal kg", "dual kg", "rho"):
+            shown.add_column(head, justify="right")
+        for i in lines[-12:]:
+            cells = (f"{i.seconds:.1f}", f"{i.lower:,.0f}", f"{i.upper:,.0f}", f"{i.gap:.2%}")
+            residuals = (f"{i.primal_residual:.3g}", f"{i.dual_residual:.3g}", f"{i.rho_scale:.3g}")
+            shown.add_row(str(i.number), *cells, *residuals)
+        return shown
+
+    with Live(table(), console=console, refresh_per_second=8, transient=True) as live:
+
+        def add(line: Iteration) -> None:
+            lines.append(line)
+            live.update(table())
+
+        yield add
