@@ -135,6 +135,9 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal) -> type:
         def _check_prox_solver_capability(self) -> None:
             """The form of the proximal term was chosen before."""
 
+        def _reraise_as_prox_capability_error(self, exc: Exception) -> None:
+            """A failed subproblem speaks for itself."""
+
         def solve_one(self, solver_options: Any, k: str, s: Any, **_: Any) -> float:
             """Solve the subproblem of one scenario as W_on and prox_on say; nothing is swallowed."""
             data, model = s._mpisppy_data, s._mpisppy_model

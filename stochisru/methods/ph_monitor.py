@@ -249,7 +249,7 @@ class Monitor:
         BoundsError
             If the bounds cross: one of them is wrong, and no gap can be reported.
         """
-        self.lower, self.upper = max(self.lower, lower), min(self.upper, upper)
+        self.lower, self.upper = float(max(self.lower, lower)), float(min(self.upper, upper))
         if np.isfinite(self.lower) and np.isfinite(self.upper):
             require_order("lower bound", self.lower, "upper bound", self.upper, self.flows)
 
@@ -264,9 +264,10 @@ class Monitor:
             dual_residual=self.dual_residual,
             rho_scale=self.rho_scale,
         )
-        self.log.append(line)
-        if self.progress:
-            self.progress(line)
+        if not self.log or line.number > self.log[-1].number:  # a resumed run starts where the log ends
+            self.log.append(line)
+            if self.progress:
+                self.progress(line)
         if line.gap <= self.rel_gap:
             return True
         if self.time_limit is not None and time.perf_counter() - self._start >= self.time_limit:
