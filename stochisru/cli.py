@@ -71,6 +71,7 @@ def run(
     sampler: SamplerOpt = "pseudo-random",
     workers: WorkersOpt = 1,
     solver: SolverOpt = "highs",
+    method: Annotated[str, typer.Option(help="Method for RP: ef or ph.")] = "ef",
     json: JsonOpt = None,
 ) -> None:
     """Study a case: values, strategies, figures and a report, into a run folder."""
@@ -93,6 +94,7 @@ def run(
             sampler=sampler,
             workers=workers,
             solver=solver,
+            method=method,
             progress=step,
         )
 
@@ -346,6 +348,10 @@ def _root(
 
         typer.echo(__version__)
         raise typer.Exit
+    from stochisru import mpi
+
+    if context.invoked_subcommand not in (None, "solve", "doctor") and mpi.world() is not None:
+        raise InputError(f"mpi: '{context.invoked_subcommand}' runs in one process; under MPI use solve --method ph")
     _help_alone(context)
 
 

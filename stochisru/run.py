@@ -18,7 +18,9 @@ import numpy as np
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
+from stochisru.errors import InputError
 from stochisru.files import MADE_BY, MANIFEST, replacing_folder, to_json
+from stochisru.methods.progressive_hedging import progressive_hedging
 from stochisru.methods.result import versions
 from stochisru.simulation import Simulation, require_sampling, simulate
 from stochisru.strategies import STRATEGIES, Schedule
@@ -98,11 +100,12 @@ def _tables(values: ValueTable, simulation: Simulation) -> dict[str, pd.DataFram
 
     case, tree = values.case, values.tree
     npv = pd.DataFrame(simulation.npv[:, :_STORED_PATHS].T, columns=simulation.names)
-    npv.columns.name = None
     rules = [{"strategy": s.name, "rule": s.describe(case)} for s in simulation.strategies]
     parameters = case.to_frame().reset_index()
     parameters["value"] = [_as_text(v) for v in parameters["value"]]
+    log = values.recourse.log
     return {
+        **({"iterations": log} if len(log) else {}),
         "parameters": parameters,
         "values": values.to_frame().reset_index(),
         "schedule": schedule_table(values),
@@ -137,6 +140,7 @@ def run_case(
     sampler: str = "pseudo-random",
     workers: int = 1,
     solver: str = "highs",
+    method: str = "ef",
     progress: Callable[[str], None] | None = None,
 ) -> Run:
     """Study a case: values, strategies on fresh paths, figures and report.
@@ -151,6 +155,8 @@ def run_case(
         Monte Carlo, see `stochisru.simulate`.
     solver
         Solver of the recourse problems.
+    method
+        Method for RP: ``ef`` or ``ph``.
     progress
         Called with the name of each step.
 
@@ -165,8 +171,14 @@ def run_case(
     started = datetime.now(UTC)
     clock = time.perf_counter()
     require_sampling(paths, seed, sampler, workers)
+    if method not in ("ef", "ph"):
+        raise InputError(f"method: must be one of ef, ph, got {method!r}")
     with replacing_folder(out) as folder:
-        values = value_table(case, tree, solver=solver, progress=say)
+        recourse = None
+        if method == "ph":
+            say("rp by progressive hedging")
+            recourse = progressive_hedging(case, tree, solver=solver)
+        values = value_table(case, tree, solver=solver, recourse=recourse, progress=say)
         say("strategies")
         static = Schedule("static", tuple(_root_plan(values)))
         policy = values.recourse.policy("scaled", name="tree")
@@ -193,6 +205,7 @@ def run_case(
             "seed": seed,
             "sampler": simulation.sampler,
             "confidence": simulation.confidence,
+            "method": values.recourse.method,
             "solver": values.recourse.solver,
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - clock, 3),

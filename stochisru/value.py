@@ -157,6 +157,7 @@ def value_table(
     tree: ScenarioTree,
     *,
     solver: str = "highs",
+    recourse: Result | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ValueTable:
     """Compute all values of a case on a tree.
@@ -167,6 +168,8 @@ def value_table(
         The problem; the tree needs one stage per year.
     solver
         Solver of the recourse problems; the other values are in closed form.
+    recourse
+        Result for RP from another method; solved by the extensive form if not given.
     progress
         Called with the name of each value before it is computed.
 
@@ -188,9 +191,10 @@ def value_table(
     say("rp")
     T, lead = case.horizon.T, case.horizon.lead_time
     stages = range(max(T - lead, 0))  # at stage T − L the last decision is taken and EEV is reached
-    held = [ev.deployment[:0], *(ev.deployment[: t + lead + 1] for t in stages)]
-    solved = extensive_forms(case, tree, held, solver=solver)
-    rp = next(solved)
+    held = [ev.deployment[: t + lead + 1] for t in stages]
+    whole = [ev.deployment[:0]] if recourse is None else []
+    solved = extensive_forms(case, tree, [*whole, *held], solver=solver)
+    rp = next(solved) if recourse is None else recourse
     eev_t = []
     for t in stages:
         say(f"eev_{t}")

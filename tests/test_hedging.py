@@ -358,6 +358,13 @@ def test_ranks_agree_with_the_serial_run(mpiexec, reference, tmp_path, ranks):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_commands_for_one_process_say_so_under_mpi(mpiexec, tmp_path):
+    out = launch(mpiexec, 2, "value", "lunar-reference", *T4, cwd=tmp_path)
+    assert out.returncode == 2
+    assert "mpi: 'value' runs in one process" in out.stderr
+    assert out.stdout == ""
+
+
 def test_wrong_number_of_ranks_is_refused(mpiexec, tmp_path):
     out = launch(mpiexec, 5, "solve", "lunar-reference", "--method", "ph", *T4, cwd=tmp_path)
     assert out.returncode == 2
@@ -389,7 +396,7 @@ original = engine.engine_class
 def broken(*arguments):
     kind = original(*arguments)
     if MPI.COMM_WORLD.rank == rank:
-        def fail(self, *_):
+        def fail(self, *_, **__):
             raise SolverError("subtree 1 (node 2 of stage 1): a broken subproblem")
         kind.lagrangian = kind.incumbent = kind.solve_one = fail
     return kind

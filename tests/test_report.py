@@ -77,6 +77,19 @@ def test_page_opens_and_shows_every_figure(run, browser, tmp_path):
     assert shot.stat().st_size > 20_000
 
 
+def test_report_of_progressive_hedging_shows_its_convergence(tmp_path):
+    case = load_case("contested-market").replace(T=4)
+    outcome = run_case(case, tmp_path / "run", tree=case_tree(case, [3, 3, 2, 2]), paths=50, method="ph")
+    assert "figures/convergence.png" in outcome.files
+    assert "tables/iterations.csv" in outcome.files
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "progressive hedging with" in page
+    assert "Progressive hedging: bounds" in page
+    values = outcome.values
+    assert values.rp.upper - values.rp.lower > 0
+    assert values.evpi.upper - values.evpi.lower == pytest.approx(values.rp.upper - values.rp.lower)
+
+
 def test_schedule_table_means_are_probability_weighted(run):
     table = schedule_table(run.values).set_index(["plan", "year"])
     tree = run.values.tree

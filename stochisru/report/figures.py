@@ -227,10 +227,40 @@ def _lines(ax: Axes, table: pd.DataFrame, names: list[str], column: str) -> None
         ax.plot(part["year"], part[column], color=color, ls=dash, lw=1.4, label=name)
 
 
+def hedging_convergence(log: pd.DataFrame) -> Figure:
+    """Bounds of progressive hedging and its residuals by iteration."""
+    with _figure(7.2, 3.2, 2) as (figure, (left, right)):
+        for column, color, label in (
+            ("upper", PALETTE[1], "upper bound (Lagrangian)"),
+            ("lower", PALETTE[0], "lower bound (incumbent)"),
+        ):
+            left.step(log["number"], log[column], where="post", color=color, lw=1.5, label=label)
+        unit = _money(left.yaxis, float(log[["lower", "upper"]].abs().max().max()))
+        left.set(xlabel="iteration", ylabel=f"expected NPV ({unit})")
+        left.legend(loc="upper right")
+        right.semilogy(log["number"], log["gap"].where(log["gap"] > 0), color=PALETTE[6], lw=1.5, label="relative gap")
+        for column, color, label in (
+            ("primal_residual", PALETTE[2], "primal residual (kg)"),
+            ("dual_residual", PALETTE[3], "dual residual (kg)"),
+        ):
+            right.semilogy(log["number"], log[column].where(log[column] > 0), color=color, ls="--", lw=1.2, label=label)
+        right.set(xlabel="iteration")
+        right.legend(loc="lower left")
+        for ax in (left, right):
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        return figure
+
+
 def all_figures(tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, str]]:
     """Figures of a run by file name, each with its caption."""
     paths = len(tables["npv"])
+    convergence = {}
+    if "iterations" in tables:
+        last = tables["iterations"].iloc[-1]
+        text = f"Progressive hedging: bounds, gap and residuals; {last['seconds']:.1f} s to a gap of {last['gap']:.2g}."
+        convergence["convergence"] = (hedging_convergence(tables["iterations"]), text)
     return {
+        **convergence,
         "demand_fan": (
             demand_fan(tables["fan"], tables["tree"]),
             "Demand: quantile fan and mean of the process, and the scenario tree that stands for it.",

@@ -71,6 +71,9 @@ _LABELS = {
 }
 
 
+_METHODS = {"ef": "the extensive form", "ph": "progressive hedging"}
+
+
 def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     """Manifest and tables of a run folder.
 
@@ -85,7 +88,8 @@ def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     if manifest is None:
         raise InputError(f"RUN_DIR: {folder} is not a run folder (no {MANIFEST} of this version of stochisru)")
     try:
-        tables = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in _TABLES}
+        names = [*_TABLES, *(["iterations"] if manifest.get("method") == "ph" else [])]
+        tables = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in names}
     except (OSError, ValueError) as error:
         raise InputError(f"RUN_DIR: cannot read {folder}: {error}") from error
     return manifest, tables
@@ -269,9 +273,11 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
 <p class="lead">{summary}</p>
 <p>{caveat}</p>
 <h2 id="values">Values of information and flexibility</h2>
-<p>Tree of {shape}, years 0 to {manifest["horizon"]}; solved by {html.escape(str(manifest["solver"]))}.</p>
+<p>Tree of {shape}, years 0 to {manifest["horizon"]}; solved by {_METHODS[manifest["method"]]} with
+{html.escape(str(manifest["solver"]))}.</p>
 {picture["value_ladder"]}
 {_values(tables["values"])}
+{picture.get("convergence", "")}
 <h2 id="deployment">Demand and deployment</h2>
 {picture["demand_fan"]}
 {picture["deployment_schedule"]}

@@ -61,7 +61,7 @@ def load_program(program: LinearProgram) -> tuple[Any, Any, list[tuple[Any, Any]
     """A Gurobi model of the program: model, variables, and (rows, constraints) pairs."""
     import gurobipy as gp
 
-    model = gp.Model(program.name, env=gp.Env(params={"OutputFlag": 0, "Threads": 1}))
+    model: Any = gp.Model(program.name, env=gp.Env(params={"OutputFlag": 0, "Threads": 1}))
     kinds = np.where(program.integer, gp.GRB.INTEGER, gp.GRB.CONTINUOUS)
     x = model.addMVar(program.shape[1], lb=program.lower, ub=program.upper, vtype=kinds)
     equal = program.row_lower == program.row_upper
