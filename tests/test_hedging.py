@@ -221,7 +221,7 @@ def test_checkpoint_resumes_with_monotone_bounds(reference, tmp_path):
     assert [line.number for line in second.iterations] == list(range(13))
     for a, b in zip(first.iterations, second.iterations, strict=False):
         assert (a.lower, a.upper, a.seconds) == (b.lower, b.upper, b.seconds)
-    assert second.bounds.lower >= first.bounds.lower
+    assert second.bounds.lower >= first.bounds.lower * (1 - 1e-12)
     assert second.bounds.upper <= first.bounds.upper
     assert_brackets(second, extensive_form(case, tree).objective)
     whole = progressive_hedging(case, tree, cut_stage=2, rel_gap=1e-6, iterations=12)
@@ -381,7 +381,7 @@ def test_checkpoint_under_mpi_resumes_serially(mpiexec, tmp_path):
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     a, b = json.loads(first.stdout), json.loads(second.stdout)
-    assert b["bounds"]["lower"] >= a["bounds"]["lower"]
+    assert b["bounds"]["lower"] >= a["bounds"]["lower"] * (1 - 1e-12)
     assert b["bounds"]["upper"] <= a["bounds"]["upper"]
     assert b["bounds"]["gap"] <= 1e-4
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stochisru.deployment.subtrees import Subtrees
 from stochisru.errors import BoundsError
-from stochisru.methods.ph_monitor import Checkpoint, Incumbent, Monitor, State
+from stochisru.methods.ph_monitor import Checkpoint, Incumbent, Monitor, State, relative_gap
 
 Array = NDArray[np.float64]
 
@@ -72,10 +72,12 @@ class Steering:
         self.engine, self.monitor, self.start = engine, monitor, start
         self._mean: Array | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return lambda *arguments, **_: arguments[-1] if name == "post_solve" else None
+    def _nothing(self, *_: Any) -> None:
+        """Hook of mpi-sppy that is not used here."""
+
+    pre_iter0 = iter0_post_solver_creation = enditer_after_sync = post_everything = _nothing
+    pre_solve_loop = post_solve_loop = pre_solve = post_solve = _nothing
+    register_send_fields = register_receive_fields = setup_hub = sync_with_spokes = _nothing
 
     def post_iter0(self) -> None:
         """Set ρ from the first solutions."""
@@ -193,7 +195,10 @@ def cylinder_classes(
             if opt._PHIter == 0:
                 monitor.improve(upper=opt.trivial_bound)
             monitor.improve(lower=self.BestInnerBound, upper=self.BestOuterBound)
-            return bool(opt.allreduce_or(monitor.finished(opt._PHIter)))
+            stop = bool(opt.allreduce_or(monitor.finished(opt._PHIter)))
+            if stop and monitor.limit is None and relative_gap(monitor.lower, monitor.upper) > monitor.rel_gap:
+                monitor.limit = "time"  # by the clock of another rank
+            return stop
 
         def screen_trace(self) -> None:
             """The monitor has the log."""

@@ -24,7 +24,7 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.information import require_match
 from stochisru.deployment.subtrees import Subtrees
 from stochisru.deployment.tree_program import TreePlan
-from stochisru.errors import InputError, StochisruError
+from stochisru.errors import BoundsError, InputError, StochisruError
 from stochisru.methods.ph_monitor import Checkpoint, Incumbent, Iteration, Monitor, State
 from stochisru.methods.result import Bounds, Reason, Result, Termination
 from stochisru.solvers import solver_named
@@ -150,7 +150,9 @@ def progressive_hedging(
     solved = time.perf_counter()
 
     plan = TreePlan(case, tree, orders)
-    bounds = Bounds(max(plan.value, monitor.lower), monitor.upper, certified=True, flows=monitor.flows)
+    if abs(plan.value - monitor.lower) > 1e-7 * monitor.flows:
+        raise BoundsError(f"the incumbent is worth {plan.value!r} on the whole tree, {monitor.lower!r} by subtrees")
+    bounds = Bounds(plan.value, monitor.upper, certified=True, flows=monitor.flows)
     met = bounds.meets(rel_gap)
     layout = "one process" if ranks == 1 else f"{ranks} ranks in {cylinders} cylinders"
     detail = (
