@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import mpisppy
 import mpisppy_ef
 
 from scenario_trees import ScenarioTree
 from stochisru import load_case
+
+_stream = mpisppy.tt_timer.ostream
+mpisppy_ef.import_mpisppy()  # silences mpi-sppy's clock, which prints the bounds that are wanted here
+mpisppy.tt_timer.ostream = _stream
 
 
 def inparser_adder(cfg: Any) -> None:
