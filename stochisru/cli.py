@@ -27,6 +27,7 @@ from stochisru.console import (
 from stochisru.errors import InputError, StochisruError, TreeError
 
 if TYPE_CHECKING:
+    from scenario_trees import ScenarioTree
     from stochisru.case import DeploymentCase
     from stochisru.strategies import Strategy
 
@@ -59,6 +60,12 @@ def _case(source: str, horizon: int | None = None) -> DeploymentCase:
     return case if horizon is None else case.replace(T=horizon)
 
 
+def _tree(case: DeploymentCase, branching: str | None, quantization: str = "gauss-hermite") -> ScenarioTree:
+    from stochisru.trees import case_tree, parse_branching
+
+    return case_tree(case, None if branching is None else parse_branching(branching), quantization)
+
+
 @app.command()
 def run(
     case: CaseArg = "lunar-reference",
@@ -77,12 +84,11 @@ def run(
     """Study a case: values, strategies, figures and a report, into a run folder."""
     from stochisru.run import run_case
     from stochisru.solvers import solver_named
-    from stochisru.trees import case_tree, parse_branching
 
     json_target(json)
     problem = _case(case, horizon)
     solver_named(solver)
-    tree = case_tree(problem, parse_branching(branching) if branching is not None else None, quantization)
+    tree = _tree(problem, branching, quantization)
     folder = out if out is not None else Path("runs") / problem.name
     with progress(f"running {problem.name}") as step:
         outcome = run_case(
@@ -130,7 +136,6 @@ def solve(
     from stochisru.methods.progressive_hedging import progressive_hedging
     from stochisru.methods.result import REL_GAP
     from stochisru.solvers import solver_named
-    from stochisru.trees import case_tree, parse_branching
 
     json_target(json)
     problem = _case(case, horizon)
@@ -151,7 +156,7 @@ def solve(
     if rel_gap is not None:
         chosen["rel_gap"] = rel_gap
     solver_named(solver)
-    tree = case_tree(problem, parse_branching(branching) if branching is not None else None, quantization)
+    tree = _tree(problem, branching, quantization)
     if method == "ef":
         with progress(f"solving {problem.name}"):
             result = extensive_form(problem, tree, solver=solver, rel_gap=REL_GAP if rel_gap is None else rel_gap)
@@ -184,13 +189,12 @@ def value(
 ) -> None:
     """Value of information and of flexibility on a scenario tree."""
     from stochisru.solvers import solver_named
-    from stochisru.trees import case_tree, parse_branching
     from stochisru.value import value_table
 
     json_target(json)
     problem = _case(case, horizon)
     solver_named(solver)
-    tree = case_tree(problem, parse_branching(branching) if branching is not None else None, quantization)
+    tree = _tree(problem, branching, quantization)
     with progress(f"valuing {problem.name}") as step:
         table = value_table(problem, tree, solver=solver, progress=step)
     emit(table.to_dict(), json, lambda: print_values(table.to_frame().reset_index(), repr(tree)))
@@ -236,9 +240,8 @@ def simulate(
 
 def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str) -> Strategy:
     from stochisru.methods.extensive_form import extensive_form
-    from stochisru.trees import case_tree, parse_branching
 
-    tree = case_tree(case, parse_branching(branching) if branching is not None else None)
+    tree = _tree(case, branching)
     return extensive_form(case, tree).policy(mapping, name="tree")
 
 

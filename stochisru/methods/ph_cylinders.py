@@ -219,15 +219,11 @@ def cylinder_classes(
 
         def main(self) -> None:
             self.opt._create_solvers()
-            width = len(subtrees.years)
             while not self.got_kill_signal():
                 if not self.update_Ws():
                     time.sleep(_PAUSE)
                     continue
-                rows = np.asarray(self.localWs).reshape(-1, width)
-                names = self.opt.local_scenarios
-                local = {int(k.removeprefix("subtree")): row for k, row in zip(names, rows, strict=True)}
-                self.send_bound(self.opt.lagrangian(self.opt.table(local)))
+                self.send_bound(self.opt.lagrangian(self.opt.received(self.localWs)))
 
         def finalize(self) -> float:
             self.final_bound = self.bound
@@ -243,16 +239,12 @@ def cylinder_classes(
             self.finder = Finder(self.opt, subtrees, checkpoint, best)
             if best is not None:
                 self.send_bound(best.value)
-            width = len(subtrees.years)
             tried = False
             while not self.got_kill_signal() or not tried:
                 if not self.update_nonants():
                     time.sleep(_PAUSE)
                     continue
-                rows = np.asarray(self.localnonants).reshape(-1, width)
-                names = self.opt.local_scenarios
-                local = {int(k.removeprefix("subtree")): row for k, row in zip(names, rows, strict=True)}
-                if self.finder.try_plants(self.opt.table(local)):
+                if self.finder.try_plants(self.opt.received(self.localnonants)):
                     assert self.finder.best is not None
                     self.send_bound(self.finder.best.value)
                 tried = True

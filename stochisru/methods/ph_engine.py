@@ -189,6 +189,12 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal) -> type:
             self.mpicomm.Allreduce(mine, total)
             return total
 
+        def received(self, flat: Any) -> Array:
+            """Table (subtrees, years) from the flat list of one cylinder's rank that mpi-sppy hands to another."""
+            rows = np.asarray(flat).reshape(-1, len(subtrees.years))
+            local = zip(self.local_scenarios, rows, strict=True)
+            return self.table({int(k.removeprefix("subtree")): row for k, row in local})
+
         def lagrangian(self, price: Array) -> float:
             """Upper bound from prices, whatever the solver's tolerances.
 
