@@ -118,12 +118,12 @@ class ScenarioTree:
             raise TreeError(f"stage: all leaves must have the last stage, node {bad} ends early")
         if not (np.isfinite(self.value) & (self.value > 0)).all():
             bad = int(np.flatnonzero(~(np.isfinite(self.value) & (self.value > 0)))[0])
-            raise TreeError(f"value: must be > 0 and finite, got {self.value[bad]!r} at node {bad}")
+            raise TreeError(f"value: must be > 0 and finite, got {float(self.value[bad])} at node {bad}")
         if not (self.probability >= 0).all():
             bad = int(np.flatnonzero(~(self.probability >= 0))[0])
-            raise TreeError(f"probability: must lie in [0, 1], got {self.probability[bad]!r} at node {bad}")
+            raise TreeError(f"probability: must lie in [0, 1], got {float(self.probability[bad])} at node {bad}")
         if abs(self.probability[0] - 1) > 1e-9:
-            raise TreeError(f"probability: the root must have probability 1, got {self.probability[0]!r}")
+            raise TreeError(f"probability: the root must have probability 1, got {float(self.probability[0])}")
         if n > 1:
             inner = self.offsets[-2]
             sums = np.add.reduceat(self.probability[1:], self.first_child[:inner] - 1)
@@ -131,7 +131,8 @@ class ScenarioTree:
             if off.any():
                 bad = int(np.flatnonzero(off)[0])
                 raise TreeError(
-                    f"probability: the children of node {bad} must sum to {self.probability[bad]!r}, got {sums[bad]!r}"
+                    f"probability: the children of node {bad} must sum to {float(self.probability[bad])}, "
+                    f"got {float(sums[bad])}"
                 )
         for name in ("child_count", "first_child"):  # twice the size of the tree: made again when needed
             vars(self).pop(name, None)
@@ -178,7 +179,7 @@ class ScenarioTree:
             shape = (counts[t], int(b))
             parent[here].reshape(shape)[:] = np.arange(offsets[t], offsets[t + 1], dtype=np.int32)[:, None]
             stage[here] = t + 1
-            with np.errstate(over="ignore"):  # the constructor refuses values that are not finite
+            with np.errstate(over="ignore", invalid="ignore"):  # the constructor refuses values that are not finite
                 np.multiply.outer(value[above], factor, out=value[here].reshape(shape))
             np.multiply.outer(probability[above], weight, out=probability[here].reshape(shape))
         for array in (parent, stage, probability, value):

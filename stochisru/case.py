@@ -25,7 +25,6 @@ from stochisru.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
@@ -88,8 +87,12 @@ class Demand(_Part):
     """Geometric Brownian motion of yearly demand."""
 
     D0: Positive = _symbol("demand in year 0", "kg/yr")
-    mu: Finite = _symbol("growth rate of mean demand", "1/yr")
-    sigma: NonNegative = _symbol("volatility of demand", "1/√yr")
+    mu: Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False, strict=True)] = _symbol(
+        "growth rate of mean demand", "1/yr"
+    )
+    sigma: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False, strict=True)] = _symbol(
+        "volatility of demand", "1/√yr"
+    )
 
 
 class DeploymentCase(_Part):
@@ -375,7 +378,7 @@ def load_case(source: str | Path) -> DeploymentCase:
     else:
         path = Path(source)
         try:
-            text, where = path.read_text(encoding="utf-8"), str(path)
+            text, where = path.read_text(encoding="utf-8-sig"), str(path)
         except FileNotFoundError as error:
             names = ", ".join(shipped_cases())
             raise InputError(f"CASE: no file {str(source)!r} and no shipped case of that name ({names})") from error

@@ -6,6 +6,9 @@ With ``--json -`` nothing but JSON goes to standard output.
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import signal
 import sys
 import time
@@ -85,7 +88,7 @@ def run(
     from stochisru.run import run_case
     from stochisru.solvers import solver_named
 
-    json_target(json)
+    json_target(json, case)
     problem = _case(case, horizon)
     solver_named(solver)
     tree = _tree(problem, branching, quantization)
@@ -137,7 +140,7 @@ def solve(
     from stochisru.methods.result import REL_GAP
     from stochisru.solvers import solver_named
 
-    json_target(json)
+    json_target(json, case)
     problem = _case(case, horizon)
     if method not in ("ef", "ph"):
         raise InputError(f"method: must be one of ef, ph, got {method!r}")
@@ -191,7 +194,7 @@ def value(
     from stochisru.solvers import solver_named
     from stochisru.value import value_table
 
-    json_target(json)
+    json_target(json, case)
     problem = _case(case, horizon)
     solver_named(solver)
     tree = _tree(problem, branching, quantization)
@@ -222,7 +225,7 @@ def simulate(
     from stochisru.strategies import STRATEGIES
     from stochisru.strategies.tree_policy import MAPPINGS
 
-    json_target(json)
+    json_target(json, case)
     problem = _case(case, horizon)
     names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
     require_sampling(paths, seed, sampler, workers)
@@ -258,7 +261,7 @@ def case_list(json: JsonOpt = None) -> None:
 @case_app.command("show")
 def case_show(case: CaseArg, json: JsonOpt = None) -> None:
     """Show every parameter with unit, status and source."""
-    json_target(json)
+    json_target(json, case)
     problem = _case(case)
     frame = problem.to_frame().reset_index()
     data = {"name": problem.name, "hash": problem.digest(), "parameters": frame.to_dict("records")}
@@ -294,7 +297,7 @@ def case_init(
 @case_app.command("check")
 def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     """Check a case file; exit with 2 and one line if it cannot be used."""
-    json_target(json)
+    json_target(json, case)
     problem = _case(case)
     emit(
         {"name": problem.name, "hash": problem.digest(), "ok": True},
@@ -366,14 +369,24 @@ def _help_alone(context: typer.Context) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command and turn errors into one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter gets a question mark, no traceback
+            stream.reconfigure(errors="replace")
     # A batch system ends a job by SIGTERM: clean up as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(args=arguments, standalone_mode=False)
+        sys.stdout.flush()
     except (InputError, TreeError) as error:
         _fail(str(error), 2)
     except StochisruError as error:
         _fail(str(error), 1)
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EIO)
+        _fail(f"{error.filename or 'output'}: {error.strerror}", 1 if full else 2)
     except MemoryError as error:
         _fail(f"not enough memory: {error}; use a smaller tree or fewer paths", 1)
     except Exception as error:

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from stochisru.simulation import Simulation
 
 
-def json_target(target: str | None) -> None:
-    """Refuse an output file that cannot be written before any work is done."""
+def json_target(target: str | None, *inputs: str) -> None:
+    """Refuse an output file that cannot be written, or is an input, before any work is done."""
+    from stochisru.errors import InputError
     from stochisru.files import require_writable
 
-    if target is not None and target != "-":
-        require_writable(Path(target), "json")
+    if target is None or target == "-":
+        return
+    require_writable(Path(target), "json")
+    if Path(target).exists() and any(Path(i).exists() and Path(i).samefile(target) for i in inputs):
+        raise InputError(f"json: {target} is the input, must be another file")
 
 
 def emit(data: Any, target: str | None, show: Callable[[], None]) -> None:

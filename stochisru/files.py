@@ -41,6 +41,7 @@ def to_json(data: Any) -> str:
 
 def require_writable(path: Path, field: str) -> None:
     """Refuse a file that cannot be written, before any work is done."""
+    path = path.resolve()
     folder = path.parent
     if path.is_dir():
         raise InputError(f"{field}: {path} is a folder, must be a file")
@@ -51,8 +52,12 @@ def require_writable(path: Path, field: str) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file in one step."""
+    """Write a file in one step; a link's target is replaced, a pipe or device is written to."""
+    path = path.resolve()
     try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
         with replacing(path) as part:
             part.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -114,6 +119,8 @@ def replacing_folder(target: Path) -> Iterator[Path]:
         If the folder cannot be made or replaced.
     """
     target = target.resolve()
+    if target == Path.cwd():
+        raise InputError("out: must not be the current folder, which is replaced as a whole")
     _require_replaceable(target)
     folder = target.parent
     existing = next(p for p in (folder, *folder.parents) if p.exists())

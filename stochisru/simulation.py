@@ -280,6 +280,9 @@ class Simulation:
 
 def _resolve(strategies: Sequence[Strategy | str]) -> tuple[Strategy, ...]:
     resolved = tuple(strategy_named(s) if isinstance(s, str) else s for s in strategies)
+    for strategy in resolved:
+        if not all(hasattr(strategy, part) for part in ("name", "start", "order", "describe")):
+            raise InputError(f"strategies: must have name, start, order and describe, got {strategy!r}")
     names = [s.name for s in resolved]
     if not names:
         raise InputError("strategies: needs at least one")

@@ -20,7 +20,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.methods.extensive_form import extensive_forms
 from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
-from stochisru.methods.result import Bounds, Result, require_order, versions
+from stochisru.methods.result import ROUNDING, Bounds, Result, require_order, versions
 from stochisru.methods.wait_and_see import WaitAndSee, wait_and_see
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _MEANING = {
     "ws": "wait-and-see: every path known in advance",
     "rp": "recourse problem: the multistage optimum",
     "static": "best plan decided at the root",
-    "fixed": "best single deployment in year 0",
+    "fixed": "best single deployment in year 0 (none where the case fixes it at 0)",
     "ev": "optimum of the mean path",
     "eev": "expected result of the mean path's plan",
     "evpi": "value of perfect information, WS − RP",
@@ -96,7 +96,7 @@ class ValueTable:
         return self.rp.minus(self.fixed)
 
     def point(self, name: str) -> float:
-        """Value of one entry: what the plan in hand is worth, or the difference of two such values."""
+        """Value of one entry: what the plan in hand is worth, or the difference of two such values (0 if rounding)."""
         pairs = {
             "evpi": ("ws", "rp"),
             "vss": ("rp", "eev"),
@@ -105,7 +105,8 @@ class ValueTable:
         }
         if name in pairs:
             high, low = pairs[name]
-            return self.point(high) - self.point(low)
+            difference = self.point(high) - self.point(low)
+            return difference if abs(difference) > ROUNDING * self.rp.flows else 0.0
         bounds: Bounds = getattr(self, name)
         return bounds.lower
 

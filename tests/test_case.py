@@ -64,10 +64,11 @@ def test_cases_are_frozen_hashable_and_replaceable(reference):
 @pytest.mark.parametrize(
     "symbols, message",
     [
-        ({"sigma": -0.1}, r"demand\.sigma: must be a finite number >= 0, got -0\.1"),
-        ({"sigma": float("nan")}, r"demand\.sigma: must be a finite number >= 0, got nan"),
+        ({"sigma": -0.1}, r"demand\.sigma: must be a finite number >= 0 and <= 5, got -0\.1"),
+        ({"sigma": float("nan")}, r"demand\.sigma: must be a finite number >= 0 and <= 5, got nan"),
         ({"D0": 0}, r"demand\.D0: must be a finite number > 0"),
-        ({"mu": float("inf")}, r"demand\.mu: must be a finite number, got inf"),
+        ({"mu": float("inf")}, r"demand\.mu: must be a finite number >= -5 and <= 5, got inf"),
+        ({"sigma": 100}, r"demand\.sigma: must be a finite number >= 0 and <= 5, got 100"),
         ({"T": 0}, r"horizon\.T: must be an integer >= 1"),
         ({"T": 2.5}, r"horizon\.T: must be an integer"),
         ({"T": True}, r"horizon\.T: must be an integer"),

@@ -221,6 +221,36 @@ def test_run_replaces_what_a_link_points_to(run_cli, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"real", "link"}
 
 
+def test_json_target_is_never_lost(run_cli, tmp_path):
+    """A link's target is updated, a pipe written to, the input refused."""
+    (tmp_path / "link.json").symlink_to("real.json")
+    run_cli("case", "show", "predecessor", "--json", "link.json", check=0)
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "real.json").read_text())["name"] == "predecessor"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    run_cli("case", "list", "--json", "pipe", check=0)
+    assert b"predecessor" in os.read(reader, 4096)
+    assert (tmp_path / "pipe").is_fifo()
+    os.close(reader)
+    run_cli("case", "init", "me.toml", check=0)
+    before = (tmp_path / "me.toml").read_bytes()
+    out = run_cli("value", "me.toml", *T3, "--json", "me.toml")
+    assert (out.returncode, "json: me.toml is the input" in out.stderr) == (2, True)
+    assert (tmp_path / "me.toml").read_bytes() == before
+
+
+def test_odd_surroundings(run_cli, tmp_path):
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    assert "eev" in run_cli("value", "lunar-reference", *T3, check=0, env=ascii_only).stdout
+    long = run_cli("value", "lunar-reference", *T3, "--json", "x" * 300)
+    assert (long.returncode, len(long.stderr.splitlines())) == (2, 1)
+    (tmp_path / "bom.toml").write_text("\ufeff" + case_text("predecessor"), encoding="utf-8")
+    run_cli("case", "check", "bom.toml", check=0)
+    here = run_cli("run", "lunar-reference", *T3, "--out", ".")
+    assert (here.returncode, "current folder" in here.stderr) == (2, True)
+
+
 def test_run_refuses_a_folder_with_other_files(run_cli, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "thesis.txt").write_text("years of work")

@@ -11,7 +11,16 @@ from scipy.optimize import linprog
 
 from benchmarks.mpisppy_ef import mpisppy_extensive_form
 from scenario_trees import QUANTIZATIONS, GeometricBrownianMotion, ScenarioTree, tree_from_paths
-from stochisru import Bounds, BoundsError, InputError, SolverError, extensive_form, load_case, value_table
+from stochisru import (
+    Bounds,
+    BoundsError,
+    InputError,
+    SolverError,
+    extensive_form,
+    load_case,
+    progressive_hedging,
+    value_table,
+)
 from stochisru.deployment.information import Commitments, plan_value
 from stochisru.deployment.operations import MeritOrder
 from stochisru.deployment.path_model import path_model, scenario_model, solve_pyomo
@@ -315,6 +324,21 @@ def test_small_probabilities_do_not_spoil_the_bracket(reference):
     assert result.termination.reason == "optimal"
     strict = extensive_form(case, ScenarioTree.from_process(case.process, [12] * 4), rel_gap=0.0)
     assert strict.bounds.gap == 0 or strict.termination.reason == "limit"
+
+
+@pytest.mark.parametrize("D0", [1e-9, 1e-3, 1e6, 1e12])
+def test_values_scale_with_demand(reference, D0):
+    """Without limits all values are proportional to demand, whatever its unit."""
+    case = reference.replace(T=3)
+    base = value_table(case, ScenarioTree.from_process(case.process, [3, 2, 3]))
+    other = case.replace(D0=D0)
+    tree = ScenarioTree.from_process(other.process, [3, 2, 3])
+    scaled = value_table(other, tree)
+    for name in ("ws", "rp", "static", "fixed", "ev", "eev", "evpi", "flexibility"):
+        assert scaled.point(name) == pytest.approx(base.point(name) * D0 / 1000, rel=1e-6)
+    hedged = progressive_hedging(other, tree, rel_gap=1e-3)
+    assert hedged.bounds.gap <= 1e-3
+    assert hedged.bounds.upper >= scaled.rp.lower * (1 - 1e-9)
 
 
 def test_values_near_zero_are_no_crossing_bounds(reference):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,18 +26,18 @@ class Highs:
 
     def solve(self, program: LinearProgram, bounds: Iterable[tuple[Array, Array]]) -> Iterator[Solution]:
         """Solve to optimality for each pair of bounds, warm from the time before, or raise `SolverError`."""
-        model = None
+        model, scale = None, Scale.of(program)
         for lower, upper in bounds:
             start = time.perf_counter()
             variant = program.with_bounds(lower, upper)
             if model is None:
-                model = load_program(variant)
+                model = load_program(variant, scale)
             else:
                 every = np.arange(program.shape[1], dtype=np.int32)
-                model.changeColsBounds(every.size, every, lower, upper)
-            yield self._optimum(model, variant, start)
+                model.changeColsBounds(every.size, every, lower / scale.q, upper / scale.q)
+            yield self._optimum(model, variant, scale, start)
 
-    def _optimum(self, model: Any, program: LinearProgram, start: float) -> Solution:
+    def _optimum(self, model: Any, program: LinearProgram, scale: Scale, start: float) -> Solution:
         import highspy
 
         model.run()
@@ -45,33 +45,50 @@ class Highs:
         if status != highspy.HighsModelStatus.kOptimal:
             raise SolverError(f"{program.name}: highs ended with status {model.modelStatusToString(status)!r}")
         solution = model.getSolution()
-        factor = objective_factor(program)
-        row_dual = np.asarray(solution.row_dual, dtype=float) / factor
+        row_dual = np.asarray(solution.row_dual, dtype=float) / (scale.f * scale.q)
         mixed = bool(program.integer.any())
         return Solution(
             program=program,
-            objective=float(model.getInfo().objective_function_value) / factor,
-            bound=float(model.getInfo().mip_dual_bound) / factor if mixed else program.dual_bound(row_dual),
-            x=np.asarray(solution.col_value, dtype=float),
+            objective=float(model.getInfo().objective_function_value) / scale.f,
+            bound=float(model.getInfo().mip_dual_bound) / scale.f if mixed else program.dual_bound(row_dual),
+            x=np.asarray(solution.col_value, dtype=float) * scale.q,
             row_dual=row_dual,
             solver=f"highs {model.version()}",
             seconds=time.perf_counter() - start,
         )
 
 
-def objective_factor(program: LinearProgram) -> float:
-    """Power of two by which the objective is handed to HiGHS.
+class Scale(NamedTuple):
+    """Powers of two by which HiGHS is handed a program: ``objective·f`` over ``x/q``.
 
-    Its dual tolerance is absolute (1e-7), and coefficients that carry small probabilities would drown in it. The
-    factor lifts their geometric mean towards a thousand, by a million at most.
+    Its tolerances are absolute (1e-7): coefficients that carry small probabilities, or quantities in large units,
+    would drown in them.
     """
-    size = np.abs(program.objective[program.objective != 0])
-    if size.size == 0:
-        return 1.0
-    return float(2.0 ** np.clip(np.ceil(10 - np.log2(size).mean()), 0, 20))
+
+    f: float
+    q: float
+
+    @classmethod
+    def of(cls, program: LinearProgram) -> Scale:
+        """Scale of a program: ``q`` is 1 while the largest bound lies between 1 and 1e9."""
+        sides = np.abs(np.concatenate([program.row_lower, program.row_upper, program.upper]))
+        largest = sides[np.isfinite(sides)].max(initial=0.0)
+        scaled = largest > 0 and not 1.0 <= largest <= 1e9 and not program.integer.any()
+        return cls.by_size(program, largest / 2**17 if scaled else 1.0)
+
+    @classmethod
+    def by_size(cls, program: LinearProgram, size: float) -> Scale:
+        """Scale in which quantities of ``size`` are about 1.
+
+        ``f·q`` lifts the geometric mean of the objective towards a thousand, by a million at most.
+        """
+        q = float(2.0 ** np.round(np.log2(size)))
+        costs = np.abs(program.objective[program.objective != 0])
+        lift = 2.0 ** np.clip(np.ceil(10 - np.log2(costs).mean()), 0, 20) if costs.size else 1.0
+        return cls(float(lift) / q, q)
 
 
-def load_program(program: LinearProgram) -> Any:
+def load_program(program: LinearProgram, scale: Scale) -> Any:
     """A HiGHS model of the program."""
     import highspy
 
@@ -79,10 +96,9 @@ def load_program(program: LinearProgram) -> Any:
     lp.num_row_, lp.num_col_ = program.shape
     maximise = program.sense == "maximise"
     lp.sense_ = highspy.ObjSense.kMaximize if maximise else highspy.ObjSense.kMinimize
-    factor = objective_factor(program)
-    lp.col_cost_, lp.offset_ = program.objective * factor, program.constant * factor
-    lp.col_lower_, lp.col_upper_ = program.lower, program.upper
-    lp.row_lower_, lp.row_upper_ = program.row_lower, program.row_upper
+    lp.col_cost_, lp.offset_ = program.objective * (scale.f * scale.q), program.constant * scale.f
+    lp.col_lower_, lp.col_upper_ = program.lower / scale.q, program.upper / scale.q
+    lp.row_lower_, lp.row_upper_ = program.row_lower / scale.q, program.row_upper / scale.q
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_ = program.matrix.indptr
     lp.a_matrix_.index_ = program.matrix.indices
@@ -94,7 +110,8 @@ def load_program(program: LinearProgram) -> Any:
     model.setOptionValue("output_flag", False)
     model.setOptionValue("threads", 1)
     if model.passModel(lp) == highspy.HighsStatus.kError:
-        raise SolverError(f"{program.name}: highs refused the model")
+        largest = max(np.abs(program.objective).max(initial=0), np.abs(program.upper).max(initial=0))
+        raise SolverError(f"{program.name}: highs refused the model; its largest number is {largest:.3g}")
     return model
 
 
@@ -106,10 +123,7 @@ def write_program(program: LinearProgram, path: Path) -> None:
     """Write a program with readable names in the format that the suffix of ``path`` names."""
     import highspy
 
-    model = load_program(program)
-    every = np.arange(program.shape[1], dtype=np.int32)
-    model.changeColsCost(every.size, every, program.objective)  # the file has the program's own scale
-    model.changeObjectiveOffset(program.constant)
+    model = load_program(program, Scale(1.0, 1.0))
     for i, name in enumerate(_names(program.columns)):
         model.passColName(i, name)
     for i, name in enumerate(_names(program.rows)):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stochisru.deployment.subtrees import SubtreeProgram
 from stochisru.errors import InputError, SolverError
-from stochisru.solvers.highs import objective_factor
+from stochisru.solvers.highs import Scale
 
 Array = NDArray[np.float64]
 Proximal = Literal["quadratic", "linearised"]
@@ -77,13 +77,14 @@ class HighsSubproblem:
         self.subtree, self.name = subtree, name
         self.proximal_term: Proximal = proximal
         self._models: dict[str, Any] = {}
-        self._factor = objective_factor(subtree.program)
+        # Squares of plant enter the proximal term: a thousand is a good size for them.
+        self._scale = Scale.by_size(subtree.program, float(subtree.program.upper[subtree.plant].max()) / 1000)
 
     def _model(self, use: str) -> Any:
         from stochisru.solvers.highs import load_program
 
         if use not in self._models:
-            model = load_program(self.subtree.program)
+            model = load_program(self.subtree.program, self._scale)
             if use == "tangents":
                 self._add_squares(model)
             self._models[use] = model
@@ -103,7 +104,7 @@ class HighsSubproblem:
     def _price(self, model: Any, cost: Array) -> None:
         columns = self.subtree.plant.astype(np.int32)
         objective = self.subtree.program.objective[columns] + cost
-        model.changeColsCost(columns.size, columns, objective * self._factor)
+        model.changeColsCost(columns.size, columns, objective * (self._scale.f * self._scale.q))
 
     def priced(self, price: Array) -> Priced:
         """Solve ``max f(x) − price·y``."""
@@ -114,19 +115,19 @@ class HighsSubproblem:
         objective = program.objective.copy()
         objective[self.subtree.plant] -= price
         return Priced(
-            plant=np.asarray(solution.col_value)[self.subtree.plant],
-            bound=program.dual_bound(np.asarray(solution.row_dual) / self._factor, objective),
+            plant=np.asarray(solution.col_value)[self.subtree.plant] * self._scale.q,
+            bound=program.dual_bound(np.asarray(solution.row_dual) / (self._scale.f * self._scale.q), objective),
         )
 
     def fixed(self, orders: Array) -> Fixed:
         """Solve with the coordinated orders fixed."""
         model = self._model("fixed")
         columns = self.subtree.order.astype(np.int32)
-        model.changeColsBounds(columns.size, columns, orders, orders)
+        model.changeColsBounds(columns.size, columns, orders / self._scale.q, orders / self._scale.q)
         solution = self._optimise(model, "incumbent")
-        order = np.asarray(solution.col_value)[self.subtree.program.columns["dM"].span]
+        order = np.asarray(solution.col_value)[self.subtree.program.columns["dM"].span] * self._scale.q
         order[: orders.size] = orders
-        value = float(model.getInfo().objective_function_value) / self._factor
+        value = float(model.getInfo().objective_function_value) / self._scale.f
         return Fixed(value=value, order=np.maximum(order, 0.0))
 
     def proximal(self, price: Array, centre: Array, rho: Array) -> Array:
@@ -141,13 +142,15 @@ class HighsSubproblem:
         model = self._model("quadratic")
         self._price(model, rho * centre - price)
         n = self.subtree.program.shape[1]
+        curvature = self._scale.f * self._scale.q**2
         hessian = highspy.HighsHessian()
         hessian.dim_, hessian.format_ = n, highspy.HessianFormat.kTriangular
         # The coordinated columns are consecutive and ascending.
         hessian.start_ = np.searchsorted(self.subtree.plant, np.arange(n + 1)).astype(np.int32)
-        hessian.index_, hessian.value_ = self.subtree.plant.astype(np.int32), -rho * self._factor
+        hessian.index_, hessian.value_ = self.subtree.plant.astype(np.int32), -rho * curvature
         model.passHessian(hessian)
-        return np.asarray(self._optimise(model, "quadratic proximal").col_value)[self.subtree.plant]
+        x = np.asarray(self._optimise(model, "quadratic proximal").col_value)
+        return np.asarray(x[self.subtree.plant] * self._scale.q)
 
     def _add_squares(self, model: Any) -> None:
         """Append a column θ ≥ 0 per coordinated variable, with the tangent at its upper bound."""
@@ -156,7 +159,7 @@ class HighsSubproblem:
         for _ in self.subtree.plant:
             model.addCol(0.0, 0.0, np.inf, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
         for i, column in enumerate(self.subtree.plant):
-            self._tangent(model, i, float(self.subtree.program.upper[column]))
+            self._tangent(model, i, float(self.subtree.program.upper[column]) / self._scale.q)
 
     def _tangent(self, model: Any, i: int, at: float) -> None:
         columns = np.array([self._square[i], self.subtree.plant[i]], dtype=np.int32)
@@ -166,18 +169,19 @@ class HighsSubproblem:
         model = self._model("tangents")
         self._price(model, rho * centre - price)
         squares = self._square.astype(np.int32)
-        model.changeColsCost(squares.size, squares, -rho / 2 * self._factor)
+        model.changeColsCost(squares.size, squares, -rho / 2 * self._scale.f * self._scale.q**2)
+        middle = centre / self._scale.q  # from here on in the scale of the model
         for _ in range(_ROUNDS):
             x = np.asarray(self._optimise(model, "linearised proximal").col_value)
             plant, square = x[self.subtree.plant], x[self._square]
             # y² − θ = (distance of y to the nearest tangent point)²: a small part of the step to the centre.
-            near = 0.05 * np.abs(plant - centre) + 1e-4 * (np.abs(centre) + np.abs(plant)) + 1e-9
+            near = 0.05 * np.abs(plant - middle) + 1e-4 * (np.abs(middle) + np.abs(plant)) + 1e-9
             missing = np.flatnonzero(plant**2 - square > near**2)
             if missing.size == 0:
                 break
             for i in missing:
                 self._tangent(model, int(i), float(plant[i]))
-        return plant
+        return np.asarray(plant * self._scale.q)
 
 
 class GurobiSubproblem:

@@ -16,7 +16,7 @@ STRATEGIES: dict[str, Strategy] = {
 def strategy_named(name: str) -> Strategy:
     """Look up a heuristic strategy; raise `InputError` for an unknown name."""
     if name not in STRATEGIES:
-        raise InputError(f"strategies: must be among {', '.join(STRATEGIES)}, got {name!r}")
+        raise InputError(f"strategies: must be among {', '.join(STRATEGIES)} (or a tree's policy), got {name!r}")
     return STRATEGIES[name]
 
 
