@@ -38,12 +38,7 @@ class Highs:
             yield self._optimum(model, variant, scale, start)
 
     def _optimum(self, model: Any, program: LinearProgram, scale: Scale, start: float) -> Solution:
-        import highspy
-
-        model.run()
-        status = model.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise SolverError(f"{program.name}: highs ended with status {model.modelStatusToString(status)!r}")
+        optimise(model, program.name)
         solution = model.getSolution()
         row_dual = np.asarray(solution.row_dual, dtype=float) / (scale.f * scale.q)
         mixed = bool(program.integer.any())
@@ -56,6 +51,24 @@ class Highs:
             solver=f"highs {model.version()}",
             seconds=time.perf_counter() - start,
         )
+
+
+def optimise(model: Any, name: str) -> None:
+    """Run HiGHS to optimality or raise `SolverError`.
+
+    A warm basis can lead the simplex method astray (HiGHS 1.15 then ends with "Not Set"), so it is run once more from the
+    start before a failure counts.
+    """
+    import highspy
+
+    for attempt in ("warm", "cold"):
+        if attempt == "cold":
+            model.clearSolver()
+        model.run()
+        if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+            return
+    status = model.modelStatusToString(model.getModelStatus())
+    raise SolverError(f"{name}: highs ended with status {status!r}")
 
 
 class Scale(NamedTuple):

@@ -94,6 +94,9 @@ class HighsSubproblem:
         import highspy
 
         model.run()
+        if model.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            model.clearSolver()  # a warm basis can lead the simplex method astray: once more from the start
+            model.run()
         status = model.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
             raise SolverError(
