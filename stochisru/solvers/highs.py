@@ -56,8 +56,8 @@ class Highs:
 def optimise(model: Any, name: str) -> None:
     """Run HiGHS to optimality or raise `SolverError`.
 
-    A warm basis can lead the simplex method astray (HiGHS 1.15 then ends with "Not Set"), so it is run once more from the
-    start before a failure counts.
+    A warm basis can lead the simplex method astray (HiGHS 1.15 then ends with "Not Set"), so it is run once more from
+    the start before a failure counts.
     """
     import highspy
 

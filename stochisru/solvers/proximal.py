@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stochisru.deployment.subtrees import SubtreeProgram
 from stochisru.errors import InputError, SolverError
-from stochisru.solvers.highs import Scale
+from stochisru.solvers.highs import Scale, optimise
 
 Array = NDArray[np.float64]
 Proximal = Literal["quadratic", "linearised"]
@@ -91,17 +91,7 @@ class HighsSubproblem:
         return self._models[use]
 
     def _optimise(self, model: Any, use: str) -> Any:
-        import highspy
-
-        model.run()
-        if model.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            model.clearSolver()  # a warm basis can lead the simplex method astray: once more from the start
-            model.run()
-        status = model.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise SolverError(
-                f"{self.name}: highs ended the {use} subproblem with {model.modelStatusToString(status)!r}"
-            )
+        optimise(model, f"{self.name}, {use} subproblem")
         return model.getSolution()
 
     def _price(self, model: Any, cost: Array) -> None:
