@@ -219,6 +219,8 @@ def cylinder_classes(
 
         def main(self) -> None:
             self.opt._create_solvers()
+            # The bound without prices costs what the hub's first solve costs, at the same time, and warms the models.
+            self.send_bound(self.opt.lagrangian(np.zeros(subtrees.shared.shape)))
             while not self.got_kill_signal():
                 if not self.update_Ws():
                     time.sleep(_PAUSE)
