@@ -17,6 +17,7 @@ from typing import Any
 from scenario_trees import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.path_model import path_model, widen_plant_bounds
+from stochisru.methods.ph_engine import node_names
 
 
 @functools.cache
@@ -36,15 +37,6 @@ def import_mpisppy() -> tuple[Any, Any]:
         from mpisppy.scenario_tree import ScenarioNode
     mpisppy.tt_timer.ostream = None
     return ExtensiveForm, ScenarioNode
-
-
-def node_names(tree: ScenarioTree) -> list[str]:
-    """Names that mpi-sppy wants: ROOT, and the parent's name with ``_`` and the number among its siblings."""
-    names = ["ROOT"]
-    for node in range(1, tree.n_nodes):
-        parent = int(tree.parent[node])
-        names.append(f"{names[parent]}_{node - int(tree.first_child[parent])}")
-    return names
 
 
 def scenario_names(tree: ScenarioTree) -> list[str]:
@@ -113,7 +105,7 @@ def mpisppy_extensive_form(case: DeploymentCase, tree: ScenarioTree, solver: str
 
     ExtensiveForm, _ = import_mpisppy()
     start = time.perf_counter()
-    names = node_names(tree)
+    names = node_names(tree, tree.horizon)
     form = ExtensiveForm(
         {"solver": solver},
         scenario_names(tree),

@@ -35,7 +35,7 @@ def kw_creator(cfg: Any) -> dict[str, Any]:
     factors = list(cfg.branching_factors)
     case = load_case(cfg.case).replace(T=len(factors))
     tree = ScenarioTree.from_process(case.process, factors)
-    return {"case": case, "tree": tree, "nodes": tree.node_paths(), "names": mpisppy_ef.node_names(tree)}
+    return {"case": case, "tree": tree, "nodes": tree.node_paths(), "names": mpisppy_ef.node_names(tree, tree.horizon)}
 
 
 def scenario_creator(name: str, **arguments: Any) -> Any:

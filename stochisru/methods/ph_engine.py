@@ -4,7 +4,7 @@ mpi-sppy keeps the scenarios, W, x̄, ρ and the communication; the subproblem o
 `stochisru.solvers.proximal` that stays warm, so an iteration changes a few prices and no Pyomo expression.
 A scenario's Pyomo model therefore holds the coordinated variables alone.
 
-Importing this module imports mpi-sppy: call `import_mpisppy` first.
+mpi-sppy itself is imported by the functions below: call `import_mpisppy` before them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.tree import ScenarioTree
 from stochisru.errors import BoundsError
 from stochisru.solvers.proximal import Proximal, Subproblem, subproblem
 
@@ -53,11 +54,10 @@ def scenario_names(count: int) -> list[str]:
     return [f"subtree{i}" for i in range(count)]
 
 
-def node_names(subtrees: Any) -> list[str]:
-    """Names that mpi-sppy wants for the nodes of stages 0..cut: the parent's and the number among its siblings."""
-    tree = subtrees.tree
+def node_names(tree: ScenarioTree, last_stage: int) -> list[str]:
+    """Names that mpi-sppy wants for the nodes of stages 0..last: the parent's and the number among its siblings."""
     names = ["ROOT"]
-    for node in range(1, int(tree.offsets[subtrees.cut_stage + 1])):
+    for node in range(1, int(tree.offsets[last_stage + 1])):
         parent = int(tree.parent[node])
         names.append(f"{names[parent]}_{node - int(tree.first_child[parent])}")
     return names
@@ -95,7 +95,7 @@ def scenario_creator(name: str, *, subtrees: Any, names: list[str]) -> Any:
 
 def engine_arguments(subtrees: Any, iterations: int) -> dict[str, Any]:
     """Arguments that mpi-sppy's ``PHBase`` takes for a cut tree."""
-    names = node_names(subtrees)
+    names = node_names(subtrees.tree, subtrees.cut_stage)
     return {
         "options": {
             "solver_name": "stochisru",
