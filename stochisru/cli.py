@@ -414,5 +414,6 @@ def _fail(message: str, code: int) -> None:
     sys.stderr.write(f"error: {where}{' '.join(message.split())}\n")
     sys.stderr.flush()
     if world is not None:
+        time.sleep(1.5)  # the launcher passes the line on before Abort ends it as well
         world.Abort(code)
     sys.exit(code)

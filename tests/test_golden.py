@@ -46,8 +46,14 @@ def terms(text):
         found = sections[section].setdefault(row, [])
         found.extend(re.findall(r"[+-]?\s*[\d.eE+-]*\s*[A-Za-z_][\w\[\],()]*|[<>=]+|[+-]?[\d.]+(?:e[+-]?\d+)?", line))
     return {
-        s: {r: sorted(t.replace(" ", "") for t in found) for r, found in rows.items()} for s, rows in sections.items()
+        s: {r: sorted(rounded(t.replace(" ", "")) for t in found) for r, found in rows.items()}
+        for s, rows in sections.items()
     }
+
+
+def rounded(term):
+    """A term with its number to 12 digits: writers differ in how many they print."""
+    return re.sub(r"^([+-]?)(\d[\d.]*(?:e[+-]?\d+)?)", lambda m: f"{m[1]}{float(m[2]):.12g}", term)
 
 
 def path_lp(keep):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +21,7 @@ class Highs:
 
     def version(self) -> str | None:
         """Version of highspy."""
-        import highspy
-
-        return str(highspy.Highs().version())
+        return str(new_model().version())
 
     def solve(self, program: LinearProgram, bounds: Iterable[tuple[Array, Array]]) -> Iterator[Solution]:
         """Solve to optimality for each pair of bounds, warm from the time before, or raise `SolverError`."""
@@ -101,6 +100,27 @@ class Scale(NamedTuple):
         return cls(float(lift) / q, q)
 
 
+@cache
+def _silent() -> Any:
+    import highspy
+
+    class Silent(highspy.Highs):  # type: ignore[misc]
+        def enableCallbacks(self) -> None:  # noqa: N802
+            # HiGHS 1.16 greets on standard output at its first call, which is this one in its constructor.
+            self.setOptionValue("output_flag", False)
+            super().enableCallbacks()
+
+    return Silent
+
+
+def new_model() -> Any:
+    """An empty HiGHS model that runs in one thread and prints nothing."""
+    model = _silent()()
+    model.setOptionValue("output_flag", False)
+    model.setOptionValue("threads", 1)
+    return model
+
+
 def load_program(program: LinearProgram, scale: Scale) -> Any:
     """A HiGHS model of the program."""
     import highspy
@@ -119,9 +139,7 @@ def load_program(program: LinearProgram, scale: Scale) -> Any:
     if program.integer.any():
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         lp.integrality_ = [kinds[int(i)] for i in program.integer]
-    model = highspy.Highs()
-    model.setOptionValue("output_flag", False)
-    model.setOptionValue("threads", 1)
+    model = new_model()
     if model.passModel(lp) == highspy.HighsStatus.kError:
         largest = max(np.abs(program.objective).max(initial=0), np.abs(program.upper).max(initial=0))
         raise SolverError(f"{program.name}: highs refused the model; its largest number is {largest:.3g}")
