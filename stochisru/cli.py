@@ -17,6 +17,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stochisru.cli_options import (
+    BranchingOpt,
+    CaseArg,
+    HorizonOpt,
+    JsonOpt,
+    PathsOpt,
+    QuantizationOpt,
+    SamplerOpt,
+    SeedOpt,
+    SolverOpt,
+    WorkersOpt,
+    named_case,
+    named_tree,
+)
 from stochisru.console import (
     bar,
     emit,
@@ -30,7 +44,6 @@ from stochisru.console import (
 from stochisru.errors import InputError, StochisruError, TreeError
 
 if TYPE_CHECKING:
-    from scenario_trees import ScenarioTree
     from stochisru.case import DeploymentCase
     from stochisru.strategies import Strategy
 
@@ -43,30 +56,6 @@ app = typer.Typer(
 )
 case_app = typer.Typer(help="Show, start and check case files.", rich_markup_mode=None)
 app.add_typer(case_app, name="case")
-
-CaseArg = Annotated[str, typer.Argument(metavar="CASE", help="Name of a shipped case, or a TOML file.")]
-JsonOpt = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE ('-': stdout).")]
-BranchingOpt = Annotated[str | None, typer.Option(help="Branches per year, as in 3,3,2 (one factor per year).")]
-HorizonOpt = Annotated[int | None, typer.Option(help="Last year T, instead of the case's.")]
-QuantizationOpt = Annotated[str, typer.Option(help="gauss-hermite, equal-probability, binomial or trinomial branches.")]
-SolverOpt = Annotated[str, typer.Option(help="highs or gurobi.")]
-PathsOpt = Annotated[int, typer.Option(help="Monte Carlo paths.")]
-SeedOpt = Annotated[int, typer.Option(help="Seed of all random numbers.")]
-SamplerOpt = Annotated[str, typer.Option(help="pseudo-random, antithetic or sobol.")]
-WorkersOpt = Annotated[int, typer.Option(help="Processes; results do not depend on it.")]
-
-
-def _case(source: str, horizon: int | None = None) -> DeploymentCase:
-    from stochisru.case import load_case
-
-    case = load_case(source)
-    return case if horizon is None else case.replace(T=horizon)
-
-
-def _tree(case: DeploymentCase, branching: str | None, quantization: str = "gauss-hermite") -> ScenarioTree:
-    from stochisru.trees import case_tree, parse_branching
-
-    return case_tree(case, None if branching is None else parse_branching(branching), quantization)
 
 
 @app.command()
@@ -89,9 +78,9 @@ def run(
     from stochisru.solvers import solver_named
 
     json_target(json, case)
-    problem = _case(case, horizon)
+    problem = named_case(case, horizon)
     solver_named(solver)
-    tree = _tree(problem, branching, quantization)
+    tree = named_tree(problem, branching, quantization)
     folder = out if out is not None else Path("runs") / problem.name
     with progress(f"running {problem.name}") as step:
         outcome = run_case(
@@ -141,7 +130,7 @@ def solve(
     from stochisru.solvers import solver_named
 
     json_target(json, case)
-    problem = _case(case, horizon)
+    problem = named_case(case, horizon)
     if method not in ("ef", "ph"):
         raise InputError(f"method: must be one of ef, ph, got {method!r}")
     given = {
@@ -159,7 +148,7 @@ def solve(
     if rel_gap is not None:
         chosen["rel_gap"] = rel_gap
     solver_named(solver)
-    tree = _tree(problem, branching, quantization)
+    tree = named_tree(problem, branching, quantization)
     if method == "ef":
         with progress(f"solving {problem.name}"):
             result = extensive_form(problem, tree, solver=solver, rel_gap=REL_GAP if rel_gap is None else rel_gap)
@@ -195,9 +184,9 @@ def value(
     from stochisru.value import value_table
 
     json_target(json, case)
-    problem = _case(case, horizon)
+    problem = named_case(case, horizon)
     solver_named(solver)
-    tree = _tree(problem, branching, quantization)
+    tree = named_tree(problem, branching, quantization)
     with progress(f"valuing {problem.name}") as step:
         table = value_table(problem, tree, solver=solver, progress=step)
     emit(table.to_dict(), json, lambda: print_values(table.to_frame().reset_index(), repr(tree)))
@@ -226,7 +215,7 @@ def simulate(
     from stochisru.strategies.tree_policy import MAPPINGS
 
     json_target(json, case)
-    problem = _case(case, horizon)
+    problem = named_case(case, horizon)
     names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
     require_sampling(paths, seed, sampler, workers)
     if mapping not in MAPPINGS:
@@ -244,7 +233,7 @@ def simulate(
 def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str) -> Strategy:
     from stochisru.methods.extensive_form import extensive_form
 
-    tree = _tree(case, branching)
+    tree = named_tree(case, branching)
     return extensive_form(case, tree).policy(mapping, name="tree")
 
 
@@ -262,7 +251,7 @@ def case_list(json: JsonOpt = None) -> None:
 def case_show(case: CaseArg, json: JsonOpt = None) -> None:
     """Show every parameter with unit, status and source."""
     json_target(json, case)
-    problem = _case(case)
+    problem = named_case(case)
     frame = problem.to_frame().reset_index()
     data = {"name": problem.name, "hash": problem.digest(), "parameters": frame.to_dict("records")}
     emit(data, json, lambda: print_frame(frame, problem.name))
@@ -298,7 +287,7 @@ def case_init(
 def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     """Check a case file; exit with 2 and one line if it cannot be used."""
     json_target(json, case)
-    problem = _case(case)
+    problem = named_case(case)
     emit(
         {"name": problem.name, "hash": problem.digest(), "ok": True},
         json,

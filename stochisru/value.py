@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
+from stochisru.deployment.tree_program import TreePlan
 from stochisru.methods.extensive_form import extensive_forms
 from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
 from stochisru.methods.result import ROUNDING, Bounds, Result, require_order, versions
@@ -59,11 +60,11 @@ class ValueTable:
     ev: Bounds
     eev: Bounds
     eev_t: tuple[Bounds, ...]
-    recourse: Result
+    recourse: Result[TreePlan]
     wait_and_see: WaitAndSee
-    expected: Result
-    static_result: Result
-    fixed_result: Result
+    expected: Result[TreePlan]
+    static_result: Result[TreePlan]
+    fixed_result: Result[TreePlan]
 
     def __post_init__(self) -> None:
         ladder = {f"eev_t[{t}]": b for t, b in reversed(list(enumerate(self.eev_t)))}
@@ -158,7 +159,7 @@ def value_table(
     tree: ScenarioTree,
     *,
     solver: str = "highs",
-    recourse: Result | None = None,
+    recourse: Result[TreePlan] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ValueTable:
     """Compute all values of a case on a tree.

@@ -31,6 +31,8 @@ from stochisru.linear_program import LinearProgram, ProgramBuilder, Solution
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stochisru.strategies.protocol import Strategy
+
 Array = NDArray[np.float64]
 
 
@@ -140,6 +142,23 @@ class TreePlan:
         """Expected NPV on the tree, $."""
         cash = node_cash(self.case, self.tree, self.deployment, self.plant)
         return float(discount_factors(self.case) @ self.tree.stage_mean(cash))
+
+    @property
+    def root(self) -> Array:
+        """ΔM_0..ΔM_min(L, T), kg."""
+        years = min(self.case.horizon.lead_time, self.tree.horizon) + 1
+        return self.deployment[self.tree.offsets[:years]]
+
+    @property
+    def size(self) -> dict[str, int]:
+        """Nodes and leaves of the tree."""
+        return {"nodes": self.tree.n_nodes, "leaves": self.tree.n_leaves}
+
+    def policy(self, name: str, mapping: str | None = None) -> Strategy:
+        """The plan as a strategy; see `stochisru.strategies.tree_policy` for ``mapping``."""
+        from stochisru.strategies.tree_policy import TreePolicy
+
+        return TreePolicy(plan=self, mapping=mapping or "scaled", name=name)
 
     def quantities(self) -> dict[str, tuple[Array, str]]:
         """All variables of the source formulation with their units."""

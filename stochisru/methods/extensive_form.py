@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.information import Commitments, flows, require_match
-from stochisru.deployment.tree_program import plan_from_solution, plant_limits, tree_program
+from stochisru.deployment.tree_program import TreePlan, plan_from_solution, plant_limits, tree_program
 from stochisru.linear_program import solve_family
 from stochisru.methods.result import REL_GAP, Bounds, Reason, Result, Termination
 
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 def extensive_form(
     case: DeploymentCase, tree: ScenarioTree, *, solver: str = "highs", rel_gap: float = REL_GAP
-) -> Result:
+) -> Result[TreePlan]:
     """Solve the multistage problem on ``tree`` whole.
 
     Parameters
@@ -55,7 +55,7 @@ def extensive_forms(
     *,
     solver: str = "highs",
     rel_gap: float = REL_GAP,
-) -> Iterator[Result]:
+) -> Iterator[Result[TreePlan]]:
     """Solve the problem once for every given start of the plan.
 
     Parameters

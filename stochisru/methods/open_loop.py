@@ -27,7 +27,7 @@ def _stages(tree: ScenarioTree) -> tuple[list[Array], list[Array]]:
 
 def _result(
     method: str, case: DeploymentCase, tree: ScenarioTree, deployment: Array, bounds: Bounds, start: float
-) -> Result:
+) -> Result[TreePlan]:
     plan = TreePlan(case, tree, deployment[tree.stage])
     return Result(
         method=method,
@@ -40,7 +40,7 @@ def _result(
     )
 
 
-def static_plan(case: DeploymentCase, tree: ScenarioTree) -> Result:
+def static_plan(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:
     """Best plan with all ΔM_t decided at the root (open loop, two stages).
 
     Its lower bound is the plan evaluated on the tree, its upper bound the optimum of the layer problem; they
@@ -55,7 +55,7 @@ def static_plan(case: DeploymentCase, tree: ScenarioTree) -> Result:
     return _result("static", case, tree, best.deployment, bounds, start)
 
 
-def fixed_design(case: DeploymentCase, tree: ScenarioTree) -> Result:
+def fixed_design(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:
     """Best single deployment ΔM_0 with none later.
 
     Where the case fixes ΔM_0 = 0 this is the value of never deploying.
@@ -78,7 +78,7 @@ def expected_value_plan(case: DeploymentCase, tree: ScenarioTree) -> layers.Open
     return layers.open_loop(case, [mean[t : t + 1] for t in range(mean.size)], [np.ones(1)] * mean.size)
 
 
-def expected_value(case: DeploymentCase, tree: ScenarioTree) -> Result:
+def expected_value(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:
     """EEV: the deployment plan of the mean path held on every path, operations free."""
     start = time.perf_counter()
     best = expected_value_plan(case, tree)

@@ -60,7 +60,7 @@ def progressive_hedging(
     checkpoint_interval: float = 30.0,
     resume: bool = False,
     progress: Callable[[Iteration], None] | None = None,
-) -> Result:
+) -> Result[TreePlan]:
     """Solve the multistage problem by progressive hedging.
 
     Under MPI every rank calls this function with the same arguments, and every rank gets the same result.

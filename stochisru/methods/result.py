@@ -7,21 +7,25 @@ and the upper bound what no plan can exceed.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stochisru.errors import BoundsError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from stochisru.deployment.tree_program import TreePlan
-    from stochisru.methods.ph_monitor import Iteration
+    from stochisru.case import DeploymentCase
     from stochisru.strategies.protocol import Strategy
+
+Array = NDArray[np.float64]
 
 #: Two evaluations of one number may differ by this share of the sums that it is the difference of.
 ROUNDING = 1e-11
@@ -121,8 +125,47 @@ def require_order(low_name: str, low: float, high_name: str, high: float, flows:
         raise BoundsError(f"bounds cross: {low_name} {low!r} exceeds {high_name} {high!r}")
 
 
+class Plan(Protocol):
+    """What a method found: deployments at the root, and what to do later."""
+
+    @property
+    def case(self) -> DeploymentCase:
+        """The problem."""
+        ...
+
+    @property
+    def root(self) -> Sequence[float] | Array:
+        """ΔM_0..ΔM_min(L, T), kg."""
+        ...
+
+    @property
+    def size(self) -> dict[str, int]:
+        """Sizes worth reporting, by name."""
+        ...
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tidy table of the plan."""
+        ...
+
+    def policy(self, name: str, mapping: str | None) -> Strategy:
+        """The plan as a strategy."""
+        ...
+
+
+P_co = TypeVar("P_co", bound=Plan, covariant=True)
+
+
+class LogLine(Protocol):
+    """A line of an iteration log: a dataclass of numbers."""
+
+    @property
+    def gap(self) -> float:
+        """Relative gap of the bounds so far."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(Generic[P_co]):
     """Outcome of one method on one case.
 
     Attributes
@@ -134,7 +177,7 @@ class Result:
     bounds
         Bracket of the optimum of the problem that the method solves.
     plan
-        Deployments and operations on the tree.
+        The plan that was found: a `TreePlan` of the methods on trees, a policy of the others.
     timings
         Seconds per step.
     solver
@@ -147,20 +190,20 @@ class Result:
     objective: float
     bounds: Bounds
     termination: Termination
-    plan: TreePlan
+    plan: P_co
     timings: Mapping[str, float]
     solver: str
-    iterations: tuple[Iteration, ...] = ()
+    iterations: tuple[LogLine, ...] = ()
     versions: Mapping[str, str] = field(default_factory=lambda: versions())
 
     @cached_property
     def deployments(self) -> pd.DataFrame:
-        """Tidy table: node, stage, year, quantity, value, unit, probability."""
+        """Tidy table of the plan, on a tree: node, stage, year, quantity, value, unit, probability."""
         return self.plan.to_frame()
 
     @property
     def log(self) -> pd.DataFrame:
-        """The iteration log: number, seconds, lower, upper, gap, residuals (kg), rho_scale."""
+        """The iteration log, a line per iteration: number, seconds, lower, upper ($), gap and what the method adds."""
         import pandas as pd
 
         return pd.DataFrame([{**vars(line), "gap": line.gap} for line in self.iterations])
@@ -168,28 +211,25 @@ class Result:
     @property
     def first_stage(self) -> dict[str, float]:
         """Deployments decided at the root, kg: ``dM0`` to ``dM{L}``."""
-        tree = self.plan.tree
-        years = range(min(self.plan.case.horizon.lead_time, tree.horizon) + 1)
-        return {f"dM{t}": float(self.plan.deployment[tree.offsets[t]]) for t in years}
+        return {f"dM{t}": float(mass) for t, mass in enumerate(self.plan.root)}
 
-    def policy(self, mapping: str = "scaled", name: str | None = None) -> Strategy:
+    def policy(self, mapping: str | None = None, name: str | None = None) -> Strategy:
         """Turn the plan into a strategy for simulation.
 
         Parameters
         ----------
         mapping
-            How to act between nodes: see `stochisru.strategies.tree_policy`.
+            How a plan on a tree acts between nodes, see `stochisru.strategies.tree_policy` (scaled if not given). Other
+            plans know what to do everywhere and take no mapping.
         name
             Name of the strategy; the method's if not given.
 
         Raises
         ------
         InputError
-            If the mapping is unknown.
+            If the mapping is unknown, or the plan takes none.
         """
-        from stochisru.strategies.tree_policy import TreePolicy
-
-        return TreePolicy(plan=self.plan, mapping=mapping, name=name or self.method)
+        return self.plan.policy(name or self.method, mapping)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the keys of ``docs/cli.md``."""
@@ -210,8 +250,7 @@ class Result:
             "timings": dict(self.timings),
             "solver": self.solver,
             **({"iterations": self.log.to_dict("records")} if self.iterations else {}),
-            "nodes": self.plan.tree.n_nodes,
-            "leaves": self.plan.tree.n_leaves,
+            **self.plan.size,
             "versions": dict(self.versions),
         }
 

@@ -1,0 +1,37 @@
+"""Options that several commands share, and how they are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from scenario_trees import ScenarioTree
+    from stochisru.case import DeploymentCase
+
+CaseArg = Annotated[str, typer.Argument(metavar="CASE", help="Name of a shipped case, or a TOML file.")]
+JsonOpt = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE ('-': stdout).")]
+BranchingOpt = Annotated[str | None, typer.Option(help="Branches per year, as in 3,3,2 (one factor per year).")]
+HorizonOpt = Annotated[int | None, typer.Option(help="Last year T, instead of the case's.")]
+QuantizationOpt = Annotated[str, typer.Option(help="gauss-hermite, equal-probability, binomial or trinomial branches.")]
+SolverOpt = Annotated[str, typer.Option(help="highs or gurobi.")]
+PathsOpt = Annotated[int, typer.Option(help="Monte Carlo paths.")]
+SeedOpt = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+SamplerOpt = Annotated[str, typer.Option(help="pseudo-random, antithetic or sobol.")]
+WorkersOpt = Annotated[int, typer.Option(help="Processes; results do not depend on it.")]
+
+
+def named_case(source: str, horizon: int | None = None) -> DeploymentCase:
+    """Case of a command, with its horizon changed where asked."""
+    from stochisru.case import load_case
+
+    case = load_case(source)
+    return case if horizon is None else case.replace(T=horizon)
+
+
+def named_tree(case: DeploymentCase, branching: str | None, quantization: str = "gauss-hermite") -> ScenarioTree:
+    """Scenario tree of a command."""
+    from stochisru.trees import case_tree, parse_branching
+
+    return case_tree(case, None if branching is None else parse_branching(branching), quantization)
