@@ -1,72 +1,26 @@
-"""Paper-ready figures of a run, each from tidy tables.
-
-Colours are the Okabe–Ito palette, which stays readable in print and for colour-blind readers; strategies also
-differ by line style.
-"""
+"""Paper-ready figures of a run, each from tidy tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from stochisru.report.style import DASHES, PALETTE, money, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
-_DASHES = ("-", "--", "-.", ":", "-", "--", "-", "-.")
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "grid.linewidth": 0.5,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "figure.dpi": 110,
-    "savefig.dpi": 220,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "stochisru",
-}
 #: Nodes above this number are thinned in the fan figure.
 _DRAWN_NODES = 1500
 
 
-@contextmanager
-def _figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Figure, Any]]:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure, figure.subplots(1, columns)
-
-
-def _money(axis: Any, largest: float) -> str:
-    """Scale an axis in dollars to thousands, millions or billions; return the unit."""
-    from matplotlib.ticker import FuncFormatter
-
-    scale, unit = next(
-        (s, u)
-        for s, u in ((1e9, "$ billion"), (1e6, "$ million"), (1e3, "$ thousand"), (1.0, "$"))
-        if largest >= 2 * s or s == 1.0
-    )
-    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / scale:g}"))
-    return unit
-
-
 def demand_fan(fan: pd.DataFrame, tree: pd.DataFrame) -> Figure:
     """Quantile fan of demand with the nodes and first branches of the scenario tree."""
-    with _figure(5.2, 3.4) as (figure, ax):
+    with new_figure(5.2, 3.4) as (figure, ax):
         year = fan["t"]
         levels = [c for c in fan.columns if c not in ("t", "mean")]
         for low, high, alpha in ((levels[0], levels[-1], 0.15), (levels[1], levels[-2], 0.25)):
@@ -109,7 +63,7 @@ def demand_fan(fan: pd.DataFrame, tree: pd.DataFrame) -> Figure:
 
 def deployment_schedule(schedule: pd.DataFrame) -> Figure:
     """Plant in place and deployments per year: RP against EV and WS."""
-    with _figure(7.2, 3.2, 2) as (figure, (left, right)):
+    with new_figure(7.2, 3.2, 2) as (figure, (left, right)):
         for (name, label), color in zip(
             (("WS", "wait-and-see (mean)"), ("RP", "multistage RP (mean)"), ("EV", "mean path's plan EV")),
             (PALETTE[2], PALETTE[0], PALETTE[1]),
@@ -145,12 +99,12 @@ def value_ladder(values: pd.DataFrame) -> Figure:
     steps = ("fixed", "eev", "static", "rp", "ws")
     names = ("fixed design", "EEV", "static plan", "RP", "WS")
     levels = [float(table[s]) for s in steps]
-    with _figure(6.4, 3.4) as (figure, ax):
+    with new_figure(6.4, 3.4) as (figure, ax):
         ax.bar(range(5), levels, width=0.55, color=["0.7", "0.7", "0.7", PALETTE[0], PALETTE[2]], zorder=2)
         top = max(levels)
         low = min(0.0, *levels)
         span = max(top - low, 1e-9)
-        unit = _money(ax.yaxis, max(abs(top), abs(low)))
+        unit = money(ax.yaxis, max(abs(top), abs(low)))
         scale = {"$ billion": 1e9, "$ million": 1e6, "$ thousand": 1e3, "$": 1.0}[unit]
         rp = float(table["rp"])
         ax.axhline(rp, color=PALETTE[0], lw=0.8, ls=":", zorder=1)
@@ -184,11 +138,11 @@ def value_ladder(values: pd.DataFrame) -> Figure:
 def target_curves(npv: pd.DataFrame, metrics: pd.DataFrame) -> Figure:
     """Cumulative distribution of NPV per strategy, with mean (dot) and P5/P95 (ticks)."""
     wide = metrics.pivot(index="strategy", columns="metric", values="value")
-    with _figure(6.4, 3.8) as (figure, ax):
+    with new_figure(6.4, 3.8) as (figure, ax):
         low = float(np.percentile(npv.to_numpy(), 1))
         high = float(np.percentile(npv.to_numpy(), 99))
         level = np.linspace(0.001, 0.999, 500)
-        for name, color, dash in zip(npv.columns, cycle(PALETTE), cycle(_DASHES), strict=False):
+        for name, color, dash in zip(npv.columns, cycle(PALETTE), cycle(DASHES), strict=False):
             sample = npv[name].to_numpy()
             ax.plot(np.quantile(sample, level), level, color=color, ls=dash, lw=1.4, label=name)
             row = wide.loc[name]
@@ -198,7 +152,7 @@ def target_curves(npv: pd.DataFrame, metrics: pd.DataFrame) -> Figure:
         ax.axvline(0, color="0.3", lw=0.8)
         pad = 0.04 * (high - low)
         ax.set_xlim(low - pad, high + pad)
-        unit = _money(ax.xaxis, max(abs(low), abs(high)))
+        unit = money(ax.xaxis, max(abs(low), abs(high)))
         ax.set(xlabel=f"NPV ({unit}); dot: mean, ticks: P5 and P95", ylabel="P(NPV ≤ x)", ylim=(0, 1))
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return figure
@@ -206,7 +160,7 @@ def target_curves(npv: pd.DataFrame, metrics: pd.DataFrame) -> Figure:
 
 def operations_over_time(operations: pd.DataFrame) -> Figure:
     """Utilisation and self-sufficiency per year and strategy."""
-    with _figure(7.2, 3.2, 2) as (figure, axes):
+    with new_figure(7.2, 3.2, 2) as (figure, axes):
         names = list(dict.fromkeys(operations["strategy"]))
         for ax, column, label in zip(
             axes,
@@ -222,20 +176,20 @@ def operations_over_time(operations: pd.DataFrame) -> Figure:
 
 
 def _lines(ax: Axes, table: pd.DataFrame, names: list[str], column: str) -> None:
-    for name, color, dash in zip(names, cycle(PALETTE), cycle(_DASHES), strict=False):
+    for name, color, dash in zip(names, cycle(PALETTE), cycle(DASHES), strict=False):
         part = table[table["strategy"] == name]
         ax.plot(part["year"], part[column], color=color, ls=dash, lw=1.4, label=name)
 
 
 def hedging_convergence(log: pd.DataFrame) -> Figure:
     """Bounds of progressive hedging and its residuals by iteration."""
-    with _figure(7.2, 3.2, 2) as (figure, (left, right)):
+    with new_figure(7.2, 3.2, 2) as (figure, (left, right)):
         for column, color, label in (
             ("upper", PALETTE[1], "upper bound (Lagrangian)"),
             ("lower", PALETTE[0], "lower bound (incumbent)"),
         ):
             left.step(log["number"], log[column], where="post", color=color, lw=1.5, label=label)
-        unit = _money(left.yaxis, float(log[["lower", "upper"]].abs().max().max()))
+        unit = money(left.yaxis, float(log[["lower", "upper"]].abs().max().max()))
         left.set(xlabel="iteration", ylabel=f"expected NPV ({unit})")
         left.legend(loc="upper right")
         right.semilogy(log["number"], log["gap"].where(log["gap"] > 0), color=PALETTE[6], lw=1.5, label="relative gap")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +10,7 @@ from scenario_trees.files import replacing
 from stochisru.errors import InputError
 from stochisru.files import MANIFEST, read_manifest, write_text
 from stochisru.metrics import UNITS
+from stochisru.report.elements import inline, manifest_table, number, table, whole_page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,39 +117,6 @@ def build_report(folder: Path) -> list[Path]:
     return [*written, page]
 
 
-def _inline(figure: Figure, caption: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    data = base64.b64encode(buffer.getvalue()).decode()
-    text = html.escape(caption)
-    return f'<figure><img alt="{text}" src="data:image/svg+xml;base64,{data}"><figcaption>{text}</figcaption></figure>'
-
-
-def number(value: Any, unit: str = "") -> str:
-    """A number as a reader wants it: money in millions, shares in per cent."""
-    if value is None or value != value:
-        return "–"
-    if unit == "$":
-        scaled = value / 1e6
-        digits = 1 if abs(scaled) >= 100 else 2 if abs(scaled) >= 1 else 4
-        return f"{scaled:,.{digits}f}"
-    if unit == "%":
-        return f"{value:.1%}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _table(head: list[str], rows: list[list[str]], numeric: bool = True, caption: str = "") -> str:
-    """HTML table; cells are already HTML."""
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
-    heads = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in head)
-    body = "".join(
-        "<tr>" + f'<th scope="row">{r[0]}</th>' + "".join(f"<td>{c}</td>" for c in r[1:]) + "</tr>" for r in rows
-    )
-    kind = "numbers" if numeric else "words"
-    inside = f"{title}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="wide"><table class="{kind}">{inside}</table></div>'
-
-
 def _values(values: pd.DataFrame) -> str:
     rows = [
         [
@@ -162,7 +127,7 @@ def _values(values: pd.DataFrame) -> str:
         ]
         for r in values.to_dict("records")
     ]
-    return _table(["value", "$ million", "bracket", "meaning"], rows, caption="Values on the tree (NPV, maximised)")
+    return table(["value", "$ million", "bracket", "meaning"], rows, caption="Values on the tree (NPV, maximised)")
 
 
 def _metrics(metrics: pd.DataFrame, manifest: dict[str, Any]) -> str:
@@ -191,7 +156,7 @@ def _metrics(metrics: pd.DataFrame, manifest: dict[str, Any]) -> str:
         f"Strategies on {manifest['paths']:,} fresh paths ({manifest['sampler']}, seed {manifest['seed']}), with "
         f"{manifest['confidence']:.0%} confidence intervals; best of each row marked"
     )
-    return _table(["metric", *names], rows, caption=caption)
+    return table(["metric", *names], rows, caption=caption)
 
 
 def _differences(differences: pd.DataFrame, metrics: pd.DataFrame) -> str:
@@ -207,13 +172,13 @@ def _differences(differences: pd.DataFrame, metrics: pd.DataFrame) -> str:
         interval = f"{number(low, '$')} to {number(high, '$')}"
         rows.append([f"{html.escape(best)} − {html.escape(str(other))}", number(sign * r["value"], "$"), interval])
     caption = f"Paired differences of mean NPV against {best}, the best on these paths ($ million)"
-    return _table(["difference", "mean", "confidence interval"], rows, caption=caption)
+    return table(["difference", "mean", "confidence interval"], rows, caption=caption)
 
 
 def _parameters(parameters: pd.DataFrame) -> str:
     columns = ("symbol", "value", "unit", "description", "status", "source")
     rows = [[html.escape(str(r[c])) for c in columns] for r in parameters.to_dict("records")]
-    return _table(list(columns), rows, numeric=False, caption="Every parameter with its source")
+    return table(list(columns), rows, numeric=False, caption="Every parameter with its source")
 
 
 def _tree_check(check: pd.DataFrame) -> str:
@@ -222,13 +187,13 @@ def _tree_check(check: pd.DataFrame) -> str:
         for r in check.to_dict("records")
     ]
     head = ["stage", "mean, relative error", "variance, relative error", "Wasserstein-1 distance / mean"]
-    return _table(head, rows, caption="The tree against the process")
+    return table(head, rows, caption="The tree against the process")
 
 
 def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: dict[str, tuple[Figure, str]]) -> str:
     """Text of the page."""
     values = tables["values"].set_index("quantity")
-    picture = {name: _inline(figure, caption) for name, (figure, caption) in figures.items()}
+    picture = {name: inline(figure, caption) for name, (figure, caption) in figures.items()}
     rules = "".join(
         f"<dt>{html.escape(r['strategy'])}</dt><dd>{html.escape(r['rule'])}</dd>"
         for r in tables["strategies"].to_dict("records")
@@ -249,27 +214,8 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         "These are values of the tree, exact up to the brackets; a tree has fewer extremes than the process, so "
         "plans are also judged below on fresh paths of the process itself."
     )
-    style = (resources.files("stochisru.report") / "page.css").read_text(encoding="utf-8")
-    facts = _table(
-        ["item", "value"],
-        [[html.escape(k), html.escape(_fact(v))] for k, v in manifest.items()],
-        numeric=False,
-        caption="Manifest",
-    )
-    title = f"stochisru: {manifest['case']}"
     shape = f"{manifest['leaves']:,} scenarios, {manifest['nodes']:,} nodes"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<h1>{html.escape(str(manifest["case"]))}</h1>
+    body = f"""<h1>{html.escape(str(manifest["case"]))}</h1>
 <p class="lead">{summary}</p>
 <p>{caveat}</p>
 <h2 id="values">Values of information and flexibility</h2>
@@ -293,16 +239,5 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
 <h2 id="tree">Quality of the tree</h2>
 {_tree_check(tables["tree_check"])}
 <h2 id="manifest">How this was made</h2>
-{facts}
-</main>
-</body>
-</html>
-"""
-
-
-def _fact(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {v}" for k, v in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return str(value)
+{manifest_table(manifest)}"""
+    return whole_page(f"stochisru: {manifest['case']}", body)
