@@ -1,12 +1,13 @@
 """Stochastic processes and scenario trees for multistage stochastic programming.
 
-The package knows processes, quantisations, trees and their diagnostics. It knows no application and no
+The package knows processes, quantisations, trees, lattices and their diagnostics. It knows no application and no
 solver. Notation: ``t = 0..T`` are stages one ``dt`` apart, a *node* is one possible history up to its
 stage, a *leaf* is one scenario.
 """
 
-from scenario_trees.diagnostics import TreeCheck, check
+from scenario_trees.diagnostics import LatticeCheck, TreeCheck, check, check_lattice
 from scenario_trees.errors import TreeError
+from scenario_trees.lattice import MarkovLattice
 from scenario_trees.process import GeometricBrownianMotion, ProcessFit
 from scenario_trees.quantization import (
     QUANTIZATIONS,
@@ -28,6 +29,8 @@ __all__ = [
     "EqualProbability",
     "GaussHermite",
     "GeometricBrownianMotion",
+    "LatticeCheck",
+    "MarkovLattice",
     "ProcessFit",
     "PseudoRandom",
     "Quantization",
@@ -39,6 +42,7 @@ __all__ = [
     "TreeError",
     "Trinomial",
     "check",
+    "check_lattice",
     "forward_selection",
     "k_means",
     "tree_from_paths",

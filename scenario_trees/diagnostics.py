@@ -1,4 +1,4 @@
-"""How well a tree represents a process.
+"""How well a tree or a lattice represents a process.
 
 Per stage: the error of the mean, of the variance, and the Wasserstein-1 distance between the node values
 and the lognormal law of the process. The distance is exact: it is the integral over u of
@@ -19,6 +19,7 @@ from scenario_trees.process import GeometricBrownianMotion
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scenario_trees.lattice import MarkovLattice
     from scenario_trees.tree import ScenarioTree
 
 Array = NDArray[np.float64]
@@ -52,6 +53,36 @@ class TreeCheck:
         return pd.DataFrame(vars(self), index=pd.RangeIndex(self.mean_error.size, name="stage"))
 
 
+@dataclass(frozen=True)
+class LatticeCheck:
+    """Errors of a lattice against its process, one entry per stage 0..T.
+
+    Attributes
+    ----------
+    probability_error
+        ``|Σ p − 1|`` per stage.
+    mean_error, variance_error, wasserstein
+        As in `TreeCheck`.
+    conditional_mean_error
+        Largest relative error of E[D_t | state before] over the states of the stage before; 0 at stage 0.
+    conditional_mean_error_average
+        The same, averaged in absolute value with the probabilities of those states.
+    """
+
+    probability_error: Array
+    mean_error: Array
+    variance_error: Array
+    wasserstein: Array
+    conditional_mean_error: Array
+    conditional_mean_error_average: Array
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per stage."""
+        import pandas as pd
+
+        return pd.DataFrame(vars(self), index=pd.RangeIndex(self.mean_error.size, name="stage"))
+
+
 def _lognormal_distance(value: Array, probability: Array, mean: float, s: float) -> float:
     from scipy.special import ndtr, ndtri
 
@@ -73,6 +104,13 @@ def _lognormal_distance(value: Array, probability: Array, mean: float, s: float)
     return float(np.sum(below + above))
 
 
+def _variance_error(found: Array, variance: Array, found_mean: Array) -> Array:
+    """Relative error; 0 where neither law has a variance, infinite where only the approximation has one."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        some = found > 1e-18 * found_mean**2
+        return np.where(variance > 0, found / variance - 1, np.where(some, np.inf, 0.0))
+
+
 def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0) -> TreeCheck:
     """Compare the marginal law of every stage of ``tree`` with ``process``."""
     stages = np.arange(tree.horizon + 1)
@@ -91,12 +129,36 @@ def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0)
         )
         for t in range(tree.horizon + 1)
     ]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        some = tree_variance > 1e-18 * tree_mean**2
-        variance_error = np.where(variance > 0, tree_variance / variance - 1, np.where(some, np.inf, 0.0))
     return TreeCheck(
         probability_error=np.abs(total - 1),
         mean_error=tree_mean / mean - 1,
-        variance_error=variance_error,
+        variance_error=_variance_error(tree_variance, variance, tree_mean),
         wasserstein=np.array(distance) / mean,
+    )
+
+
+def check_lattice(lattice: MarkovLattice, process: GeometricBrownianMotion, dt: float = 1.0) -> LatticeCheck:
+    """Compare the marginal laws and the conditional means of ``lattice`` with ``process``."""
+    stages = np.arange(lattice.horizon + 1)
+    mean, variance = process.mean(stages * dt), process.variance(stages * dt)
+    laws = list(zip(lattice.values, lattice.probabilities, strict=True))
+    lattice_mean = lattice.stage_mean()
+    lattice_variance = np.array([p @ (v - m) ** 2 for (v, p), m in zip(laws, lattice_mean, strict=True)])
+    distance = [
+        _lognormal_distance(value, probability, mean[t], process.volatility * np.sqrt(t * dt))
+        for t, (value, probability) in enumerate(laws)
+    ]
+    growth = float(process.mean(dt)) / process.initial
+    largest, average = np.zeros(stages.size), np.zeros(stages.size)
+    for t, matrix in enumerate(lattice.transitions):
+        value, probability = laws[t]
+        error = np.abs(matrix @ lattice.values[t + 1] / (growth * value) - 1)
+        largest[t + 1], average[t + 1] = error[probability > 0].max(), probability @ error
+    return LatticeCheck(
+        probability_error=np.abs(np.array([p.sum() for _, p in laws]) - 1),
+        mean_error=lattice_mean / mean - 1,
+        variance_error=_variance_error(lattice_variance, variance, lattice_mean),
+        wasserstein=np.array(distance) / mean,
+        conditional_mean_error=largest,
+        conditional_mean_error_average=average,
     )

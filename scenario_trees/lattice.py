@@ -1,0 +1,431 @@
+"""Markov lattices: few states per stage and the probabilities of going from one to the next.
+
+A lattice recombines, so its size grows with the horizon and not with the number of histories: it stands where a
+`ScenarioTree` of the same horizon cannot be stored. The price is that the conditional mean of the process is kept on
+average over the states of a stage and not in each of them; `LatticeCheck` says by how much.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scenario_trees.errors import TreeError
+from scenario_trees.files import replacing
+from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.sampling import PseudoRandom, Sampler
+from scenario_trees.tree import ScenarioTree
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scenario_trees.diagnostics import LatticeCheck
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_FORMAT = 1
+_MAX_STATES = 5_000
+_MAX_HORIZON = 10_000
+#: Beyond this many standard deviations a normal law has no mass that counts (2e-19).
+_TAIL = 9.0
+#: Gauss–Legendre nodes per piece of a bin; pieces are at most one width of the kernel long.
+_NODES = 14
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MarkovLattice:
+    """States and transition probabilities, stage by stage.
+
+    Parameters
+    ----------
+    values
+        Value of the process in every state, one array per stage 0..T, > 0, finite and ascending; stage 0 has one
+        state.
+    transitions
+        Probability of going from state i of stage t to state j of stage t + 1, one array of shape
+        ``(states of t, states of t + 1)`` per stage 0..T−1; every row sums to 1.
+
+    Raises
+    ------
+    TreeError
+        If the arrays do not describe such a lattice; the message names the array, the stage and the state.
+
+    Examples
+    --------
+    >>> from scenario_trees import GeometricBrownianMotion, MarkovLattice
+    >>> MarkovLattice.from_process(GeometricBrownianMotion(1000.0, 0.2, 0.2), horizon=50, states=30)
+    MarkovLattice(T = 50, up to 30 states a stage, 1,501 states)
+    """
+
+    values: tuple[Array, ...]
+    transitions: tuple[Array, ...]
+
+    def __post_init__(self) -> None:
+        for name, dimensions in (("values", 1), ("transitions", 2)):
+            given = getattr(self, name)
+            if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__"):
+                raise TreeError(f"{name}: must be a sequence of arrays, one per stage")
+            arrays = []
+            for t, item in enumerate(given):
+                if np.asarray(item).dtype.kind not in "iuf" or np.ndim(item) != dimensions:
+                    raise TreeError(f"{name}: must hold numbers in {dimensions} dimension(s), violated at stage {t}")
+                array = np.array(item, dtype=np.float64)  # the caller keeps the right to write to its own array
+                array.setflags(write=False)
+                arrays.append(array)
+            object.__setattr__(self, name, tuple(arrays))
+        self._validate()
+
+    def _validate(self) -> None:
+        if len(self.values) != len(self.transitions) + 1:
+            raise TreeError(
+                f"transitions: must have one matrix less than there are stages, got {len(self.transitions)} "
+                f"for {len(self.values)} stages"
+            )
+        if self.values[0].size != 1:
+            raise TreeError(f"values: stage 0 must have 1 state, got {self.values[0].size}")
+        for t, value in enumerate(self.values):
+            good = np.isfinite(value) & (value > 0)
+            good[1:] &= np.diff(value) > 0
+            if value.size == 0 or not good.all():
+                where = f"state {int(np.flatnonzero(~good)[0])}" if value.size else "no state"
+                raise TreeError(f"values: must be > 0, finite and ascending, violated at stage {t}, {where}")
+        for t, matrix in enumerate(self.transitions):
+            shape = (self.values[t].size, self.values[t + 1].size)
+            if matrix.shape != shape:
+                raise TreeError(f"transitions: must have shape {shape} at stage {t}, got {matrix.shape}")
+            sums = matrix.sum(axis=1)
+            bad = ~((matrix >= 0).all(axis=1) & (np.abs(sums - 1) <= 1e-9))  # also finds NaN
+            if bad.any():
+                i = int(np.flatnonzero(bad)[0])
+                raise TreeError(
+                    f"transitions: every row must be >= 0 and sum to 1, row {i} of stage {t} sums to {sums[i]:g}"
+                )
+
+    # ------------------------------------------------------------ construction
+
+    @classmethod
+    def from_process(
+        cls, process: GeometricBrownianMotion, horizon: int, states: int, dt: float = 1.0
+    ) -> MarkovLattice:
+        """Quantise the law of every stage into bins of equal probability.
+
+        A state is worth the conditional mean of its bin, so the mean of every stage is exact. Transition probabilities
+        are those of the process between bins: an integral over the normal law of the first stage, by Gauss–Legendre
+        quadrature on pieces no longer than the kernel is wide; its error is about 1e-12. Rows are then divided by
+        their sums.
+
+        Parameters
+        ----------
+        process
+            Process whose values the states take; without volatility every stage has one state.
+        horizon
+            Last stage T >= 0.
+        states
+            States of every stage but the first, >= 1.
+        dt
+            Time between two stages.
+        """
+        _require_size(horizon, states)
+        if not (np.isfinite(dt) and dt > 0):
+            raise TreeError(f"dt: must be > 0 and finite, got {dt!r}")
+        count = states if process.volatility > 0 else 1
+        means = process.mean(np.arange(horizon + 1) * dt)
+        if not (np.isfinite(means) & (means > 0)).all():
+            raise TreeError(f"drift: the mean of stage {horizon} must be a finite number, got {means[-1]:g}")
+        edges = _normal_edges(count)
+        values = [means[:1]]
+        for t in range(1, horizon + 1):
+            share = _bin_masses(edges - process.volatility * np.sqrt(t * dt))
+            share /= share.sum()
+            if not (np.diff(share) > 0).all():
+                raise TreeError(
+                    f"states: {count} states cannot be told apart at stage {t}; "
+                    f"use fewer, or a volatility other than {process.volatility:g}"
+                )
+            values.append(means[t] * count * share)
+        transitions = [np.full((1, count), 1.0 / count)] if horizon else []
+        transitions += [_bin_transitions(edges, t) for t in range(1, horizon)]
+        return cls(tuple(values), tuple(transitions))
+
+    @classmethod
+    def from_paths(cls, paths: ArrayLike, states: int, seed: int = 0) -> MarkovLattice:
+        """Cluster sample paths stage by stage and count how often they go from cluster to cluster.
+
+        A state is worth the mean of its paths, so the lattice keeps the sample mean of every stage. Clusters that run
+        empty are left out: every state has paths, and every path goes on.
+
+        Parameters
+        ----------
+        paths
+            Shape ``(T + 1, paths)``, positive; all begin at one value, or in one state worth their mean.
+        states
+            Most states per stage.
+        seed
+            Seed of the starts of the clustering.
+        """
+        from scenario_trees.reduction import k_means
+
+        sample = np.asarray(paths, dtype=float)
+        if sample.ndim != 2 or 0 in sample.shape:
+            raise TreeError(f"paths: must have shape (T + 1, paths), got {sample.shape}")
+        if not (np.isfinite(sample) & (sample > 0)).all():
+            raise TreeError("paths: every value must be > 0 and finite")
+        _require_size(sample.shape[0] - 1, states)
+        streams = np.random.SeedSequence(seed).spawn(sample.shape[0])
+        values, groups = [np.array([sample[0].mean()])], np.zeros(sample.shape[1], dtype=np.int64)
+        transitions = []
+        for row, stream in zip(sample[1:], streams[1:], strict=True):
+            found = k_means(row[None, :], min(states, row.size), stream)
+            order = np.argsort(found.paths[0])
+            rank = np.empty_like(order)
+            rank[order] = np.arange(order.size)
+            after = rank[found.group]
+            shape = (values[-1].size, order.size)
+            visits = np.bincount(groups * shape[1] + after, minlength=shape[0] * shape[1]).reshape(shape)
+            transitions.append(visits / visits.sum(axis=1, keepdims=True))
+            values.append(found.paths[0][order])
+            groups = after
+        return cls(tuple(values), tuple(transitions))
+
+    # ------------------------------------------------------------------- shape
+
+    @property
+    def horizon(self) -> int:
+        """Last stage T."""
+        return len(self.transitions)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """States per stage."""
+        return tuple(value.size for value in self.values)
+
+    @cached_property
+    def probabilities(self) -> tuple[Array, ...]:
+        """Probability of every state, one array per stage."""
+        found = [np.ones(1)]
+        for matrix in self.transitions:
+            found.append(found[-1] @ matrix)
+        for array in found:
+            array.setflags(write=False)
+        return tuple(found)
+
+    def stage_mean(self) -> Array:
+        """Expectation of the process per stage, shape ``(T + 1,)``."""
+        return np.array([p @ v for p, v in zip(self.probabilities, self.values, strict=True)])
+
+    # -------------------------------------------------------------- operations
+
+    def walk(self, uniforms: Array) -> Index:
+        """State paths driven by numbers uniform in [0, 1), one row per step.
+
+        Parameters
+        ----------
+        uniforms
+            Shape ``(steps, paths)``, with at most T steps.
+
+        Returns
+        -------
+        numpy.ndarray
+            States of stages 0..steps, shape ``(steps + 1, paths)``.
+        """
+        out = np.zeros((uniforms.shape[0] + 1, uniforms.shape[1]), dtype=np.int64)
+        for t, u in enumerate(uniforms):
+            # One search for all rows: row i of the distribution function is lifted by i.
+            rows, last = self._lifted[t], self.values[t + 1].size - 1
+            found = np.searchsorted(rows, out[t] + u, side="right") - out[t] * (last + 1)
+            out[t + 1] = np.clip(found, 0, last)
+        return out
+
+    @cached_property
+    def _lifted(self) -> tuple[Array, ...]:
+        lifted = []
+        for matrix in self.transitions:
+            rows = np.cumsum(matrix, axis=1)
+            rows /= rows[:, -1:]
+            # Impossible last states keep a distribution function of 1: nothing uniform in [0, 1) reaches them.
+            lifted.append((rows + np.arange(matrix.shape[0])[:, None]).ravel())
+        return tuple(lifted)
+
+    def sample(self, paths: int, *, seed: int, sampler: Sampler | None = None) -> Index:
+        """Draw state paths, in the block streams of `scenario_trees.sampling`.
+
+        Returns
+        -------
+        numpy.ndarray
+            States of stages 0..T, shape ``(T + 1, paths)``.
+        """
+        from scipy.special import ndtr
+
+        if paths < 1:
+            raise TreeError(f"paths: must be >= 1, got {paths}")
+        sampler = sampler or PseudoRandom()
+        size = sampler.block_size(paths)
+        out = np.empty((self.horizon + 1, paths), dtype=np.int64)
+        for index, first in enumerate(range(0, paths, size)):
+            last = min(first + size, paths)
+            out[:, first:last] = self.walk(ndtr(sampler.block(seed, index, last - first, self.horizon)))
+        return out
+
+    def to_tree(self, max_nodes: int = 1_000_000) -> ScenarioTree:
+        """Unfold into the tree of all histories of positive probability.
+
+        Raises
+        ------
+        TreeError
+            If the tree would have more than ``max_nodes`` nodes.
+        """
+        reach = np.ones(1)
+        total = 1.0
+        for matrix in self.transitions:
+            reach = reach @ (matrix > 0)
+            total += float(reach.sum())
+        if total > max_nodes:
+            raise TreeError(f"max_nodes: the unfolded tree has {total:,.0f} nodes, at most {max_nodes:,} are allowed")
+        state = np.zeros(1, dtype=np.int64)
+        parent, stage, probability, value = ([np.array([x])] for x in (-1, 0, 1.0, self.values[0][0]))
+        offset = 0
+        for t, matrix in enumerate(self.transitions):
+            above, after = np.nonzero(matrix[state] > 0)
+            parent.append(above + offset)
+            stage.append(np.full(above.size, t + 1))
+            probability.append(probability[-1][above] * matrix[state[above], after])
+            value.append(self.values[t + 1][after])
+            offset += state.size
+            state = after
+        return ScenarioTree(*(np.concatenate(parts) for parts in (parent, stage, probability, value)))
+
+    def check(self, process: GeometricBrownianMotion, dt: float = 1.0) -> LatticeCheck:
+        """Compare the lattice with a process: see `scenario_trees.diagnostics.check_lattice`."""
+        from scenario_trees.diagnostics import check_lattice
+
+        return check_lattice(self, process, dt)
+
+    # --------------------------------------------------------------------- i/o
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per state: ``stage``, ``state``, ``probability``, ``value``."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "stage": np.repeat(np.arange(self.horizon + 1), self.sizes),
+                "state": np.concatenate([np.arange(n) for n in self.sizes]),
+                "probability": np.concatenate(self.probabilities),
+                "value": np.concatenate(self.values),
+            }
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the lattice to one compressed ``.npz`` file, atomically; return its path."""
+        target = Path(path)
+        header = np.array(json.dumps({"format": _FORMAT, "lattice": True}))
+        arrays = {
+            "sizes": np.array(self.sizes),
+            "values": np.concatenate(self.values),
+            "transitions": np.concatenate([np.zeros(0), *(m.ravel() for m in self.transitions)]),
+        }
+        try:
+            with replacing(target) as part, part.open("wb") as stream:
+                np.savez_compressed(stream, header=header, **arrays)
+        except OSError as error:
+            raise TreeError(f"path: cannot write the lattice to {target}: {error.strerror}") from error
+        return target
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> MarkovLattice:
+        """Read a lattice written by `save`; raise `TreeError` for anything else."""
+        try:
+            with np.load(Path(path), allow_pickle=False) as data:
+                header = json.loads(str(data["header"]))
+                sizes, values, flat = data["sizes"], data["values"], data["transitions"]
+            if not header.get("lattice") or header.get("format") != _FORMAT:
+                raise TreeError(f"path: {path} is not a saved lattice of format {_FORMAT}")
+            cells = sizes[:-1] * sizes[1:]
+            matrices = np.split(flat, np.cumsum(cells)[:-1]) if cells.size else []
+            return cls(
+                tuple(np.split(values, np.cumsum(sizes)[:-1])),
+                tuple(m.reshape(a, b) for m, a, b in zip(matrices, sizes[:-1], sizes[1:], strict=True)),
+            )
+        except OSError as error:
+            raise TreeError(f"path: cannot read a lattice from {path}: {error.strerror or error}") from error
+        except TreeError:
+            raise
+        except (KeyError, ValueError, AttributeError, zipfile.BadZipFile, EOFError) as error:
+            raise TreeError(f"path: {path} is not a saved lattice") from error
+
+    def digest(self) -> str:
+        """Hash of the arrays, for manifests and checkpoints."""
+        sha = hashlib.sha256(repr(self.sizes).encode())
+        for array in (*self.values, *self.transitions):
+            sha.update(np.ascontiguousarray(array).tobytes())
+        return sha.hexdigest()[:16]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MarkovLattice):
+            return NotImplemented
+        return self.sizes == other.sizes and all(
+            np.array_equal(a, b)
+            for a, b in zip((*self.values, *self.transitions), (*other.values, *other.transitions), strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return (
+            f"MarkovLattice(T = {self.horizon}, up to {max(self.sizes):,} states a stage, {sum(self.sizes):,} states)"
+        )
+
+
+def _require_size(horizon: int, states: int) -> None:
+    for name, number, low, high in (("horizon", horizon, 0, _MAX_HORIZON), ("states", states, 1, _MAX_STATES)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not low <= number <= high:
+            raise TreeError(f"{name}: must be an integer >= {low} and <= {high:,}, got {number!r}")
+
+
+def _normal_edges(count: int) -> Array:
+    """Edges of ``count`` equally likely bins of a standard normal number, from −∞ to ∞."""
+    from scipy.special import ndtri
+
+    edges = np.asarray(ndtri(np.arange(count + 1) / count))
+    return 0.5 * (edges - edges[::-1])  # symmetric to the last digit
+
+
+def _bin_masses(edges: Array) -> Array:
+    """Normal probability between neighbouring edges; accurate in both tails."""
+    from scipy.special import ndtr
+
+    lower, upper = edges[:-1], edges[1:]
+    return np.where(lower > 0, ndtr(-lower) - ndtr(-upper), ndtr(upper) - ndtr(lower))
+
+
+def _bin_transitions(edges: Array, t: int) -> Array:
+    """Probability of going from each bin of stage ``t`` to each bin of stage ``t + 1``.
+
+    With Z the normalised Brownian motion of stage t, that of the next stage is ``(√t Z + ε)/√(t + 1)``, so the bin
+    (a, b) is reached from Z = z with probability ``Φ(√(t+1) b − √t z) − Φ(√(t+1) a − √t z)``.
+    """
+    from scipy.special import ndtr
+
+    node, weight = np.polynomial.legendre.leggauss(_NODES)
+    z, w, first = [], [], []
+    for low, high in zip(np.maximum(edges[:-1], -_TAIL), np.minimum(edges[1:], _TAIL), strict=True):
+        pieces = int(np.ceil((high - low) * np.sqrt(t + 1.0)))
+        cuts = np.linspace(low, high, pieces + 1)
+        half = np.diff(cuts)[:, None] / 2
+        first.append(sum(part.size for part in z))
+        z.append((cuts[:-1, None] + half + half * node).ravel())
+        w.append((half * weight).ravel())
+    at, mass = np.concatenate(z), np.concatenate(w) * np.exp(-0.5 * np.concatenate(z) ** 2)
+    reached = ndtr(np.sqrt(t + 1.0) * edges - np.sqrt(t) * at[:, None])
+    joint = np.add.reduceat(mass[:, None] * np.diff(reached, axis=1), first)
+    return np.asarray(joint / joint.sum(axis=1, keepdims=True))
