@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.operations import MeritOrder, discount_factors
@@ -166,7 +167,7 @@ def node_cash(case: DeploymentCase, tree: ScenarioTree, deployment: Array, capac
     return np.asarray(profit - case.investment_cost * deployment - case.costs.c_op * capacity)
 
 
-def flows(case: DeploymentCase, tree: ScenarioTree) -> float:
+def flows(case: DeploymentCase, tree: ScenarioTree | MarkovLattice) -> float:
     """Size of the sums of money that net present values of this problem are differences of, $."""
     c, eta = case.costs, case.technology.eta
     unit = case.economics.P_m + c.c_E + c.c_bu + c.c_S + c.c_by * case.technology.beta

@@ -1,0 +1,250 @@
+"""The deployment problem on a Markov lattice, layer by layer, without a solver.
+
+Plant is measured before decay, ``M_t = κ^t·m_t`` with ``κ = 1 − δ``, so that m never falls. A *layer* is the kilograms
+of m between two neighbouring breakpoints of any year's marginal profit. What a layer earns does not depend on the other
+layers, so each is an irreversible investment of its own (Pindyck 1988): ordered in year t it arrives in year t + L,
+costs p_{t+L} and earns from then on. What it earns by being ordered in state i of stage t instead of waiting is
+
+    D_t(i) = E[marginal profit of year t + L | i] + E[min(p_{t+1+L}, D_{t+1}) | i],
+
+the year that waiting loses plus what a later order would at most cost: it is ordered where ``D_t > p_{t+L}``.
+Marginal profit falls with m, so deeper layers are never ordered earlier: together the layers are a plan "order up to
+a level", one level per stage and state. At the root the years 0..L of a layer's arrival are compared with waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.lattice import MarkovLattice
+from stochisru.case import DeploymentCase
+from stochisru.deployment.layers import allowed_years
+from stochisru.deployment.operations import MeritOrder, discount_factors
+from stochisru.errors import InputError
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+#: Which layers to order in year t: (t, D_t, lower edges) → mask (states, layers).
+_Rule = Callable[[int, Array, Array], Mask]
+
+#: Entries (state, layer) handled at once.
+_CHUNK = 1_000_000
+
+
+def require_lattice(case: DeploymentCase, lattice: MarkovLattice) -> None:
+    """Refuse a lattice that does not belong to the case.
+
+    Raises
+    ------
+    InputError
+        If horizon or initial demand differ.
+    """
+    T = case.horizon.T
+    if lattice.horizon != T:
+        raise InputError(f"lattice: needs one stage per year, T = {T}, got T = {lattice.horizon}")
+    if not np.isclose(lattice.values[0][0], case.demand.D0, rtol=1e-9):
+        raise InputError(
+            f"lattice: must begin with the demand D0 = {case.demand.D0:g}, got {float(lattice.values[0][0]):g}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class OrderLevels:
+    """Deployments at the root, and order-up-to levels in every state after it.
+
+    Attributes
+    ----------
+    root
+        ΔM_0..ΔM_min(L, T), kg.
+    levels
+        Plant to have in place in year t + L, kg, per state of stage t, for t = 1..T−L.
+    value
+        Expected net present value on the lattice, $.
+    """
+
+    root: Array
+    levels: tuple[Array, ...]
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class LatticeLayers:
+    """The layers of a case on a lattice.
+
+    Raises
+    ------
+    InputError
+        If case and lattice do not match, or plant decays to nothing within the horizon.
+    """
+
+    case: DeploymentCase
+    lattice: MarkovLattice
+
+    def __post_init__(self) -> None:
+        require_lattice(self.case, self.lattice)
+        if self._shrinkage[-1] < 1e-200:
+            raise InputError(
+                f"degradation: plant must not decay to nothing within T = {self.case.horizon.T} years, "
+                f"got {self.case.technology.degradation:g}"
+            )
+
+    # ------------------------------------------------------------------- parts
+
+    @cached_property
+    def _shrinkage(self) -> Array:
+        return np.asarray((1 - self.case.technology.degradation) ** np.arange(self.case.horizon.T + 1.0))
+
+    @cached_property
+    def _price(self) -> Array:
+        """p_t: discounted cost of a kilogram of m that arrives in year t, $."""
+        return discount_factors(self.case) * self._shrinkage * self.case.investment_cost
+
+    @cached_property
+    def _merit(self) -> MeritOrder:
+        return MeritOrder.of(self.case)
+
+    @property
+    def _lead(self) -> int:
+        return self.case.horizon.lead_time
+
+    @cached_property
+    def _reach(self) -> tuple[Array, ...]:
+        """Probabilities of going from stage t to stage t + L, for t = 0..T−L."""
+        found = []
+        for t in range(max(self.case.horizon.T - self._lead + 1, 0)):
+            matrix = np.eye(self.lattice.sizes[t])
+            for step in range(t, t + self._lead):
+                matrix = matrix @ self.lattice.transitions[step]
+            found.append(matrix)
+        return tuple(found)
+
+    def _bends(self, t: int) -> tuple[Array, Array]:
+        """Values of m at which the profit of year t bends: where all demand is served, and what Earth cannot serve."""
+        value = self.lattice.values[t]
+        per_layer = self.case.technology.eta * self._shrinkage[t]
+        return value / per_layer, self._merit.beyond_earth(value) / per_layer
+
+    def _marginal(self, t: int, law: Array, lower: Array) -> Array:
+        """Expected discounted earnings of a kilogram of each layer in year t, $.
+
+        Parameters
+        ----------
+        law
+            Probabilities of the states of stage t, one row per condition.
+        lower
+            Lower edges of the layers.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(conditions, layers)``.
+        """
+        merit = self._merit
+        # P(demand serves the layer) is the tail of the law from the first bend beyond the layer's lower edge.
+        tail = np.zeros((law.shape[0], law.shape[1] + 1))
+        tail[:, :-1] = np.cumsum(law[:, ::-1], axis=1)[:, ::-1]
+        full, beyond = self._bends(t)
+        worth = merit.against_alternative * tail[:, np.searchsorted(full, lower, side="right")]
+        if merit.limited:
+            extra = merit.against_shortage - merit.against_alternative
+            worth += extra * tail[:, np.searchsorted(beyond, lower, side="right")]
+        weight = discount_factors(self.case)[t] * self._shrinkage[t]
+        return np.asarray(weight * (self.case.technology.eta * (worth - merit.idle) - self.case.costs.c_op))
+
+    def _edges(self, *more: Array) -> Array:
+        points = [np.array([0.0, self.case.technology.M0]), *more]
+        for t in range(self.case.horizon.T + 1):
+            full, beyond = self._bends(t)
+            points += [full, beyond] if self._merit.limited else [full]
+        return np.unique(np.concatenate(points))
+
+    @cached_property
+    def _unserved(self) -> float:
+        """Discounted expected cost of serving all demand without plants, $."""
+        yearly = [
+            p @ self._merit.without_plants(v)
+            for p, v in zip(self.lattice.probabilities, self.lattice.values, strict=True)
+        ]
+        return float(discount_factors(self.case) @ np.array(yearly))
+
+    # --------------------------------------------------------------- recursion
+
+    def _from_year(self, lower: Array) -> Array:
+        """Expected earnings from each year 0..T + 1 on, seen from the root, $ per kg, shape ``(T + 2, layers)``."""
+        laws = enumerate(self.lattice.probabilities)
+        yearly = [self._marginal(t, p[None, :], lower) for t, p in laws] + [np.zeros((1, lower.size))]
+        return np.asarray(np.cumsum(np.concatenate(yearly)[::-1], axis=0)[::-1])
+
+    def _waiting(self, lower: Array, earned: Array, rule: _Rule) -> tuple[Array, list[Mask]]:
+        """Worth of a layer that is not ordered at the root, and the layers that the rule orders in years 1..T−L."""
+        last = self.case.horizon.T - self._lead
+        if last < 1:
+            return np.zeros(lower.size), []
+        ordered: list[Mask] = []
+        given_up = np.zeros((1, lower.size))  # earnings from year t + L on that are lost or paid for by waiting till t
+        for t in range(last, 0, -1):
+            gain = self._marginal(t + self._lead, self._reach[t], lower)
+            if t < last:
+                gain += self.lattice.transitions[t] @ given_up
+            chosen = rule(t, gain, lower)
+            given_up = np.where(chosen, self._price[t + self._lead], gain)
+            ordered.append(chosen)
+        return earned[self._lead + 1] - (self.lattice.transitions[0] @ given_up)[0], ordered[::-1]
+
+    def _chunks(self, edges: Array) -> list[tuple[Array, Array]]:
+        """Lower edges and widths of the layers, a part at a time."""
+        size = max(1, _CHUNK // max(self.lattice.sizes))
+        lower, width = edges[:-1], np.diff(edges)
+        return [(lower[a : a + size], width[a : a + size]) for a in range(0, lower.size, size)]
+
+    def best(self) -> OrderLevels:
+        """The optimal plan: an order waits as long as that is worth more."""
+        years = min(self._lead, self.case.horizon.T) + 1
+        stages = range(1, self.case.horizon.T - self._lead + 1)
+        allowed = allowed_years(self.case)[:years]
+        root = np.zeros(years)
+        levels = [np.zeros(self.lattice.sizes[t]) for t in stages]
+        total = 0.0
+        for lower, width in self._chunks(self._edges()):
+            earned = self._from_year(lower)
+            waiting, ordered = self._waiting(lower, earned, lambda t, gain, lower: gain > self._price[t + self._lead])
+            for level, chosen in zip(levels, ordered, strict=True):
+                level += chosen @ width
+            starts = np.where(allowed[:, None], earned[:years] - self._price[:years, None], -np.inf)
+            year = starts.argmax(axis=0)  # ties go to the earlier year; starts stay monotone over the layers
+            start = starts.max(axis=0)
+            existing = lower < self.case.technology.M0
+            ordering = (start > waiting) & ~existing
+            root += np.bincount(year[ordering], weights=width[ordering], minlength=years)
+            total += float(np.where(existing, earned[0], np.maximum(start, waiting)) @ width)
+        shrinkage = self._shrinkage
+        return OrderLevels(
+            root=root * shrinkage[:years],
+            levels=tuple(level * shrinkage[t + self._lead] for t, level in zip(stages, levels, strict=True)),
+            value=total - self._unserved,
+        )
+
+    def value(self, root: Array, levels: Sequence[Array]) -> float:
+        """Expected net present value of a plan on the lattice, exact, $.
+
+        Parameters
+        ----------
+        root, levels
+            As in `OrderLevels`, in kg ≥ 0.
+        """
+        years = min(self._lead, self.case.horizon.T) + 1
+        kept = [level / self._shrinkage[t + self._lead] for t, level in enumerate(levels, start=1)]
+        held = self.case.technology.M0 + np.concatenate([[0.0], np.cumsum(root / self._shrinkage[:years])])
+        total = 0.0
+        for lower, width in self._chunks(self._edges(held, *kept)):
+            earned = self._from_year(lower)
+            waiting, _ = self._waiting(lower, earned, lambda t, gain, lower: lower < kept[t - 1][:, None])
+            gain = np.concatenate([earned[:1], earned[:years] - self._price[:years, None], waiting[None]])
+            start = np.searchsorted(held, lower, side="right")
+            total += float(gain[start, np.arange(lower.size)] @ width)
+        return total - self._unserved
