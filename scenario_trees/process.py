@@ -82,6 +82,29 @@ class GeometricBrownianMotion:
             * np.exp((self.drift - 0.5 * self.volatility**2) * t + self.volatility * np.sqrt(t) * ndtri(levels))
         )
 
+    def exceedance(self, level: ArrayLike, t: ArrayLike) -> Array:
+        """P(D_t > level) for levels ≥ 0; broadcasts ``level`` against ``t``."""
+        from scipy.special import ndtr
+
+        return np.asarray(ndtr(self._distance(level, t, -0.5)))
+
+    def limited_mean(self, level: ArrayLike, t: ArrayLike) -> Array:
+        """E[min(D_t, level)] for levels ≥ 0, the lognormal partial expectation; broadcasts ``level`` against ``t``."""
+        from scipy.special import ndtr
+
+        level = np.asarray(level, dtype=float)
+        below = self.mean(t) * ndtr(-self._distance(level, t, 0.5))
+        return np.asarray(np.where(level > 0, level * self.exceedance(level, t) + below, 0.0))
+
+    def _distance(self, level: ArrayLike, t: ArrayLike, share: float) -> Array:
+        """(ln(D_0/level) + (μ + share·σ²) t) / (σ √t), infinite where D_t is certain."""
+        level, t = np.asarray(level, dtype=float), np.asarray(t, dtype=float)
+        spread = self.volatility * np.sqrt(t)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ahead = np.log(self.initial / level) + (self.drift + share * self.volatility**2) * t
+            # Where demand is certain, "greater" is meant strictly.
+            return np.where(spread > 0, ahead / spread, np.where(ahead > 0, np.inf, -np.inf))
+
     def fan(
         self, horizon: int, levels: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95), dt: float = 1.0
     ) -> pd.DataFrame:
