@@ -30,7 +30,7 @@ class CertainRecursion:
             self._option[t] = unit.discount * growth * self._option[t + 1] + gain
 
     def log_position(self, t: int) -> float:
-        """log k*_t, −inf for never."""
+        """Logarithm of k*_t, −inf for never."""
         return self._log_position[t]
 
     def option(self, t: int) -> float:

@@ -6,12 +6,12 @@ In dollars of year t, one more kilogram of it is worth
 
     F'_t(y) = d^L·[η·a·P(D_{t+L} > η·y·D_t) − h] + d·κ·E[u_{t+1}(κ·y/G)],      u_t(y) = min(p, F'_t(y)),
 
-with d = 1/(1 + r), κ = 1 − δ, G = D_{t+1}/D_t and p = d^L·c_I. F'_t falls in y, so the optimal order at t raises y to k*_t,
-where F'_t(k*_t) = p (0 if F'_t(0) ≤ p): with more plant the kilogram waits. Orders are placed at t ≤ T − L.
+with d = 1/(1 + r), κ = 1 − δ, G = D_{t+1}/D_t and p = d^L·c_I. F'_t falls in y, so the optimal order at t raises y to
+k*_t, where F'_t(k*_t) = p (0 if F'_t(0) ≤ p): with more plant the kilogram waits. Orders are placed at t ≤ T − L.
 
 ``u_{t+1}`` is p up to k*_{t+1} and F'_{t+1} beyond, an analytic function that is tabulated at Gauss–Legendre nodes of
-panels in log y; where no demand decides any more it is constant. The expectation over lognormal G is then a sum over the
-nodes near log κ·y and two normal tails (Nyström's method): its error falls exponentially with the order.
+panels in log y; where no demand decides any more it is constant. The expectation over lognormal G is then a sum over
+the nodes near log κ·y and two normal tails (Nyström's method): its error falls exponentially with the order.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class ThresholdRecursion:
         return [start, jump, stop] if inside else [start, stop]
 
     def log_position(self, t: int) -> float:
-        """log k*_t, −inf for never."""
+        """Logarithm of k*_t, −inf for never."""
         return self.stages[t].log_position
 
     def _at_zero(self, t: int) -> float:
@@ -206,7 +206,9 @@ class ThresholdRecursion:
             log_position, start = -np.inf, low
         else:
             # Free plants that cost nothing to hold are worth something as long as any demand may meet them.
-            log_position = start = high if excess(high) > 0 else float(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+            log_position = start = (
+                high if excess(high) > 0 else float(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+            )
             option += self.integral(t, log_position) - self.price * float(np.exp(log_position))
         nodes, weights = self.rule.nodes(self._breaks(start, high), self._sigma)
         idle = -(self.unit.discount**self.lead_time) * self.unit.holding

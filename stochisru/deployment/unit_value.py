@@ -62,8 +62,8 @@ class UnitValue:
         scarce = merit.limited and merit.earth_limit == 0
         if merit.limited and not scarce and merit.against_shortage != merit.against_alternative:
             raise InputError(
-                f"earth_limit: must be none or 0 for an exact policy, got {merit.earth_limit:g} kg/yr: with a limit the "
-                "value does not scale with demand; use --method sddp or ef"
+                f"earth_limit: must be none or 0 for an exact policy, got {merit.earth_limit:g} kg/yr: with a limit "
+                "the value does not scale with demand; use --method sddp or ef"
             )
         return cls(
             process=case.process,
@@ -101,8 +101,8 @@ class UnitValue:
     def reach(self, first: int, last: int) -> tuple[float, float]:
         """Logarithms of plant over demand of today between which the layers lie that demand decides about.
 
-        Plant is counted in kilograms of year ``first``; below the lower end it is used in every year ``first``..``last``
-        from today, above the upper end in none, but for a probability of 1e-17.
+        Plant is counted in kilograms of year ``first``; below the lower end it is used in every year
+        ``first``..``last`` from today, above the upper end in none, but for a probability of 1e-17.
         """
         ahead = np.arange(first, last + 1)
         middle = (self.process.drift - 0.5 * self.process.volatility**2) * ahead - (ahead - first) * np.log(self.kept)

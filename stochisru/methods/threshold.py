@@ -37,7 +37,7 @@ class Recursion(Protocol):
     """Marginal value of plant, stage by stage; units as in `ThresholdRecursion`."""
 
     def log_position(self, t: int) -> float:
-        """log k*_t, −inf for never."""
+        """Logarithm of k*_t, −inf for never."""
         ...
 
     def option(self, t: int) -> float:
@@ -140,7 +140,8 @@ class ThresholdPlan:
         Returns
         -------
         numpy.ndarray
-            $ of ``year`` (not discounted to year 0): profit of the years from year + L on, less all orders from today on.
+            $ of ``year`` (not discounted to year 0): profit of the years from year + L on, less all orders from today
+            on.
         """
         if self.recursion is None or not 1 <= year <= self.position.size:
             raise InputError(f"year: must be a decision year, 1 to {self.position.size}, got {year!r}")
