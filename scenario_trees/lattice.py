@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +26,7 @@ from scenario_trees.normal_bins import bin_masses, bin_transitions, normal_edges
 from scenario_trees.process import GeometricBrownianMotion
 from scenario_trees.quantization import GaussHermite, Quantization
 from scenario_trees.sampling import PseudoRandom, Sampler
-from scenario_trees.tree import ScenarioTree
+from scenario_trees.tree import ScenarioTree, require_branching
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,33 +170,30 @@ class MarkovLattice:
     def from_growth(
         cls,
         process: GeometricBrownianMotion,
-        horizon: int,
-        branches: int,
+        branching: Sequence[int],
         quantization: Quantization | None = None,
         dt: float = 1.0,
     ) -> MarkovLattice:
         """Recombine the tree of a quantisation: histories that end in one value are one state.
 
-        Growth factors are the same in every node of `ScenarioTree.from_process`, so what may follow depends on the
-        value alone and nothing is lost. Evenly spaced factors (two or three Gauss–Hermite branches, binomial,
-        trinomial) give ``(branches − 1)·t + 1`` states at stage t, others more.
+        Growth factors are the same in every node of a stage of `ScenarioTree.from_process`, so what may follow depends
+        on the value alone and nothing is lost. Evenly spaced factors (two or three Gauss–Hermite branches, binomial,
+        trinomial) at all stages give ``(branches − 1)·t + 1`` states at stage t, others more.
 
         Parameters
         ----------
         process
             Process whose values the states take.
-        horizon
-            Last stage T >= 0.
-        branches
-            Growth factors of a step, >= 1.
+        branching
+            Growth factors of the steps from stages 0..T−1, each >= 1.
         quantization
             Growth factors; Gauss–Hermite if not given.
         """
-        _require_size(horizon, branches)
+        require_branching(branching)
         rule = quantization or GaussHermite()
-        factor, weight = rule.growth(process, int(branches), dt)
         values, transitions = [np.array([process.initial])], []
-        for t in range(horizon):
+        for t, branches in enumerate(branching):
+            factor, weight = rule.growth(process, int(branches), dt)
             with np.errstate(over="ignore"):
                 reached = np.multiply.outer(values[-1], factor)
             order = np.argsort(reached, axis=None)
@@ -204,8 +202,8 @@ class MarkovLattice:
             shape = (reached.shape[0], int(new.sum()))
             if shape[1] > _MAX_STATES:
                 raise TreeError(
-                    f"branches: {branches} branches of {rule.name} do not recombine: stage {t + 1} would have "
-                    f"{shape[1]:,} states, at most {_MAX_STATES:,} are allowed; take 2 or 3"
+                    f"branching: stage {t + 1} would have {shape[1]:,} states, at most {_MAX_STATES:,} are allowed; "
+                    "take fewer branches, or 2 or 3 at every stage, which recombine"
                 )
             state = np.empty(order.size, dtype=np.int64)
             state[order] = np.cumsum(new) - 1

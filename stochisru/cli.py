@@ -163,7 +163,10 @@ def simulate(
     workers: WorkersOpt = 1,
     branching: BranchingOpt = None,
     mapping: Annotated[str | None, typer.Option(help="How 'tree' acts between nodes: scaled or nearest.")] = None,
-    look_ahead: Annotated[int | None, typer.Option(help="Years that 'rolling' looks ahead [default: 15].")] = None,
+    rolling: Annotated[
+        str | None,
+        typer.Option(help="Branches per year of the tree that 'rolling' solves [default: 12,6,3,2]."),
+    ] = None,
     json: JsonOpt = None,
 ) -> None:
     """Judge policies by Monte Carlo on common fresh paths, against the exact optimum and perfect information."""
@@ -172,6 +175,7 @@ def simulate(
     from stochisru.simulation import require_sampling
     from stochisru.strategies import STRATEGIES, RollingHorizon
     from stochisru.strategies.tree_policy import MAPPINGS
+    from stochisru.trees import parse_branching
 
     json_target(json, case)
     problem = named_case(case, horizon)
@@ -184,15 +188,15 @@ def simulate(
     for field, given, owner in (
         ("branching", branching, "tree"),
         ("mapping", mapping, "tree"),
-        ("look_ahead", look_ahead, "rolling"),
+        ("rolling", rolling, "rolling"),
     ):
         if given is not None and owner not in names:
             raise InputError(f"{field}: belongs to the strategy '{owner}', which is not among the strategies")
     chosen: list[Strategy | str] = list(names)
     if branching is not None or mapping is not None:
         chosen[names.index("tree")] = _tree_strategy(problem, branching, mapping)
-    if look_ahead is not None:
-        chosen[names.index("rolling")] = RollingHorizon(look_ahead=look_ahead)
+    if rolling is not None:
+        chosen[names.index("rolling")] = RollingHorizon(parse_branching(rolling))
     with bar(f"simulating {problem.name}", paths) as advance:
         outcome = compare(problem, chosen, paths=paths, seed=seed, sampler=sampler, workers=workers, progress=advance)
     emit(outcome.to_dict(), json, lambda: print_comparison(outcome))

@@ -14,6 +14,7 @@ from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
 from stochisru.strategies import STRATEGIES, RollingHorizon, Schedule
 from stochisru.strategies.protocol import Strategy
+from stochisru.strategies.rolling import ROLLING_BRANCHING
 from stochisru.trees import DEFAULT_STATES, case_lattice
 
 Array = NDArray[np.float64]
@@ -39,7 +40,8 @@ def _tree(case: DeploymentCase) -> Strategy:
 
 
 def _rolling(case: DeploymentCase) -> Strategy:
-    return RollingHorizon(look_ahead=max(RollingHorizon.look_ahead, case.horizon.lead_time))
+    more = max(case.horizon.lead_time - len(ROLLING_BRANCHING), 0)
+    return RollingHorizon(ROLLING_BRANCHING + (1,) * more)
 
 
 def open_loop_plans(case: DeploymentCase) -> dict[str, Array]:

@@ -46,7 +46,7 @@ def test_trees_converge_to_the_exact_policy(name, lead):
     exact = threshold(case).objective
     branches = range(2, 17)
     found = [
-        lattice_dp(case, MarkovLattice.from_growth(case.process, 3, b)).objective  # the tree of b branches a year
+        lattice_dp(case, MarkovLattice.from_growth(case.process, [b] * 3)).objective  # the tree of b branches a year
         for b in branches
     ]
     error = np.abs(np.array(found) / exact - 1)
@@ -60,11 +60,11 @@ def test_recombined_tree_is_the_tree():
     case = load_case("contested-market").replace(T=4)
     for b in (2, 3):
         tree = ScenarioTree.from_process(case.process, [b] * 4)
-        lattice = MarkovLattice.from_growth(case.process, 4, b)
+        lattice = MarkovLattice.from_growth(case.process, [b] * 4)
         assert max(lattice.sizes) == 4 * (b - 1) + 1
         assert lattice_dp(case, lattice).objective == pytest.approx(extensive_form(case, tree).objective, rel=1e-9)
-    with pytest.raises(TreeError, match="branches: 9 branches of gauss-hermite do not recombine"):
-        MarkovLattice.from_growth(case.process, 12, 9)
+    with pytest.raises(TreeError, match=r"branching: stage \d+ would have"):
+        MarkovLattice.from_growth(case.process, [9] * 12)
 
 
 @pytest.mark.parametrize(

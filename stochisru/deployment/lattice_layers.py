@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ Mask = NDArray[np.bool_]
 #: Which layers to order in year t: (t, D_t, lower edges) → mask (states, layers).
 _Rule = Callable[[int, Array, Array], Mask]
 
+#: Share of possible transitions below which a sparse product is faster.
+_DENSE = 0.1
 #: Entries (state, layer) handled at once.
 _CHUNK = 1_000_000
 
@@ -113,13 +116,21 @@ class LatticeLayers:
         return self.case.horizon.lead_time
 
     @cached_property
+    def _steps(self) -> tuple[Any, ...]:
+        """Transition matrices, sparse where few states follow each: the lattice of a tree."""
+        from scipy.sparse import csr_array
+
+        sparse = [np.count_nonzero(m) < _DENSE * m.size for m in self.lattice.transitions]
+        return tuple(csr_array(m) if few else m for m, few in zip(self.lattice.transitions, sparse, strict=True))
+
+    @cached_property
     def _reach(self) -> tuple[Array, ...]:
         """Probabilities of going from stage t to stage t + L, for t = 0..T−L."""
         found = []
         for t in range(max(self.case.horizon.T - self._lead + 1, 0)):
             matrix = np.eye(self.lattice.sizes[t])
             for step in range(t, t + self._lead):
-                matrix = matrix @ self.lattice.transitions[step]
+                matrix = matrix @ self._steps[step]
             found.append(matrix)
         return tuple(found)
 
@@ -190,7 +201,7 @@ class LatticeLayers:
         for t in range(last, 0, -1):
             gain = self._marginal(t + self._lead, self._reach[t], lower)
             if t < last:
-                gain += self.lattice.transitions[t] @ given_up
+                gain += self._steps[t] @ given_up
             chosen = rule(t, gain, lower)
             given_up = np.where(chosen, self._price[t + self._lead], gain)
             ordered.append(chosen)
