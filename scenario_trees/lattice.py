@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scenario_trees.errors import TreeError
 from scenario_trees.files import replacing
 from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.quantization import GaussHermite, Quantization
 from scenario_trees.sampling import PseudoRandom, Sampler
 from scenario_trees.tree import ScenarioTree
 
@@ -38,6 +39,8 @@ _MAX_STATES = 5_000
 _MAX_HORIZON = 10_000
 #: Beyond this many standard deviations a normal law has no mass that counts (2e-19).
 _TAIL = 9.0
+#: Values that differ by less than this share are one state of a recombining lattice.
+_SAME = 1e-10
 #: Gauss–Legendre nodes per piece of a bin; pieces are at most one width of the kernel long.
 _NODES = 14
 
@@ -156,6 +159,56 @@ class MarkovLattice:
             values.append(means[t] * count * share)
         transitions = [np.full((1, count), 1.0 / count)] if horizon else []
         transitions += [_bin_transitions(edges, t) for t in range(1, horizon)]
+        return cls(tuple(values), tuple(transitions))
+
+    @classmethod
+    def from_growth(
+        cls,
+        process: GeometricBrownianMotion,
+        horizon: int,
+        branches: int,
+        quantization: Quantization | None = None,
+        dt: float = 1.0,
+    ) -> MarkovLattice:
+        """Recombine the tree of a quantisation: histories that end in one value are one state.
+
+        Growth factors are the same in every node of `ScenarioTree.from_process`, so what may follow depends on the
+        value alone and nothing is lost. Evenly spaced factors (two or three Gauss–Hermite branches, binomial,
+        trinomial) give ``(branches − 1)·t + 1`` states at stage t, others more.
+
+        Parameters
+        ----------
+        process
+            Process whose values the states take.
+        horizon
+            Last stage T >= 0.
+        branches
+            Growth factors of a step, >= 1.
+        quantization
+            Growth factors; Gauss–Hermite if not given.
+        """
+        _require_size(horizon, branches)
+        rule = quantization or GaussHermite()
+        factor, weight = rule.growth(process, int(branches), dt)
+        values, transitions = [np.array([process.initial])], []
+        for t in range(horizon):
+            with np.errstate(over="ignore"):
+                reached = np.multiply.outer(values[-1], factor)
+            order = np.argsort(reached, axis=None)
+            ascending = reached.ravel()[order]
+            new = np.concatenate([[True], np.diff(ascending) > _SAME * ascending[1:]])
+            shape = (reached.shape[0], int(new.sum()))
+            if shape[1] > _MAX_STATES:
+                raise TreeError(
+                    f"branches: {branches} branches of {rule.name} do not recombine: stage {t + 1} would have "
+                    f"{shape[1]:,} states, at most {_MAX_STATES:,} are allowed; take 2 or 3"
+                )
+            state = np.empty(order.size, dtype=np.int64)
+            state[order] = np.cumsum(new) - 1
+            cell = np.repeat(np.arange(shape[0]) * shape[1], factor.size) + state
+            mass = np.bincount(cell, weights=np.tile(weight, shape[0]), minlength=shape[0] * shape[1])
+            values.append(ascending[new])
+            transitions.append(mass.reshape(shape))
         return cls(tuple(values), tuple(transitions))
 
     @classmethod

@@ -9,14 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scenario_trees import GeometricBrownianMotion, ScenarioTree
+    from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree
     from stochisru.case import DeploymentCase, case_from_dict, load_case, shipped_cases
+    from stochisru.comparison import Comparison, compare
     from stochisru.errors import BoundsError, InputError, SolverError, StochisruError
     from stochisru.methods.extensive_form import extensive_form
+    from stochisru.methods.lattice_dp import lattice_dp
     from stochisru.methods.open_loop import expected_value, fixed_design, static_plan
     from stochisru.methods.progressive_hedging import progressive_hedging
     from stochisru.methods.result import Bounds, Result
+    from stochisru.methods.threshold import threshold
     from stochisru.methods.wait_and_see import wait_and_see
+    from stochisru.policies import POLICIES, policy_named
+    from stochisru.process_value import ExactValues, exact_values
     from stochisru.simulation import Simulation, simulate, simulate_panel
     from stochisru.strategies import STRATEGIES, Observation, Strategy
     from stochisru.value import ValueTable, value_table
@@ -41,7 +46,16 @@ _HOME = {
     "progressive_hedging": "stochisru.methods.progressive_hedging",
     "Bounds": "stochisru.methods.result",
     "Result": "stochisru.methods.result",
+    "threshold": "stochisru.methods.threshold",
+    "lattice_dp": "stochisru.methods.lattice_dp",
     "wait_and_see": "stochisru.methods.wait_and_see",
+    "ExactValues": "stochisru.process_value",
+    "exact_values": "stochisru.process_value",
+    "Comparison": "stochisru.comparison",
+    "compare": "stochisru.comparison",
+    "POLICIES": "stochisru.policies",
+    "policy_named": "stochisru.policies",
+    "MarkovLattice": "scenario_trees",
     "Simulation": "stochisru.simulation",
     "simulate": "stochisru.simulation",
     "simulate_panel": "stochisru.simulation",
@@ -53,12 +67,16 @@ _HOME = {
 }
 
 __all__ = [
+    "POLICIES",
     "STRATEGIES",
     "Bounds",
     "BoundsError",
+    "Comparison",
     "DeploymentCase",
+    "ExactValues",
     "GeometricBrownianMotion",
     "InputError",
+    "MarkovLattice",
     "Observation",
     "Result",
     "ScenarioTree",
@@ -68,15 +86,20 @@ __all__ = [
     "Strategy",
     "ValueTable",
     "case_from_dict",
+    "compare",
+    "exact_values",
     "expected_value",
     "extensive_form",
     "fixed_design",
+    "lattice_dp",
     "load_case",
+    "policy_named",
     "progressive_hedging",
     "shipped_cases",
     "simulate",
     "simulate_panel",
     "static_plan",
+    "threshold",
     "value_table",
     "wait_and_see",
 ]

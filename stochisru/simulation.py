@@ -24,7 +24,7 @@ from stochisru.errors import InputError
 from stochisru.files import plain
 from stochisru.methods.result import versions
 from stochisru.metrics import UNITS, Estimate, Moments, mean_estimate, metrics_frame, strategy_metrics
-from stochisru.strategies import strategy_named
+from stochisru.policies import policy_named, require_policy
 from stochisru.strategies.protocol import Observation, Strategy, root_years
 
 if TYPE_CHECKING:
@@ -196,6 +196,17 @@ class Simulation:
         """Number of paths."""
         return int(self.npv.shape[1])
 
+    def first(self, count: int) -> Simulation:
+        """The first ``count`` strategies alone."""
+        return replace(
+            self,
+            strategies=self.strategies[:count],
+            npv=self.npv[:count],
+            moments=self.moments[:count],
+            delivered=self.delivered[:count],
+            plant=self.plant[:count],
+        )
+
     @cached_property
     def metrics(self) -> dict[str, dict[str, Estimate]]:
         """All metrics per strategy."""
@@ -278,18 +289,26 @@ class Simulation:
         return f"Simulation({self.paths:,} paths, T = {self.case.horizon.T}; mean NPV in $, maximise: {means})"
 
 
-def _resolve(strategies: Sequence[Strategy | str]) -> tuple[Strategy, ...]:
-    resolved = tuple(strategy_named(s) if isinstance(s, str) else s for s in strategies)
-    for strategy in resolved:
-        if not all(hasattr(strategy, part) for part in ("name", "start", "order", "describe")):
+def resolve(case: DeploymentCase, strategies: Sequence[Strategy | str]) -> tuple[Strategy, ...]:
+    """Strategies of a comparison, those given by name made for the case.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or given twice, or a strategy lacks a part of the protocol; before any is made.
+    """
+    for strategy in strategies:
+        if isinstance(strategy, str):
+            require_policy(strategy)
+        elif not all(hasattr(strategy, part) for part in ("name", "start", "order", "describe")):
             raise InputError(f"strategies: must have name, start, order and describe, got {strategy!r}")
-    names = [s.name for s in resolved]
+    names = [s if isinstance(s, str) else s.name for s in strategies]
     if not names:
         raise InputError("strategies: needs at least one")
     repeated = {n for n in names if names.count(n) > 1}
     if repeated:
         raise InputError(f"strategies: names must differ, {min(repeated)!r} is given twice")
-    return resolved
+    return tuple(policy_named(s, case) if isinstance(s, str) else s for s in strategies)
 
 
 def require_sampling(paths: int, seed: int, sampler: Sampler | str, workers: int = 1) -> Sampler:
@@ -321,7 +340,7 @@ def simulate(
     Parameters
     ----------
     strategies
-        Strategies, or names of the six heuristics.
+        Strategies, or names of `stochisru.policies.POLICIES`.
     paths
         Number of paths, ≥ 1.
     seed
@@ -349,7 +368,7 @@ def simulate(
     >>> outcome.names
     ['moderate', 'upfront']
     """
-    chosen = _resolve(strategies)
+    chosen = resolve(case, strategies)
     source = require_sampling(paths, seed, sampler, workers)
     if not 0 < confidence < 1:
         raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
@@ -427,7 +446,7 @@ def simulate_panel(
     """
     import xarray as xr
 
-    chosen = _resolve(strategies)
+    chosen = resolve(case, strategies)
     source = require_sampling(paths, seed, sampler)
     demand = case.process.sample(paths, case.horizon.T, seed=seed, sampler=source)
     merit = MeritOrder.of(case)

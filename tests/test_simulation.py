@@ -14,7 +14,7 @@ from stochisru.deployment.operations import discount_factors
 from stochisru.methods.open_loop import static_plan
 from stochisru.metrics import UNITS
 from stochisru.simulation import follow
-from stochisru.strategies import MODERATE, STRATEGIES, Schedule, Trigger, strategy_named
+from stochisru.strategies import MODERATE, STRATEGIES, Schedule, Trigger
 from stochisru.strategies.trigger import added_margin
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
@@ -363,4 +363,4 @@ def test_strategies_refuse_what_does_not_fit(reference):
     with pytest.raises(InputError, match="mapping: must be one of"):
         replace(policy, mapping="magic")
     with pytest.raises(InputError, match="strategies"):
-        strategy_named("x")
+        simulate(reference, ["x"], paths=2)

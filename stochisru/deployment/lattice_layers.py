@@ -202,11 +202,17 @@ class LatticeLayers:
         lower, width = edges[:-1], np.diff(edges)
         return [(lower[a : a + size], width[a : a + size]) for a in range(0, lower.size, size)]
 
-    def best(self) -> OrderLevels:
-        """The optimal plan: an order waits as long as that is worth more."""
+    def best(self, allowed: Mask | None = None) -> OrderLevels:
+        """The optimal plan: an order waits as long as that is worth more.
+
+        Parameters
+        ----------
+        allowed
+            Years 0..min(L, T) in which plants ordered at the root may arrive; all that the case allows if not given.
+        """
         years = min(self._lead, self.case.horizon.T) + 1
         stages = range(1, self.case.horizon.T - self._lead + 1)
-        allowed = allowed_years(self.case)[:years]
+        allowed = allowed_years(self.case)[:years] if allowed is None else allowed
         root = np.zeros(years)
         levels = [np.zeros(self.lattice.sizes[t]) for t in stages]
         total = 0.0

@@ -200,7 +200,7 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     >>> result.bounds.gap < 1e-9
     True
     >>> [f"{u:.0%}" for u in result.plan.trigger[[0, 20, 48]]]  # utilisation that triggers an order
-    ['84%', '84%', '96%']
+    ['53%', '53%', '63%']
     """
     start = time.perf_counter()
     plan, value = _solve(case, FINE)

@@ -1,4 +1,4 @@
-"""Wait-and-see: every path known in advance, solved in closed form for all leaves at once."""
+"""Wait-and-see: every path known in advance, solved in closed form for all leaves or paths at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.sampling import Sampler
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.information import flows, require_match
@@ -57,3 +58,20 @@ def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
         probability=probability,
         seconds=time.perf_counter() - start,
     )
+
+
+def wait_and_see_on_paths(case: DeploymentCase, paths: int, total: int, *, seed: int, sampler: Sampler) -> Array:
+    """Optimal NPV under perfect information of the first ``paths`` of the ``total`` paths that `simulate` draws, $.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(paths,)``.
+    """
+    size = sampler.block_size(total)
+    value = np.empty(paths)
+    for block, first in enumerate(range(0, paths, size)):
+        count = min(size, total - first)  # a block is drawn whole: its numbers depend on its size
+        demand = case.process.paths(sampler.block(seed, block, count, case.horizon.T))[:, : paths - first]
+        value[first : first + demand.shape[1]] = perfect_information(case, demand)[0]
+    return value

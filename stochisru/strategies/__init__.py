@@ -1,9 +1,10 @@
 """Deployment strategies: one protocol, one module per family."""
 
-from stochisru.errors import InputError
 from stochisru.strategies.open_loop import Gradual, Schedule, Upfront
+from stochisru.strategies.order_up_to import OrderUpTo
 from stochisru.strategies.protocol import Observation, Strategy
 from stochisru.strategies.reactive import Reactive
+from stochisru.strategies.rolling import RollingHorizon
 from stochisru.strategies.tree_policy import TreePolicy
 from stochisru.strategies.trigger import AGGRESSIVE, CONSERVATIVE, MODERATE, Trigger
 
@@ -13,13 +14,6 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 
-def strategy_named(name: str) -> Strategy:
-    """Look up a heuristic strategy; raise `InputError` for an unknown name."""
-    if name not in STRATEGIES:
-        raise InputError(f"strategies: must be among {', '.join(STRATEGIES)} (or a tree's policy), got {name!r}")
-    return STRATEGIES[name]
-
-
 __all__ = [
     "AGGRESSIVE",
     "CONSERVATIVE",
@@ -27,11 +21,12 @@ __all__ = [
     "STRATEGIES",
     "Gradual",
     "Observation",
+    "OrderUpTo",
     "Reactive",
+    "RollingHorizon",
     "Schedule",
     "Strategy",
     "TreePolicy",
     "Trigger",
     "Upfront",
-    "strategy_named",
 ]

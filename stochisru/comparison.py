@@ -1,0 +1,190 @@
+"""Policies beside each other out of sample: against the exact optimum and against perfect information.
+
+All are simulated on the same fresh paths. The gap of a policy to the optimum is the mean of
+
+    NPV of the exact policy − NPV of the policy
+
+over the paths, whose expectation is RP − E[NPV of the policy] and whose variance is that of a difference.
+Wait-and-see, the bound that no policy can pass, is estimated in the same way: WS = RP + mean(NPV with perfect
+information − NPV of the exact policy). Where no exact policy exists there is no RP, and WS is the plain mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.sampling import Sampler
+from stochisru.case import DeploymentCase
+from stochisru.deployment.operations import MeritOrder
+from stochisru.files import plain
+from stochisru.methods.result import Bounds
+from stochisru.methods.threshold import threshold
+from stochisru.methods.wait_and_see import wait_and_see_on_paths
+from stochisru.metrics import Estimate, mean_estimate
+from stochisru.simulation import Simulation, require_sampling, resolve, simulate
+from stochisru.strategies.protocol import Strategy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+#: Paths on which perfect information is solved at most; the time per path grows as T².
+FORESIGHT_PATHS = 20_000
+_REFERENCE = "exact policy"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Strategies on common paths, with the bounds that hold for every strategy.
+
+    Attributes
+    ----------
+    simulation
+        The strategies that were asked for.
+    optimum
+        RP of the process, $, or None where no exact policy exists.
+    wait_and_see
+        WS, $, with its confidence interval.
+    foresight_paths
+        Number of paths that WS is estimated from.
+    evpi
+        WS − RP, $, or None where there is no RP.
+    gaps
+        Per strategy: exact optimum less mean NPV, $, paired; empty where there is no RP.
+    """
+
+    simulation: Simulation
+    optimum: Bounds | None
+    wait_and_see: Estimate
+    foresight_paths: int
+    evpi: Estimate | None
+    gaps: dict[str, Estimate]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per strategy, best first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``npv_mean`` with ``lower`` and ``upper``, ``gap`` to the optimum with ``gap_lower`` and ``gap_upper`` ($),
+            ``share`` of the optimum that the strategy reaches (1 − gap/RP; NaN where RP is not positive).
+        """
+        import pandas as pd
+
+        rows = []
+        rp = self.optimum.lower if self.optimum else float("nan")
+        for name, metrics in self.simulation.metrics.items():
+            mean, gap = metrics["npv_mean"], self.gaps.get(name, Estimate(*[float("nan")] * 4))
+            rows.append(
+                {
+                    "strategy": name,
+                    "npv_mean": mean.value,
+                    "lower": mean.lower,
+                    "upper": mean.upper,
+                    "gap": gap.value,
+                    "gap_lower": gap.lower,
+                    "gap_upper": gap.upper,
+                    "share": 1 - gap.value / rp if rp > 0 else float("nan"),
+                }
+            )
+        frame = pd.DataFrame(rows)
+        best = "gap" if self.gaps else "npv_mean"
+        return frame.sort_values(best, ascending=best == "gap", kind="stable").reset_index(drop=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON: the keys of `Simulation.to_dict`, and the bounds."""
+        data = self.simulation.to_dict()
+        for name, gap in self.gaps.items():
+            data["strategies"][name]["gap"] = gap.value
+            data["strategies"][name]["ci"]["gap"] = [gap.lower, gap.upper]
+        ws = {"value": self.wait_and_see.value, "lower": self.wait_and_see.lower, "upper": self.wait_and_see.upper}
+        data["wait_and_see"] = {**ws, "paths": self.foresight_paths}
+        data["optimum"] = self.optimum.to_dict() if self.optimum else None
+        data["evpi"] = {k: getattr(self.evpi, k) for k in ("value", "lower", "upper")} if self.evpi else None
+        return dict(plain(data))
+
+    def __repr__(self) -> str:
+        optimum = f"RP {self.optimum.lower:,.0f}, " if self.optimum else ""
+        return f"Comparison({optimum}WS {self.wait_and_see.value:,.0f}; {self.simulation!r})"
+
+
+def shifted(estimate: Estimate, by: float) -> Estimate:
+    """An estimate plus a known number."""
+    return replace(estimate, value=estimate.value + by, lower=estimate.lower + by, upper=estimate.upper + by)
+
+
+def compare(
+    case: DeploymentCase,
+    strategies: Sequence[Strategy | str],
+    *,
+    paths: int = 1000,
+    seed: int = 0,
+    sampler: Sampler | str = "pseudo-random",
+    workers: int = 1,
+    confidence: float = 0.95,
+    progress: Callable[[int], None] | None = None,
+) -> Comparison:
+    """Judge strategies on common fresh paths, against the exact optimum and perfect information.
+
+    Parameters
+    ----------
+    strategies
+        Strategies, or names of `stochisru.policies.POLICIES`.
+    paths, seed, sampler, workers, confidence, progress
+        As in `stochisru.simulate`; the paths are the same.
+
+    Raises
+    ------
+    InputError
+        As `stochisru.simulate`.
+
+    Examples
+    --------
+    >>> from stochisru import load_case
+    >>> from stochisru.comparison import compare
+    >>> outcome = compare(load_case("lunar-reference").replace(T=30), ["threshold", "static", "moderate"], paths=2000)
+    >>> list(outcome.to_frame()["strategy"])
+    ['threshold', 'moderate', 'static']
+    """
+    source = require_sampling(paths, seed, sampler, workers)
+    chosen = resolve(case, strategies)
+    exact = None if MeritOrder.of(case).limited else threshold(case)
+    known = [exact.policy(name=_REFERENCE)] if exact else []
+    whole = simulate(
+        case,
+        [*chosen, *known],
+        paths=paths,
+        seed=seed,
+        sampler=source,
+        workers=workers,
+        confidence=confidence,
+        progress=progress,
+    )
+    units = whole.units
+    if paths > FORESIGHT_PATHS:  # whole units only
+        units = units[: max(1, int(np.searchsorted(np.cumsum(units), FORESIGHT_PATHS, side="right")))]
+    seen = int(units.sum())
+    foresight = wait_and_see_on_paths(case, seen, paths, seed=seed, sampler=source)
+    if exact is None:
+        ws = mean_estimate(foresight, units, confidence)
+        return Comparison(whole, None, ws, seen, None, {})
+    best = whole.npv[-1]
+    evpi = mean_estimate(foresight - best[:seen], units, confidence)
+    gaps = {
+        strategy.name: mean_estimate(best - npv, whole.units, confidence)
+        for strategy, npv in zip(chosen, whole.npv, strict=False)
+    }
+    return Comparison(
+        simulation=whole.first(len(chosen)),
+        optimum=exact.bounds,
+        wait_and_see=shifted(evpi, exact.objective),
+        foresight_paths=seen,
+        evpi=evpi,
+        gaps=gaps,
+    )

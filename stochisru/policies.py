@@ -1,0 +1,94 @@
+"""Every policy that the package can make for a case, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.lattice import MarkovLattice
+from stochisru.case import DeploymentCase
+from stochisru.deployment import layers
+from stochisru.deployment.operations import MeritOrder
+from stochisru.errors import InputError
+from stochisru.strategies import STRATEGIES, RollingHorizon, Schedule
+from stochisru.strategies.protocol import Strategy
+
+Array = NDArray[np.float64]
+
+#: States per stage of the lattice that stands for the process where no closed form does.
+LATTICE_STATES = 100
+
+
+def _threshold(case: DeploymentCase) -> Strategy:
+    from stochisru.methods.threshold import threshold
+
+    return threshold(case).policy()
+
+
+def _lattice(case: DeploymentCase) -> Strategy:
+    from stochisru.methods.lattice_dp import lattice_dp
+
+    return lattice_dp(case, states=LATTICE_STATES).policy(name="lattice")
+
+
+def _tree(case: DeploymentCase) -> Strategy:
+    from stochisru.methods.extensive_form import extensive_form
+    from stochisru.trees import case_tree
+
+    return extensive_form(case, case_tree(case)).policy(name="tree")
+
+
+def _rolling(case: DeploymentCase) -> Strategy:
+    return RollingHorizon(look_ahead=max(RollingHorizon.look_ahead, case.horizon.lead_time))
+
+
+def open_loop_plans(case: DeploymentCase) -> dict[str, Array]:
+    """ΔM_0..ΔM_T, kg, of the plans that do not react to demand: ``static``, ``fixed`` and ``ev``.
+
+    Exact for lognormal demand; under a limit on supply from Earth the law of a year is a lattice's.
+    """
+    from stochisru.deployment import root_plan
+
+    ev = root_plan.expected_value_plan_on_process(case).deployment
+    if not MeritOrder.of(case).limited:
+        static, fixed = root_plan.static_plan_on_process(case), root_plan.fixed_design_on_process(case)
+    else:
+        lattice = MarkovLattice.from_process(case.process, case.horizon.T, 4 * LATTICE_STATES)
+        law = list(lattice.values), list(lattice.probabilities)
+        static = layers.open_loop(case, *law)
+        fixed = layers.open_loop(case, *law, allowed=np.arange(case.horizon.T + 1) == 0)
+    return {"static": static.deployment, "fixed": fixed.deployment, "ev": ev}
+
+
+def _open_loop(name: str, case: DeploymentCase) -> Strategy:
+    return Schedule(name, tuple(map(float, open_loop_plans(case)[name])))
+
+
+def _heuristic(name: str, case: DeploymentCase) -> Strategy:
+    return STRATEGIES[name]
+
+
+#: How each policy is made for a case.
+POLICIES: dict[str, Callable[[DeploymentCase], Strategy]] = {
+    **{name: partial(_heuristic, name) for name in STRATEGIES},
+    "threshold": _threshold,
+    "lattice": _lattice,
+    "tree": _tree,
+    "rolling": _rolling,
+    **{name: partial(_open_loop, name) for name in ("static", "fixed", "ev")},
+}
+
+
+def require_policy(name: str) -> None:
+    """Raise `InputError` for an unknown name."""
+    if name not in POLICIES:
+        raise InputError(f"strategies: must be among {', '.join(POLICIES)}, got {name!r}")
+
+
+def policy_named(name: str, case: DeploymentCase) -> Strategy:
+    """Make a policy for a case; raise `InputError` for an unknown name or a case that it is not for."""
+    require_policy(name)
+    return POLICIES[name](case)
