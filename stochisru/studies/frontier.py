@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stochisru.case import DeploymentCase
+from stochisru.deployment.operations import MeritOrder
 from stochisru.errors import InputError
 from stochisru.metrics import strategy_metrics
-from stochisru.simulation import require_sampling, simulate
-from stochisru.strategies import STRATEGIES, Strategy, strategy_named
-from stochisru.studies.rules import exact_policy, rigid_plans, rule_parameters
+from stochisru.simulation import require_sampling, resolve, simulate
+from stochisru.strategies import STRATEGIES, Strategy
+from stochisru.studies.rules import exact_policy, rule_parameters
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ class Frontier:
     ----------
     rows
         One per strategy: ``strategy``, ``rule`` (its sentence), the parameters of a trigger rule, each metric with its
-        interval, ``regret`` (mean NPV lost against the exact policy on the same paths, $, with interval; None where
-        there is no exact policy), and for ``risk`` and ``capital``: ``efficient_…`` and ``dominated_by_…``.
+        interval, ``gap`` (mean NPV of the exact policy on the same paths less that of the strategy, $, with interval;
+        None where there is no exact policy), and for ``risk`` and ``capital``: ``efficient_…`` and ``dominated_by_…``.
     """
 
     case: DeploymentCase
@@ -113,10 +114,10 @@ class Frontier:
         )
 
 
-def default_strategies(case: DeploymentCase) -> list[Strategy]:
-    """The six heuristics, the exact policy, and the best static plan and fixed design (where these are exact)."""
-    exact = exact_policy(case)
-    return [*STRATEGIES.values(), *([exact] if exact is not None else []), *rigid_plans(case)]
+def default_strategies(case: DeploymentCase) -> list[str]:
+    """The six heuristics, the exact policy where there is one, and the static, fixed and expected-value plans."""
+    exact = [] if MeritOrder.of(case).limited else ["threshold"]
+    return [*STRATEGIES, *exact, "static", "fixed", "ev"]
 
 
 def frontier(
@@ -134,7 +135,7 @@ def frontier(
     Parameters
     ----------
     strategies
-        Strategies, or names of heuristics; `default_strategies` if not given. Add rules by
+        Strategies, or names of `stochisru.policies.POLICIES`; `default_strategies` if not given. Add rules by
         `stochisru.studies.rules.sample_rules`.
     paths, seed, sampler, confidence
         See `stochisru.simulate`; every strategy sees the same paths.
@@ -154,10 +155,7 @@ def frontier(
     'threshold'
     """
     source = require_sampling(paths, seed, sampler)
-    given = default_strategies(case) if strategies is None else strategies
-    chosen = {s.name: s for s in (strategy_named(s) if isinstance(s, str) else s for s in given)}
-    if len(chosen) < max(len(given), 1):
-        raise InputError("strategies: needs at least one, and names that differ")
+    chosen = {s.name: s for s in resolve(case, default_strategies(case) if strategies is None else strategies)}
     exact = exact_policy(case)
     points = [{"strategy": s.name, "rule": s.describe(case), **rule_parameters(s)} for s in chosen.values()]
     identity = {"study": "frontier", "case": case.digest(), "paths": paths, "seed": seed, "sampler": source.name}
@@ -188,12 +186,12 @@ def _judge(
     for name in METRICS:
         estimate = metrics[name]
         row |= {name: estimate.value, f"{name}_lower": estimate.lower, f"{name}_upper": estimate.upper}
-    regret = outcome.difference(beside[0].name, strategy.name) if beside else None
-    if regret is None:
+    gap = outcome.difference(beside[0].name, strategy.name) if beside else None
+    if gap is None:
         nothing = None if exact is None else 0.0
-        row |= {"regret": nothing, "regret_lower": nothing, "regret_upper": nothing}
+        row |= {"gap": nothing, "gap_lower": nothing, "gap_upper": nothing}
     else:
-        row |= {"regret": regret.value, "regret_lower": regret.lower, "regret_upper": regret.upper}
+        row |= {"gap": gap.value, "gap_lower": gap.lower, "gap_upper": gap.upper}
     return [row]
 
 

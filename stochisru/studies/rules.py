@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from stochisru.case import DeploymentCase
+from stochisru.deployment.operations import MeritOrder
 from stochisru.errors import InputError
+from stochisru.policies import policy_named
 from stochisru.strategies import MODERATE, Schedule, Strategy, Trigger
 
 #: Parameters of `Trigger` and the ranges in which rules are sampled and tuned; all are shares.
@@ -82,24 +84,7 @@ def rule_parameters(strategy: Strategy) -> dict[str, float | bool | None]:
 
 def exact_policy(case: DeploymentCase) -> Strategy | None:
     """The exact policy as the strategy ``threshold``; None where it is not exact (limited supply from Earth)."""
-    from stochisru.methods.threshold import threshold
-
-    if case.costs.earth_limit is not None:
-        return None
-    return threshold(case).policy(name="threshold")
-
-
-def rigid_plans(case: DeploymentCase) -> list[Strategy]:
-    """The best plans that do not react: ``static`` (all years decided at the root) and ``fixed`` (one deployment).
-
-    Empty where they have no closed form (limited supply from Earth).
-    """
-    from stochisru.deployment.root_plan import fixed_design_on_process, static_plan_on_process
-
-    if case.costs.earth_limit is not None:
-        return []
-    plans = {"static": static_plan_on_process(case), "fixed": fixed_design_on_process(case)}
-    return [Schedule(name, tuple(map(float, plan.deployment))) for name, plan in plans.items()]
+    return None if MeritOrder.of(case).limited else policy_named("threshold", case)
 
 
 def no_plants(case: DeploymentCase) -> Schedule:

@@ -1,12 +1,8 @@
 """Tuning of a trigger rule, and how much of the optimum it reaches.
 
-The parameters are searched by differential evolution (Storn and Price 1997) and polished by Nelder and Mead's simplex,
-on common random paths: every rule sees the same ones, so the objective is a deterministic function. What is best on
-those paths is partly luck; the rule is therefore judged on fresh ones, beside the exact policy and the rigid plans, by
-paired differences.
-
-A search is remembered by its evaluations. Run again, it asks for the same rules in the same order and finds the
-answers, so a resumed search is the search that was never interrupted.
+The parameters are searched on common random paths (`stochisru.studies.search`): every rule sees the same ones, so the
+objective is a deterministic function. What is best on those paths is partly luck; the rule is therefore judged on fresh
+ones, beside the exact policy and the rigid plans, by paired differences.
 """
 
 from __future__ import annotations
@@ -20,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
+from stochisru.deployment.unit_value import UnitValue
 from stochisru.errors import InputError
 from stochisru.metrics import Estimate, mean_estimate, unit_error
+from stochisru.policies import policy_named
+from stochisru.process_value import exact_values
 from stochisru.simulation import Simulation, require_sampling, simulate
 from stochisru.strategies import AGGRESSIVE, CONSERVATIVE, MODERATE, Strategy, Trigger
 from stochisru.studies.rules import (
@@ -30,22 +29,18 @@ from stochisru.studies.rules import (
     named_rule,
     no_plants,
     require_ranges,
-    rigid_plans,
     rule_parameters,
 )
-from stochisru.studies.store import Evaluator, Execution, Point, Row
+from stochisru.studies.search import RuleSearch
+from stochisru.studies.store import Execution, Point, Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
 
-#: Rules per parameter in a generation.
-_POPULATION = 8
-#: Digits of a parameter while searching, and of the rule that is found: whole per cent, as its sentence says.
-_DIGITS, _FINAL_DIGITS = 4, 2
-#: Strategies that shares are measured from: doing nothing, and the best design that cannot react.
-_SHARES = {"share_of_gain": "none", "share_of_flexibility": "fixed"}
+#: How much of the optimum is reached, measured from 0, from doing nothing, and from the best design that cannot react.
+SHARES = ("share_of_npv", "share_of_gain", "share_of_flexibility")
 
 
 @dataclass(frozen=True)
@@ -93,8 +88,9 @@ class Tuning:
         too much.
     rows
         The tuned rule, the preset rules, the rigid plans and the exact policy on the same fresh paths: ``strategy``,
-        ``rule``, parameters, ``objective``, ``npv_mean``, ``regret`` (mean NPV lost against the exact policy) and
-        shares of the optimum, with intervals.
+        ``rule``, parameters, ``objective``, ``npv_mean``, ``gap`` (mean NPV of the exact policy less its own) and
+        shares of the optimum, 1 − gap/(RP − start), with intervals; start is 0 for ``share_of_npv``, deploying nothing
+        for ``share_of_gain``, the fixed design for ``share_of_flexibility``. None where RP does not exceed the start.
     evaluations
         Rules that were simulated in the search.
     at_bound
@@ -209,7 +205,7 @@ def tune(
     }
     judge = partial(_judge, case, base, objective, paths, seed, sampler)
     with (execution or Execution()).opened(identity, judge) as evaluator:
-        search = _Search(evaluator, ranges)
+        search = RuleSearch(evaluator, ranges)
         search.evolve(seed, generations)
         search.polish()
         best = search.rounded()
@@ -238,76 +234,6 @@ def _judge(
     return [{"objective": objective.value(outcome.npv[0])}]
 
 
-class _Search:
-    """Search in the unit cube of the ranges; every rule asked for is evaluated once."""
-
-    def __init__(self, evaluator: Evaluator, ranges: Mapping[str, tuple[float, float]]) -> None:
-        self.evaluator, self.names = evaluator, list(ranges)
-        self.low, self.high = np.array(list(ranges.values())).T
-        self.seen: dict[tuple[float, ...], float] = {}
-
-    def _values(self, unit: Array, digits: int) -> tuple[float, ...]:
-        value = np.round(self.low + np.clip(unit, 0, 1) * (self.high - self.low), digits)
-        return tuple(float(x) for x in np.clip(value, self.low, self.high))
-
-    def losses(self, units: Array) -> Array:
-        """−objective of the columns of ``units``, shape ``(parameters, rules)``."""
-        rules = [self._values(column, _DIGITS) for column in np.asarray(units).T]
-        return -np.array(self._objectives(rules))
-
-    def _objectives(self, rules: list[tuple[float, ...]]) -> list[float]:
-        new = [r for r in dict.fromkeys(rules) if r not in self.seen]
-        points = [dict(zip(self.names, r, strict=True)) for r in new]
-        for rule, (row,) in zip(new, self.evaluator.rows(points), strict=True):
-            self.seen[rule] = row["objective"]
-        return [self.seen[r] for r in rules]
-
-    @property
-    def _best(self) -> tuple[float, ...]:
-        return max(self.seen, key=lambda rule: self.seen[rule])
-
-    def evolve(self, seed: int, generations: int) -> None:
-        """Differential evolution."""
-        from scipy.optimize import Bounds, differential_evolution
-
-        differential_evolution(
-            self.losses,
-            Bounds(np.zeros(len(self.names)), np.ones(len(self.names))),
-            popsize=_POPULATION,
-            maxiter=generations,
-            tol=1e-4,
-            rng=np.random.default_rng(np.random.SeedSequence(seed)),
-            polish=False,
-            init="latinhypercube",
-            updating="deferred",
-            vectorized=True,
-        )
-
-    def polish(self) -> None:
-        """Nelder and Mead's simplex from the best rule so far."""
-        from scipy.optimize import Bounds, minimize
-
-        start = (np.array(self._best) - self.low) / (self.high - self.low)
-        steps = np.where(start < 0.95, 0.05, -0.05)
-        minimize(
-            lambda unit: float(self.losses(unit[:, None])[0]),
-            start,
-            method="Nelder-Mead",
-            bounds=Bounds(np.zeros(start.size), np.ones(start.size)),
-            options={
-                "initial_simplex": np.vstack([start, start + np.diag(steps)]),
-                "xatol": 1e-3,
-                "fatol": 1e-6 * abs(self.seen[self._best]),
-                "maxfev": 60 * len(self.names),
-            },
-        )
-
-    def rounded(self) -> dict[str, float]:
-        """Best rule, rounded to whole per cent (where the range allows), by name."""
-        value = np.clip(np.round(self._best, _FINAL_DIGITS), self.low, self.high)
-        return dict(zip(self.names, map(float, value), strict=True))
-
-
 def _validated(
     case: DeploymentCase,
     tuned: Trigger,
@@ -317,13 +243,19 @@ def _validated(
     at_bound: tuple[str, ...],
 ) -> Tuning:
     exact = exact_policy(case)
-    compared: list[Strategy] = [tuned, CONSERVATIVE, MODERATE, AGGRESSIVE, *rigid_plans(case), no_plants(case)]
+    rigid = [policy_named(name, case) for name in ("static", "fixed")]
+    compared: list[Strategy] = [tuned, CONSERVATIVE, MODERATE, AGGRESSIVE, *rigid, no_plants(case)]
+    worth = {}
     if exact is not None:
         compared.append(exact)
+        values = exact_values(case)
+        rp = values.point("rp")
+        starts = (0.0, -UnitValue.of(case).without_plants(), values.point("fixed"))
+        worth = {share: rp - start for share, start in zip(SHARES, starts, strict=True)}
     common = {"sampler": sample["sampler"], "confidence": sample["confidence"]}
     seen = simulate(case, compared, paths=sample["paths"], seed=sample["seed"], **common)
     fresh = simulate(case, compared, paths=sample["fresh_paths"], seed=sample["fresh_seed"], **common)
-    rows = [_row(case, strategy, fresh, seen, objective) for strategy in compared]
+    rows = [_row(case, strategy, fresh, seen, objective, worth) for strategy in compared]
     gains = [objective.sample(s.npv[0]) for s in (seen, fresh)]
     promised = objective.value(seen.npv[0])
     if exact is not None:
@@ -354,21 +286,25 @@ def _independent_difference(first: Array, one: Simulation, second: Array, other:
     return Estimate(value, error, value - half, value + half)
 
 
-def _row(case: DeploymentCase, strategy: Strategy, fresh: Simulation, seen: Simulation, objective: Objective) -> Row:
+def _row(
+    case: DeploymentCase,
+    strategy: Strategy,
+    fresh: Simulation,
+    seen: Simulation,
+    objective: Objective,
+    worth: Mapping[str, float],
+) -> Row:
+    """A strategy on fresh paths; ``worth`` is RP less each start that shares are measured from."""
     at = {name: i for i, name in enumerate(fresh.names)}
     npv = fresh.npv[at[strategy.name]]
     row: Row = {"strategy": strategy.name, "rule": strategy.describe(case), **rule_parameters(strategy)}
     row["objective_in_sample"] = objective.value(seen.npv[at[strategy.name]])
     row |= _entries("objective", mean_estimate(objective.sample(npv), fresh.units, fresh.confidence))
     row |= _entries("npv_mean", mean_estimate(npv, fresh.units, fresh.confidence))
-    if "threshold" not in at:
-        return row
-    best = fresh.npv[at["threshold"]]
-    row |= _entries("regret", mean_estimate(best - npv, fresh.units, fresh.confidence))
-    row |= _entries("share_of_npv", _ratio(npv, best, fresh))
-    for share, start in _SHARES.items():
-        base = fresh.npv[at[start]]
-        row |= _entries(share, _ratio(npv - base, best - base, fresh))
+    gap = mean_estimate(fresh.npv[at["threshold"]] - npv, fresh.units, fresh.confidence) if "threshold" in at else None
+    row |= _entries("gap", gap)
+    for share in SHARES:
+        row |= _entries(share, _share(gap, worth[share]) if gap is not None else None)
     return row
 
 
@@ -377,13 +313,8 @@ def _entries(name: str, estimate: Estimate | None) -> Row:
     return {name: value, f"{name}_lower": low, f"{name}_upper": high}
 
 
-def _ratio(top: Array, bottom: Array, outcome: Simulation) -> Estimate | None:
-    """Ratio of two means on the same paths (delta method); None unless the lower one is surely positive."""
-    below = mean_estimate(bottom, outcome.units, outcome.confidence)
-    if not below.lower > 0:
+def _share(gap: Estimate, worth: float) -> Estimate | None:
+    """1 − gap/worth; None where there is nothing to share."""
+    if not worth > 0:
         return None
-    ratio = float(top.mean() / below.value)
-    spread = mean_estimate((top - ratio * bottom) / below.value, outcome.units, outcome.confidence)
-    return Estimate(
-        ratio, spread.standard_error, ratio + spread.lower - spread.value, ratio + spread.upper - spread.value
-    )
+    return Estimate(1 - gap.value / worth, gap.standard_error / worth, 1 - gap.upper / worth, 1 - gap.lower / worth)
