@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stochisru.case import DeploymentCase
-from stochisru.deployment.operations import MeritOrder
 from stochisru.errors import InputError
 from stochisru.metrics import strategy_metrics
 from stochisru.simulation import require_sampling, resolve, simulate
 from stochisru.strategies import STRATEGIES, Strategy
-from stochisru.studies.rules import exact_policy, rule_parameters
+from stochisru.studies.rules import exact_policy, has_exact_policy, rule_parameters
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ class Frontier:
 
 def default_strategies(case: DeploymentCase) -> list[str]:
     """The six heuristics, the exact policy where there is one, and the static, fixed and expected-value plans."""
-    exact = [] if MeritOrder.of(case).limited else ["threshold"]
+    exact = ["threshold"] if has_exact_policy(case) else []
     return [*STRATEGIES, *exact, "static", "fixed", "ev"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stochisru.case import DeploymentCase
-from stochisru.deployment.operations import MeritOrder
+from stochisru.deployment.unit_value import UnitValue
 from stochisru.errors import InputError
 from stochisru.policies import policy_named
 from stochisru.strategies import MODERATE, Schedule, Strategy, Trigger
@@ -22,6 +22,8 @@ RULE_RANGES: dict[str, tuple[float, float]] = {
     "risk_tolerance": (0.05, 0.95),
     "cost_sensitivity": (0.0, 2.0),
 }
+#: Those of them that shape the hurdle.
+HURDLE = ("risk_tolerance", "cost_sensitivity")
 
 
 def named_rule(name: str, parameters: Mapping[str, float], base: Trigger = MODERATE) -> Trigger:
@@ -82,9 +84,18 @@ def rule_parameters(strategy: Strategy) -> dict[str, float | bool | None]:
     return {name: getattr(strategy, name) if isinstance(strategy, Trigger) else None for name in names}
 
 
+def has_exact_policy(case: DeploymentCase) -> bool:
+    """Whether the value of the case scales with demand (no limit on supply from Earth)."""
+    try:
+        UnitValue.of(case)
+    except InputError:
+        return False
+    return True
+
+
 def exact_policy(case: DeploymentCase) -> Strategy | None:
-    """The exact policy as the strategy ``threshold``; None where it is not exact (limited supply from Earth)."""
-    return None if MeritOrder.of(case).limited else policy_named("threshold", case)
+    """The exact policy as the strategy ``threshold``; None where there is none."""
+    return policy_named("threshold", case) if has_exact_policy(case) else None
 
 
 def no_plants(case: DeploymentCase) -> Schedule:

@@ -35,10 +35,13 @@ class RuleSearch:
         value = np.round(self.low + np.clip(unit, 0, 1) * (self.high - self.low), digits)
         return tuple(float(x) for x in np.clip(value, self.low, self.high))
 
-    def losses(self, units: Array, /) -> Array:
+    def losses(self, units: Array) -> Array:
         """−objective of the columns of ``units``, shape ``(parameters, rules)``."""
         rules = [self._values(column, _DIGITS) for column in np.asarray(units).T]
         return -np.array(self._objectives(rules))
+
+    def _loss(self, unit: Array) -> float:
+        return float(self.losses(unit[:, None])[0])
 
     def _objectives(self, rules: list[tuple[float, ...]]) -> list[float]:
         new = [r for r in dict.fromkeys(rules) if r not in self.seen]
@@ -55,8 +58,9 @@ class RuleSearch:
         """Differential evolution."""
         from scipy.optimize import Bounds, differential_evolution
 
+        losses: Any = self.losses  # scipy's stubs ask for more arguments than are passed
         differential_evolution(
-            self.losses,
+            losses,
             Bounds(np.zeros(len(self.names)), np.ones(len(self.names))),
             popsize=_POPULATION,
             maxiter=generations,
@@ -81,9 +85,8 @@ class RuleSearch:
             "maxfev": 60 * len(self.names),
         }
         cube = Bounds(np.zeros(start.size), np.ones(start.size))
-        minimize(
-            lambda unit: float(self.losses(unit[:, None])[0]), start, method="Nelder-Mead", bounds=cube, options=options
-        )
+        loss: Any = self._loss
+        minimize(loss, start, method="Nelder-Mead", bounds=cube, options=options)
 
     def rounded(self) -> dict[str, float]:
         """Best rule, rounded to whole per cent (where the range allows), by name."""

@@ -24,6 +24,7 @@ from stochisru.process_value import exact_values
 from stochisru.simulation import Simulation, require_sampling, simulate
 from stochisru.strategies import AGGRESSIVE, CONSERVATIVE, MODERATE, Strategy, Trigger
 from stochisru.studies.rules import (
+    HURDLE,
     RULE_RANGES,
     exact_policy,
     named_rule,
@@ -140,7 +141,7 @@ def tune(
     case: DeploymentCase,
     *,
     base: Trigger = MODERATE,
-    ranges: Mapping[str, tuple[float, float]] = RULE_RANGES,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
     objective: Objective | None = None,
     paths: int = 4000,
     seed: int = 0,
@@ -158,7 +159,8 @@ def tune(
     base
         Rule whose other parameters are kept; ``hurdle=False`` there tunes the plain trigger.
     ranges
-        Lowest and highest value per tuned parameter.
+        Lowest and highest value per tuned parameter; `RULE_RANGES` if not given, without those of the hurdle where
+        ``base`` has none.
     objective
         Mean NPV if not given.
     paths, seed
@@ -186,7 +188,13 @@ def tune(
     True
     """
     objective = objective or Objective()
+    unused = () if base.hurdle else HURDLE
+    if ranges is None:
+        ranges = {name: span for name, span in RULE_RANGES.items() if name not in unused}
     require_ranges(ranges)
+    for name in unused:
+        if name in ranges:
+            raise InputError(f"{name}: is not used by a rule without hurdle")
     source = require_sampling(paths, seed, sampler)
     fresh_seed = seed + 1 if fresh_seed is None else fresh_seed
     require_sampling(fresh_paths, fresh_seed, sampler)
