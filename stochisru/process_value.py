@@ -19,8 +19,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from scenario_trees.sampling import Sampler
 from stochisru.case import DeploymentCase
+from stochisru.comparison import compare
 from stochisru.deployment.layers import OpenLoopPlan
 from stochisru.deployment.root_plan import (
     expected_value_plan_on_process,
@@ -29,9 +34,17 @@ from stochisru.deployment.root_plan import (
     static_plan_on_process,
 )
 from stochisru.deployment.single_deployment import single_deployment
-from stochisru.deployment.unit_value import UnitValue
-from stochisru.methods.result import ROUNDING, Bounds, Result, require_order
+from stochisru.deployment.unit_value import UnitValue, scales_with_demand
+from stochisru.methods.result import ROUNDING, Bounds, Result, require_order, versions
 from stochisru.methods.threshold import ThresholdPlan, threshold
+from stochisru.methods.wait_and_see import wait_and_see_on_paths
+from stochisru.metrics import Estimate, mean_estimate
+from stochisru.policies import policy_named
+from stochisru.simulation import require_sampling, simulate
+from stochisru.strategies.protocol import Strategy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Differences and the two values each is made of: high less low.
 DIFFERENCES = {
@@ -189,3 +202,213 @@ def exact_values(case: DeploymentCase) -> ExactValues:
     staging         634.1 $ million
     """
     return ExactValues(case)
+
+
+_MEANING = {
+    "ws": "wait-and-see: every path known in advance",
+    "rp": "recourse problem: the multistage optimum",
+    "static": "best plan decided at the root",
+    "fixed": "best single deployment in year 0 (none where the case fixes it at 0)",
+    "single": "best single deployment whose time and size may wait for demand",
+    "no_earth": "recourse problem without supply from Earth",
+    "ev": "optimum of the mean path",
+    "eev": "expected result of the mean path's plan",
+    "evpi": "value of perfect information, WS − RP",
+    "vss": "value of the stochastic solution, RP − EEV",
+    "vms": "value of the multistage solution, RP − static",
+    "flexibility": "value of flexibility, RP − fixed",
+    "defer": "value of deferring the start, single − fixed",
+    "staging": "value of staging, RP − single",
+    "earth_backup": "value of Earth supply as a back-up, RP − RP without it",
+}
+
+
+@dataclass(frozen=True)
+class ProcessValue:
+    """One value on the process.
+
+    Attributes
+    ----------
+    value, lower, upper
+        $ (maximised): the value and its bracket. The bracket of an exact value is its error of integration, that of a
+        simulated one a confidence interval.
+    kind
+        ``exact`` or ``simulated``.
+    """
+
+    value: float
+    lower: float
+    upper: float
+    kind: Literal["exact", "simulated"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ProcessValues:
+    """All values of a case on its demand process, $ (maximised).
+
+    Attributes
+    ----------
+    values
+        By name, in the order of the report. Where no exact policy exists, ``rp`` is the value of the plan of a lattice,
+        a lower bound, and the options that have no closed form are missing.
+    paths
+        Fresh paths behind the simulated values.
+    foresight_paths
+        Paths behind ``ws`` and ``evpi``.
+    method
+        What stands for the multistage optimum: ``threshold`` (exact) or ``lattice-dp`` (a policy).
+    """
+
+    case: DeploymentCase
+    values: dict[str, ProcessValue]
+    paths: int
+    foresight_paths: int
+    seed: int
+    sampler: str
+    confidence: float
+    method: str
+
+    def point(self, name: str) -> float:
+        """One value, $."""
+        return self.values[name].value
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per value: value, lower, upper, unit, sense, kind, meaning."""
+        import pandas as pd
+
+        rows = [
+            {"quantity": name, **vars(v), "unit": "$", "sense": "maximise", "meaning": _MEANING[name]}
+            for name, v in self.values.items()
+        ]
+        return pd.DataFrame(rows).set_index("quantity")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON: the keys of ``docs/cli.md``, brackets beside them."""
+        return {
+            "case": self.case.name,
+            "horizon": self.case.horizon.T,
+            "sense": "maximise",
+            "unit": "$",
+            **{name: self.values[name].value if name in self.values else None for name in _MEANING},
+            "brackets": {name: [v.lower, v.upper] for name, v in self.values.items()},
+            "kind": {name: v.kind for name, v in self.values.items()},
+            "certified": False,
+            "method": self.method,
+            "paths": self.paths,
+            "foresight_paths": self.foresight_paths,
+            "seed": self.seed,
+            "sampler": self.sampler,
+            "confidence": self.confidence,
+            "versions": versions(),
+        }
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name} {v.value:,.0f}" for name, v in self.values.items())
+        return f"ProcessValues({self.case.name}, T = {self.case.horizon.T}, $ maximised: {values})"
+
+
+def process_values(
+    case: DeploymentCase,
+    *,
+    paths: int = 16_384,
+    seed: int = 0,
+    sampler: Sampler | str = "sobol",
+    workers: int = 1,
+    confidence: float = 0.95,
+) -> ProcessValues:
+    """Compute all values of a case on its demand process.
+
+    Exact where the exact policy exists, but for wait-and-see, which is simulated. With a limit on supply from Earth
+    everything but ``ev`` is simulated on common paths and differences are paired.
+
+    Parameters
+    ----------
+    paths, seed, sampler, workers, confidence
+        Monte Carlo, see `stochisru.simulate`.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range.
+    BoundsError
+        If exact values are out of their order.
+
+    Examples
+    --------
+    >>> from stochisru import load_case
+    >>> from stochisru.process_value import process_values
+    >>> values = process_values(load_case("lunar-reference").replace(T=30), paths=4096)
+    >>> low, high = values.values["evpi"].lower, values.values["evpi"].upper
+    >>> 0.9 * values.point("evpi") < low < values.point("evpi") < high
+    True
+    """
+    if not scales_with_demand(case):
+        return _simulated_values(case, paths, seed, sampler, workers, confidence)
+    exact = exact_values(case)
+    exact.check_order()
+    outcome = compare(
+        case, [exact.recourse.policy()], paths=paths, seed=seed, sampler=sampler, workers=workers, confidence=confidence
+    )
+    assert outcome.evpi is not None  # the exact policy exists
+    error = exact.rp.upper - exact.recourse.objective
+    found = {
+        "ws": _estimated(outcome.wait_and_see, error),
+        "evpi": _estimated(outcome.evpi, error),
+    }
+    for name in _MEANING:
+        if name not in found:
+            bounds: Bounds = getattr(exact, name)
+            found[name] = ProcessValue(exact.point(name), bounds.lower, bounds.upper, "exact")
+    return ProcessValues(
+        case=case,
+        values={name: found[name] for name in _MEANING},
+        paths=paths,
+        foresight_paths=outcome.foresight_paths,
+        seed=seed,
+        sampler=outcome.simulation.sampler,
+        confidence=confidence,
+        method="threshold",
+    )
+
+
+def _estimated(estimate: Estimate, error: float = 0.0) -> ProcessValue:
+    return ProcessValue(estimate.value, estimate.lower - error, estimate.upper + error, "simulated")
+
+
+def _simulated_values(
+    case: DeploymentCase, paths: int, seed: int, sampler: Sampler | str, workers: int, confidence: float
+) -> ProcessValues:
+    """All values from policies on common paths."""
+    source = require_sampling(paths, seed, sampler, workers)
+    plan = policy_named("lattice", case)
+    names: dict[str, Strategy | str] = {"rp": plan, "static": "static", "fixed": "fixed", "eev": "ev"}
+    outcome = compare(
+        case, list(names.values()), paths=paths, seed=seed, sampler=source, workers=workers, confidence=confidence
+    )
+    run = outcome.simulation
+    alone = simulate(
+        case.replace(earth_limit=0.0), ["lattice"], paths=paths, seed=seed, sampler=source, workers=workers
+    )
+    npv = {name: run.npv[i] for i, name in enumerate(names)} | {"no_earth": alone.npv[0]}
+    seen = outcome.foresight_paths
+    foresight = wait_and_see_on_paths(case, seen, paths, seed=seed, sampler=source)
+    units = run.units[: int(np.searchsorted(np.cumsum(run.units), seen)) + 1]
+    found = {"ws": _estimated(outcome.wait_and_see)}
+    found["evpi"] = _estimated(mean_estimate(foresight - npv["rp"][:seen], units, confidence))
+    ev = expected_value_plan_on_process(case).value
+    found["ev"] = ProcessValue(ev, ev, ev, "exact")
+    for name, sample in npv.items():
+        found[name] = _estimated(mean_estimate(sample, run.units, confidence))
+    for name, (high, low) in DIFFERENCES.items():
+        if high in npv and low in npv:
+            found[name] = _estimated(mean_estimate(npv[high] - npv[low], run.units, confidence))
+    return ProcessValues(
+        case=case,
+        values={name: found[name] for name in _MEANING if name in found},
+        paths=paths,
+        foresight_paths=seen,
+        seed=seed,
+        sampler=source.name,
+        confidence=confidence,
+        method="lattice-dp",
+    )

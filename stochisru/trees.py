@@ -1,4 +1,4 @@
-"""From a case to its scenario tree: the choices that the command line and the study share."""
+"""From a case to its scenario tree or lattice: the choices that methods, command line and studies share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from operator import mul
 
+from scenario_trees.lattice import MarkovLattice
 from scenario_trees.quantization import QUANTIZATIONS
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
@@ -13,6 +14,10 @@ from stochisru.errors import InputError
 
 #: Nodes that the tree of `default_branching` does not exceed: HiGHS solves that many in seconds.
 DEFAULT_NODES = 100_000
+#: States per stage of a lattice whose plan is as good as the exact one to about 0.1 % up to T = 30.
+DEFAULT_STATES = 100
+#: Bins have equal shares of probability and mean, half and half: see `MarkovLattice.from_process`.
+_TILT = 0.5
 
 
 def default_branching(T: int) -> tuple[int, ...]:
@@ -66,3 +71,8 @@ def case_tree(
             f"change it or the horizon (--horizon {len(factors)})"
         )
     return ScenarioTree.from_process(case.process, factors, QUANTIZATIONS[quantization])
+
+
+def case_lattice(case: DeploymentCase, states: int = DEFAULT_STATES) -> MarkovLattice:
+    """Markov lattice of a case's demand, one stage per year, that resolves probability and mean alike."""
+    return MarkovLattice.from_process(case.process, case.horizon.T, states, tilt=_TILT)

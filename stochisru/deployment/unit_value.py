@@ -21,6 +21,12 @@ from stochisru.errors import InputError
 Array = NDArray[np.float64]
 
 
+def scales_with_demand(case: DeploymentCase) -> bool:
+    """Whether twice the demand with twice the plant is worth twice as much: no limit from Earth, or no Earth at all."""
+    merit = MeritOrder.of(case)
+    return not merit.limited or merit.earth_limit == 0 or merit.against_shortage == merit.against_alternative
+
+
 @dataclass(frozen=True)
 class UnitValue:
     """Unit values of a case whose value scales with demand.
@@ -59,12 +65,12 @@ class UnitValue:
             If a limit on supply from Earth makes the worth of a kilogram depend on the level of demand.
         """
         merit = MeritOrder.of(case)
-        scarce = merit.limited and merit.earth_limit == 0
-        if merit.limited and not scarce and merit.against_shortage != merit.against_alternative:
+        if not scales_with_demand(case):
             raise InputError(
                 f"earth_limit: must be none or 0 for an exact policy, got {merit.earth_limit:g} kg/yr: with a limit "
                 "the value does not scale with demand; use --method sddp or ef"
             )
+        scarce = merit.limited and merit.earth_limit == 0
         return cls(
             process=case.process,
             years=case.horizon.T,

@@ -10,9 +10,12 @@ from stochisru.deployment.information import flows
 from stochisru.deployment.lattice_layers import LatticeLayers
 from stochisru.deployment.lattice_plan import LatticePlan
 from stochisru.methods.result import Bounds, Reason, Result, Termination
+from stochisru.trees import DEFAULT_STATES, case_lattice
 
 
-def lattice_dp(case: DeploymentCase, lattice: MarkovLattice | None = None, *, states: int = 100) -> Result[LatticePlan]:
+def lattice_dp(
+    case: DeploymentCase, lattice: MarkovLattice | None = None, *, states: int = DEFAULT_STATES
+) -> Result[LatticePlan]:
     """Solve the multistage problem on a lattice exactly.
 
     Any horizon, lead time, degradation and Earth limit; no solver. The time grows as T² times the cube of the states of
@@ -23,7 +26,7 @@ def lattice_dp(case: DeploymentCase, lattice: MarkovLattice | None = None, *, st
     case
         The problem.
     lattice
-        Lattice of demand, one stage per year; `MarkovLattice.from_process` with ``states`` per stage if not given.
+        Lattice of demand, one stage per year; `stochisru.trees.case_lattice` with ``states`` per stage if not given.
     states
         States per stage of the lattice that is made.
 
@@ -50,7 +53,7 @@ def lattice_dp(case: DeploymentCase, lattice: MarkovLattice | None = None, *, st
     """
     start = time.perf_counter()
     if lattice is None:
-        lattice = MarkovLattice.from_process(case.process, case.horizon.T, states)
+        lattice = case_lattice(case, states)
     layers = LatticeLayers(case, lattice)
     built = time.perf_counter()
     best = layers.best()

@@ -22,7 +22,7 @@ from scenario_trees.process import GeometricBrownianMotion
 from scenario_trees.quantization import QUANTIZATIONS
 from stochisru.case import DeploymentCase
 from stochisru.deployment.lattice_layers import LatticeLayers
-from stochisru.deployment.operations import MeritOrder
+from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
 from stochisru.strategies.protocol import Observation
 
@@ -97,7 +97,7 @@ def _levels(rule: RollingHorizon, case: DeploymentCase, year: int) -> tuple[Arra
     """Log demand, and plant in year + L per unit of today's demand, at the points that are solved."""
     lead = case.horizon.lead_time
     demand = np.array([case.demand.D0])
-    if MeritOrder.of(case).limited:
+    if not scales_with_demand(case):
         spread = case.demand.sigma * np.sqrt(year)
         middle = np.log(case.demand.D0) + (case.demand.mu - 0.5 * case.demand.sigma**2) * year
         demand = np.exp(middle + spread * _GRID) if spread > 0 else np.exp([middle])
