@@ -31,6 +31,7 @@ from stochisru.cli_options import (
     named_case,
     named_tree,
 )
+from stochisru.cli_studies import register as register_studies
 from stochisru.console import (
     bar,
     emit,
@@ -293,6 +294,9 @@ def case_check(case: CaseArg, json: JsonOpt = None) -> None:
         json,
         lambda: typer.echo(f"{problem.name}: ok ({len(problem.values)} parameters, hash {problem.digest()})"),
     )
+
+
+register_studies(app)
 
 
 @app.command()

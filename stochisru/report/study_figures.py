@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from stochisru.studies.tune import Tuning
 
 _LOW, _HIGH = PALETTE[5], PALETTE[1]
+_REGIONS = {"fixed": "fixed design pays", "only flexible": "pays only if flexible", "none": "does not pay"}
+#: Names that are too long for an axis, shortened.
+_NAMES = {"rp": "expected NPV, RP", "vss": "VSS", "vms": "VMS", "earth_backup": "value of Earth supply"}
 _MARKERS = "osD^vP*Xh<>p"
 _SIGNS = {
     "sigma": r"$\sigma$",
@@ -73,7 +76,7 @@ def tornado_pair(study: Tornado, quantities: tuple[str, str] = ("rp", "flexibili
             ax.grid(axis="y", visible=False)
             values = [rows[s, level][quantity] for s in symbols for level in ("low", "high")]
             unit = _scaled(ax.xaxis, quantity, values or [base[quantity]])
-            ax.set_xlabel(f"{MEANING[quantity]} ({unit})")
+            ax.set_xlabel(f"{_NAMES.get(quantity, MEANING[quantity])} ({unit})")
             ax.locator_params(axis="x", nbins=5)
         handles, labels = axes[0].get_legend_handles_labels()
         if handles:
@@ -113,18 +116,38 @@ def value_map(study: TwoWayMap, quantity: str = "staging", level: float | None =
             _filled(figure, ax, study, name)
             ax.set(xlabel=_axis_label(study.case, study.x), ylabel=_axis_label(study.case, study.y))
             ax.grid(visible=False)
-        lines = [("rp", 0.0, "-", "optimum pays below"), ("fixed", 0.0, "--", "fixed design pays below")]
-        handles = [_line(axes[0], study, name, at, dash) for name, at, dash, _ in lines]
-        names = ["expected NPV of the optimum = 0", "expected NPV of the fixed design = 0"]
-        drawn = [(h, n) for h, n in zip(handles, names, strict=True) if h is not None]
+        lines = {
+            "expected NPV of the optimum = 0": _line(axes[0], study, "rp", 0.0, "-"),
+            "expected NPV of the fixed design = 0": _line(axes[0], study, "fixed", 0.0, "--"),
+        }
+        drawn = {text: line for text, line in lines.items() if line is not None}
         if drawn:
-            axes[0].legend(*zip(*drawn, strict=True), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+            axes[0].legend(drawn.values(), drawn.keys(), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+            _name_regions(axes[0], study)
         if level is not None:
             handle = _line(axes[1], study, quantity, level, "-")
             if handle is not None:
                 text = f"{MEANING[quantity]} = {_amount(level, quantity)}"
                 axes[1].legend([handle], [text], loc="lower center", bbox_to_anchor=(0.5, 1.0))
         return figure
+
+
+def _name_regions(ax: Axes, study: TwoWayMap) -> None:
+    """Say in each region which designs pay there, at its grid point that is farthest from all others'."""
+    nx, ny = study.x_values.size, study.y_values.size
+    pays = np.array([str(r["pays"]) for r in study.rows]).reshape(ny, nx)
+    j, i = np.meshgrid(np.linspace(0, 1, nx), np.linspace(0, 1, ny))
+    edge = np.minimum(i, 1 - i)
+    for name, text in _REGIONS.items():
+        inside = pays == name
+        if inside.sum() < 4 or inside.all():
+            continue
+        away = np.hypot(j[:, :, None, None] - j[~inside], i[:, :, None, None] - i[~inside]).min(axis=(2, 3))
+        k = int(np.argmax(np.where(inside, np.minimum(away, edge), -1)))
+        at = float(study.x_values[k % nx]), float(study.y_values[k // nx])
+        side = "left" if k % nx < nx / 3 else "right" if k % nx >= 2 * nx / 3 else "center"  # stay inside the axes
+        box = {"boxstyle": "round,pad=0.2", "fc": "white", "ec": "none", "alpha": 0.75}
+        ax.text(*at, text, ha=side, va="center", fontsize=7.5, bbox=box)
 
 
 def _amount(value: float, quantity: str) -> str:
@@ -148,32 +171,39 @@ def _line(ax: Axes, study: TwoWayMap, quantity: str, level: float, dash: str) ->
 def _filled(figure: Figure, ax: Axes, study: TwoWayMap, quantity: str) -> None:
     grid = np.ma.masked_invalid(study.grid(quantity))
     filled = ax.contourf(study.x_values, study.y_values, grid, levels=10, cmap="cividis", alpha=0.85)
-    lines = ax.contour(study.x_values, study.y_values, grid, levels=filled.levels, colors="white", linewidths=0.4)
-    del lines
+    ax.contour(study.x_values, study.y_values, grid, levels=filled.levels, colors="white", linewidths=0.4)
     bar = figure.colorbar(filled, ax=ax, orientation="vertical", shrink=0.95)
     unit = _scaled(bar.ax.yaxis, quantity, [float(np.abs(grid).max())])
-    bar.set_label(f"{MEANING[quantity]} ({unit})")
+    bar.set_label(f"{_NAMES.get(quantity, MEANING[quantity])} ({unit})")
 
 
 def efficiency_frontiers(study: Frontier) -> Figure:
     """Mean NPV against CVaR of the loss and against first-year capital, with the non-dominated strategies joined."""
     frame = study.to_frame()
     sampled = frame["initial_ratio"].notna() & frame["strategy"].str.startswith("rule-")
-    named = frame[~sampled]
+    named, rules = frame[~sampled], frame[sampled]
+    floor = float(named["npv_mean"].min() if len(named) else rules["npv_mean"].quantile(0.1))
+    shown = rules[rules["npv_mean"] >= floor]
     with new_figure(7.2, 3.6, 2) as (figure, axes):
         for ax, traded, side, label in (
             (axes[0], "cvar95", "risk", "CVaR of the loss, 95 %"),
             (axes[1], "first_year_capital", "capital", "capital of the first year"),
         ):
-            rules = frame[sampled]
-            if len(rules):
-                ax.plot(rules[traded], rules["npv_mean"], ".", color="0.65", ms=3, label="sampled rules", zorder=1)
-            best = frame[frame[f"efficient_{side}"].astype(bool)].sort_values([traded, "npv_mean"])
-            ax.plot(best[traded], best["npv_mean"], "-", color="black", lw=1.0, label="not dominated", zorder=2)
+            if len(shown):
+                text = f"sampled rules\n({len(shown)} of {len(rules)} above\nthe worst strategy)"
+                ax.plot(shown[traded], shown["npv_mean"], ".", color="0.65", ms=3, label=text, zorder=1)
+            best = frame[frame[f"efficient_{side}"].astype(bool) & (frame["npv_mean"] >= floor)]
+            best = best.sort_values([traded, "npv_mean"])
+            ring = {"marker": "o", "mfc": "none", "ms": 9}
+            ax.plot(best[traded], best["npv_mean"], color="black", lw=0.9, label="not dominated", zorder=2, **ring)
             for row, marker, color in zip(named.itertuples(), cycle(_MARKERS), cycle(PALETTE), strict=False):
-                ax.plot(getattr(row, traded), row.npv_mean, marker, color=color, ms=6, label=row.strategy, zorder=3)
-            x_unit = _escaped(money(ax.xaxis, float(frame[traded].abs().max())))
-            y_unit = _escaped(money(ax.yaxis, float(frame["npv_mean"].abs().max())))
+                ax.plot(getattr(row, traded), row.npv_mean, marker, color=color, ms=5, label=row.strategy, zorder=3)
+            seen = np.concatenate([named[traded], shown[traded]])
+            if side == "capital" and seen.max() > 0:
+                smallest = float(seen[seen > 0].min())
+                ax.set_xscale("symlog", linthresh=max(smallest, 1e-3 * seen.max()))
+            x_unit = _escaped(money(ax.xaxis, float(np.abs(seen).max())))
+            y_unit = _escaped(money(ax.yaxis, float(frame["npv_mean"].max())))
             ax.set(xlabel=f"{label} ({x_unit})", ylabel=f"mean NPV ({y_unit})")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center")
@@ -206,6 +236,7 @@ def tuning_result(study: Tuning) -> Figure:
             right.set_xlim(min(0.0, max(-1.0, float(frame["share_of_flexibility"].min()))), 1.05)
             right.set_xlabel("share of the value of flexibility (-)")
         right.set_yticks(place, [""] * len(frame))
+        right.tick_params(left=False)
         for ax in (left, right):
             ax.grid(axis="y", visible=False)
             ax.axvline(0, color="0.3", lw=0.8)

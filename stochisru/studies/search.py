@@ -21,6 +21,13 @@ Array = NDArray[np.float64]
 _POPULATION = 8
 #: Digits of a parameter while searching, and of the rule that is found: whole per cent, as its sentence says.
 _DIGITS, _FINAL_DIGITS = 4, 2
+#: Most evaluations per parameter of the simplex.
+_SIMPLEX = 60
+
+
+def most_evaluations(parameters: int, generations: int) -> int:
+    """Most rules that a search may try."""
+    return parameters * (_POPULATION * (generations + 1) + _SIMPLEX)
 
 
 class RuleSearch:
@@ -82,7 +89,7 @@ class RuleSearch:
             "initial_simplex": np.vstack([start, start + np.diag(steps)]),
             "xatol": 1e-3,
             "fatol": 1e-6 * abs(self.seen[self._best]),
-            "maxfev": 60 * len(self.names),
+            "maxfev": _SIMPLEX * len(self.names),
         }
         cube = Bounds(np.zeros(start.size), np.ones(start.size))
         loss: Any = self._loss
