@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from stochisru.case import DeploymentCase
     from stochisru.strategies import Trigger
-    from stochisru.studies.frontier import Frontier
+    from stochisru.studies.efficiency import Frontier
     from stochisru.studies.maps import TwoWayMap
     from stochisru.studies.sensitivity import Tornado
     from stochisru.studies.store import Execution, Row
-    from stochisru.studies.tune import Tuning
+    from stochisru.studies.tuning import Tuning
 
 BackendOpt = Annotated[str, typer.Option(help="Where workers run: processes or dask.")]
 CheckpointOpt = Annotated[Path | None, typer.Option(help="Folder that remembers finished points.")]
@@ -191,7 +191,7 @@ def _break_even(
     out: Path | None,
     json: str | None,
 ) -> None:
-    from stochisru.studies.break_even import break_evens
+    from stochisru.studies.crossing import break_evens
 
     ranges = parse_ranges(symbols, "break_even")
 
@@ -223,7 +223,7 @@ def frontier(
 ) -> None:
     """Which strategies and rules are not dominated in (mean, CVaR) and in (capital, NPV)."""
     from stochisru.simulation import require_sampling, resolve
-    from stochisru.studies import frontier as study_module
+    from stochisru.studies import efficiency
     from stochisru.studies.rules import sample_rules
 
     json_target(json, case)
@@ -231,11 +231,11 @@ def frontier(
     require_sampling(paths, seed, sampler)
     sampled = sample_rules(rules, seed)
     how = _execution(workers, backend, checkpoint, resume)
-    names = study_module.default_strategies(problem) if strategies is None else strategies.split(",")
+    names = efficiency.default_strategies(problem) if strategies is None else strategies.split(",")
     chosen = [*resolve(problem, [n.strip() for n in names]), *sampled]
 
     def compute(how: Execution) -> Frontier:
-        return study_module.frontier(problem, chosen, paths=paths, seed=seed, sampler=sampler, execution=how)
+        return efficiency.frontier(problem, chosen, paths=paths, seed=seed, sampler=sampler, execution=how)
 
     def draw(study: Frontier) -> dict[str, Figure]:
         from stochisru.report.study_figures import efficiency_frontiers
@@ -270,7 +270,7 @@ def tune(
     json: JsonOpt = None,
 ) -> None:
     """Tune a trigger rule, judge it on fresh paths, compare it with the exact policy."""
-    from stochisru.studies import tune as study_module
+    from stochisru.studies import tuning
     from stochisru.studies.rules import RULE_RANGES, require_ranges
     from stochisru.studies.search import most_evaluations
 
@@ -282,11 +282,11 @@ def tune(
         given = parse_ranges(parameters, "parameters")
         ranges = {name: span or RULE_RANGES.get(name, (0.0, 1.0)) for name, span in given.items()}
         require_ranges(ranges)
-    objective = study_module.Objective(risk_weight)
+    objective = tuning.Objective(risk_weight)
     how = _execution(workers, backend, checkpoint, resume)
 
     def compute(how: Execution) -> Tuning:
-        return study_module.tune(
+        return tuning.tune(
             problem,
             base=rule,
             ranges=ranges,

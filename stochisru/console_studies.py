@@ -10,11 +10,11 @@ import typer
 from stochisru.console import print_frame
 
 if TYPE_CHECKING:
-    from stochisru.studies.frontier import Frontier
+    from stochisru.studies.efficiency import Frontier
     from stochisru.studies.maps import TwoWayMap
     from stochisru.studies.sensitivity import Tornado
     from stochisru.studies.store import Row
-    from stochisru.studies.tune import Tuning
+    from stochisru.studies.tuning import Tuning
 
 
 def show_tornado(study: Tornado, quantity: str) -> None:
@@ -41,7 +41,8 @@ def show_tornado(study: Tornado, quantity: str) -> None:
         if row["note"]:
             typer.echo(f"{row['symbol']} = {row['value']:g}: {row['note']}")
     if study.left_out:
-        typer.echo("left out: " + "; ".join(f"{symbol} {reason}" for symbol, reason in study.left_out.items()))
+        reasons = ", ".join(f"{symbol} {reason}" for symbol, reason in study.left_out.items())
+        typer.echo(f"left out: {reasons}; give a range to vary one, as in {next(iter(study.left_out))}=0:1")
 
 
 def show_map(study: TwoWayMap, quantity: str, level: float | None) -> None:
@@ -67,7 +68,8 @@ def show_map(study: TwoWayMap, quantity: str, level: float | None) -> None:
     for name, at in (("rp", 0.0), ("fixed", 0.0), *([(quantity, level)] if level is not None else [])):
         line = study.contour(name, at)
         if len(line):
-            print_frame(line[[x, y]], f"line {name} = {at:g} {UNITS[name]} (linear between grid points)")
+            typer.echo(f"line on which {name} = {at:g} {UNITS[name]} (linear between grid points)")
+            print_frame(line[[x, y]], "")
     for note in dict.fromkeys(r["note"] for r in study.rows if r["note"]):
         typer.echo(note)
 
@@ -80,8 +82,10 @@ def show_break_evens(rows: Sequence[Row]) -> None:
     if found:
         first = found[0]
         frame = pd.DataFrame(found)[["symbol", "unit", "base", "value", "lower", "upper"]]
-        title = f"{first['case']}, T = {first['horizon']}: where {first['quantity']} = {first['target']:g}"
-        print_frame(frame, title)
+        for column in ("value", "lower", "upper"):
+            frame[column] = [f"{x:,.9g}" for x in frame[column]]
+        typer.echo(f"{first['case']}, T = {first['horizon']}: where {first['quantity']} = {first['target']:g}")
+        print_frame(frame, "")
     for row in rows:
         if row["note"]:
             typer.echo(row["note"])

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stochisru.case import DeploymentCase
-    from stochisru.studies.frontier import Frontier
+    from stochisru.studies.efficiency import Frontier
     from stochisru.studies.maps import TwoWayMap
     from stochisru.studies.sensitivity import Tornado
-    from stochisru.studies.tune import Tuning
+    from stochisru.studies.tuning import Tuning
 
 _LOW, _HIGH = PALETTE[5], PALETTE[1]
 _REGIONS = {"fixed": "fixed design pays", "only flexible": "pays only if flexible", "none": "does not pay"}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stochisru.case import DeploymentCase
 from stochisru.errors import InputError
 from stochisru.studies.store import Execution, Row
-from stochisru.studies.values import changed, require_number, require_quantity, values_at
+from stochisru.studies.values import require_quantity, require_span, values_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,20 +94,10 @@ def grid_values(case: DeploymentCase, symbol: str, span: tuple[float, float] | N
     InputError
         If the symbol is unknown, is no number or takes whole numbers, or may not have these values.
     """
-    base = require_number(case, symbol)
-    if isinstance(case.values[symbol], int):
-        raise InputError(f"{symbol}: takes whole numbers, must be a symbol that varies continuously")
+    low, high = require_span(case, symbol, span, _REACH)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
         raise InputError(f"steps: must be an integer >= 2, got {steps!r}")
-    if span is None:
-        if base == 0:
-            raise InputError(f"{symbol}: is 0, so it needs a range, as in {symbol}=0:1")
-        span = (min(x * base for x in _REACH), max(x * base for x in _REACH))
-    if not span[0] < span[1]:
-        raise InputError(f"{symbol}: range must have low < high, got {span[0]:g} to {span[1]:g}")
-    for end in span:
-        changed(case, symbol, end)
-    return [float(x) for x in np.linspace(*span, steps)]
+    return [float(x) for x in np.linspace(low, high, steps)]
 
 
 def two_way_map(
@@ -147,14 +137,14 @@ def two_way_map(
         raise InputError(f"map: needs two different symbols, got {x!r} twice")
     axes = {}
     for symbol, values in ((x, x_values), (y, y_values)):
-        require_number(case, symbol)
         axes[symbol] = grid_values(case, symbol, None, 10) if values is None else [float(v) for v in values]
         if len(axes[symbol]) < 2 or not all(np.diff(axes[symbol]) > 0):
             raise InputError(f"{symbol}: needs two or more increasing values, got {axes[symbol]}")
-        for value in axes[symbol]:
-            changed(case, symbol, value)
+        require_span(case, symbol, (axes[symbol][0], axes[symbol][-1]), _REACH)
     points = [{x: a, y: b} for b in axes[y] for a in axes[x]]
     found = values_at(case, points, execution)
+    if all(row["note"] for row in found):
+        raise InputError(found[0]["note"])
     rows = tuple({**point, **row, "pays": _pays(row)} for point, row in zip(points, found, strict=True))
     return TwoWayMap(case, x, y, np.array(axes[x]), np.array(axes[y]), rows)
 

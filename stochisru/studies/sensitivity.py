@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stochisru.case import DeploymentCase
 from stochisru.errors import InputError
 from stochisru.studies.store import Execution, Row
-from stochisru.studies.values import UNITS, changed, moved, require_number, require_quantity, unit_of, values_at
+from stochisru.studies.values import changed, moved, require_number, require_quantity, unit_of, values_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,9 +86,9 @@ def default_ranges(case: DeploymentCase) -> tuple[dict[str, Range], dict[str, st
         if value is None:
             left_out[symbol] = "is none"
         elif value == 0 and symbol not in _DEFAULTS:
-            left_out[symbol] = f"is 0, of which no share can be taken; give a range, as in {symbol}=0:1"
+            left_out[symbol] = "is 0"
         else:
-            ranges[symbol] = _DEFAULTS[symbol] if value == 0 else None
+            ranges[symbol] = None
     return ranges, left_out
 
 
@@ -104,8 +104,8 @@ def tornado(
     Parameters
     ----------
     ranges
-        Low and high value per symbol, or None for the relative change. If not given, all numbers of economics,
-        technology, costs and demand that are not 0.
+        Low and high value per symbol, or None for the relative change (for a degradation of 0: 0 to 0.05). If not
+        given, all numbers of economics, technology, costs and demand that are not 0.
     change
         Relative change c in [0, 1): a symbol goes from (1 − c) to (1 + c) times its value, whole years at least one up
         and down.
@@ -120,7 +120,8 @@ def tornado(
     Raises
     ------
     InputError
-        If a symbol is unknown or cannot be varied, or a given range leaves what the symbol may be.
+        If a symbol is unknown or cannot be varied, a given range leaves what the symbol may be, or the case has no
+        exact policy.
 
     Examples
     --------
@@ -138,7 +139,10 @@ def tornado(
     cells = [(symbol, level) for symbol in levels for level in _LEVELS]
     points = [levels[symbol][level] for symbol, level in cells]
     rows = []
-    for (symbol, level), point, found in zip(cells, points, values_at(case, points, execution), strict=True):
+    values = values_at(case, points, execution)
+    if values[points.index({})]["note"]:
+        raise InputError(values[points.index({})]["note"])
+    for (symbol, level), point, found in zip(cells, points, values, strict=True):
         head = {"symbol": symbol, "unit": unit_of(case, symbol), "level": level}
         head |= {"value": point.get(symbol, case.values[symbol])}
         rows.append({**head, "moves": "" if found["note"] else moved(case, point), **found})
@@ -150,6 +154,8 @@ def tornado(
 def _levels(case: DeploymentCase, symbol: str, span: Range, change: float) -> dict[str, dict[str, float]]:
     """Points of the levels; the base is the case itself."""
     base = require_number(case, symbol)
+    if span is None and base == 0:
+        span = _DEFAULTS.get(symbol)
     if span is not None:
         low, high = sorted(span)
         return {"low": changed(case, symbol, low), "base": {}, "high": changed(case, symbol, high)}
@@ -162,11 +168,3 @@ def _levels(case: DeploymentCase, symbol: str, span: Range, change: float) -> di
     if step == 0:
         return {level: {} for level in _LEVELS}
     return {"low": {symbol: base - step}, "base": {}, "high": {symbol: base + step}}
-
-
-def quantities(case: DeploymentCase) -> dict[str, float]:
-    """Every quantity of the case as it is; raise `InputError` where there is no exact policy."""
-    (row,) = values_at(case, [{}])
-    if row["note"]:
-        raise InputError(row["note"])
-    return {name: row[name] for name in UNITS}

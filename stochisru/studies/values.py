@@ -52,6 +52,32 @@ def require_number(case: DeploymentCase, symbol: str) -> float:
     return float(value)
 
 
+def require_span(
+    case: DeploymentCase, symbol: str, span: tuple[float, float] | None, reach: tuple[float, float]
+) -> tuple[float, float]:
+    """Range of a symbol that varies continuously; ``reach`` times its value if none is given.
+
+    Raises
+    ------
+    InputError
+        If the symbol is unknown, no number, takes whole numbers, or may not have the values; if low is not below high.
+    """
+    base = require_number(case, symbol)
+    if isinstance(case.values[symbol], int):
+        raise InputError(f"{symbol}: takes whole numbers, must be a symbol that varies continuously")
+    if span is None:
+        if base == 0:
+            raise InputError(f"{symbol}: is 0, so it needs a range, as in {symbol}=0:1")
+        low, high = sorted((reach[0] * base, reach[1] * base))
+    else:
+        low, high = map(float, span)
+    if not low < high:
+        raise InputError(f"{symbol}: range must have low < high, got {low:g} to {high:g}")
+    for end in (low, high):
+        changed(case, symbol, end)
+    return low, high
+
+
 def changed(case: DeploymentCase, symbol: str, value: float) -> dict[str, float]:
     """Point at which a symbol has another value.
 

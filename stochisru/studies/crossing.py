@@ -13,8 +13,8 @@ from stochisru.studies.values import (
     UNITS,
     case_identity,
     changed,
-    require_number,
     require_quantity,
+    require_span,
     unit_of,
     values_at,
 )
@@ -88,11 +88,7 @@ def break_even(
     from scipy.optimize import brentq
 
     require_quantity(quantity)
-    if isinstance(case.values.get(symbol), int):
-        raise InputError(f"{symbol}: takes whole numbers, must be a symbol that varies continuously")
-    if not low < high:
-        raise InputError(f"{symbol}: range must have low < high, got {low!r} to {high!r}")
-    require_number(case, symbol)
+    low, high = require_span(case, symbol, (low, high), _REACH)
     seen: dict[float, float] = {}
 
     def excess(value: float) -> float:
@@ -159,14 +155,8 @@ def break_evens(
     require_quantity(quantity)
     points = []
     for symbol, span in ranges.items():
-        base = require_number(case, symbol)
-        if span is None:
-            if base == 0:
-                raise InputError(f"{symbol}: is 0, so it needs a range, as in {symbol}=0:1")
-            span = (min(x * base for x in _REACH), max(x * base for x in _REACH))
-        for end in span:
-            changed(case, symbol, end)
-        points.append({"symbol": symbol, "low": float(span[0]), "high": float(span[1])})
+        low, high = require_span(case, symbol, span, _REACH)
+        points.append({"symbol": symbol, "low": low, "high": high})
     identity = {"study": "break-even", **case_identity(case), "quantity": quantity, "target": target}
     return run_study(Study(identity, points, partial(_row, case, quantity, target)), execution)
 
