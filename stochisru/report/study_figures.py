@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from stochisru.studies.tuning import Tuning
 
 _LOW, _HIGH = PALETTE[5], PALETTE[1]
-_REGIONS = {"fixed": "fixed design pays", "only flexible": "pays only if flexible", "none": "does not pay"}
 #: Names that are too long for an axis, shortened.
 _NAMES = {"rp": "expected NPV, RP", "vss": "VSS", "vms": "VMS", "earth_backup": "value of Earth supply"}
 _MARKERS = "osD^vP*Xh<>p"
@@ -133,21 +132,30 @@ def value_map(study: TwoWayMap, quantity: str = "staging", level: float | None =
 
 
 def _name_regions(ax: Axes, study: TwoWayMap) -> None:
-    """Say in each region which designs pay there, at its grid point that is farthest from all others'."""
-    nx, ny = study.x_values.size, study.y_values.size
-    pays = np.array([str(r["pays"]) for r in study.rows]).reshape(ny, nx)
-    j, i = np.meshgrid(np.linspace(0, 1, nx), np.linspace(0, 1, ny))
-    edge = np.minimum(i, 1 - i)
-    for name, text in _REGIONS.items():
-        inside = pays == name
-        if inside.sum() < 4 or inside.all():
-            continue
-        away = np.hypot(j[:, :, None, None] - j[~inside], i[:, :, None, None] - i[~inside]).min(axis=(2, 3))
-        k = int(np.argmax(np.where(inside, np.minimum(away, edge), -1)))
-        at = float(study.x_values[k % nx]), float(study.y_values[k // nx])
-        side = "left" if k % nx < nx / 3 else "right" if k % nx >= 2 * nx / 3 else "center"  # stay inside the axes
-        box = {"boxstyle": "round,pad=0.2", "fc": "white", "ec": "none", "alpha": 0.75}
-        ax.text(*at, text, ha=side, va="center", fontsize=7.5, bbox=box)
+    """Say in each region which designs pay there, where its name has most room; too small regions stay unnamed."""
+    from scipy.interpolate import RegularGridInterpolator
+
+    x, y = (np.linspace(v[0], v[-1], 41) for v in (study.x_values, study.y_values))
+    mesh = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1)
+    rp, fixed = (
+        RegularGridInterpolator((study.y_values, study.x_values), study.grid(q))(mesh) for q in ("rp", "fixed")
+    )
+    j, i = np.meshgrid(np.linspace(0, 1, x.size), np.linspace(0, 1, y.size))
+    width, height = 0.3, 0.06  # half the size of a name, in axes
+    regions = {
+        "fixed design pays": fixed > 0,
+        "pays only if flexible": (fixed <= 0) & (rp > 0),
+        "does not pay": rp <= 0,
+    }
+    for text, inside in regions.items():
+        room = np.minimum(np.minimum(j, 1 - j) / width, np.minimum(i, 1 - i) / height)
+        if not inside.all():
+            aside, above = abs(j[..., None] - j[~inside]) / width, abs(i[..., None] - i[~inside]) / height
+            room = np.minimum(room, np.maximum(aside, above).min(axis=-1))
+        k = np.unravel_index(np.argmax(np.where(inside, room, 0)), room.shape)
+        if room[k] > 0.9 and inside[k]:
+            box = {"boxstyle": "round,pad=0.2", "fc": "white", "ec": "none", "alpha": 0.75}
+            ax.text(x[k[1]], y[k[0]], text, ha="center", va="center", fontsize=7.5, bbox=box)
 
 
 def _amount(value: float, quantity: str) -> str:
