@@ -18,12 +18,15 @@ from typing import Any
 
 from stochisru.errors import InputError, StochisruError
 from stochisru.files import plain, to_json, write_text
+from stochisru.methods.result import versions
 
 Point = Mapping[str, Any]
 Row = dict[str, Any]
 
 #: Ways to run the points of a study in parallel.
 BACKENDS = ("processes", "dask")
+#: Versions on which random numbers and searches depend; part of a checkpoint's identity.
+_VERSIONS = ("stochisru", "numpy", "scipy")
 _IDENTITY = "study.json"
 _POINTS = "points.jsonl"
 
@@ -108,9 +111,9 @@ def _key(point: Point) -> str:
 class Memory:
     """Rows of finished points, in memory and in a folder.
 
-    The folder holds ``study.json`` (the identity) and ``points.jsonl``, to which one line per finished point is
-    appended and flushed to the disk. A line that a crash cut short is dropped when the folder is opened again. One
-    process at a time may have it open.
+    The folder holds ``study.json`` (the identity and versions) and ``points.jsonl``, to which one line per finished
+    point is appended and flushed to the disk. A line that a crash cut short is dropped when the folder is opened again.
+    One process at a time may have it open.
     """
 
     def __init__(self, file: int | None = None) -> None:
@@ -175,7 +178,8 @@ def _prepare(identity: Mapping[str, Any], folder: Path, resume: bool) -> None:
     """Make the folder, or check that it is this study's."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _IDENTITY
-    ours = json.loads(to_json(dict(identity)))
+    known = versions()
+    ours = json.loads(to_json({**identity, **{name: known[name] for name in _VERSIONS}}))
     if not path.exists():
         if any(not item.name.startswith(".study.") for item in folder.iterdir()):  # not what a killed start left
             raise InputError(f"checkpoint: {folder} holds other files, must be new, empty or a study's")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -125,7 +126,8 @@ def values_study(case: DeploymentCase, points: Sequence[Mapping[str, Any]]) -> S
 def case_identity(case: DeploymentCase) -> dict[str, str]:
     """What changed copies of a case depend on."""
     rules = {symbol: rule.model_dump() for symbol, rule in case.derivation.items()}
-    return {"case": case.digest(), "derivation": json.dumps(rules, sort_keys=True)}
+    text = json.dumps(rules, sort_keys=True)
+    return {"case": case.digest(), "derivation": hashlib.sha256(text.encode()).hexdigest()[:16]}
 
 
 def values_at(
