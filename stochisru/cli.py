@@ -31,12 +31,13 @@ from stochisru.cli_options import (
     named_case,
     named_tree,
 )
+from stochisru.cli_solve import solve
 from stochisru.cli_studies import register as register_studies
 from stochisru.console import (
     bar,
     emit,
-    iteration_table,
     json_target,
+    print_comparison,
     print_frame,
     print_strategies,
     print_values,
@@ -57,6 +58,7 @@ app = typer.Typer(
 )
 case_app = typer.Typer(help="Show, start and check case files.", rich_markup_mode=None)
 app.add_typer(case_app, name="case")
+app.command()(solve)
 
 
 @app.command()
@@ -106,87 +108,42 @@ def run(
 
 
 @app.command()
-def solve(
-    case: CaseArg,
-    method: Annotated[str, typer.Option(help="ef: extensive form; ph: progressive hedging (also under MPI).")] = "ef",
-    branching: BranchingOpt = None,
-    horizon: HorizonOpt = None,
-    quantization: QuantizationOpt = "gauss-hermite",
-    solver: SolverOpt = "highs",
-    rel_gap: Annotated[float | None, typer.Option(help="Relative gap to reach [default: ef 1e-6, ph 1e-3].")] = None,
-    cut_stage: Annotated[int | None, typer.Option(help="ph: stage at which the tree is cut into subtrees.")] = None,
-    proximal: Annotated[str | None, typer.Option(help="ph: quadratic or linearised [default: by solver].")] = None,
-    iterations: Annotated[int | None, typer.Option(help="ph: stop after so many iterations [default: 500].")] = None,
-    time_limit: Annotated[float | None, typer.Option(help="ph: stop after so many seconds.")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="ph: folder for the state of the run.")] = None,
-    checkpoint_interval: Annotated[float | None, typer.Option(help="ph: seconds between states [default: 30].")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="ph: go on from the checkpoint.")] = False,
-    json: JsonOpt = None,
-) -> None:
-    """Solve the multistage problem by one method."""
-    from stochisru import mpi
-    from stochisru.methods.extensive_form import extensive_form
-    from stochisru.methods.progressive_hedging import progressive_hedging
-    from stochisru.methods.result import REL_GAP
-    from stochisru.solvers import solver_named
-
-    json_target(json, case)
-    problem = named_case(case, horizon)
-    if method not in ("ef", "ph"):
-        raise InputError(f"method: must be one of ef, ph, got {method!r}")
-    given = {
-        "cut_stage": cut_stage,
-        "proximal": proximal,
-        "iterations": iterations,
-        "time_limit": time_limit,
-        "checkpoint": checkpoint,
-        "checkpoint_interval": checkpoint_interval,
-        "resume": resume or None,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if method == "ef" and chosen:
-        raise InputError(f"{next(iter(chosen))}: is an option of --method ph")
-    if rel_gap is not None:
-        chosen["rel_gap"] = rel_gap
-    solver_named(solver)
-    tree = named_tree(problem, branching, quantization)
-    if method == "ef":
-        with progress(f"solving {problem.name}"):
-            result = extensive_form(problem, tree, solver=solver, rel_gap=REL_GAP if rel_gap is None else rel_gap)
-    else:
-        with iteration_table(f"{problem.name}, {tree!r}") as line:
-            result = progressive_hedging(problem, tree, solver=solver, progress=line, **chosen)  # type: ignore[arg-type]
-    if mpi.rank() != 0:
-        return
-
-    def show() -> None:
-        typer.echo(f"{problem.name}, {method}: {tree!r}")
-        typer.echo(f"expected NPV (maximise)  {result.objective:,.2f} $")
-        bounds = result.bounds
-        typer.echo(f"bounds                   [{bounds.lower:,.2f}, {bounds.upper:,.2f}] $, gap {bounds.gap:.2g}")
-        for name, mass in result.first_stage.items():
-            typer.echo(f"{name:<24} {mass:,.3f} kg")
-        typer.echo(f"{result.termination.reason}: {result.termination.detail} in {sum(result.timings.values()):.2f} s")
-
-    emit(result.to_dict(), json, show)
-
-
-@app.command()
 def value(
     case: CaseArg,
+    on: Annotated[
+        str | None,
+        typer.Option(help="tree or process [default: tree where --branching is given or T <= 12, else process]."),
+    ] = None,
     branching: BranchingOpt = None,
     horizon: HorizonOpt = None,
     quantization: QuantizationOpt = "gauss-hermite",
     solver: SolverOpt = "highs",
+    paths: Annotated[int, typer.Option(help="process: Monte Carlo paths of what is simulated.")] = 16_384,
+    seed: SeedOpt = 0,
+    sampler: SamplerOpt = "sobol",
     json: JsonOpt = None,
 ) -> None:
-    """Value of information and of flexibility on a scenario tree."""
+    """Value of information and of flexibility: on a scenario tree, or on the demand process itself."""
+    from stochisru.process_value import process_values
+    from stochisru.simulation import require_sampling
     from stochisru.solvers import solver_named
+    from stochisru.trees import TREE_HORIZON
     from stochisru.value import value_table
 
     json_target(json, case)
     problem = named_case(case, horizon)
     solver_named(solver)
+    require_sampling(paths, seed, sampler)
+    if on not in (None, "tree", "process"):
+        raise InputError(f"on: must be one of tree, process, got {on!r}")
+    if on == "process" and branching is not None:
+        raise InputError("branching: shapes the tree of --on tree")
+    if on == "process" or (on is None and branching is None and problem.horizon.T > TREE_HORIZON):
+        with progress(f"valuing {problem.name}"):
+            found = process_values(problem, paths=paths, seed=seed, sampler=sampler)
+        title = f"{problem.name}, T = {problem.horizon.T}, on the process"
+        emit(found.to_dict(), json, lambda: print_values(found.to_frame().reset_index(), title))
+        return
     tree = named_tree(problem, branching, quantization)
     with progress(f"valuing {problem.name}") as step:
         table = value_table(problem, tree, solver=solver, progress=step)
@@ -198,7 +155,7 @@ def simulate(
     case: CaseArg,
     strategies: Annotated[
         str | None,
-        typer.Option(help="Comma-separated names [default: all heuristics]; tree: optimal tree plan."),
+        typer.Option(help="Comma-separated names of policies [default: all heuristics]; see 'stochisru policies'."),
     ] = None,
     paths: PathsOpt = 1000,
     horizon: HorizonOpt = None,
@@ -206,32 +163,52 @@ def simulate(
     sampler: SamplerOpt = "pseudo-random",
     workers: WorkersOpt = 1,
     branching: BranchingOpt = None,
-    mapping: Annotated[str, typer.Option(help="How 'tree' acts between nodes: scaled or nearest.")] = "scaled",
+    mapping: Annotated[str | None, typer.Option(help="How 'tree' acts between nodes: scaled or nearest.")] = None,
+    look_ahead: Annotated[int | None, typer.Option(help="Years that 'rolling' looks ahead [default: 15].")] = None,
     json: JsonOpt = None,
 ) -> None:
-    """Judge strategies by Monte Carlo on common fresh paths."""
+    """Judge policies by Monte Carlo on common fresh paths, against the exact optimum and perfect information."""
+    from stochisru.comparison import compare
+    from stochisru.policies import require_policy
     from stochisru.simulation import require_sampling
-    from stochisru.simulation import simulate as monte_carlo
-    from stochisru.strategies import STRATEGIES
+    from stochisru.strategies import STRATEGIES, RollingHorizon
     from stochisru.strategies.tree_policy import MAPPINGS
 
     json_target(json, case)
     problem = named_case(case, horizon)
     names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
+    for name in names:
+        require_policy(name)
     require_sampling(paths, seed, sampler, workers)
-    if mapping not in MAPPINGS:
+    if mapping not in (None, *MAPPINGS):
         raise InputError(f"mapping: must be one of {', '.join(MAPPINGS)}, got {mapping!r}")
-    if branching is not None and "tree" not in names:
-        raise InputError("branching: shapes the strategy 'tree', which is not among the strategies")
-    chosen = [_tree_strategy(problem, branching, mapping) if n == "tree" else n for n in names]
+    for field, given, owner in (
+        ("branching", branching, "tree"),
+        ("mapping", mapping, "tree"),
+        ("look_ahead", look_ahead, "rolling"),
+    ):
+        if given is not None and owner not in names:
+            raise InputError(f"{field}: belongs to the strategy '{owner}', which is not among the strategies")
+    chosen: list[Strategy | str] = list(names)
+    if branching is not None or mapping is not None:
+        chosen[names.index("tree")] = _tree_strategy(problem, branching, mapping)
+    if look_ahead is not None:
+        chosen[names.index("rolling")] = RollingHorizon(look_ahead=look_ahead)
     with bar(f"simulating {problem.name}", paths) as advance:
-        outcome = monte_carlo(
-            problem, chosen, paths=paths, seed=seed, sampler=sampler, workers=workers, progress=advance
-        )
-    emit(outcome.to_dict(), json, lambda: print_strategies(outcome))
+        outcome = compare(problem, chosen, paths=paths, seed=seed, sampler=sampler, workers=workers, progress=advance)
+    emit(outcome.to_dict(), json, lambda: print_comparison(outcome))
 
 
-def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str) -> Strategy:
+@app.command("policies")
+def list_policies(json: JsonOpt = None) -> None:
+    """List the policies that 'simulate' knows."""
+    from stochisru.policies import POLICIES
+
+    json_target(json)
+    emit(list(POLICIES), json, lambda: typer.echo("\n".join(POLICIES)))
+
+
+def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str | None) -> Strategy:
     from stochisru.methods.extensive_form import extensive_form
 
     tree = named_tree(case, branching)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stochisru.comparison import Comparison
     from stochisru.methods.ph_monitor import Iteration
     from stochisru.simulation import Simulation
 
@@ -94,8 +95,9 @@ def _cell(value: Any) -> str:
 
 def print_values(table: pd.DataFrame, title: str) -> None:
     """The table of values."""
+    columns = ["quantity", "value", "lower", "upper", "unit", "kind", "meaning"]
     print_frame(
-        table[["quantity", "value", "lower", "upper", "unit", "meaning"]],
+        table[[c for c in columns if c in table]],
         f"{title}: values ($, NPV maximised)",
     )
 
@@ -118,6 +120,18 @@ def print_strategies(outcome: Simulation) -> None:
     wide.insert(1, "± (CI)", (mean["upper"] - mean["lower"]).to_numpy() / 2)
     title = f"{outcome.case.name}: {outcome.paths:,} paths, T = {outcome.case.horizon.T} ($, NPV maximised)"
     print_frame(wide.reset_index(), title)
+
+
+def print_comparison(outcome: Comparison) -> None:
+    """The main metrics of every policy, and how far each is from the optimum."""
+    print_strategies(outcome.simulation)
+    ws = outcome.wait_and_see
+    print_frame(outcome.to_frame(), "Gap to the exact optimum ($, paired on common paths)")
+    if outcome.optimum is not None:
+        sys.stdout.write(f"exact optimum RP {outcome.optimum.lower:,.0f} $\n")
+    sys.stdout.write(
+        f"wait-and-see WS {ws.value:,.0f} $, {ws.lower:,.0f} to {ws.upper:,.0f} ({outcome.foresight_paths:,} paths)\n"
+    )
 
 
 @contextlib.contextmanager

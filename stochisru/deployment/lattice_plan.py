@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,11 @@ class LatticePlan:
     def size(self) -> dict[str, int]:
         """States of the lattice, in all and per stage at most."""
         return {"states": sum(self.lattice.sizes), "states_per_stage": max(self.lattice.sizes)}
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Nothing: the table has it all."""
+        return {}
 
     def to_frame(self) -> pd.DataFrame:
         """One row per state in which orders are placed.

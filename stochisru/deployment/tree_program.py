@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +153,11 @@ class TreePlan:
     def size(self) -> dict[str, int]:
         """Nodes and leaves of the tree."""
         return {"nodes": self.tree.n_nodes, "leaves": self.tree.n_leaves}
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Nothing: the table has it all."""
+        return {}
 
     def policy(self, name: str, mapping: str | None = None) -> Strategy:
         """The plan as a strategy; see `stochisru.strategies.tree_policy` for ``mapping``."""

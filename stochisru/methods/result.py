@@ -143,6 +143,11 @@ class Plan(Protocol):
         """Sizes worth reporting, by name."""
         ...
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """What JSON carries of the plan beyond root and size, plain values by name."""
+        ...
+
     def to_frame(self) -> pd.DataFrame:
         """Tidy table of the plan."""
         ...
@@ -251,6 +256,7 @@ class Result(Generic[P_co]):
             "solver": self.solver,
             **({"iterations": self.log.to_dict("records")} if self.iterations else {}),
             **self.plan.size,
+            **self.plan.details,
             "versions": dict(self.versions),
         }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,6 +98,11 @@ class ThresholdPlan:
     def size(self) -> dict[str, int]:
         """Number of decision years after the root."""
         return {"stages": self.position.size}
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """k*_t and the trigger of years 1..T − L; an infinite trigger is none at all."""
+        return {"position": self.position.tolist(), "trigger": self.trigger.tolist()}
 
     @cached_property
     def trigger(self) -> Array:
