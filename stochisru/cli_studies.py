@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from stochisru.case import DeploymentCase
     from stochisru.strategies import Trigger
     from stochisru.studies.efficiency import Frontier
-    from stochisru.studies.maps import TwoWayMap
-    from stochisru.studies.sensitivity import Tornado
     from stochisru.studies.store import Execution, Row
     from stochisru.studies.tuning import Tuning
 
@@ -40,6 +37,7 @@ CheckpointOpt = Annotated[Path | None, typer.Option(help="Folder that remembers 
 ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
 OutOpt = Annotated[Path | None, typer.Option(help="Folder for tables (CSV, Parquet) and figures (PNG, PDF).")]
 
+S = TypeVar("S")
 Ranges = dict[str, tuple[float, float] | None]
 
 
@@ -132,7 +130,7 @@ def _tornado(
     out: Path | None,
     json: str | None,
 ) -> None:
-    from stochisru.studies.sensitivity import default_ranges, tornado
+    from stochisru.studies.sensitivity import Tornado, default_ranges, tornado
 
     ranges = None if symbols is None else parse_ranges(symbols, "symbols")
     count = len(default_ranges(case)[0] if ranges is None else ranges)
@@ -146,7 +144,7 @@ def _tornado(
         return {"tornado": tornado_pair(study)}
 
     settings = {"change": change, "symbols": symbols}
-    study = _run("tornado", case, compute, draw, 2 * count + 1, how, out, settings)
+    study = _run("tornado", case, compute, Tornado.to_rows, draw, 2 * count + 1, how, out, settings)
     emit(study.to_rows(), json, lambda: show_tornado(study, quantity))
 
 
@@ -160,7 +158,7 @@ def _map(
     out: Path | None,
     json: str | None,
 ) -> None:
-    from stochisru.studies.maps import grid_values, two_way_map
+    from stochisru.studies.maps import TwoWayMap, grid_values, two_way_map
 
     ranges = parse_ranges(axes, "map")
     if len(ranges) != 2:
@@ -177,7 +175,7 @@ def _map(
         return {"map": value_map(study, quantity, level)}
 
     settings = {"map": axes, "steps": steps, "quantity": quantity, "level": level}
-    study = _run("map", case, compute, draw, steps**2, how, out, settings)
+    study = _run("map", case, compute, TwoWayMap.to_rows, draw, steps**2, how, out, settings)
 
     emit(study.to_rows(), json, lambda: show_map(study, quantity, level))
 
@@ -195,11 +193,11 @@ def _break_even(
 
     ranges = parse_ranges(symbols, "break_even")
 
-    def compute(how: Execution) -> Sequence[Row]:
+    def compute(how: Execution) -> list[Row]:
         return break_evens(case, ranges, quantity, target=target, execution=how)
 
     settings = {"symbols": symbols, "quantity": quantity, "target": target}
-    rows = _run("break-even", case, compute, lambda _: {}, len(ranges), how, out, settings)
+    rows = _run("break-even", case, compute, list, lambda _: {}, len(ranges), how, out, settings)
 
     emit(rows, json, lambda: show_break_evens(rows))
 
@@ -243,7 +241,7 @@ def frontier(
         return {"frontier": efficiency_frontiers(study)}
 
     settings = {"strategies": strategies, "rules": rules, "paths": paths, "seed": seed, "sampler": sampler}
-    study = _run("frontier", problem, compute, draw, len(chosen), how, out, settings)
+    study = _run("frontier", problem, compute, efficiency.Frontier.to_rows, draw, len(chosen), how, out, settings)
     emit(study.to_rows(), json, lambda: show_frontier(study, {rule.name for rule in sampled}))
 
 
@@ -307,7 +305,9 @@ def tune(
     count = len(ranges) if ranges is not None else len(RULE_RANGES) if rule.hurdle else 3
     settings: dict[str, Any] = {"parameters": parameters, "base": base, "risk_weight": risk_weight, "paths": paths}
     settings |= {"fresh_paths": fresh_paths, "seed": seed, "sampler": sampler, "generations": generations}
-    study = _run("tune", problem, compute, draw, most_evaluations(count, generations), how, out, settings)
+    study = _run(
+        "tune", problem, compute, tuning.Tuning.to_rows, draw, most_evaluations(count, generations), how, out, settings
+    )
     emit(study.to_rows(), json, lambda: show_tuning(study))
 
 
@@ -326,13 +326,14 @@ def _base_rule(name: str) -> Trigger:
 def _run(
     kind: str,
     case: DeploymentCase,
-    compute: Callable[[Execution], Any],
-    draw: Callable[[Any], dict[str, Figure]],
+    compute: Callable[[Execution], S],
+    rows: Callable[[S], list[Row]],
+    draw: Callable[[S], dict[str, Figure]],
     points: int,
     how: Execution,
     out: Path | None,
     settings: dict[str, Any],
-) -> Any:
+) -> S:
     """Compute a study under a progress bar, into a folder where asked."""
     from dataclasses import replace
 
@@ -342,8 +343,7 @@ def _run(
         with bar(f"{kind} of {case.name}", points) as advance:
             study = compute(replace(how, progress=advance))
         if folder is not None:
-            rows = study if isinstance(study, list) else study.to_rows()
-            fill(folder, kind, case, {kind: rows}, draw(study), settings)
+            fill(folder, kind, case, {kind: rows(study)}, draw(study), settings)
     return study
 
 

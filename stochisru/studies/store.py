@@ -77,7 +77,7 @@ class Execution:
 
     workers: int = 1
     backend: str = "processes"
-    checkpoint: Path | None = None
+    checkpoint: str | Path | None = None
     resume: bool = False
     progress: Callable[[int], None] | None = None
 
@@ -122,7 +122,7 @@ class Memory:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, identity: Mapping[str, Any], folder: Path | None, resume: bool) -> Iterator[Memory]:
+    def opened(cls, identity: Mapping[str, Any], folder: str | Path | None, resume: bool) -> Iterator[Memory]:
         """Open a folder, or a memory without one.
 
         Raises
@@ -133,6 +133,7 @@ class Memory:
         if folder is None:
             yield cls()
             return
+        folder = Path(folder)
         try:
             _prepare(identity, folder, resume)
             file = os.open(folder / _POINTS, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -280,7 +281,8 @@ def _computed(
 
     backend, jobs = ("loky", how.workers) if how.backend == "processes" else ("dask", -1)
     with parallel_config(backend=backend):
-        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
+        # One point per task: a batch would hold back points that are finished.
+        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         yield from parallel(delayed(task)(i, p) for i, p in enumerate(points))
 
 
