@@ -176,7 +176,6 @@ def _map(
 
     settings = {"map": axes, "steps": steps, "quantity": quantity, "level": level}
     study = _run("map", case, compute, TwoWayMap.to_rows, draw, steps**2, how, out, settings)
-
     emit(study.to_rows(), json, lambda: show_map(study, quantity, level))
 
 
@@ -198,7 +197,6 @@ def _break_even(
 
     settings = {"symbols": symbols, "quantity": quantity, "target": target}
     rows = _run("break-even", case, compute, list, lambda _: {}, len(ranges), how, out, settings)
-
     emit(rows, json, lambda: show_break_evens(rows))
 
 

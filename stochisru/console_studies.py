@@ -17,9 +17,17 @@ if TYPE_CHECKING:
     from stochisru.studies.tuning import Tuning
 
 
+def _half_width(row: Row, name: str) -> float | None:
+    """Half of the width of an interval; None where the sample gives none."""
+    low, high = row[f"{name}_lower"], row[f"{name}_upper"]
+    return None if low is None else (high - low) / 2
+
+
 def show_tornado(study: Tornado, quantity: str) -> None:
     """Symbols by the swing of a quantity."""
     import pandas as pd
+
+    from stochisru.studies.values import UNITS
 
     at = {(r["symbol"], r["level"]): r for r in study.rows}
     lines = []
@@ -33,10 +41,9 @@ def show_tornado(study: Tornado, quantity: str) -> None:
     numbers = [c for c in frame.columns if c not in ("symbol", "unit")]
     frame[numbers] = frame[numbers].astype(float)
     base = next(r for r in study.rows if r["level"] == "base")
-    if base["note"] is None:
-        first = f"RP {base['rp']:,.0f} $, flexibility {base['flexibility']:,.0f} $"
-        typer.echo(f"{study.case.name}, T = {study.case.horizon.T}: {first} (exact, within {base['error']:.2g} $)")
-    print_frame(frame, "one symbol at a time, NPV maximised; by swing of " + quantity + " ($)")
+    first = f"RP {base['rp']:,.0f} $, flexibility {base['flexibility']:,.0f} $"
+    typer.echo(f"{study.case.name}, T = {study.case.horizon.T}: {first} (exact, within {base['error']:.2g} $)")
+    print_frame(frame, f"one symbol at a time, $ (NPV maximised); by swing of {quantity} ({UNITS[quantity]})")
     for row in study.rows:
         if row["note"]:
             typer.echo(f"{row['symbol']} = {row['value']:g}: {row['note']}")
@@ -103,12 +110,12 @@ def show_frontier(study: Frontier, sampled: set[str]) -> None:
             continue
         efficient = [side for side in ("risk", "capital") if row[f"efficient_{side}"]]
         line = {"strategy": row["strategy"], "mean NPV": row["npv_mean"]}
-        line |= {"± (CI)": (row["npv_mean_upper"] - row["npv_mean_lower"]) / 2, "sd": row["npv_sd"]}
+        line |= {"± (CI)": _half_width(row, "npv_mean"), "sd": row["npv_sd"]}
         line |= {"CVaR95": row["cvar95"], "first-year capital": row["first_year_capital"]}
         line |= {"P(NPV>0)": row["p_positive"], "gap": row["gap"], "not dominated in": " and ".join(efficient) or "–"}
         lines.append(line)
     frame = pd.DataFrame(lines)
-    frame["gap"] = frame["gap"].astype(float)
+    frame[["± (CI)", "gap"]] = frame[["± (CI)", "gap"]].astype(float)
     title = (
         f"{study.case.name}: {study.paths:,} common paths, T = {study.case.horizon.T} ($; NPV up, CVaR of loss down)"
     )
@@ -127,8 +134,7 @@ def show_tuning(study: Tuning) -> None:
     typer.echo(study.describe())
     lines = []
     for row in study.rows:
-        line = {"strategy": row["strategy"], "objective": row["objective"]}
-        line["± (CI)"] = (row["objective_upper"] - row["objective_lower"]) / 2
+        line = {"strategy": row["strategy"], "objective": row["objective"], "± (CI)": _half_width(row, "objective")}
         line |= {name: row[name] for name in ("gap", "share_of_npv", "share_of_gain", "share_of_flexibility")}
         lines.append(line)
     frame = pd.DataFrame(lines)

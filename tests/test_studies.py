@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stochisru import InputError, load_case, simulate
+from stochisru import InputError, load_case, simulate, studies
 from stochisru.process_value import exact_values
 from stochisru.strategies import MODERATE, STRATEGIES
 from stochisru.studies import (
@@ -149,8 +149,8 @@ def test_bad_executions():
 @pytest.mark.parametrize(
     "command",
     [
-        ("sensitivity", "contested-market", "--map", "sigma,c_L", "--steps", "7", "--horizon", "4"),
-        ("tune", "lunar-reference", "--paths", "300", "--generations", "6", "--fresh-paths", "500", "--seed", "3"),
+        ("sensitivity", "contested-market", "--map", "sigma,c_L", "--steps", "6", "--horizon", "4"),
+        ("tune", "lunar-reference", "--paths", "300", "--generations", "4", "--fresh-paths", "500", "--seed", "3"),
     ],
 )
 def test_a_killed_study_resumes_to_the_same_bytes(run_cli, tmp_path, command):
@@ -171,6 +171,14 @@ def test_a_killed_study_resumes_to_the_same_bytes(run_cli, tmp_path, command):
     assert points.read_bytes().startswith(finished)  # nothing finished is lost, nothing is computed twice
     lines = points.read_bytes().splitlines()
     assert len({json.dumps(json.loads(line)["point"], sort_keys=True) for line in lines}) == len(lines)
+
+
+def test_public_names_exist_and_are_documented():
+    for name in studies.__all__:
+        assert getattr(studies, name).__doc__, name
+    assert set(dir(studies)) == set(studies.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'luck'"):
+        _ = studies.luck
 
 
 # --- sensitivity
@@ -325,6 +333,7 @@ def test_break_even_without_a_crossing_says_both_ends(contested):
         (lambda c: break_evens(c, {"M0": None}), "M0: is 0, so it needs a range"),
         (lambda c: tornado(c, {"sigma": None}).swing("mu"), "mu: is not among"),
         (lambda c: sample_rules(-1), "rules: must be"),
+        (lambda c: sample_rules(3, seed=-1), "seed: must be"),
         (lambda c: frontier(c, ["bold"]), "strategies: must be among"),
         (lambda c: frontier(c, [MODERATE, MODERATE]), "strategies: names must differ"),
         (lambda c: frontier(c, ["moderate"], paths=0), "paths: must be"),
@@ -479,6 +488,8 @@ def test_commands_give_lists_of_rows_tables_and_figures(run_cli, tmp_path):
         assert {"manifest.json", "case.toml", f"{name}.csv", f"{name}.parquet"} <= files
         pictures = {p.suffix for p in (tmp_path / name / "figures").iterdir()}
         assert pictures == (set() if name == "break-even" else {".png", ".pdf"})
+    one_path = ("--paths", "1", "--rules", "0", "--out", "one")  # no interval can be given
+    assert "moderate" in run_cli("frontier", *small, *one_path, check=0).stdout
     again = run_cli("sensitivity", *small, "--out", "tune")
     assert (again.returncode, "out: tune holds a tune" in again.stderr) == (2, True)
 

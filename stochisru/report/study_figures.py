@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +53,9 @@ def _escaped(text: str) -> str:
 
 def _axis_label(case: DeploymentCase, symbol: str) -> str:
     description = str(case.to_frame().loc[symbol, "description"])
-    return f"{_escaped(description)}, {sign(symbol)} ({_escaped(unit_of(case, symbol))})"
+    text = f"{description}, SIGN ({unit_of(case, symbol)})"
+    lines = wrap(text, 32) if len(text) > 44 else [text]
+    return _escaped("\n".join(lines)).replace("SIGN", sign(symbol))
 
 
 def tornado_pair(study: Tornado, quantities: tuple[str, str] = ("rp", "flexibility"), largest: int = 12) -> Figure:
@@ -187,6 +190,8 @@ def _filled(figure: Figure, ax: Axes, study: TwoWayMap, quantity: str) -> None:
 
 def efficiency_frontiers(study: Frontier) -> Figure:
     """Mean NPV against CVaR of the loss and against first-year capital, with the non-dominated strategies joined."""
+    from matplotlib.ticker import SymmetricalLogLocator
+
     frame = study.to_frame()
     sampled = frame["initial_ratio"].notna() & frame["strategy"].str.startswith("rule-")
     named, rules = frame[~sampled], frame[sampled]
@@ -209,7 +214,9 @@ def efficiency_frontiers(study: Frontier) -> Figure:
             seen = np.concatenate([named[traded], shown[traded]])
             if side == "capital" and seen.max() > 0:
                 smallest = float(seen[seen > 0].min())
-                ax.set_xscale("symlog", linthresh=max(smallest, 1e-3 * seen.max()))
+                linear = max(smallest, 1e-3 * seen.max())
+                ax.set_xscale("symlog", linthresh=linear)
+                ax.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=[1, 2, 5]))
             x_unit = _escaped(money(ax.xaxis, float(np.abs(seen).max())))
             y_unit = _escaped(money(ax.yaxis, float(frame["npv_mean"].max())))
             ax.set(xlabel=f"{label} ({x_unit})", ylabel=f"mean NPV ({y_unit})")

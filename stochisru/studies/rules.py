@@ -64,8 +64,9 @@ def sample_rules(count: int, seed: int = 0, ranges: Mapping[str, tuple[float, fl
     """
     from scipy.stats import qmc
 
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise InputError(f"rules: must be an integer >= 0, got {count!r}")
+    for name, number in (("rules", count), ("seed", seed)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise InputError(f"{name}: must be an integer >= 0, got {number!r}")
     require_ranges(ranges)
     if count == 0:
         return []

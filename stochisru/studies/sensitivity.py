@@ -1,7 +1,7 @@
 """One-at-a-time sensitivity: how the value of a case, and the value of flexibility in it, answer to each symbol.
 
 Every symbol is set to a low and a high value, the others stay; symbols that the case derives from it move along
-(`stochisru.studies.values.hold` keeps them). All values are exact, so a swing of zero is one.
+(`stochisru.studies.values.hold` keeps them). All values are exact up to the stated error of integration.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ def _prepare(identity: Mapping[str, Any], folder: Path, resume: bool) -> None:
     try:
         theirs = json.loads(path.read_text(encoding="utf-8"))
         different = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"checkpoint: cannot read {path}") from error
     if different:
         key = different[0]
