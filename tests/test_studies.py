@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stochisru import InputError, load_case, simulate, studies
+from stochisru.cli import main
 from stochisru.process_value import exact_values
 from stochisru.strategies import MODERATE, STRATEGIES
 from stochisru.studies import (
@@ -470,28 +471,45 @@ def test_tuning_keeps_what_it_is_not_asked_to_tune(contested):
 # --- command line
 
 
-def test_commands_give_lists_of_rows_tables_and_figures(run_cli, tmp_path):
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Run the command in this process, in an empty folder: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main(list(arguments))
+        out = capsys.readouterr()
+        return end.value.code, out.out, out.err
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_commands_give_lists_of_rows_tables_and_figures(command, tmp_path):
     small = ("contested-market", "--horizon", "4")
-    for name, command in {
+    for name, call in {
         "tornado": ("sensitivity", *small, "--symbols", "sigma=0.1:0.3,c_L"),
         "map": ("sensitivity", *small, "--map", "sigma=0.1:0.4,c_L", "--steps", "3", "--target", "1e6"),
         "break-even": ("sensitivity", *small, "--break-even", "P_m,c_bu"),
         "frontier": ("frontier", *small, "--paths", "200", "--rules", "3"),
         "tune": ("tune", *small, "--paths", "100", "--generations", "1", "--fresh-paths", "200", "--base", "plain"),
     }.items():
-        out = run_cli(*command, "--out", name, "--json", f"{name}.json", check=0)
+        code, stdout, stderr = command(*call, "--out", name, "--json", f"{name}.json")
+        assert (code, stderr) == (0, "")
+        assert "contested-market" in stdout
         rows = json.loads((tmp_path / f"{name}.json").read_text())
         assert isinstance(rows, list)
         assert {r["study"] for r in rows} == {name}
-        assert "contested-market" in out.stdout
         files = {p.name for p in (tmp_path / name).rglob("*") if p.is_file()}
         assert {"manifest.json", "case.toml", f"{name}.csv", f"{name}.parquet"} <= files
         pictures = {p.suffix for p in (tmp_path / name / "figures").iterdir()}
         assert pictures == (set() if name == "break-even" else {".png", ".pdf"})
-    one_path = ("--paths", "1", "--rules", "0", "--out", "one")  # no interval can be given
-    assert "moderate" in run_cli("frontier", *small, *one_path, check=0).stdout
-    again = run_cli("sensitivity", *small, "--out", "tune")
-    assert (again.returncode, "out: tune holds a tune" in again.stderr) == (2, True)
+    code, stdout, _ = command("frontier", *small, "--paths", "1", "--rules", "0")  # no interval can be given
+    assert (code, "moderate" in stdout) == (0, True)
+    code, _, stderr = command("sensitivity", *small, "--out", "tune")
+    assert (code, "out: tune holds a tune" in stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -510,11 +528,10 @@ def test_commands_give_lists_of_rows_tables_and_figures(run_cli, tmp_path):
         (("tune", "lunar-reference", "--resume"), "resume"),
     ],
 )
-def test_bad_arguments(run_cli, tmp_path, arguments, field):
-    outcome = run_cli(*arguments)
-    assert outcome.returncode == 2, outcome.stderr
-    assert outcome.stdout == ""
-    lines = outcome.stderr.strip().splitlines()
+def test_bad_arguments(command, tmp_path, arguments, field):
+    code, stdout, stderr = command(*arguments)
+    assert (code, stdout) == (2, ""), stderr
+    lines = stderr.strip().splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(f"error: {field}")
     assert not os.listdir(tmp_path)  # noqa: PTH208
