@@ -32,6 +32,7 @@ from stochisru.cli_options import (
     named_tree,
 )
 from stochisru.cli_solve import solve
+from stochisru.cli_studies import register as register_studies
 from stochisru.console import (
     bar,
     emit,
@@ -274,6 +275,9 @@ def case_check(case: CaseArg, json: JsonOpt = None) -> None:
         json,
         lambda: typer.echo(f"{problem.name}: ok ({len(problem.values)} parameters, hash {problem.digest()})"),
     )
+
+
+register_studies(app)
 
 
 @app.command()

@@ -1,0 +1,62 @@
+"""Folder of a study: its table, figures, the case and a manifest."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stochisru.case import DeploymentCase
+from stochisru.errors import InputError
+from stochisru.files import MADE_BY, MANIFEST, read_manifest, replacing_folder, to_json
+from stochisru.methods.result import versions
+from stochisru.studies.store import Row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@contextlib.contextmanager
+def study_folder(out: Path | None, kind: str) -> Iterator[Path | None]:
+    """Folder to fill while the study runs; it takes its place when all went well. None passes None on.
+
+    Raises
+    ------
+    InputError
+        If the folder holds anything but an earlier study of that kind, or cannot be written.
+    """
+    if out is None:
+        yield None
+        return
+    earlier = read_manifest(out)
+    if earlier is not None and earlier.get("study") != kind:
+        raise InputError(f"out: {out} holds a {earlier.get('study', 'run')}, must be new, empty or an earlier {kind}")
+    with replacing_folder(out) as folder:
+        yield folder
+
+
+def fill(
+    folder: Path,
+    kind: str,
+    case: DeploymentCase,
+    tables: Mapping[str, Sequence[Row]],
+    figures: Mapping[str, Figure],
+    settings: Mapping[str, Any],
+) -> None:
+    """Write tables (CSV and Parquet), figures (PNG and PDF), case and manifest."""
+    import pandas as pd
+
+    for name in ("tables", "figures"):
+        (folder / name).mkdir()
+    for name, rows in tables.items():
+        table = pd.DataFrame(list(rows))
+        table.to_csv(folder / "tables" / f"{name}.csv", index=False)
+        table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
+    for name, figure in figures.items():
+        figure.savefig(folder / "figures" / f"{name}.png")
+        figure.savefig(folder / "figures" / f"{name}.pdf", metadata={"CreationDate": None})
+    (folder / "case.toml").write_text(case.to_toml(), encoding="utf-8")
+    manifest = {**MADE_BY, "study": kind, "case": case.name, "case_hash": case.digest(), "horizon": case.horizon.T}
+    manifest |= {**settings, "versions": versions()}
+    (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")

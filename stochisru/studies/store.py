@@ -1,0 +1,307 @@
+"""A study as a list of independent points, computed in parallel and remembered on disk.
+
+A point is a dictionary of plain values, and what is computed at it depends on nothing but the point and the identity of
+the study (kind, case, seeds). So points can be computed in any order and by any number of processes, and what one
+run has finished another need not compute again. Rows always take the way through JSON, whether they were just computed
+or read back: a resumed study gives the same bytes as one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stochisru.errors import InputError, StochisruError
+from stochisru.files import plain, to_json, write_text
+from stochisru.methods.result import versions
+
+Point = Mapping[str, Any]
+Row = dict[str, Any]
+
+#: Ways to run the points of a study in parallel.
+BACKENDS = ("processes", "dask")
+#: Versions on which random numbers and searches depend; part of a checkpoint's identity.
+_VERSIONS = ("stochisru", "numpy", "scipy")
+_IDENTITY = "study.json"
+_POINTS = "points.jsonl"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Points and what to compute at each.
+
+    Attributes
+    ----------
+    identity
+        What all rows depend on besides their point (kind of study, hash of the case, seed, ...), as plain values. A
+        checkpoint is only continued by a study of the same identity.
+    points
+        Plain values by name; no two the same.
+    compute
+        Rows of a point, a pure function; it is sent to other processes.
+    """
+
+    identity: Mapping[str, Any]
+    points: Sequence[Point]
+    compute: Callable[[Point], list[Row]]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a study is run; its rows do not depend on it.
+
+    Attributes
+    ----------
+    workers
+        Processes, ≥ 1.
+    backend
+        ``processes`` on this machine, or ``dask``: the dask client that is active, else the scheduler named by the
+        environment variable DASK_SCHEDULER_ADDRESS, else a local cluster of ``workers`` processes.
+    checkpoint
+        Folder that remembers finished points; None remembers nothing.
+    resume
+        Go on from the checkpoint. Without it, a folder that holds a study already is refused.
+    progress
+        Called with the number of points that were just done.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range, or dask is asked for and not installed.
+    """
+
+    workers: int = 1
+    backend: str = "processes"
+    checkpoint: str | Path | None = None
+    resume: bool = False
+    progress: Callable[[int], None] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.workers, bool) or not isinstance(self.workers, int) or self.workers < 1:
+            raise InputError(f"workers: must be an integer >= 1, got {self.workers!r}")
+        if self.backend not in BACKENDS:
+            raise InputError(f"backend: must be one of {', '.join(BACKENDS)}, got {self.backend!r}")
+        if self.resume and self.checkpoint is None:
+            raise InputError("resume: needs the checkpoint folder of the study to go on with")
+        if self.backend == "dask":
+            try:
+                import distributed  # noqa: F401
+            except ImportError as error:
+                raise InputError("backend: dask is not installed; pip install 'stochisru[dask]'") from error
+
+    @contextlib.contextmanager
+    def opened(self, identity: Mapping[str, Any], compute: Callable[[Point], list[Row]]) -> Iterator[Evaluator]:
+        """Checkpoint and dask client of a study, open for as long as points are asked for."""
+        with contextlib.ExitStack() as stack:
+            memory = stack.enter_context(Memory.opened(identity, self.checkpoint, self.resume))
+            if self.backend == "dask":
+                stack.enter_context(_dask_client(self.workers))
+            yield Evaluator(compute, memory, self)
+
+
+def _key(point: Point) -> str:
+    return json.dumps(plain(dict(point)), sort_keys=True, ensure_ascii=False)
+
+
+class Memory:
+    """Rows of finished points, in memory and in a folder.
+
+    The folder holds ``study.json`` (the identity and versions) and ``points.jsonl``, to which one line per finished
+    point is appended and flushed to the disk. A line that a crash cut short is dropped when the folder is opened again.
+    One process at a time may have it open.
+    """
+
+    def __init__(self, file: int | None = None) -> None:
+        self._file = file
+        self._rows: dict[str, list[Row]] = {}
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, identity: Mapping[str, Any], folder: str | Path | None, resume: bool) -> Iterator[Memory]:
+        """Open a folder, or a memory without one.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be used, holds another study, or one that is not to be resumed.
+        """
+        if folder is None:
+            yield cls()
+            return
+        folder = Path(folder)
+        try:
+            _prepare(identity, folder, resume)
+            file = os.open(folder / _POINTS, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        except OSError as error:
+            raise InputError(f"checkpoint: cannot use {folder}: {error.strerror}") from error
+        try:
+            _lock(file, folder)
+            memory = cls(file)
+            memory._load(folder / _POINTS)
+            yield memory
+        finally:
+            os.close(file)
+
+    def _load(self, path: Path) -> None:
+        text = path.read_bytes()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):
+            assert self._file is not None
+            os.ftruncate(self._file, whole)
+        for number, line in enumerate(text[:whole].splitlines(), start=1):
+            try:
+                entry = json.loads(line)
+                self._rows[_key(entry["point"])] = entry["rows"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(f"checkpoint: line {number} of {path} cannot be read") from error
+
+    def get(self, point: Point) -> list[Row] | None:
+        """Rows of a finished point, or None."""
+        return self._rows.get(_key(point))
+
+    def put(self, point: Point, rows: list[Row]) -> None:
+        """Remember a finished point."""
+        line = json.dumps(plain({"point": dict(point), "rows": rows}), ensure_ascii=False, allow_nan=False)
+        if self._file is not None:
+            data = line.encode() + b"\n"
+            while data:
+                data = data[os.write(self._file, data) :]
+            os.fsync(self._file)
+        self._rows[_key(point)] = json.loads(line)["rows"]
+
+
+def _prepare(identity: Mapping[str, Any], folder: Path, resume: bool) -> None:
+    """Make the folder, or check that it is this study's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _IDENTITY
+    known = versions()
+    ours = json.loads(to_json({**identity, **{name: known[name] for name in _VERSIONS}}))
+    if not path.exists():
+        if any(not item.name.startswith(".study.") for item in folder.iterdir()):  # not what a killed start left
+            raise InputError(f"checkpoint: {folder} holds other files, must be new, empty or a study's")
+        write_text(path, to_json(ours))
+        return
+    try:
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+        different = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"checkpoint: cannot read {path}") from error
+    if different:
+        key = different[0]
+        raise InputError(
+            f"checkpoint: {folder} belongs to another study ({key}: {theirs.get(key)!r} there, {ours.get(key)!r} here)"
+        )
+    if not resume:
+        raise InputError(f"checkpoint: {folder} holds a study already; resume it or give another folder")
+
+
+def _lock(file: int, folder: Path) -> None:
+    """Keep other processes out until the file is closed, also by a crash."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(f"checkpoint: {folder} is in use by another process") from error
+    except OSError:  # a file system without locks
+        return
+
+
+def run_study(study: Study, execution: Execution | None = None) -> list[Row]:
+    """Rows of all points, in the order of the points.
+
+    Raises
+    ------
+    InputError
+        If two points are the same, the checkpoint cannot be used, or a point is refused; the message names the point.
+    """
+    keys = [_key(p) for p in study.points]
+    if len(set(keys)) < len(keys):
+        twice = next(k for k in keys if keys.count(k) > 1)
+        raise InputError(f"points: must differ, {twice} is given twice")
+    with (execution or Execution()).opened(study.identity, study.compute) as evaluator:
+        return [row for rows in evaluator.rows(study.points) for row in rows]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Computes points that are not yet remembered; for studies whose points depend on earlier ones."""
+
+    compute: Callable[[Point], list[Row]]
+    memory: Memory
+    execution: Execution
+
+    def rows(self, points: Sequence[Point]) -> list[list[Row]]:
+        """Rows of each point, in the order of the points."""
+        missing = {_key(p): p for p in points if self.memory.get(p) is None}
+        self._progress(len({_key(p) for p in points}) - len(missing))
+        waiting = list(missing.values())
+        for i, rows in _computed(self.compute, waiting, self.execution):
+            self.memory.put(waiting[i], rows)
+            self._progress(1)
+        return [[dict(row) for row in self.memory.get(p) or []] for p in points]
+
+    def _progress(self, points: int) -> None:
+        if self.execution.progress is not None and points:
+            self.execution.progress(points)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A point with its place; errors name it."""
+
+    compute: Callable[[Point], list[Row]]
+
+    def __call__(self, index: int, point: Point) -> tuple[int, list[Row]]:
+        try:
+            return index, self.compute(point)
+        except StochisruError as error:
+            where = ", ".join(f"{k} = {v:g}" if isinstance(v, float) else f"{k} = {v}" for k, v in point.items())
+            raise type(error)(f"{error} (at {where or 'the base case'})") from error
+
+
+def _computed(
+    compute: Callable[[Point], list[Row]], points: Sequence[Point], how: Execution
+) -> Iterator[tuple[int, list[Row]]]:
+    """Rows of points as they are finished, with their place."""
+    task = _Task(compute)
+    if how.backend == "processes" and (how.workers == 1 or len(points) < 2):
+        yield from map(task, range(len(points)), points)
+        return
+    if not points:
+        return
+    from joblib import Parallel, delayed, parallel_config
+
+    backend, jobs = ("loky", how.workers) if how.backend == "processes" else ("dask", -1)
+    with parallel_config(backend=backend):
+        # One point per task: a batch would hold back points that are finished.
+        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+        yield from parallel(delayed(task)(i, p) for i, p in enumerate(points))
+
+
+@contextlib.contextmanager
+def _dask_client(workers: int) -> Iterator[None]:
+    """The active dask client, or one of our own for the time being."""
+    import dask
+    from distributed import Client, get_client
+
+    try:
+        get_client()
+    except ValueError:
+        pass
+    else:
+        yield
+        return
+    if dask.config.get("scheduler-address", None):
+        client = Client(set_as_default=True)
+    else:
+        client = Client(n_workers=workers, threads_per_worker=1, dashboard_address=None, set_as_default=True)
+    with client:
+        yield
