@@ -17,7 +17,7 @@ from stochisru.cli_options import (
     WorkersOpt,
     named_case,
 )
-from stochisru.console import bar, emit, json_target
+from stochisru.console import bar, emit, json_target, progress
 from stochisru.console_studies import show_break_evens, show_frontier, show_map, show_tornado, show_tuning
 from stochisru.errors import InputError
 
@@ -309,6 +309,63 @@ def tune(
     emit(study.to_rows(), json, lambda: show_tuning(study))
 
 
+study_app = typer.Typer(help="Whole studies, each with a page of findings.", rich_markup_mode=None)
+
+
+@study_app.callback(invoke_without_command=True)
+def _help_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@study_app.command()
+def deployment(
+    case: CaseArg = "lunar-reference",
+    horizons: Annotated[str, typer.Option(help="Last years that are studied.")] = "10,30,50",
+    paths: Annotated[int, typer.Option(help="Runs per horizon.")] = 1000,
+    seed: SeedOpt = 0,
+    sampler: SamplerOpt = "pseudo-random",
+    rules: Annotated[int, typer.Option(help="Trigger rules sampled for the frontier.")] = 100,
+    workers: WorkersOpt = 1,
+    backend: BackendOpt = "processes",
+    checkpoint: CheckpointOpt = None,
+    resume: ResumeOpt = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the study [default: runs/NAME-deployment].")] = None,
+    json: JsonOpt = None,
+) -> None:
+    """Deployment over 10, 30 and 50 years: profitability, risk, operations, flexibility, sensitivity, efficiency."""
+    from stochisru.studies.deployment import deployment_study
+
+    json_target(json, case)
+    problem = named_case(case)
+    years = []
+    for item in horizons.split(","):
+        if not item.strip().isdecimal():
+            raise InputError(f"horizons: must be years that differ, as in 10,30,50, got {horizons!r}")
+        years.append(int(item))
+    how = _execution(workers, backend, checkpoint, resume)
+    folder = out if out is not None else Path("runs") / f"{problem.name}-deployment"
+    with progress(f"studying {problem.name}") as step:
+        study = deployment_study(
+            problem,
+            folder,
+            horizons=years,
+            paths=paths,
+            seed=seed,
+            sampler=sampler,
+            rules=rules,
+            execution=how,
+            progress=step,
+        )
+
+    def show() -> None:
+        for sentence in study.findings:
+            typer.echo(f"- {sentence}")
+        typer.echo(f"report: {folder / 'report.html'}")
+
+    emit(study.to_dict(), json, show)
+
+
 def _base_rule(name: str) -> Trigger:
     from dataclasses import replace
 
@@ -349,3 +406,4 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     for command in (sensitivity, frontier, tune):
         app.command()(command)
+    app.add_typer(study_app, name="study")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,11 +131,13 @@ def _values(values: pd.DataFrame) -> str:
     return table(["value", "$ million", "bracket", "meaning"], rows, caption="Values on the tree (NPV, maximised)")
 
 
-def _metrics(metrics: pd.DataFrame, manifest: dict[str, Any]) -> str:
+def metrics_table(metrics: pd.DataFrame, manifest: dict[str, Any], shown: Sequence[str] = tuple(_COMPARED)) -> str:
+    """Strategies beside each other, one metric per row; ``manifest`` says how they were sampled."""
     names = list(dict.fromkeys(metrics["strategy"]))
     at = metrics.set_index(["metric", "strategy"])
     rows = []
-    for metric, better in _COMPARED.items():
+    for metric in shown:
+        better = _COMPARED[metric]
         values = {n: float(at.loc[(metric, n), "value"]) for n in names}
         shares = ("p_positive", "self_sufficiency", "utilization", "never_pays_back")
         unit = "%" if metric in shares else UNITS[metric]
@@ -229,7 +232,7 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
 {picture["deployment_schedule"]}
 <h2 id="strategies">Strategies on fresh paths</h2>
 {picture["target_curves"]}
-{_metrics(tables["metrics"], manifest)}
+{metrics_table(tables["metrics"], manifest)}
 {_differences(tables["differences"], tables["metrics"])}
 {picture["operations"]}
 <h3>The rules</h3>

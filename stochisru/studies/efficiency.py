@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stochisru.case import DeploymentCase
+from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
 from stochisru.metrics import strategy_metrics
 from stochisru.simulation import require_sampling, resolve, simulate
 from stochisru.strategies import STRATEGIES, Strategy
-from stochisru.studies.rules import exact_policy, has_exact_policy, rule_parameters
+from stochisru.studies.rules import exact_policy, rule_parameters
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Frontier:
 
 def default_strategies(case: DeploymentCase) -> list[str]:
     """The six heuristics, the exact policy where there is one, and the static, fixed and expected-value plans."""
-    exact = ["threshold"] if has_exact_policy(case) else []
+    exact = ["threshold"] if scales_with_demand(case) else []
     return [*STRATEGIES, *exact, "static", "fixed", "ev"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stochisru.case import DeploymentCase
-from stochisru.deployment.unit_value import UnitValue
+from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
 from stochisru.policies import policy_named
 from stochisru.strategies import MODERATE, Schedule, Strategy, Trigger
@@ -85,18 +85,9 @@ def rule_parameters(strategy: Strategy) -> dict[str, float | bool | None]:
     return {name: getattr(strategy, name) if isinstance(strategy, Trigger) else None for name in names}
 
 
-def has_exact_policy(case: DeploymentCase) -> bool:
-    """Whether the value of the case scales with demand (no limit on supply from Earth)."""
-    try:
-        UnitValue.of(case)
-    except InputError:
-        return False
-    return True
-
-
 def exact_policy(case: DeploymentCase) -> Strategy | None:
     """The exact policy as the strategy ``threshold``; None where there is none."""
-    return policy_named("threshold", case) if has_exact_policy(case) else None
+    return policy_named("threshold", case) if scales_with_demand(case) else None
 
 
 def no_plants(case: DeploymentCase) -> Schedule:

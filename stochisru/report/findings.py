@@ -1,0 +1,243 @@
+"""The findings of a deployment study: sentences written from the numbers, and the page that carries them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stochisru.methods.result import versions
+from stochisru.report.elements import inline, manifest_table, number, table, whole_page
+from stochisru.report.page import metrics_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from stochisru.studies.deployment import HorizonResult
+
+#: Metrics of the three tables.
+PROFITABILITY = ("npv_mean", "npv_sd", "npv_p5", "npv_p50", "npv_p95", "sharpe", "sortino", "first_year_capital",
+                 "payback_year", "never_pays_back")  # fmt: skip
+RISK = ("p_positive", "npv_p5", "cvar95", "npv_sd")
+OPERATIONS = ("self_sufficiency", "utilization", "final_capacity", "expansions")
+#: The strategies that the study is about.
+_STUDIED = ("conservative", "moderate", "aggressive")
+_NAMES = {"threshold": "the exact policy", "static": "the static plan", "fixed": "the fixed design"}
+
+
+def money(value: float) -> str:
+    """An amount as a reader wants it."""
+    for scale, name in ((1e9, "billion"), (1e6, "million")):
+        if abs(value) >= scale:
+            return f"{'−' if value < 0 else ''}${abs(value) / scale:,.3g} {name}"
+    return f"{'−' if value < 0 else ''}${abs(value):,.0f}"
+
+
+def _years(results: Sequence[HorizonResult]) -> str:
+    years = [str(r.years) for r in results]
+    return years[0] if len(years) == 1 else f"{', '.join(years[:-1])} and {years[-1]}"
+
+
+def findings(results: Sequence[HorizonResult]) -> dict[str, list[str]]:
+    """Sentences by heading; every number in them is computed."""
+    return {
+        "Profitability": [s for r in results for s in _profitability(r)],
+        "Risk": [s for r in results for s in _risk(r)],
+        "Operations": [s for r in results for s in _operations(r)],
+        "Information and flexibility": [s for r in results for s in _flexibility(r)],
+        "Sensitivity": [s for r in results for s in _sensitivity(r)],
+        "Efficiency and rules": [s for r in results for s in _rules(r)],
+    }
+
+
+def _profitability(r: HorizonResult) -> list[str]:
+    rp = r.values.point("rp")
+    run = r.comparison
+    reached = []
+    for name in _STUDIED:
+        gap = run.gaps[name]
+        share = f"{1 - gap.value / rp:.1%} [{1 - gap.upper / rp:.1%}, {1 - gap.lower / rp:.1%}]" if rp > 0 else "–"
+        reached.append(f"{name} {share}" if rp > 0 else f"{name} {money(gap.value)} less")
+    best = min(_STUDIED, key=lambda name: run.gaps[name].value)
+    gap = run.gaps[best]
+    text = f"Over {r.years} years the optimum is worth {money(rp)} of expected NPV"
+    if rp > 0:
+        text += f"; of it the strategies reach: {', '.join(reached)} (paired, {run.simulation.paths:,} runs)."
+    else:
+        text += f"; the strategies earn: {', '.join(reached)}."
+    second = (
+        f"The best of the three over {r.years} years is {best}; it leaves {money(gap.value)} "
+        f"[{money(gap.lower)}, {money(gap.upper)}] of the optimum behind."
+    )
+    return [text, second]
+
+
+def _risk(r: HorizonResult) -> list[str]:
+    metrics = r.comparison.simulation.metrics
+    loses = {name: 1 - metrics[name]["p_positive"].value for name in (*_STUDIED, "threshold")}
+    losing = ", ".join(f"{_NAMES.get(name, name)} {share:.1%}" for name, share in loses.items())
+    safest = min(_STUDIED, key=lambda name: metrics[name]["cvar95"].value)
+    tail = metrics[safest]["cvar95"].value
+    kept = f"lose {money(tail)}" if tail > 0 else f"still earn {money(-tail)}"
+    exact = metrics["threshold"]["cvar95"].value
+    other = f"lose {money(exact)}" if exact > 0 else f"earn {money(-exact)}"
+    return [
+        f"Share of {r.years}-year runs without profit: {losing}.",
+        f"In the worst 5 % of {r.years}-year runs {safest}, the safest of the three, would on average {kept}, "
+        f"the exact policy {other}.",
+    ]
+
+
+def _operations(r: HorizonResult) -> list[str]:
+    metrics = r.comparison.simulation.metrics
+    parts = [
+        f"{_NAMES.get(name, name)} serves {metrics[name]['self_sufficiency'].value:.0%} of demand with "
+        f"{metrics[name]['utilization'].value:.0%} of its capacity in use"
+        for name in (*_STUDIED, "threshold")
+    ]
+    return [f"Over {r.years} years {'; '.join(parts)}."]
+
+
+def _flexibility(r: HorizonResult) -> list[str]:
+    v = r.values
+    total = v.point("flexibility")
+    parts = f"{money(v.point('defer'))} from deferring a single start and {money(v.point('staging'))} from staging"
+    evpi = v.values["evpi"]
+    sentences = [
+        f"Over {r.years} years flexibility is worth {money(total)} over the best design that never changes: {parts}; "
+        f"Earth supply as a back-up is worth {money(v.point('earth_backup'))}.",
+        f"Over {r.years} years perfect information would add {money(evpi.value)} [{money(evpi.lower)}, "
+        f"{money(evpi.upper)}] (EVPI); reacting to demand adds {money(v.point('vss'))} to the mean path's plan (VSS) "
+        f"and {money(v.point('vms'))} to the best schedule fixed in advance (VMS).",
+    ]
+    policy = r.comparison.simulation.strategies[r.comparison.simulation.names.index("threshold")]
+    sentences.append(f"The optimal rule over {r.years} years: {policy.describe(r.case)}")
+    return sentences
+
+
+def _sensitivity(r: HorizonResult) -> list[str]:
+    def top(quantity: str) -> str:
+        symbols = [s for s in r.tornado.ranked(quantity) if r.tornado.swing(s, quantity) > 0][:3]
+        return ", ".join(f"{s} ({money(r.tornado.swing(s, quantity))})" for s in symbols)
+
+    ranges = "±20 % of each symbol"
+    decay = [row["value"] for row in r.tornado.rows if row["symbol"] == "degradation"]
+    if r.case.technology.degradation == 0 and decay:
+        ranges += f", degradation up to {max(decay):.0%} a year"
+    return [
+        f"Over {r.years} years ({ranges}) the optimal NPV moves most with {top('rp')}, the value of flexibility with "
+        f"{top('flexibility')}."
+    ]
+
+
+def _rules(r: HorizonResult) -> list[str]:
+    known = set(r.comparison.simulation.names) | {"ev"}
+    named = [name for name in r.frontier.efficient("risk") if name in known]
+    sampled = len(r.frontier.efficient("risk")) - len(named)
+    beside = f" and {sampled} sampled rules" if sampled else ""
+    sentences = [
+        f"Over {r.years} years not dominated in mean and CVaR: {', '.join(_NAMES.get(n, n) for n in named) or 'none'}"
+        f"{beside}, of {len(r.frontier.rows)} strategies."
+    ]
+    row = r.tuning.rows[0]
+    if row["share_of_npv"] is not None:
+        share = r.tuning.share("share_of_npv")
+        sentences.append(
+            f"Over {r.years} years a rule of three numbers, tuned on other runs, reaches {share.value:.1%} "
+            f"[{share.lower:.1%}, {share.upper:.1%}] of the optimal NPV: {r.tuning.describe()}"
+        )
+    return sentences
+
+
+def render_findings(
+    results: Sequence[HorizonResult],
+    sentences: Mapping[str, Sequence[str]],
+    figures: Mapping[str, Figure],
+    settings: Mapping[str, Any],
+) -> str:
+    """Text of the page."""
+    name = html.escape(results[0].case.name)
+    listed = "".join(
+        f"<h3>{html.escape(head)}</h3><ul>{''.join(f'<li>{html.escape(s)}</li>' for s in group)}</ul>"
+        for head, group in sentences.items()
+    )
+    body = [
+        f"<h1>Deployment over {_years(results)} years: {name}</h1>",
+        '<h2 id="findings">Findings</h2>',
+        "<p>Every sentence is written from the numbers of this study. NPV is maximised. Brackets are confidence "
+        "intervals of simulated numbers; the others are exact up to the error of integration.</p>",
+        listed,
+        '<h2 id="horizons">Over the horizons</h2>',
+        inline(figures["shares"], "Share of the optimal NPV that each strategy reaches, by horizon."),
+        inline(figures["flexibility"], "What flexibility is worth, by option and horizon."),
+    ]
+    for r in results:
+        body.append(_section(r, figures, settings))
+    case = results[0].case.to_frame().reset_index()
+    cells = [
+        [html.escape(str(row[c])) for c in ("symbol", "value", "unit", "description", "status", "source")]
+        for row in case.to_dict("records")
+    ]
+    head = ["symbol", "value", "unit", "description", "status", "source"]
+    body += [
+        '<h2 id="parameters">Parameters and sources</h2>',
+        table(head, cells, numeric=False, caption="Every parameter (T as in the first horizon)"),
+        '<h2 id="manifest">How this was made</h2>',
+        manifest_table({**settings, "versions": versions()}),
+    ]
+    return whole_page(f"stochisru study: {results[0].case.name}", "\n".join(body))
+
+
+def _section(r: HorizonResult, figures: Mapping[str, Figure], settings: Mapping[str, Any]) -> str:
+    metrics = r.comparison.simulation.to_frame()
+    sampling = dict(settings)
+    values = [
+        [
+            html.escape(name),
+            number(v.value, "$"),
+            f"[{number(v.lower, '$')}, {number(v.upper, '$')}]",
+            v.kind,
+            html.escape(str(meaning)),
+        ]
+        for (name, v), meaning in zip(r.values.values.items(), r.values.to_frame()["meaning"], strict=True)
+    ]
+    gaps = [
+        [
+            html.escape(row["strategy"]),
+            number(row["gap"], "$"),
+            f"[{number(row['gap_lower'], '$')}, {number(row['gap_upper'], '$')}]",
+            number(row["share"], "%"),
+        ]
+        for row in r.comparison.to_frame().to_dict("records")
+    ]
+    ws = r.comparison.wait_and_see
+    parts = [
+        f'<h2 id="T{r.years}">{r.years} years</h2>',
+        inline(figures[f"target_curves_{r.years}"], f"Target curves on {r.comparison.simulation.paths:,} common runs."),
+        "<h3>Profitability</h3>",
+        metrics_table(metrics, sampling, PROFITABILITY),
+        table(
+            ["strategy", "gap ($ million)", "confidence interval", "share of the optimum"],
+            gaps,
+            caption=f"Gap to the exact optimum, {money(r.values.point('rp'))}; wait-and-see bound {money(ws.value)}",
+        ),
+        "<h3>Risk</h3>",
+        metrics_table(metrics, sampling, RISK),
+        "<h3>Operations</h3>",
+        metrics_table(metrics, sampling, OPERATIONS),
+        inline(figures[f"operations_{r.years}"], "Utilisation and self-sufficiency, ratios of means over all runs."),
+        "<h3>Information and flexibility</h3>",
+        table(
+            ["value", "$ million", "bracket", "kind", "meaning"],
+            values,
+            caption=f"Values on the process (NPV maximised); simulated ones on {r.values.foresight_paths:,} paths",
+        ),
+        "<h3>Sensitivity</h3>",
+        inline(figures[f"tornado_{r.years}"], "One symbol at a time, ±20 %: optimal NPV and value of flexibility."),
+        "<h3>Efficiency</h3>",
+        inline(
+            figures[f"frontier_{r.years}"],
+            f"Strategies and sampled rules on {r.frontier.paths:,} common paths; the line joins those not dominated.",
+        ),
+    ]
+    return "\n".join(parts)
