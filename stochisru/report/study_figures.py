@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LOW, _HIGH = PALETTE[5], PALETTE[1]
 #: Names that are too long for an axis, shortened.
 _NAMES = {"rp": "expected NPV, RP", "vss": "VSS", "vms": "VMS", "earth_backup": "value of Earth supply"}
-_MARKERS = "osD^vP*Xh<>p"
+_MARKERS = "osD^vP*X><pd"
 _SIGNS = {
     "sigma": r"$\sigma$",
     "mu": r"$\mu$",
@@ -218,7 +218,8 @@ def efficiency_frontiers(study: Frontier) -> Figure:
                 smallest = float(seen[seen > 0].min())
                 linear = max(smallest, 1e-3 * seen.max())
                 ax.set_xscale("symlog", linthresh=linear)
-                ax.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=[1, 2, 5]))
+                between = [1, 2, 5] if seen.max() < 300 * linear else [1]
+                ax.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=between))
             x_unit = _escaped(money(ax.xaxis, float(np.abs(seen).max())))
             y_unit = _escaped(money(ax.yaxis, float(frame["npv_mean"].max())))
             ax.set(xlabel=f"{label} ({x_unit})", ylabel=f"mean NPV ({y_unit})")
@@ -323,7 +324,7 @@ def shares_by_horizon(results: Sequence[HorizonResult]) -> Figure:
         ax.set_ylabel("share of the optimal NPV (-)")
         ax.set_ylim(-1.0, 1.12)
         ax.grid(axis="x", visible=False)
-        ax.legend(loc="lower left", ncols=1)
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(results))
         return figure
 
 

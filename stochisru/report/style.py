@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 #: Okabe and Ito's palette, which stays readable in print and for colour-blind readers.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
-#: Line styles, so that lines differ without colour too.
-DASHES = ("-", "--", "-.", ":", "-", "--", "-", "-.")
+#: Line styles, so that lines differ without colour too; one more than colours, so that no pair returns early.
+DASHES = ("-", "--", "-.", ":", "-", "--", "-", "-.", ":")
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
