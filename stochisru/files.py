@@ -17,6 +17,8 @@ from stochisru.errors import InputError
 MANIFEST = "manifest.json"
 #: Entry of the manifest by which a run folder is known.
 MADE_BY = {"made_by": "stochisru", "format": 1}
+#: Kind of folder whose manifest names no study.
+RUN = "run"
 #: All that a run writes into its folder.
 _ENTRIES = {MANIFEST, "case.toml", "figures", "report.html", "tables", "tree.npz"}
 
@@ -74,14 +76,17 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return manifest if known else None
 
 
-def _require_replaceable(target: Path) -> None:
+def _require_replaceable(target: Path, kind: str) -> None:
     if not target.exists():
         return
     if not target.is_dir():
         raise InputError(f"out: {target} is a file, must be a folder")
     entries = {item.name for item in target.iterdir()}
-    if entries and (read_manifest(target) is None or entries - _ENTRIES):
-        raise InputError(f"out: {target} holds other files, must be new, empty or an earlier run")
+    manifest = read_manifest(target)
+    if entries and (manifest is None or entries - _ENTRIES):
+        raise InputError(f"out: {target} holds other files, must be new, empty or an earlier {kind}")
+    if manifest is not None and manifest.get("study", RUN) != kind:
+        raise InputError(f"out: {target} holds a {manifest.get('study', RUN)}, must be new, empty or an earlier {kind}")
 
 
 def _sweep(target: Path) -> None:
@@ -107,11 +112,11 @@ def _alive(process: int) -> bool:
 
 
 @contextlib.contextmanager
-def replacing_folder(target: Path) -> Iterator[Path]:
+def replacing_folder(target: Path, kind: str = RUN) -> Iterator[Path]:
     """Fill a new folder beside ``target`` and put it in its place when all went well.
 
-    An existing ``target`` is replaced only if it is empty or an earlier run; on any error or interrupt it stays as it
-    was and the new folder is removed.
+    An existing ``target`` is replaced only if it is empty or an earlier result of that kind; on any error or interrupt
+    it stays as it was and the new folder is removed.
 
     Raises
     ------
@@ -121,7 +126,7 @@ def replacing_folder(target: Path) -> Iterator[Path]:
     target = target.resolve()
     if target == Path.cwd():
         raise InputError("out: must not be the current folder, which is replaced as a whole")
-    _require_replaceable(target)
+    _require_replaceable(target, kind)
     folder = target.parent
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
@@ -150,7 +155,7 @@ def replacing_folder(target: Path) -> Iterator[Path]:
         clean()
         raise
     try:
-        _require_replaceable(target)  # another run may have come first
+        _require_replaceable(target, kind)  # another run may have come first
         if target.exists():
             target.rename(old)
         part.rename(target)

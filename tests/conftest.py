@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +46,12 @@ def run_cli(tmp_path):
 @pytest.fixture(scope="session")
 def root():
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def browser():
+    found = shutil.which("chromium")
+    if not found and not os.environ.get("CI"):
+        pytest.skip("the tests of the page need chromium on the path: apt-get install chromium")
+    assert found
+    return found

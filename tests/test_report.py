@@ -1,16 +1,13 @@
 """The page in a real browser, without network."""
 
-import os
 import re
-import shutil
-import subprocess
-import tempfile
 
 import pytest
 
 from stochisru import load_case
 from stochisru.run import run_case, schedule_table
 from stochisru.trees import case_tree
+from tests.browser import chromium
 
 
 @pytest.fixture(scope="module")
@@ -18,25 +15,6 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "run"
     case = load_case("lunar-reference").replace(T=4)
     return run_case(case, folder, tree=case_tree(case, [3, 3, 2, 2]), paths=300, seed=1)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = shutil.which("chromium")
-    if not found and not os.environ.get("CI"):
-        pytest.skip("the tests of the page need chromium on the path: apt-get install chromium")
-    assert found
-    return found
-
-
-def chromium(browser, *arguments):
-    with tempfile.TemporaryDirectory() as profile:
-        return subprocess.run(
-            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             f"--user-data-dir={profile}", *arguments],
-            capture_output=True, timeout=120, check=True,
-        )  # fmt: skip
 
 
 def test_page_is_self_contained(run):

@@ -168,9 +168,10 @@ def render_findings(
         "intervals of simulated numbers; the others are exact up to the error of integration.</p>",
         listed,
         '<h2 id="horizons">Over the horizons</h2>',
-        inline(figures["shares"], "Share of the optimal NPV that each strategy reaches, by horizon."),
         inline(figures["flexibility"], "What flexibility is worth, by option and horizon."),
     ]
+    if "shares" in figures:
+        body.append(inline(figures["shares"], "Share of the optimal NPV that each strategy reaches, by horizon."))
     for r in results:
         body.append(_section(r, figures, settings))
     case = results[0].case.to_frame().reset_index()

@@ -86,6 +86,8 @@ def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     manifest = read_manifest(folder)
     if manifest is None:
         raise InputError(f"RUN_DIR: {folder} is not a run folder (no {MANIFEST} of this version of stochisru)")
+    if "study" in manifest:
+        raise InputError(f"RUN_DIR: {folder} holds a {manifest['study']} study; make it again with its own command")
     try:
         names = [*_TABLES, *(["iterations"] if manifest.get("method") == "ph" else [])]
         tables = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in names}

@@ -299,7 +299,7 @@ def flexibility_by_horizon(results: Sequence[HorizonResult]) -> Figure:
 
 
 def shares_by_horizon(results: Sequence[HorizonResult]) -> Figure:
-    """Share of the optimal NPV that each strategy reaches, per horizon; shares below −1 are cut."""
+    """Share of the optimal NPV, which is positive, that each strategy reaches, per horizon; below −1 they are cut."""
     names = [n for n in results[0].comparison.simulation.names if n != "threshold"] + ["tuned rule"]
     with new_figure(6.8, 3.4) as (figure, ax):
         place = np.arange(len(names))

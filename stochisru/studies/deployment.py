@@ -131,7 +131,10 @@ def study_figures(results: Sequence[HorizonResult]) -> dict[str, Figure]:
         tornado_pair,
     )
 
-    figures = {"flexibility": flexibility_by_horizon(results), "shares": shares_by_horizon(results)}
+    figures = {"flexibility": flexibility_by_horizon(results)}
+    paying = [r for r in results if r.values.point("rp") > 0]
+    if paying:
+        figures["shares"] = shares_by_horizon(paying)
     for r in results:
         run = r.comparison.simulation
         figures |= {

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stochisru.case import DeploymentCase
-from stochisru.errors import InputError
-from stochisru.files import MADE_BY, MANIFEST, read_manifest, replacing_folder, to_json
+from stochisru.files import MADE_BY, MANIFEST, replacing_folder, to_json
 from stochisru.methods.result import versions
 from stochisru.studies.store import Row
 
@@ -29,10 +28,7 @@ def study_folder(out: Path | None, kind: str) -> Iterator[Path | None]:
     if out is None:
         yield None
         return
-    earlier = read_manifest(out)
-    if earlier is not None and earlier.get("study") != kind:
-        raise InputError(f"out: {out} holds a {earlier.get('study', 'run')}, must be new, empty or an earlier {kind}")
-    with replacing_folder(out) as folder:
+    with replacing_folder(out, kind) as folder:
         yield folder
 
 
