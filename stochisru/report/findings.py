@@ -27,7 +27,7 @@ _NAMES = {"threshold": "the exact policy", "static": "the static plan", "fixed":
 
 def money(value: float) -> str:
     """An amount as a reader wants it."""
-    for scale, name in ((1e9, "billion"), (1e6, "million")):
+    for scale, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
         if abs(value) >= scale:
             return f"{'−' if value < 0 else ''}${abs(value) / scale:,.3g} {name}"
     return f"{'−' if value < 0 else ''}${abs(value):,.0f}"
