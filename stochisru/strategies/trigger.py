@@ -84,7 +84,8 @@ class Trigger:
             margin = added_margin(case, year, demand, position, self.magnitude, self.risk_tolerance)
             go &= margin >= self.cost_sensitivity * _investment(case, self.magnitude * position)
         else:
-            go = demand >= (_critical_utilization(self, case)[year] * eta) * position
+            critical = _critical_utilization(self, case)[year]
+            go = demand >= (critical * eta) * position if np.isfinite(critical) else np.zeros(demand.shape, dtype=bool)
         order = position * self.magnitude
         order *= go  # several times faster than a masked choice
         if position.min() <= 0:
@@ -127,14 +128,13 @@ def added_margin(
     merit = MeritOrder.of(case)
     tech, lead = case.technology, case.horizon.lead_time
     kept = 1 - tech.degradation
-    total = np.zeros(np.broadcast_shapes(demand.shape, position.shape))
-    for h in range(lead, case.horizon.T - year + 1):
-        growth = float(case.process.quantile(quantile, h)) / case.demand.D0
-        old = position * kept**h
-        added = magnitude * position * kept ** (h - lead)
-        gain = merit.gain(tech.eta * (old + added), demand * growth) - merit.gain(tech.eta * old, demand * growth)
-        total += (gain - case.costs.c_op * added) / (1 + case.economics.r) ** h
-    return total
+    h = np.arange(lead, case.horizon.T - year + 1)[:, None]
+    growth = case.process.quantile(quantile, h) / case.demand.D0
+    old = position * kept**h
+    added = magnitude * position * kept ** (h - lead)
+    seen = demand * growth
+    gain = merit.gain(tech.eta * (old + added), seen) - merit.gain(tech.eta * old, seen)
+    return np.asarray(((gain - case.costs.c_op * added) / (1 + case.economics.r) ** h).sum(axis=0))
 
 
 @lru_cache(maxsize=256)
