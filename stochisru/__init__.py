@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stochisru.methods.threshold import threshold
     from stochisru.methods.wait_and_see import wait_and_see
     from stochisru.policies import POLICIES, policy_named
-    from stochisru.process_value import ExactValues, exact_values
+    from stochisru.process_value import ExactValues, ProcessValues, exact_values, process_values
     from stochisru.simulation import Simulation, simulate, simulate_panel
     from stochisru.strategies import STRATEGIES, Observation, Strategy
     from stochisru.value import ValueTable, value_table
@@ -50,7 +50,9 @@ _HOME = {
     "lattice_dp": "stochisru.methods.lattice_dp",
     "wait_and_see": "stochisru.methods.wait_and_see",
     "ExactValues": "stochisru.process_value",
+    "ProcessValues": "stochisru.process_value",
     "exact_values": "stochisru.process_value",
+    "process_values": "stochisru.process_value",
     "Comparison": "stochisru.comparison",
     "compare": "stochisru.comparison",
     "POLICIES": "stochisru.policies",
@@ -78,6 +80,7 @@ __all__ = [
     "InputError",
     "MarkovLattice",
     "Observation",
+    "ProcessValues",
     "Result",
     "ScenarioTree",
     "Simulation",
@@ -94,6 +97,7 @@ __all__ = [
     "lattice_dp",
     "load_case",
     "policy_named",
+    "process_values",
     "progressive_hedging",
     "shipped_cases",
     "simulate",
