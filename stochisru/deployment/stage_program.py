@@ -111,6 +111,26 @@ class Stage:
         """Entries of the state that it leaves."""
         return self.offset.size
 
+    def feasible(self, columns: Array, state: Array, i: int) -> Array:
+        """Columns near the given ones that keep all bounds and rows in state ``i``, to rounding."""
+        out = np.clip(columns, 0.0, self.upper)
+        out[self.state] = state
+        Q, earth, short = self.theta + 1, self.theta + 2, self.theta + 3
+        room = self.supply - self.rows[0] @ out + out[Q]  # for deliveries and what is stored
+        if short + 1 < self.state.start:
+            stored = short + 1
+            room += out[stored]
+            out[stored] = min(out[stored], max(room, 0.0))
+            room -= out[stored]
+        out[Q] = min(out[Q], max(room, 0.0), self.demand[i])
+        out[earth] = min(out[earth], self.demand[i] - out[Q])
+        out[short] = self.demand[i] - out[Q] - out[earth]
+        return out
+
+    def cash(self, columns: Array) -> float:
+        """Cash of the year, θ left out."""
+        return float(self.constant + self.cost @ columns - columns[self.theta] * self.cost[self.theta])
+
     def bound(self, duals: Duals) -> tuple[Array, Array]:
         """Affine bounds from above on the values of all states that hold for any duals (weak duality).
 

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 #: Dominated cuts are dropped every so many iterations.
-SELECT_EVERY = 5
+SELECT_EVERY = 3
 #: Feasibility tolerances of HiGHS; quantities and money are near 1.
 _TOLERANCE = 1e-9
 

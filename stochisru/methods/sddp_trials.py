@@ -1,15 +1,15 @@
 """Where SDDP makes its cuts: the trial points of a pass.
 
-A pass follows a few paths at once. Which points it takes does not matter for the validity of its cuts, but much for
-their use, so three kinds are mixed:
+A pass makes cuts at several points of every stage at once, so that those of later stages serve all of the earlier ones.
+Which points it takes does not matter for the validity of its cuts, but much for their use, so two kinds are mixed:
 
-- The first iteration spreads plants evenly over what the states' demand asks for, before any cut is known.
-- Then the policy of the present cuts is followed down paths of the lattice. A kilogram counts by its money, and there is
-  more of that where demand is high, so three paths in four are drawn under probabilities weighted by final demand.
-- Every other path holds a random multiple of the largest demand so far instead, the shape of good policies: it is not
-  thrown off by an early error of the cuts, as the policy is.
+- Points spread evenly, in logarithms, over the plants that the states' demand may ask for. Values are flat near their
+  maximum, and the policy of the present cuts jumps about there; only cuts all over the region renew what earlier
+  cuts overrate. The first iteration takes this kind alone.
+- Points that the policy of the present cuts visits on paths of the lattice. A kilogram counts by its money, and there
+  is more of that where demand is high, so three paths in four are drawn under probabilities weighted by final demand.
 
-Uniform numbers are stratified over the paths of a pass (Latin hypercube) and depend on seed, iteration and pass only.
+Uniform numbers are stratified (Latin hypercube) and depend on seed, iteration and pass only.
 """
 
 from __future__ import annotations
@@ -27,10 +27,14 @@ from stochisru.methods.sddp_engine import Engine
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-#: Paths that a pass follows.
-PATHS = 8
-#: Multiples of demand that plants are tried at.
-_LOW, _HIGH = 0.6, 2.0
+#: Points of the single pass of the first iteration; a dense first pass is worth many sparse ones.
+FIRST = 64
+#: Points of a later pass, and how many of them follow the policy.
+POINTS, FOLLOWING = 16, 8
+#: Plants are spread from those that the lowest demand of a stage asks for to this multiple of the highest.
+_BEYOND = 1.3
+#: Most oxygen in store that is tried, in years of demand.
+_STORE = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,57 +57,44 @@ class Trials:
         ]
         return MarkovLattice(lattice.values, tuple(tilted))
 
+    def count(self, number: int, passes: int) -> int:
+        """Passes of an iteration."""
+        return passes if number else 1
+
     def rows(self, engine: Engine, number: int, index: int, passes: int) -> Array:
         """Cuts of pass ``index`` of iteration ``number`` (from 0); see `Engine.backward`."""
         engine.begin()
-        stream = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(number, index)))
+        passes = self.count(number, passes)
         T = self.programs.horizon
-        shuffled = stream.permuted(np.tile(np.arange(PATHS), (T + 2, 1)), axis=1)
-        uniforms = (shuffled + stream.uniform(size=shuffled.shape)) / PATHS
-        if number == 0:
-            order = np.arange(index, passes * PATHS, passes) / max(passes * PATHS - 1, 1)
-            return engine.backward(self._spread(order))
-        plain = PATHS // 4
-        paths = np.concatenate(
-            [
-                self.programs.lattice.walk(uniforms[:T, :plain]),
-                self._weighted.walk(uniforms[:T, plain:]),
-            ],
-            axis=1,
-        )
-        ruled = np.arange(PATHS) % 2 == 1
-        points = self._by_rule(paths[:, ruled], uniforms[T:, ruled])
-        followed = [engine.forward(path) for path in paths[:, ~ruled].T]
-        return engine.backward([np.concatenate([a, b]) for a, *b in zip(points, *followed, strict=True)])
+        stream = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(number, index)))
+        following = FOLLOWING if number else 0
+        spread = POINTS - following if number else FIRST
+        # Stratified over the passes: pass ``index`` takes every so many-th stratum.
+        place = (np.arange(spread) * passes + index + stream.uniform(size=spread)) / (spread * passes)
+        points = self._spread(place, _stratified(stream, (T, spread)))
+        if following:
+            plain, uniforms = following // 4, _stratified(stream, (T, following))
+            lattices = (self.programs.lattice, uniforms[:, :plain]), (self._weighted, uniforms[:, plain:])
+            visited = [engine.forward(path) for lattice, u in lattices for path in lattice.walk(u).T]
+            points = [np.concatenate([a, b]) for a, *b in zip(points, *visited, strict=True)]
+        return engine.backward(points)
 
-    def _spread(self, quantile: Array) -> list[Array]:
-        """Points at quantiles of the states of each stage, plants of all years alike."""
+    def _spread(self, place: Array, store: Array) -> list[Array]:
+        """States leaving stages 0..T−1 with plants at ``place`` in [0, 1] of their range, shapes ``(k, d)``."""
         found = []
-        for t, values in enumerate(self.programs.lattice.values[1:]):
-            place = (np.arange(values.size) + 0.5) / values.size
-            demand = np.exp(np.interp(quantile, place, np.log(values)))
-            plant = 1.1 * demand / self.programs.case.technology.eta
-            found.append(self._points(t, np.tile(plant, (len(self.programs.committed(t + 1)), 1)), demand * quantile))
+        for t in range(self.programs.horizon):
+            rows = []
+            for year in self.programs.committed(t + 1):
+                values = self.programs.lattice.values[year]
+                rows.append(values[0] * (_BEYOND * values[-1] / values[0]) ** place / self.programs.case.technology.eta)
+            if self.programs.storage is not None:  # one point in two starts from an empty store
+                rows.append(_STORE * self.programs.lattice.values[t][-1] * np.maximum(2 * store[t] - 1, 0.0))
+            state = np.minimum(np.array(rows).T, self.programs.state_upper(t + 1))
+            found.append(state / self.programs.state_unit(t + 1))
         return found
 
-    def _by_rule(self, paths: Index, uniforms: Array) -> list[Array]:
-        """Points of plants that hold a multiple of the largest demand so far."""
-        lattice, T = self.programs.lattice, self.programs.horizon
-        tech, lead = self.programs.case.technology, self.programs.case.horizon.lead_time
-        demand = np.stack([value[row] for value, row in zip(lattice.values, paths, strict=True)])
-        mean = lattice.stage_mean()
-        multiple = _LOW * (_HIGH / _LOW) ** uniforms[0]
-        plant = np.empty_like(demand)
-        left = np.full(demand.shape[1], tech.M0)
-        for y in range(T + 1):
-            known = max(y - lead, 0)
-            plant[y] = np.maximum(left, multiple * demand[known] * (mean[y] / mean[known]) / tech.eta)
-            left = (1 - tech.degradation) * plant[y]
-        store = np.maximum(uniforms[1] - 0.5, 0.0)
-        return [self._points(t, plant[list(self.programs.committed(t + 1))], demand[t] * store) for t in range(T)]
 
-    def _points(self, t: int, plants: Array, store: Array) -> Array:
-        """States leaving stage t within their bounds, shape ``(k, d)``, of plants ``(years, k)`` and store ``(k,)``."""
-        state = plants if self.programs.storage is None else np.concatenate([plants, store[None]])
-        state = np.minimum(state.T, self.programs.state_upper(t + 1))
-        return np.asarray(state / self.programs.state_unit(t + 1))
+def _stratified(stream: np.random.Generator, shape: tuple[int, int]) -> Array:
+    """Numbers uniform in [0, 1), one of every row in each of its equal strata, in random order."""
+    strata = stream.permuted(np.tile(np.arange(shape[1]), (shape[0], 1)), axis=1)
+    return np.asarray((strata + stream.uniform(size=shape)) / shape[1])
