@@ -16,6 +16,7 @@ from stochisru.deployment.envelope import envelope_argmax
 from stochisru.deployment.lattice_plan import LatticePlan
 from stochisru.deployment.operations import MeritOrder, discount_factors
 from stochisru.deployment.stage_program import StagePrograms
+from stochisru.deployment.stage_report import ProblemReport, report_of
 from stochisru.deployment.storage import Storage
 from stochisru.errors import InputError
 
@@ -38,8 +39,8 @@ class CutPlan:
     root
         ΔM_0..ΔM_min(L, T), kg.
     intercept
-        Per stage 0..T−1: intercepts of the cuts of every state, $ of the stage's year, shape ``(states, cuts)``. Rows are
-        filled up with infinity.
+        Per stage 0..T−1: intercepts of the cuts of every state, $ of the stage's year, shape ``(states, cuts)``.
+        Rows are filled up with infinity.
     slope
         Their slopes, $ per kilogram in the state that the stage leaves (plants of years t + 1..t + L, then the store),
         shape ``(states, cuts, d)``. With L = 0 the plant is that of year t.
@@ -73,11 +74,23 @@ class CutPlan:
         """Cuts of all states."""
         return int(sum(np.isfinite(a).sum() for a in self.intercept))
 
+    @cached_property
+    def report(self) -> ProblemReport:
+        """Size and coefficients of the stage programs."""
+        return report_of(self.programs)
+
     @property
     def size(self) -> dict[str, int]:
-        """States and cuts."""
-        sizes = self.lattice.sizes
-        return {"states": sum(sizes), "states_per_stage": max(sizes), "cuts": self.cuts}
+        """States, programs with their rows and columns, and cuts."""
+        report = self.report
+        return {
+            "states": report.states,
+            "states_per_stage": max(self.lattice.sizes),
+            "programs": report.models,
+            "rows": report.rows,
+            "columns": report.columns,
+            "cuts": self.cuts,
+        }
 
     def level(self, t: int, state: int, passing: Array) -> Array:
         """Plant to have in place in year t + L, kg, in a state of stage t, shape ``(n,)``.
@@ -107,7 +120,7 @@ class CutPlan:
         return envelope_argmax(a, b - price, upper)
 
     def _present(self, t: int, state: int) -> tuple[Array, Array]:
-        """This year's profit as the lower envelope of lines in M_t."""
+        """Profit of year t as the lower envelope of lines in M_t."""
         merit, eta = MeritOrder.of(self.case), self.case.technology.eta
         demand = self.lattice.values[t][state]
         beyond = float(merit.beyond_earth(np.array([demand]))[0])
@@ -169,8 +182,8 @@ class CutPlan:
         Returns
         -------
         pandas.DataFrame
-            ``stage``, ``state``, ``demand`` (kg/yr), ``probability``, ``cuts`` and, where the plan orders up to a level,
-            ``level`` (kg, for year ``stage`` + L) and ``trigger`` as in `LatticePlan`, else NaN.
+            ``stage``, ``state``, ``demand`` (kg/yr), ``probability``, ``cuts`` and, where the plan orders up to a
+            level, ``level`` (kg, for year ``stage`` + L) and ``trigger`` as in `LatticePlan`, else NaN.
         """
         import pandas as pd
 
@@ -183,7 +196,9 @@ class CutPlan:
                 "state": np.concatenate([np.arange(n) for n in sizes] + [np.zeros(0, dtype=np.int64)]),
                 "demand": np.concatenate([self.lattice.values[t] for t in stages] + empty),
                 "probability": np.concatenate([self.lattice.probabilities[t] for t in stages] + empty),
-                "cuts": np.concatenate([np.isfinite(self.intercept[t]).sum(axis=1) for t in stages] + empty).astype(int),
+                "cuts": np.concatenate([np.isfinite(self.intercept[t]).sum(axis=1) for t in stages] + empty).astype(
+                    int
+                ),
             }
         )
         if not self.orders_up_to:
@@ -197,8 +212,8 @@ class CutPlan:
     def policy(self, name: str, mapping: str | None = None) -> Strategy:
         """The plan as a strategy on any path of demand.
 
-        Up to L = 1 it is a `LatticePolicy`; with longer lead times the cuts of the neighbouring states are evaluated, see
-        `stochisru.strategies.cut_policy`.
+        Up to L = 1 it is a `LatticePolicy`; with longer lead times the cuts of the neighbouring states are evaluated,
+        see `stochisru.strategies.cut_policy`.
 
         Raises
         ------

@@ -11,8 +11,8 @@ Array = NDArray[np.float64]
 def envelope_argmax(intercept: Array, slope: Array, upper: float) -> Array:
     """Where min_k (intercept_k + slope_k·m) is largest on 0 ≤ m ≤ ``upper``.
 
-    Two lines are kept, the lowest at the left and at the right end of a bracket; where they cross, the lowest line takes
-    the place of one of them (Kelley 1960), until it is one of the two.
+    Two lines are kept, the lowest at the left and at the right end of a bracket; where they cross, the lowest line
+    takes the place of one of them (Kelley 1960), until it is one of the two.
 
     Parameters
     ----------

@@ -104,7 +104,7 @@ class Stage:
     @property
     def dimensions(self) -> int:
         """Entries of the state that the stage starts from."""
-        return self.state.stop - self.state.start
+        return int(self.state.stop - self.state.start)
 
     @property
     def leaving(self) -> int:

@@ -1,39 +1,33 @@
 """Stochastic dual dynamic programming on a Markov lattice of demand.
 
 The value of each stage and state is bounded from above by cuts; passes make more of them at trial points until the root
-program's value meets what a plan is worth (Pereira and Pinto 1991; Philpott and Guan 2008; on lattices Löhndorf and Shapiro
-2019). Cuts are made valid whatever the solver's tolerances, so the upper bound is proven at any time.
+program's value meets what a plan is worth (Pereira and Pinto 1991; Philpott and Guan 2008; on lattices Löhndorf and
+Shapiro 2019). Cuts are made valid whatever the solver's tolerances, so the upper bound is proven at any time.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
 from stochisru.case import DeploymentCase
-from stochisru.deployment.cut_plan import CutPlan, padded
+from stochisru.deployment.cut_plan import CutPlan
 from stochisru.deployment.stage_program import StagePrograms
 from stochisru.deployment.storage import Storage
 from stochisru.errors import InputError
-from stochisru.methods.result import Bounds, Reason, Result, Termination, require_order
+from stochisru.methods.result import Bounds, Reason, Result, Termination
 from stochisru.methods.risk import Expectation, RiskMeasure
 from stochisru.methods.sddp_crew import crew_of
-from stochisru.methods.sddp_engine import Engine
-from stochisru.methods.sddp_monitor import Checkpoint, Iteration, State
-from stochisru.methods.sddp_simulation import exact_value
+from stochisru.methods.sddp_monitor import Checkpoint, Iteration
+from stochisru.methods.sddp_run import Run
 from stochisru.methods.sddp_trials import Trials
-from stochisru.methods.sddp_vertices import MOST_DIMENSIONS, vertex_bound
-from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, IterationLimit, Status, StoppingRule, TimeLimit
-from stochisru.metrics import Estimate
-
-Array = NDArray[np.float64]
+from stochisru.methods.sddp_vertices import MOST_DIMENSIONS
+from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, IterationLimit, StoppingRule, TimeLimit
+from stochisru.solvers import solver_named
 
 
 def sddp(
@@ -119,22 +113,22 @@ def sddp(
     >>> result.bounds.certified, result.bounds.gap <= 1e-3
     (True, True)
     """
-    for name, count, low in (("passes", passes, 1), ("workers", workers, 1), ("seed", seed, 0), ("simulations", simulations, 2)):
-        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < low:
-            raise InputError(f"{name}: must be an integer >= {low}, got {count!r}")
+    _require_counts(passes=(passes, 1), workers=(workers, 1), seed=(seed, 0), simulations=(simulations, 2))
     if not 0 < confidence < 1:
         raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
     if resume and checkpoint is None:
         raise InputError("resume: needs the checkpoint folder of the run to go on with")
-    rules = _rules(rel_gap, iterations, time_limit, stopping, risk)
+    rule = _rule(rel_gap, iterations, time_limit, stopping, risk)
 
     start = time.perf_counter()
     if lattice is None:
         lattice = MarkovLattice.from_process(case.process, case.horizon.T, states)
     programs = StagePrograms(case, lattice, storage)
-    run = _Run(programs, risk, rules, seed)
+    run = Run(programs, risk, rule, rel_gap, seed)
     if not risk.neutral and not run.by_vertices:
-        raise InputError(f"lead_time: nested risk allows states of at most {MOST_DIMENSIONS} entries, got {run.dimensions}")
+        raise InputError(
+            f"lead_time: nested risk needs states of at most {MOST_DIMENSIONS} entries, got {run.dimensions}"
+        )
     store = Checkpoint(Path(checkpoint), programs, risk) if checkpoint is not None else None
     if store is not None:
         store.prepare(resume)
@@ -142,11 +136,8 @@ def sddp(
         if state is not None:
             run.resume(state)
     built = time.perf_counter()
-    with crew_of(run.engine, Trials(programs, seed), passes, workers) as crew:
-        if run.log:  # the workers' engines start with nothing
-            for k, rows in enumerate(run.parts()):
-                if crew.folder is not None:
-                    np.save(crew.folder / f"{k}.npy", rows)
+
+    with crew_of(run.engine, Trials(programs, seed), passes, workers, run.state) as crew:
         limit = run.limit()
         while limit is None:
             crew.absorb(crew.iteration(len(run.log)))
@@ -155,8 +146,58 @@ def sddp(
                 progress(line)
             limit = run.limit()
             if store is not None and store.due():
-                store.save(run.state())
+                store.save(run.state)
+    run.close()
     if store is not None:
-        store.save(run.state())
+        store.save(run.state)
     solved = time.perf_counter()
-    return run.result(rel_gap, limit, simulations, confidence, {"build": built - start, "solve": solved - built})
+
+    plan = run.finished_plan(simulations, confidence)
+    assert plan.simulated is not None
+    bounds, objective = run.bounds, run.lower
+    if not bounds.certified:
+        objective = plan.simulated.value
+        bounds = Bounds(min(plan.simulated.lower, run.upper), run.upper, certified=False, flows=programs.flows)
+    met = bounds.meets(rel_gap)
+    last = run.log[-1]
+    detail = (
+        f"gap {bounds.gap:.2g} after {last.number} iterations on {lattice!r}, {risk.label}; simulated mean "
+        f"{plan.simulated.value:,.0f} ± {plan.simulated.upper - plan.simulated.value:,.0f} $"
+    )
+    return Result(
+        method="sddp",
+        objective=objective,
+        bounds=bounds,
+        termination=Termination(Reason.OPTIMAL if met else Reason.LIMIT, None if met else limit, detail),
+        plan=plan,
+        timings={"build": built - start, "solve": solved - built, "simulate": time.perf_counter() - solved},
+        solver=f"highs {solver_named('highs').version()}",
+        iterations=tuple(run.log),
+    )
+
+
+def _require_counts(**counts: tuple[int, int]) -> None:
+    for name, (count, low) in counts.items():
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < low:
+            raise InputError(f"{name}: must be an integer >= {low}, got {count!r}")
+
+
+def _rule(
+    rel_gap: float,
+    iterations: int,
+    time_limit: float | None,
+    stopping: StoppingRule | Sequence[StoppingRule] | None,
+    risk: RiskMeasure,
+) -> StoppingRule:
+    """All rules of a run as one; gap and user's rules are asked before the limits."""
+    given = () if stopping is None else tuple(stopping) if isinstance(stopping, Sequence) else (stopping,)
+    flat = [part for rule in given for part in (rule.rules if isinstance(rule, AnyOf) else (rule,))]
+    for rule in flat:
+        if not hasattr(rule, "met"):
+            raise InputError(f"stopping: must be rules of stochisru.methods.stopping, got {rule!r}")
+        if isinstance(rule, GapWithConfidence) and not risk.neutral:
+            raise InputError("stopping: a simulated mean says nothing about a nested risk measure; use another rule")
+    limits: list[StoppingRule] = [GapReached(rel_gap), *flat]
+    if time_limit is not None:
+        limits.append(TimeLimit(time_limit))
+    return AnyOf((*limits, IterationLimit(iterations)))

@@ -1,8 +1,8 @@
 """The passes of an iteration, in this process or in several.
 
 A worker process keeps its engine between iterations. New cuts reach it through a folder of the run, one file per
-iteration, so it reads what it has not absorbed yet whichever iterations it took part in; what a pass gives depends on the
-rows absorbed and on its number only.
+iteration, so it reads what it has not absorbed yet whichever iterations it took part in; what a pass gives depends on
+the rows absorbed and on its number only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from stochisru.methods.risk import RiskMeasure
 from stochisru.methods.sddp_engine import Engine
+from stochisru.methods.sddp_monitor import State, parts
 from stochisru.methods.sddp_trials import Trials
 
 Array = NDArray[np.float64]
@@ -56,23 +58,25 @@ class Crew:
 
 
 @contextlib.contextmanager
-def crew_of(engine: Engine, trials: Trials, passes: int, workers: int) -> Iterator[Crew]:
-    """A crew of so many processes, with its folder while it is needed."""
+def crew_of(engine: Engine, trials: Trials, passes: int, workers: int, state: State) -> Iterator[Crew]:
+    """A crew of so many processes; ``state`` is what the engine has absorbed before."""
     if workers == 1:
         yield Crew(engine, trials, passes, workers, None)
         return
     with TemporaryDirectory(prefix="stochisru-sddp-") as folder:
+        for k, rows in enumerate(parts(state)):
+            np.save(Path(folder) / f"{k}.npy", rows)
         yield Crew(engine, trials, passes, workers, Path(folder))
 
 
 def _remote_pass(
-    folder: Path, trials: Trials, risk: object, version: int, number: int, index: int, passes: int
+    folder: Path, trials: Trials, risk: RiskMeasure, version: int, number: int, index: int, passes: int
 ) -> Array:
     """One pass in a worker process."""
     key = str(folder)
     if key not in _ENGINES:
         _ENGINES.clear()  # the engine of an earlier run is not needed any more
-        _ENGINES[key] = Engine(trials.programs, risk)  # type: ignore[arg-type]
+        _ENGINES[key] = Engine(trials.programs, risk)
     engine = _ENGINES[key]
     for missing in range(engine.version, version):
         engine.absorb(np.load(folder / f"{missing}.npy"))

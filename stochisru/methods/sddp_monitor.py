@@ -6,6 +6,7 @@ import json
 import os
 import time
 import zipfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,32 @@ class Iteration:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A run to go on with: its rows of cuts, the number of rows after every iteration, and the log."""
+    """A run to go on with.
+
+    Attributes
+    ----------
+    rows
+        Rows of cuts, see `stochisru.methods.sddp_cuts`.
+    counts
+        Their number after every iteration.
+    log
+        Lines so far.
+    best
+        Iteration whose cuts are the plan in hand.
+    """
 
     rows: Array
     counts: NDArray[np.int64]
     log: tuple[Iteration, ...]
+    best: int
+
+
+def parts(state: State) -> Iterator[Array]:
+    """Rows of the iterations of a checkpoint."""
+    first = 0
+    for last in state.counts:
+        yield state.rows[first:last]
+        first = int(last)
 
 
 @dataclass
@@ -113,7 +135,14 @@ class Checkpoint:
     def save(self, state: State) -> None:
         """Write the cuts and the log."""
         target = self.folder / _FILE
-        text = json.dumps({**self._identity(), "log": [asdict(line) for line in state.log], "versions": versions()})
+        text = json.dumps(
+            {
+                **self._identity(),
+                "log": [asdict(line) for line in state.log],
+                "best": state.best,
+                "versions": versions(),
+            }
+        )
         try:
             with replacing(target) as part, part.open("wb") as stream:
                 np.savez(stream, header=np.array(text), rows=state.rows, counts=state.counts)
@@ -142,4 +171,4 @@ class Checkpoint:
                 )
         if rows.ndim != 2 or rows.shape != (int(counts[-1]) if counts.size else 0, length):
             raise InputError(f"checkpoint: {path} does not fit this problem")
-        return State(rows, counts, log)
+        return State(rows, counts, log, int(header["best"]))

@@ -2,8 +2,8 @@
 
 Values of a stage are concave in the state it starts from. Where they are known from below at some points they are known
 from below at every mixture of these, so with θ replaced by a mixture of the next stage's points, the stage programs
-give lower bounds at points of their own (Philpott, de Matos and Finardi 2013). The policy that acts by these mixtures is
-worth at least the value found at the root, in the nested measure of the run.
+give lower bounds at points of their own (Philpott, de Matos and Finardi 2013). The policy that acts by these mixtures
+is worth at least the value found at the root, in the nested measure of the run.
 """
 
 from __future__ import annotations
