@@ -41,7 +41,7 @@ def sddp(
     iterations: int = 500,
     time_limit: float | None = None,
     stopping: StoppingRule | Sequence[StoppingRule] | None = None,
-    passes: int = 4,
+    passes: int = 2,
     workers: int = 1,
     seed: int = 0,
     simulations: int = 1000,
@@ -71,7 +71,7 @@ def sddp(
     stopping
         Further rules of `stochisru.methods.stopping`, one or several.
     passes
-        Passes per iteration after the first; they can run at the same time.
+        Passes per iteration after the first, each with 64 trial points per stage; they can run at the same time.
     workers
         Processes; the result does not depend on it.
     seed

@@ -20,8 +20,6 @@ from stochisru.solvers.highs import new_model, optimise
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-#: Dominated cuts are dropped every so many iterations.
-SELECT_EVERY = 3
 #: Feasibility tolerances of HiGHS; quantities and money are near 1.
 _TOLERANCE = 1e-9
 
@@ -132,10 +130,9 @@ class Engine:
         self.layout = CutLayout(programs)
         self.pool = CutPool(self.layout)
         self.version = 0
-        self._models: dict[tuple[int, int], StageModel] = {}
-        #: Rows of the pool that each program holds, before those after ``_selected``.
+        #: Rows of the pool that the program of each stage and state holds, ascending.
         self.kept: list[list[Index]] = [[np.empty(0, dtype=np.int64)] * n for n, _ in self.layout.shapes]
-        self._selected = 0
+        self._models: dict[tuple[int, int], StageModel] = {}
         self._epoch = 0
 
     def begin(self) -> None:
@@ -143,30 +140,18 @@ class Engine:
         self._epoch += 1
 
     def absorb(self, rows: Array) -> None:
-        """Take the cuts of one iteration; from time to time drop what is dominated."""
-        first = self.pool.count
+        """Take the cuts of one iteration, and drop what is dominated."""
         self.pool.append(rows)
+        self.kept = self.pool.select()
         self.version += 1
-        if self.version % SELECT_EVERY == 0:
-            self.kept = self.pool.select()
-            self._selected = self.pool.count
-            for (t, i), model in self._models.items():
-                model.keep(0)
-                self._load(model, t, i)
-            return
         for (t, i), model in self._models.items():
-            if t < self.programs.horizon:
-                intercept, slope, _ = self.pool.of(t)
-                model.add(intercept[first:, i], slope[first:, i])
-
-    def held(self, t: int, i: int) -> Index:
-        """Rows of the pool that the program of a state holds, in their order."""
-        return np.concatenate([self.kept[t][i], np.arange(self._selected, self.pool.count)])
+            model.keep(0)
+            self._load(model, t, i)
 
     def _load(self, model: StageModel, t: int, i: int) -> None:
-        if t < self.programs.horizon and self.pool.count:
+        if t < self.programs.horizon:
             intercept, slope, _ = self.pool.of(t)
-            rows = self.held(t, i)
+            rows = self.kept[t][i]
             model.add(intercept[rows, i], slope[rows, i])
 
     def model(self, t: int, i: int) -> StageModel:
@@ -227,5 +212,5 @@ class Engine:
                 self.model(t, i).add(intercept[:, i], slope[:, i])
         for (t, i), model in self._models.items():
             if 0 < t < self.programs.horizon:
-                model.keep(self.kept[t][i].size + self.pool.count - self._selected)
+                model.keep(self.kept[t][i].size)
         return rows

@@ -86,8 +86,6 @@ class Run:
         if self.by_vertices and number & (number - 1) == 0 and not self.met:
             self._mix()
         require_order("lower bound", self.lower, "upper bound", self.upper, self.programs.flows)
-        sizes = self.programs.lattice.sizes
-        held = [self.engine.held(t, i).size for t in range(self.programs.horizon) for i in range(sizes[t])]
         line = Iteration(
             number=number,
             seconds=self.seconds + self._before,
@@ -95,7 +93,7 @@ class Run:
             upper=float(self.upper),
             root=float(value),
             cuts=self.engine.pool.count,
-            kept=float(np.mean(held)),
+            kept=float(np.mean([rows.size for stage in self.engine.kept for rows in stage])),
         )
         self.log.append(line)
         return line
@@ -147,7 +145,7 @@ class Run:
             unit = self.programs.state_unit(t + 1)
             a, b = [], []
             for i in range(self.programs.lattice.sizes[t]):
-                rows = self.engine.held(t, i)
+                rows = self.engine.kept[t][i]
                 a.append(stage.money * np.append(stage.ceiling[i], intercept[rows, i]))
                 b.append(stage.money * np.concatenate([np.zeros((1, unit.size)), slope[rows, i]]) / unit)
             intercepts.append(padded(a, np.inf))

@@ -27,10 +27,9 @@ from stochisru.methods.sddp_engine import Engine
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-#: Points of the single pass of the first iteration; a dense first pass is worth many sparse ones.
-FIRST = 64
-#: Points of a later pass, and how many of them follow the policy.
-POINTS, FOLLOWING = 16, 8
+#: Points of a pass, and how many of them follow the policy after the first iteration. One dense pass is worth many
+#: sparse ones, because a cut is as good as the later cuts of its own pass.
+POINTS, FOLLOWING = 64, 8
 #: Plants are spread from those that the lowest demand of a stage asks for to this multiple of the highest.
 _BEYOND = 1.3
 #: Most oxygen in store that is tried, in years of demand.
@@ -58,7 +57,7 @@ class Trials:
         return MarkovLattice(lattice.values, tuple(tilted))
 
     def count(self, number: int, passes: int) -> int:
-        """Passes of an iteration."""
+        """Passes of an iteration: one in the first, whose points no cut has a say in."""
         return passes if number else 1
 
     def rows(self, engine: Engine, number: int, index: int, passes: int) -> Array:
@@ -68,7 +67,7 @@ class Trials:
         T = self.programs.horizon
         stream = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(number, index)))
         following = FOLLOWING if number else 0
-        spread = POINTS - following if number else FIRST
+        spread = POINTS - following
         # Stratified over the passes: pass ``index`` takes every so many-th stratum.
         place = (np.arange(spread) * passes + index + stream.uniform(size=spread)) / (spread * passes)
         points = self._spread(place, _stratified(stream, (T, spread)))
