@@ -40,7 +40,7 @@ from tests.cases import deployment_cases
 
 
 def oracle(case, lattice, storage=None, weight=0.0, tail=1.0):
-    """Optimum of the nested mean-CVaR problem with a store on the unfolded tree, as a Pyomo model in value-to-go form."""
+    """Optimum of nested mean-CVaR with a store on the unfolded tree: a Pyomo model in value-to-go form."""
     import pyomo.environ as pyo
 
     tree = lattice.to_tree()
@@ -275,11 +275,11 @@ def test_strategies_know_no_store(reference):
 
 
 def test_same_bytes_for_any_number_of_workers(reference):
-    case = reference.replace(T=7, lead_time=2)
-    runs = [sddp(case, states=7, rel_gap=0, iterations=3, workers=w, passes=3, seed=4) for w in (1, 2, 3)]
+    case = reference.replace(T=6, lead_time=2)
+    runs = [sddp(case, states=5, rel_gap=0, iterations=3, workers=w, passes=3, seed=4) for w in (1, 2, 3)]
     assert len(runs[0].iterations) == 3
     assert contents(runs[0]) == contents(runs[1]) == contents(runs[2])
-    other = sddp(case, states=7, rel_gap=0, iterations=3, passes=3, seed=5)
+    other = sddp(case, states=5, rel_gap=0, iterations=3, passes=3, seed=5)
     assert contents(other) != contents(runs[0])
 
 
@@ -372,18 +372,18 @@ def test_report_before_iterating(reference):
 
 
 def test_rules_compose(reference):
-    case = reference.replace(T=5)
-    few = sddp(case, states=5, rel_gap=0, iterations=2, simulations=2)
+    case = reference.replace(T=8)
+    few = sddp(case, states=8, rel_gap=0, iterations=2, passes=1, simulations=2)
     assert (few.termination.reason, few.termination.limit) == ("limit", "iterations")
     stalled = sddp(case, states=8, rel_gap=0, stopping=BoundStalled(1, 1e-2), passes=1, simulations=2)
     assert stalled.termination.limit == "stalled bound"
-    timed = sddp(case, states=5, rel_gap=0, time_limit=1e-3, simulations=2)
+    timed = sddp(case, states=8, rel_gap=0, time_limit=1e-3, simulations=2)
     assert (timed.termination.limit, len(timed.iterations)) == ("time", 1)
     rules = (BoundStalled(50), any_of(IterationLimit(3), TimeLimit(60)))
-    assert len(sddp(case, states=5, rel_gap=0, stopping=rules, simulations=2).iterations) == 3
-    confident = sddp(case, states=5, rel_gap=0, stopping=GapWithConfidence(0.2, every=1), simulations=2)
+    assert len(sddp(case, states=8, rel_gap=0, stopping=rules, passes=1, simulations=2).iterations) == 3
+    confident = sddp(case, states=8, rel_gap=0, stopping=GapWithConfidence(0.2, every=1), simulations=2)
     assert confident.termination.limit == "gap with confidence"
-    met = sddp(case, states=5, rel_gap=1e-2)
+    met = sddp(case, states=8, rel_gap=1e-2)
     assert met.termination.reason == "optimal"
     assert met.termination.limit is None
     assert GapReached(0.5).met(Status(met.iterations, 0.0, lambda n, c: None)) == "gap"
@@ -498,20 +498,20 @@ def test_killed_run_leaves_a_file_to_go_on_with(reference, root, tmp_path):
 @pytest.mark.parametrize("lead", [0, 1, 2, 3])
 def test_policy_is_a_good_strategy(reference, lead):
     case = reference.replace(T=6, lead_time=lead)
-    result = sddp(case, states=5, rel_gap=1e-3, iterations=6)
+    result = sddp(case, states=4, rel_gap=1e-3, iterations=4, passes=1)
     check_strategy(result.policy(), case)
     with pytest.raises(InputError, match="mapping: plans on a lattice take none"):
         result.policy(mapping="nearest")
     with pytest.raises(InputError, match="has T = 6"):
         simulate(reference, [result.policy()], paths=10)
-    assert "lattice of up to 5 states" in result.policy().describe(case)
+    assert "lattice of up to 4 states" in result.policy().describe(case)
 
 
 @pytest.mark.parametrize("lead", [1, 2])
 def test_policy_on_fresh_paths(reference, lead):
-    case = reference.replace(T=10, lead_time=lead)
-    lattice = MarkovLattice.from_process(case.process, 10, 12)
-    result = sddp(case, lattice, rel_gap=1e-3, iterations=8)
+    case = reference.replace(T=7, lead_time=lead)
+    lattice = MarkovLattice.from_process(case.process, 7, 8)
+    result = sddp(case, lattice, rel_gap=1e-3, iterations=6, passes=1)
     best = replace(lattice_dp(case, lattice).policy(), name="best")
     outcome = simulate(case, [result.policy(), best, "moderate"], paths=20_000, seed=5)
     assert outcome.difference("sddp", "moderate").lower > 0

@@ -24,6 +24,19 @@ Index = NDArray[np.int64]
 _TOLERANCE = 1e-9
 
 
+def small_model() -> Any:
+    """An empty HiGHS model for a program of few columns that is near 1 already."""
+    model = new_model()
+    for option, value in (
+        ("presolve", "off"),
+        ("simplex_scale_strategy", 0),
+        ("primal_feasibility_tolerance", _TOLERANCE),
+        ("dual_feasibility_tolerance", _TOLERANCE),
+    ):
+        model.setOptionValue(option, value)
+    return model
+
+
 class StageModel:
     """The program of one state of a stage in HiGHS, with its cuts."""
 
@@ -32,14 +45,7 @@ class StageModel:
 
         self._stage = stage
         self._name = f"stage {stage.year}, state {state}"
-        self._model = new_model()
-        for option, value in (
-            ("presolve", "off"),
-            ("simplex_scale_strategy", 0),
-            ("primal_feasibility_tolerance", _TOLERANCE),
-            ("dual_feasibility_tolerance", _TOLERANCE),
-        ):
-            self._model.setOptionValue(option, value)
+        self._model = small_model()
         columns = stage.cost.size
         lower, upper = np.zeros(columns), stage.upper.copy()
         lower[stage.theta], upper[stage.theta] = -np.inf, stage.ceiling[state]

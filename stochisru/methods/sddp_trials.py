@@ -27,9 +27,11 @@ from stochisru.methods.sddp_engine import Engine
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-#: Points of a pass, and how many of them follow the policy after the first iteration. One dense pass is worth many
-#: sparse ones, because a cut is as good as the later cuts of its own pass.
-POINTS, FOLLOWING = 64, 8
+#: Points of a pass. One dense pass is worth many sparse ones: a cut is as good as the later cuts of its own pass.
+POINTS = 64
+#: How many of them follow the policy after the first iteration: few where the state is one number, which spread points
+#: cover, half of them where it has several.
+_FOLLOWING_ONE, _FOLLOWING_MORE = 8, 32
 #: Plants are spread from those that the lowest demand of a stage asks for to this multiple of the highest.
 _BEYOND = 1.3
 #: Most oxygen in store that is tried, in years of demand.
@@ -56,6 +58,11 @@ class Trials:
         ]
         return MarkovLattice(lattice.values, tuple(tilted))
 
+    @cached_property
+    def _following(self) -> int:
+        entries = max(stage.dimensions for stage in self.programs.stages)
+        return _FOLLOWING_ONE if entries == 1 else _FOLLOWING_MORE
+
     def count(self, number: int, passes: int) -> int:
         """Passes of an iteration: one in the first, whose points no cut has a say in."""
         return passes if number else 1
@@ -66,7 +73,7 @@ class Trials:
         passes = self.count(number, passes)
         T = self.programs.horizon
         stream = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(number, index)))
-        following = FOLLOWING if number else 0
+        following = self._following if number else 0
         spread = POINTS - following
         # Stratified over the passes: pass ``index`` takes every so many-th stratum.
         place = (np.arange(spread) * passes + index + stream.uniform(size=spread)) / (spread * passes)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from stochisru.deployment.stage_program import Stage, StagePrograms
 from stochisru.methods.risk import RiskMeasure
-from stochisru.solvers.highs import new_model, optimise
+from stochisru.methods.sddp_engine import small_model
+from stochisru.solvers.highs import optimise
 
 Array = NDArray[np.float64]
 
@@ -37,14 +38,14 @@ def vertex_bound(programs: StagePrograms, risk: RiskMeasure, points: list[Array]
         States leaving stages 0..T−1 in units of the next stage, shapes ``(k, d)``; corners are added.
     """
     worth: Array | None = None  # of the points that a stage leaves, per state, in its own money
-    corners: Array | None = None
+    left: Array | None = None  # these points
     for stage in programs.stages[::-1]:
         t = stage.year
         upper = programs.state_upper(t) / programs.state_unit(t)
         here = _with_corners(points[t - 1], upper) if t else np.zeros((1, 0))
         value = np.empty((programs.lattice.sizes[t], here.shape[0]))
         for i in range(value.shape[0]):
-            model = _model(stage, i, None if worth is None else worth[i], corners)
+            model = _model(stage, i, None if worth is None else worth[i], left)
             value[i] = [_solve(model, stage, x, f"lower bound of stage {t}, state {i}") for x in here]
         value -= _SLACK * (1 + np.abs(value))
         if t == 0:
@@ -52,7 +53,7 @@ def vertex_bound(programs: StagePrograms, risk: RiskMeasure, points: list[Array]
         before = programs.stages[t - 1]
         matrix = programs.lattice.transitions[t - 1]
         worth = before.factor * np.stack([(risk.weights(matrix, v) @ v) for v in value.T], axis=1)
-        corners = here
+        left = here
     raise AssertionError("there is a stage 0")
 
 
@@ -87,8 +88,7 @@ def _model(stage: Stage, state: int, worth: Array | None, points: Array | None) 
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
     lp.a_matrix_.start_ = np.searchsorted(row, np.arange(matrix.shape[0] + 1)).astype(np.int32)
     lp.a_matrix_.index_, lp.a_matrix_.value_ = column.astype(np.int32), matrix[row, column]
-    model = new_model()
-    model.setOptionValue("presolve", "off")
+    model = small_model()
     model.passModel(lp)
     return model
 
