@@ -1,0 +1,48 @@
+"""Oxygen that is kept from one year to the next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from stochisru.errors import InputError
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A store of oxygen.
+
+    Production beyond deliveries may be stored; deliveries come from production and store. What is neither delivered nor
+    stored is excess and costs c_S, whether it was produced this year or before.
+
+    Attributes
+    ----------
+    boil_off
+        Share of the store that is lost from one year to the next, in [0, 1).
+    capacity
+        Most oxygen in the store at the end of a year, kg, or None for no limit.
+    holding_cost
+        $ per kilogram in the store at the end of a year, ≥ 0.
+    initial
+        Oxygen in the store in year 0, kg.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    """
+
+    boil_off: float = 0.0
+    capacity: float | None = None
+    holding_cost: float = 0.0
+    initial: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.boil_off < 1:
+            raise InputError(f"boil_off: must lie in [0, 1), got {self.boil_off!r}")
+        for name in ("holding_cost", "initial"):
+            number = getattr(self, name)
+            if not (math.isfinite(number) and number >= 0):
+                raise InputError(f"{name}: must be a finite number >= 0, got {number!r}")
+        if self.capacity is not None and not (math.isfinite(self.capacity) and self.capacity >= 0):
+            raise InputError(f"capacity: must be a finite number >= 0 or None, got {self.capacity!r}")

@@ -1,0 +1,113 @@
+"""Risk measures of the next year's value, nested over the years.
+
+A coherent measure of a value to be maximised is the smallest expectation over a set of probabilities (Artzner et al.
+1999). The probabilities that attain it at a trial point give a cut like those of the expectation do (Shapiro 2011).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stochisru.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+class RiskMeasure(Protocol):
+    """A coherent risk measure of net present value (more is better)."""
+
+    @property
+    def label(self) -> str:
+        """Name and parameters in a few words, also the identity in checkpoints."""
+        ...
+
+    @property
+    def neutral(self) -> bool:
+        """Whether it is the expectation."""
+        ...
+
+    def weights(self, probability: Array, value: Array) -> Array:
+        """Probabilities under which the expectation of ``value`` is its risk-adjusted worth.
+
+        Parameters
+        ----------
+        probability
+            Probabilities of the outcomes, one row per condition, shape ``(n, m)``.
+        value
+            Values of the outcomes, shape ``(m,)``.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(n, m)``; rows sum to 1.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The expected value."""
+
+    label: str = "expectation"
+
+    @property
+    def neutral(self) -> bool:
+        """It is the expectation."""
+        return True
+
+    def weights(self, probability: Array, value: Array) -> Array:
+        """The probabilities themselves, shape ``(n, m)``."""
+        return probability
+
+
+@dataclass(frozen=True)
+class MeanCVaR:
+    """(1 − λ)·E + λ·CVaR of the worst share α of outcomes.
+
+    Attributes
+    ----------
+    weight
+        λ in [0, 1]; 0 is the expectation.
+    tail
+        α in (0, 1]; 1 is the expectation.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    """
+
+    weight: float
+    tail: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight <= 1:
+            raise InputError(f"weight: must lie in [0, 1], got {self.weight!r}")
+        if not 0 < self.tail <= 1:
+            raise InputError(f"tail: must lie in (0, 1], got {self.tail!r}")
+
+    @property
+    def label(self) -> str:
+        """Name and parameters."""
+        return "expectation" if self.neutral else f"mean-CVaR, weight {self.weight:g}, tail {self.tail:g}"
+
+    @property
+    def neutral(self) -> bool:
+        """Whether weight or tail make it the expectation."""
+        return self.weight == 0 or self.tail == 1
+
+    def weights(self, probability: Array, value: Array) -> Array:
+        """The worst outcomes get up to p/α, in their order until the share is used up; shape ``(n, m)``."""
+        if self.neutral:
+            return probability
+        order = np.argsort(value, kind="stable")
+        p = probability[:, order]
+        before = np.cumsum(p, axis=1) - p
+        worst = np.empty_like(p)
+        worst[:, order] = np.clip(self.tail - before, 0.0, p) / self.tail
+        worst /= worst.sum(axis=1, keepdims=True)
+        return np.asarray((1 - self.weight) * probability + self.weight * worst)

@@ -1,0 +1,177 @@
+"""Stopping rules of iterative methods; they compose.
+
+A rule looks at the log of a run and says why to stop, or None. `any_of` stops with the first of several.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stochisru.errors import InputError
+from stochisru.metrics import Estimate
+
+
+class BoundsLine(Protocol):
+    """What rules read of a line of a log."""
+
+    @property
+    def number(self) -> int:
+        """Iteration."""
+        ...
+
+    @property
+    def lower(self) -> float:
+        """Best lower bound so far, $."""
+        ...
+
+    @property
+    def upper(self) -> float:
+        """Best upper bound so far, $."""
+        ...
+
+    @property
+    def gap(self) -> float:
+        """Relative gap of the bounds."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Status:
+    """A run so far.
+
+    Attributes
+    ----------
+    log
+        Lines of the log, the last one of the present iteration; not empty.
+    seconds
+        Time of this part of the run.
+    simulate
+        Mean NPV of the present plan on so many fresh paths, at a confidence level.
+    """
+
+    log: Sequence[BoundsLine]
+    seconds: float
+    simulate: Callable[[int, float], Estimate]
+
+
+class StoppingRule(Protocol):
+    """When to stop."""
+
+    def met(self, status: Status) -> str | None:
+        """Name of the limit that was hit, or None to go on."""
+        ...
+
+
+def _require(name: str, value: float, low: float, strict: bool = False) -> None:
+    if isinstance(value, bool) or not (math.isfinite(value) and (value > low if strict else value >= low)):
+        raise InputError(f"{name}: must be a finite number {'>' if strict else '>='} {low:g}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class GapReached:
+    """Stop when the gap of the bounds is at most ``rel_gap``."""
+
+    rel_gap: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _require("rel_gap", self.rel_gap, 0.0)
+
+    def met(self, status: Status) -> str | None:
+        """Whether the gap is small enough."""
+        return "gap" if status.log[-1].gap <= self.rel_gap else None
+
+
+@dataclass(frozen=True)
+class BoundStalled:
+    """Stop when the upper bound fell by no more than a share ``tolerance`` over ``iterations`` iterations."""
+
+    iterations: int = 10
+    tolerance: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _require("iterations", self.iterations, 1)
+        _require("tolerance", self.tolerance, 0.0)
+
+    def met(self, status: Status) -> str | None:
+        """Whether the bound stalled."""
+        if len(status.log) <= self.iterations:
+            return None
+        before, now = status.log[-1 - self.iterations].upper, status.log[-1].upper
+        return "stalled bound" if before - now <= self.tolerance * max(abs(before), abs(now)) else None
+
+
+@dataclass(frozen=True)
+class GapWithConfidence:
+    """Stop when the upper bound exceeds the lower end of the interval of a simulated mean by at most ``rel_gap``.
+
+    It simulates ``paths`` fresh paths every so many iterations. For the expectation only.
+    """
+
+    rel_gap: float = 1e-2
+    confidence: float = 0.95
+    paths: int = 1000
+    every: int = 5
+
+    def __post_init__(self) -> None:
+        _require("rel_gap", self.rel_gap, 0.0)
+        _require("paths", self.paths, 2)
+        _require("every", self.every, 1)
+        if not 0 < self.confidence < 1:
+            raise InputError(f"confidence: must lie in (0, 1), got {self.confidence!r}")
+
+    def met(self, status: Status) -> str | None:
+        """Whether the simulated gap is small enough."""
+        last = status.log[-1]
+        if last.number % self.every:
+            return None
+        low = status.simulate(self.paths, self.confidence).lower
+        scale = max(abs(low), abs(last.upper))
+        return "gap with confidence" if last.upper - low <= self.rel_gap * scale else None
+
+
+@dataclass(frozen=True)
+class TimeLimit:
+    """Stop after so many seconds of this part of the run."""
+
+    seconds: float
+
+    def __post_init__(self) -> None:
+        _require("time_limit", self.seconds, 0.0, strict=True)
+
+    def met(self, status: Status) -> str | None:
+        """Whether the time is up."""
+        return "time" if status.seconds >= self.seconds else None
+
+
+@dataclass(frozen=True)
+class IterationLimit:
+    """Stop after so many iterations, those of earlier parts included."""
+
+    iterations: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.iterations, bool) or not isinstance(self.iterations, int) or self.iterations < 1:
+            raise InputError(f"iterations: must be an integer >= 1, got {self.iterations!r}")
+
+    def met(self, status: Status) -> str | None:
+        """Whether that many were done."""
+        return "iterations" if status.log[-1].number >= self.iterations else None
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """Stop with the first rule that is met, in their order."""
+
+    rules: tuple[StoppingRule, ...]
+
+    def met(self, status: Status) -> str | None:
+        """Name of the first limit that was hit."""
+        return next((name for rule in self.rules if (name := rule.met(status)) is not None), None)
+
+
+def any_of(*rules: StoppingRule) -> AnyOf:
+    """Combine rules: stop with the first that is met."""
+    return AnyOf(rules)
