@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stochisru.methods.open_loop import expected_value, fixed_design, static_plan
     from stochisru.methods.progressive_hedging import progressive_hedging
     from stochisru.methods.result import Bounds, Result
+    from stochisru.methods.sddp import sddp
     from stochisru.methods.threshold import threshold
     from stochisru.methods.wait_and_see import wait_and_see
     from stochisru.policies import POLICIES, policy_named
@@ -46,6 +47,7 @@ _HOME = {
     "progressive_hedging": "stochisru.methods.progressive_hedging",
     "Bounds": "stochisru.methods.result",
     "Result": "stochisru.methods.result",
+    "sddp": "stochisru.methods.sddp",
     "threshold": "stochisru.methods.threshold",
     "lattice_dp": "stochisru.methods.lattice_dp",
     "wait_and_see": "stochisru.methods.wait_and_see",
@@ -99,6 +101,7 @@ __all__ = [
     "policy_named",
     "process_values",
     "progressive_hedging",
+    "sddp",
     "shipped_cases",
     "simulate",
     "simulate_panel",

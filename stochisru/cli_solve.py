@@ -23,42 +23,81 @@ if TYPE_CHECKING:
     from stochisru.methods.result import Plan, Result
 
 #: Methods on a tree come first.
-METHODS = ("ef", "ph", "threshold")
+METHODS = ("ef", "ph", "sddp", "threshold")
 _ON_TREES = ("ef", "ph")
+_ITERATIVE = ("ph", "sddp")
 #: Options that not every method takes, and the methods that do.
 _TAKEN_BY = {
     "branching": _ON_TREES,
     "quantization": _ON_TREES,
     "solver": _ON_TREES,
-    "rel_gap": _ON_TREES,
+    "rel_gap": ("ef", "ph", "sddp"),
     "cut_stage": ("ph",),
     "proximal": ("ph",),
-    "iterations": ("ph",),
-    "time_limit": ("ph",),
-    "checkpoint": ("ph",),
     "checkpoint_interval": ("ph",),
-    "resume": ("ph",),
+    "iterations": _ITERATIVE,
+    "time_limit": _ITERATIVE,
+    "checkpoint": _ITERATIVE,
+    "resume": _ITERATIVE,
+    "states": ("sddp",),
+    "passes": ("sddp",),
+    "workers": ("sddp",),
+    "seed": ("sddp",),
+    "risk_weight": ("sddp",),
+    "risk_tail": ("sddp",),
+    "boil_off": ("sddp",),
+    "store_capacity": ("sddp",),
+    "holding_cost": ("sddp",),
 }
+
+#: Options of a store and what `Storage` calls them.
+_STORE = {"boil_off": "boil_off", "store_capacity": "capacity", "holding_cost": "holding_cost"}
 
 
 def solve(
     case: CaseArg,
     method: Annotated[
         str,
-        typer.Option(help="ef: extensive form; ph: progressive hedging (also under MPI); threshold: exact policy."),
+        typer.Option(
+            help="ef: extensive form; ph: progressive hedging (also under MPI); sddp: on a lattice; "
+            "threshold: exact policy."
+        ),
     ] = "ef",
     branching: BranchingOpt = None,
     horizon: HorizonOpt = None,
     quantization: Annotated[str | None, typer.Option(help="Branches of the tree [default: gauss-hermite].")] = None,
-    solver: Annotated[str | None, typer.Option(help="highs or gurobi [default: highs].")] = None,
-    rel_gap: Annotated[float | None, typer.Option(help="Relative gap to reach [default: ef 1e-6, ph 1e-3].")] = None,
+    solver: Annotated[str | None, typer.Option(help="ef, ph: highs or gurobi [default: highs].")] = None,
+    rel_gap: Annotated[
+        float | None, typer.Option(help="Relative gap to reach [default: ef 1e-6, ph and sddp 1e-3].")
+    ] = None,
     cut_stage: Annotated[int | None, typer.Option(help="ph: stage at which the tree is cut into subtrees.")] = None,
     proximal: Annotated[str | None, typer.Option(help="ph: quadratic or linearised [default: by solver].")] = None,
-    iterations: Annotated[int | None, typer.Option(help="ph: stop after so many iterations [default: 500].")] = None,
-    time_limit: Annotated[float | None, typer.Option(help="ph: stop after so many seconds.")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="ph: folder for the state of the run.")] = None,
     checkpoint_interval: Annotated[float | None, typer.Option(help="ph: seconds between states [default: 30].")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="ph: go on from the checkpoint.")] = False,
+    states: Annotated[int | None, typer.Option(help="sddp: states per stage of the lattice [default: 30].")] = None,
+    passes: Annotated[int | None, typer.Option(help="sddp: passes per iteration [default: 2].")] = None,
+    workers: Annotated[int | None, typer.Option(help="sddp: processes; results do not depend on it.")] = None,
+    seed: Annotated[int | None, typer.Option(help="sddp: seed of trial points and simulation [default: 0].")] = None,
+    risk_weight: Annotated[
+        float | None, typer.Option(help="sddp: weight of CVaR in the nested mean-CVaR [default: 0].")
+    ] = None,
+    risk_tail: Annotated[
+        float | None, typer.Option(help="sddp: worst share that CVaR averages [default: 0.05].")
+    ] = None,
+    boil_off: Annotated[
+        float | None, typer.Option(help="sddp: with a store of oxygen that loses this share a year.")
+    ] = None,
+    store_capacity: Annotated[
+        float | None, typer.Option(help="sddp: most oxygen in the store, kg [default: any].")
+    ] = None,
+    holding_cost: Annotated[
+        float | None, typer.Option(help="sddp: cost of stored oxygen, $/(kg yr) [default: 0].")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(help="ph, sddp: stop after so many iterations [default: 500].")
+    ] = None,
+    time_limit: Annotated[float | None, typer.Option(help="ph, sddp: stop after so many seconds.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="ph, sddp: folder for the state of the run.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="ph, sddp: go on from the checkpoint.")] = False,
     json: JsonOpt = None,
 ) -> None:
     """Solve the multistage problem by one method."""
@@ -80,6 +119,15 @@ def solve(
         "checkpoint": checkpoint,
         "checkpoint_interval": checkpoint_interval,
         "resume": resume or None,
+        "states": states,
+        "passes": passes,
+        "workers": workers,
+        "seed": seed,
+        "risk_weight": risk_weight,
+        "risk_tail": risk_tail,
+        "boil_off": boil_off,
+        "store_capacity": store_capacity,
+        "holding_cost": holding_cost,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     for name in chosen:
@@ -87,9 +135,12 @@ def solve(
             raise InputError(f"{name}: is an option of --method {' and '.join(_TAKEN_BY[name])}")
     if method != "ph" and mpi.world() is not None:
         raise InputError(f"mpi: --method {method} runs in one process; under MPI use --method ph")
-    result = _on_tree(problem, method, chosen) if method in _ON_TREES else _exact(problem)
+    solved = {"ef": _on_tree, "ph": _on_tree, "sddp": _on_lattice, "threshold": _exact}[method]
+    result = solved(problem, method, chosen)
+    worth = "expected NPV" if risk_weight is None else "risk-adjusted NPV"
+    has_rule = boil_off is None  # strategies know no store
     if mpi.rank() == 0:
-        emit(result.to_dict(), json, lambda: _show(problem, result))
+        emit(result.to_dict(), json, lambda: _show(problem, result, worth, has_rule))
 
 
 def _on_tree(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
@@ -106,21 +157,39 @@ def _on_tree(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Resul
         return progressive_hedging(case, tree, progress=line, **chosen)
 
 
-def _exact(case: DeploymentCase) -> Result[Any]:
+def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
+    from stochisru.deployment.storage import Storage
+    from stochisru.methods.risk import Expectation, MeanCVaR, RiskMeasure
+    from stochisru.methods.sddp import sddp
+
+    weight, tail = chosen.pop("risk_weight", None), chosen.pop("risk_tail", None)
+    if tail is not None and weight is None:
+        raise InputError("risk_tail: belongs to a risk_weight > 0")
+    risk: RiskMeasure = Expectation() if weight is None else MeanCVaR(weight, 0.05 if tail is None else tail)
+    sizes = {option: chosen.pop(option) for option in _STORE if option in chosen}
+    if sizes and "boil_off" not in sizes:
+        raise InputError(f"{next(iter(sizes))}: belongs to a store; give its boil-off, as in --boil-off 0.02")
+    store = Storage(**{_STORE[option]: size for option, size in sizes.items()}) if sizes else None
+    with iteration_table(f"{case.name}, T = {case.horizon.T}") as line:
+        return sddp(case, storage=store, risk=risk, progress=line, **chosen)
+
+
+def _exact(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
     from stochisru.methods.threshold import threshold
 
     with progress(f"solving {case.name}"):
         return threshold(case)
 
 
-def _show(case: DeploymentCase, result: Result[Plan]) -> None:
+def _show(case: DeploymentCase, result: Result[Plan], worth: str, has_rule: bool) -> None:
     size = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in result.plan.size.items())
     typer.echo(f"{case.name}, T = {case.horizon.T}, {result.method}: {size}")
-    typer.echo(f"expected NPV (maximise)  {result.objective:,.2f} $")
+    typer.echo(f"{worth + ' (maximise)':<24} {result.objective:,.2f} $")
     bounds = result.bounds
     proof = "certified" if bounds.certified else "not certified"
     typer.echo(f"bounds                   [{bounds.lower:,.2f}, {bounds.upper:,.2f}] $, gap {bounds.gap:.2g}, {proof}")
     for name, mass in result.first_stage.items():
         typer.echo(f"{name:<24} {mass:,.3f} kg")
-    typer.echo(f"rule: {result.policy().describe(case)}")
+    if has_rule:
+        typer.echo(f"rule: {result.policy().describe(case)}")
     typer.echo(f"{result.termination.reason}: {result.termination.detail} in {sum(result.timings.values()):.2f} s")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stochisru.comparison import Comparison
-    from stochisru.methods.ph_monitor import Iteration
+    from stochisru.methods.result import LogLine
     from stochisru.simulation import Simulation
 
 
@@ -135,8 +135,8 @@ def print_comparison(outcome: Comparison) -> None:
 
 
 @contextlib.contextmanager
-def iteration_table(title: str) -> Iterator[Callable[[Iteration], None]]:
-    """A live table of the last iterations; silent when standard error is not a terminal."""
+def iteration_table(title: str) -> Iterator[Callable[[LogLine], None]]:
+    """A live table of the last iterations of any method; silent when standard error is not a terminal."""
     from rich.console import Console
     from rich.live import Live
     from rich.table import Table
@@ -145,21 +145,20 @@ def iteration_table(title: str) -> Iterator[Callable[[Iteration], None]]:
     if not console.is_terminal:
         yield lambda _: None
         return
-    lines: list[Iteration] = []
+    lines: list[LogLine] = []
 
     def table() -> Table:
         shown = Table(title=title, title_justify="left", box=None, header_style="bold")
-        for head in ("iteration", "seconds", "lower $", "upper $", "gap", "primal kg", "dual kg", "rho"):
-            shown.add_column(head, justify="right")
-        for i in lines[-12:]:
-            cells = (f"{i.seconds:.1f}", f"{i.lower:,.0f}", f"{i.upper:,.0f}", f"{i.gap:.2%}")
-            residuals = (f"{i.primal_residual:.3g}", f"{i.dual_residual:.3g}", f"{i.rho_scale:.3g}")
-            shown.add_row(str(i.number), *cells, *residuals)
+        heads = [*vars(lines[0]), "gap"] if lines else []
+        for head in heads:
+            shown.add_column(head.replace("_", " "), justify="right")
+        for line in lines[-12:]:
+            shown.add_row(*(_cell(value) for value in vars(line).values()), f"{line.gap:.2%}")
         return shown
 
     with Live(table(), console=console, refresh_per_second=8, transient=True) as live:
 
-        def add(line: Iteration) -> None:
+        def add(line: LogLine) -> None:
             lines.append(line)
             live.update(table())
 

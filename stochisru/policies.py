@@ -32,6 +32,12 @@ def _lattice(case: DeploymentCase) -> Strategy:
     return lattice_dp(case).policy(name="lattice")
 
 
+def _sddp(case: DeploymentCase) -> Strategy:
+    from stochisru.methods.sddp import sddp
+
+    return sddp(case).policy(name="sddp")
+
+
 def _tree(case: DeploymentCase) -> Strategy:
     from stochisru.methods.extensive_form import extensive_form
     from stochisru.trees import case_tree
@@ -75,6 +81,7 @@ POLICIES: dict[str, Callable[[DeploymentCase], Strategy]] = {
     **{name: partial(_heuristic, name) for name in STRATEGIES},
     "threshold": _threshold,
     "lattice": _lattice,
+    "sddp": _sddp,
     "tree": _tree,
     "rolling": _rolling,
     **{name: partial(_open_loop, name) for name in ("static", "fixed", "ev")},

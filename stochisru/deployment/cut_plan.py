@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,6 +175,13 @@ class CutPlan:
     def orders_up_to(self) -> bool:
         """Whether the plan is an order-up-to level per stage and state: no store, L ≤ 1."""
         return self.storage is None and self.case.horizon.lead_time <= 1
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The simulated mean of the plan on fresh paths of the lattice, with its confidence interval."""
+        if self.simulated is None:
+            return {}
+        return {"simulated": {name: getattr(self.simulated, name) for name in ("value", "lower", "upper")}}
 
     def to_frame(self) -> pd.DataFrame:
         """One row per state of stages 1..T−1.
