@@ -8,6 +8,7 @@ With so few columns the start from slacks costs little (measured: 0.10 ms agains
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
