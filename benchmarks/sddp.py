@@ -45,7 +45,7 @@ def to_the_gap() -> dict[int, float]:
     exact = lattice_dp(case, lattice).objective
     print(f"T = {T}, {STATES} states a stage: gap {GAP:.1%}; optimum on the lattice {exact:,.0f} $")
     print(
-        f"{'workers':>8}{'seconds':>9}{'iterations':>12}{'cuts':>6}{'gap':>9}{'lower':>10}{'upper':>10}  (to the optimum)"
+        f"{'workers':>8}{'seconds':>9}{'iterations':>12}{'cuts':>6}{'gap':>9}{'lower':>10}{'upper':>10} to the optimum"
     )
     found = {}
     for workers in (1, 2):
@@ -65,9 +65,7 @@ def per_iteration() -> None:
     for workers in (1, 2):
         log = sddp(case, states=STATES, rel_gap=0, iterations=2, workers=workers, simulations=2).iterations
         each = log[1].seconds - log[0].seconds
-        print(
-            f"an iteration of two passes (128 trial points), {workers} worker(s): {each:.1f} s, {1 / each:.3f} per second"
-        )
+        print(f"two passes (128 trial points), {workers} worker(s): {each:.1f} s, {1 / each:.3f} iterations per second")
 
 
 def growth() -> None:

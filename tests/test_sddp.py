@@ -438,6 +438,16 @@ def test_resumed_run_equals_the_uninterrupted_one(reference, tmp_path):
     assert done.objective == part.objective
 
 
+def test_bounds_of_a_resumed_run_with_risk_never_get_worse(reference, tmp_path):
+    options = {"states": 4, "risk": MeanCVaR(0.5, 0.3), "rel_gap": 0, "passes": 1, "simulations": 2}
+    case = reference.replace(T=5, lead_time=2)
+    first = sddp(case, iterations=3, checkpoint=tmp_path, **options)
+    second = sddp(case, iterations=4, checkpoint=tmp_path, resume=True, **options)
+    assert first.bounds.lower == first.iterations[-1].lower
+    assert second.bounds.lower >= first.bounds.lower
+    assert second.bounds.upper <= first.bounds.upper
+
+
 def test_folder_of_another_problem_is_refused(reference, tmp_path):
     case = reference.replace(T=3)
     arguments = {"iterations": 1, "simulations": 2, "checkpoint": tmp_path}

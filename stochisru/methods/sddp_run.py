@@ -99,9 +99,10 @@ class Run:
         return line
 
     def close(self) -> None:
-        """Improve the lower bound a last time, where that is worth the effort."""
+        """Improve the lower bound a last time, where that is worth the effort; the last line of the log has it too."""
         if self.by_vertices and self._mixed < len(self.log) and not self.met:
             self._mix()
+            self.log[-1] = replace(self.log[-1], lower=float(self.lower))
 
     def _mix(self) -> None:
         points = [self.engine.pool.of(t)[2] for t in range(self.programs.horizon)]

@@ -51,10 +51,11 @@ class Trials:
         lattice = self.programs.lattice
         worth = [lattice.values[-1]]
         for matrix in lattice.transitions[::-1]:
-            worth.append(matrix @ worth[-1])
+            worth.append(np.einsum("ij,j->i", matrix, worth[-1]))
+        worth.reverse()
         tilted = [
-            matrix * later / (matrix @ later)[:, None]
-            for matrix, later in zip(lattice.transitions, worth[-2::-1], strict=True)
+            matrix * after / before[:, None]
+            for matrix, before, after in zip(lattice.transitions, worth, worth[1:], strict=False)
         ]
         return MarkovLattice(lattice.values, tuple(tilted))
 
