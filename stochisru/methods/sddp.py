@@ -28,6 +28,7 @@ from stochisru.methods.sddp_trials import Trials
 from stochisru.methods.sddp_vertices import MOST_DIMENSIONS
 from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, IterationLimit, StoppingRule, TimeLimit
 from stochisru.solvers import solver_named
+from stochisru.trees import case_lattice
 
 
 def sddp(
@@ -57,7 +58,7 @@ def sddp(
     case
         The problem: any horizon, lead time, degradation and Earth limit.
     lattice
-        Lattice of demand, one stage per year; `MarkovLattice.from_process` with ``states`` per stage if not given.
+        Lattice of demand, one stage per year; `stochisru.trees.case_lattice` with ``states`` per stage if not given.
     states
         States per stage of the lattice that is made.
     storage
@@ -122,7 +123,7 @@ def sddp(
 
     start = time.perf_counter()
     if lattice is None:
-        lattice = MarkovLattice.from_process(case.process, case.horizon.T, states)
+        lattice = case_lattice(case, states)
     programs = StagePrograms(case, lattice, storage)
     run = Run(programs, risk, rule, rel_gap, seed)
     if not risk.neutral and not run.by_vertices:
