@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree
     from stochisru.case import DeploymentCase, case_from_dict, load_case, shipped_cases
     from stochisru.comparison import Comparison, compare
+    from stochisru.deployment.storage import Storage
     from stochisru.errors import BoundsError, InputError, SolverError, StochisruError
     from stochisru.methods.extensive_form import extensive_form
     from stochisru.methods.lattice_dp import lattice_dp
     from stochisru.methods.open_loop import expected_value, fixed_design, static_plan
     from stochisru.methods.progressive_hedging import progressive_hedging
     from stochisru.methods.result import Bounds, Result
+    from stochisru.methods.risk import MeanCVaR
     from stochisru.methods.sddp import sddp
     from stochisru.methods.threshold import threshold
     from stochisru.methods.wait_and_see import wait_and_see
@@ -48,6 +50,8 @@ _HOME = {
     "Bounds": "stochisru.methods.result",
     "Result": "stochisru.methods.result",
     "sddp": "stochisru.methods.sddp",
+    "MeanCVaR": "stochisru.methods.risk",
+    "Storage": "stochisru.deployment.storage",
     "threshold": "stochisru.methods.threshold",
     "lattice_dp": "stochisru.methods.lattice_dp",
     "wait_and_see": "stochisru.methods.wait_and_see",
@@ -81,6 +85,7 @@ __all__ = [
     "GeometricBrownianMotion",
     "InputError",
     "MarkovLattice",
+    "MeanCVaR",
     "Observation",
     "ProcessValues",
     "Result",
@@ -88,6 +93,7 @@ __all__ = [
     "Simulation",
     "SolverError",
     "StochisruError",
+    "Storage",
     "Strategy",
     "ValueTable",
     "case_from_dict",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -158,9 +159,11 @@ def _on_tree(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Resul
 
 
 def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
+    from stochisru.deployment.stage_report import problem_report
     from stochisru.deployment.storage import Storage
     from stochisru.methods.risk import Expectation, MeanCVaR, RiskMeasure
-    from stochisru.methods.sddp import sddp
+    from stochisru.methods.sddp import SDDP_STATES, sddp
+    from stochisru.trees import case_lattice
 
     weight, tail = chosen.pop("risk_weight", None), chosen.pop("risk_tail", None)
     if tail is not None and weight is None:
@@ -170,8 +173,11 @@ def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Re
     if sizes and "boil_off" not in sizes:
         raise InputError(f"{next(iter(sizes))}: belongs to a store; give its boil-off, as in --boil-off 0.02")
     store = Storage(**{_STORE[option]: size for option, size in sizes.items()}) if sizes else None
+    lattice = case_lattice(case, chosen.pop("states", SDDP_STATES))
+    if sys.stderr.isatty():
+        typer.echo(str(problem_report(case, lattice, storage=store)), err=True)
     with iteration_table(f"{case.name}, T = {case.horizon.T}") as line:
-        return sddp(case, storage=store, risk=risk, progress=line, **chosen)
+        return sddp(case, lattice, storage=store, risk=risk, progress=line, **chosen)
 
 
 def _exact(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:

@@ -30,12 +30,15 @@ from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, Ite
 from stochisru.solvers import solver_named
 from stochisru.trees import case_lattice
 
+#: States per stage of the lattice that is made if none is given.
+SDDP_STATES = 30
+
 
 def sddp(
     case: DeploymentCase,
     lattice: MarkovLattice | None = None,
     *,
-    states: int = 30,
+    states: int = SDDP_STATES,
     storage: Storage | None = None,
     risk: RiskMeasure = Expectation(),  # noqa: B008  # frozen
     rel_gap: float = 1e-3,
