@@ -118,7 +118,7 @@ class ProgramBuilder:
     >>> import numpy as np
     >>> builder = ProgramBuilder("knapsack", "maximise")
     >>> x = builder.variables("x", 2, lower=0, upper=[1, 2], objective=[3, 2])
-    >>> builder.rows("weight", -np.inf, 2.5, (np.zeros(2, int), x.index, np.ones(2)))
+    >>> weight = builder.rows("weight", -np.inf, 2.5, (np.zeros(2, int), x.index, np.ones(2)))
     >>> builder.build().shape
     (1, 2)
     """
@@ -152,7 +152,7 @@ class ProgramBuilder:
         self._column_data.append((low, high, cost, np.full(size, integer)))
         return block
 
-    def rows(self, name: str, lower: ArrayLike, upper: ArrayLike, *terms: tuple[Index, Index, ArrayLike]) -> None:
+    def rows(self, name: str, lower: ArrayLike, upper: ArrayLike, *terms: tuple[Index, Index, ArrayLike]) -> Block:
         """Add rows; every term is (row within the block, column, coefficient), coefficients broadcasting."""
         low, high = np.broadcast_arrays(np.atleast_1d(np.asarray(lower, float)), np.asarray(upper, float))
         block = Block(name, self._n_rows, low.size)
@@ -162,6 +162,7 @@ class ProgramBuilder:
         for row, column, coefficient in terms:
             data = np.broadcast_to(np.asarray(coefficient, float), row.shape)
             self._entries.append((row + block.start, column, data))
+        return block
 
     def build(self) -> LinearProgram:
         """Assemble the program."""
@@ -191,7 +192,7 @@ class ProgramBuilder:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """An optimal solution of a `LinearProgram`.
+    """A solution of a `LinearProgram`: an optimal one of `solve`, the best one found of `solve_mixed`.
 
     Attributes
     ----------
@@ -206,6 +207,8 @@ class Solution:
         Change of the objective per unit of a row's right-hand side (linear programs only).
     solver
         Name and version.
+    limit
+        The limit that ended the search before the gap was reached, or None.
     """
 
     program: LinearProgram
@@ -215,6 +218,7 @@ class Solution:
     row_dual: Array
     solver: str
     seconds: float
+    limit: str | None = None
 
     def values(self, block: str) -> Array:
         """Values of one block of variables."""
@@ -228,6 +232,34 @@ class Solution:
 def solve(program: LinearProgram, solver: str = "highs") -> Solution:
     """Solve a program; see `solve_family` for what is raised."""
     return next(solve_family(program, [(program.lower, program.upper)], solver))
+
+
+def solve_mixed(
+    program: LinearProgram, *, rel_gap: float, time_limit: float | None = None, solver: str = "highs"
+) -> Solution:
+    """Solve a mixed-integer program to a relative gap, or as far as the time limit allows.
+
+    Parameters
+    ----------
+    rel_gap
+        ``|objective − bound| / |objective|`` at which the search ends.
+    time_limit
+        Seconds; none if not given.
+
+    Raises
+    ------
+    InputError
+        If the solver is unknown or not installed, or a number is out of range.
+    SolverError
+        If the program is infeasible or unbounded, or no solution was found within the time limit.
+    """
+    from stochisru.solvers import solver_named
+
+    if not 0 <= rel_gap < 1:
+        raise InputError(f"rel_gap: must be in [0, 1), got {rel_gap}")
+    if time_limit is not None and not time_limit > 0:
+        raise InputError(f"time_limit: must be > 0 seconds, got {time_limit}")
+    return solver_named(solver).solve_mixed(program, rel_gap, time_limit)
 
 
 def solve_family(
