@@ -74,8 +74,8 @@ class LinearProgram:
         ``objective`` replaces the program's own, as in a Lagrangian.
 
         For maximisation ``c'x ≤ Σ_i sup(y_i a_i) + Σ_j sup(d_j x_j)`` with ``d = c − Aᵀy``, each supremum over
-        its own bounds; duals that would meet an infinite bound are set to zero. An allowance for rounding in
-        ``d`` and in the sums is added.
+        its own bounds; duals that would meet an infinite bound of a row are set to zero. An allowance for rounding
+        in ``d`` and in the sums is added. The bound is infinite if a variable that matters has none.
         """
         sign = 1.0 if self.sense == "maximise" else -1.0
         y = sign * row_dual
@@ -90,8 +90,10 @@ class LinearProgram:
         eps = np.finfo(float).eps
         blur = 16 * eps * (np.abs(cost) + abs(self.matrix).T @ np.abs(y))
         far = np.maximum(np.abs(self.lower), np.abs(self.upper))
+        with np.errstate(invalid="ignore"):
+            spread = np.where(blur > 0, blur * far, 0.0).sum()
         magnitude = np.abs(rows).sum() + np.abs(cols).sum() + abs(self.constant)
-        return float(sign * (bound + float(blur @ far) + 64 * eps * magnitude))
+        return float(sign * (bound + spread + 64 * eps * magnitude))
 
     def with_bounds(self, lower: Array, upper: Array) -> LinearProgram:
         """The same program with other bounds on its variables."""

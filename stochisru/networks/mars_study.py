@@ -87,7 +87,7 @@ def published_optima() -> dict[str, PublishedOptimum]:
 def solve_mars(scenario: MarsScenario | None = None, solver: str = "highs") -> MarsResult:
     """Minimise the mass at KSC in a scenario (the baseline if not given)."""
     scenario = scenario or MarsScenario()
-    return MarsResult(scenario, solve_network(mars_network(scenario), solver=solver))
+    return MarsResult(scenario, solve_network(mars_network(scenario), form="literal", solver=solver))
 
 
 def table_4_7(results: Iterable[MarsResult]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError, SolverError
-from stochisru.linear_program import Solution, solve, solve_mixed
+from stochisru.linear_program import LinearProgram, Solution, solve, solve_mixed
 from stochisru.methods.result import Bounds, Reason, Termination
 from stochisru.networks.assembly import Array, Assembly, Flows, Form, assemble, weights_of
 from stochisru.networks.network import Criterion, Network
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Flows below this share of the largest one of their commodity are left out of tables and graphs.
 _SMALL = 1e-9
+#: Bounds this many times the largest supply or demand are left out at first.
+_FAR = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,12 +226,23 @@ def solve_network(
             found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
             priced = _with_binaries_fixed(found, solver)
         else:
-            found = priced = solve(program, solver)
+            found = priced = _solve_linear(program, solver)
     except SolverError as error:
         if (reason := conflict(network, limits)) is not None:
             raise InputError(str(reason)) from error
         raise
     return read_solution(assembly, weights_of(network, weights), found, priced, rel_gap)
+
+
+def _solve_linear(program: LinearProgram, solver: str) -> Solution:
+    """Solve a linear program first without bounds that are too far to bind: they slow the simplex method down."""
+    sides = np.concatenate([program.row_upper, program.row_lower])
+    far = program.upper > _FAR * np.abs(sides[np.isfinite(sides)]).max(initial=1.0)
+    if far.any():
+        found = solve(program.with_bounds(program.lower, np.where(far, np.inf, program.upper)), solver)
+        if (found.x <= program.upper).all():
+            return replace(found, program=program, bound=program.dual_bound(found.row_dual))
+    return solve(program, solver)
 
 
 def read_solution(
