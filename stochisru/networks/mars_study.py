@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Parameter = Literal["isru_rate", "lifetime"]
+#: The sweeps of Figures 4-16 and 4-17: field of a scenario and its usual values.
+SWEEPS: dict[str, tuple[Parameter, tuple[float, ...]]] = {
+    "rate": ("isru_rate", (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0)),
+    "lifetime": ("lifetime", (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0)),
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class MarsResult:
     @property
     def plants(self) -> dict[str, float]:
         """Plant at work by site, kg."""
-        return {site: self.solution.outflow(f"{site} plant", "plant") for site in SITES}
+        return {site: max(0.0, self.solution.outflow(f"{site} plant", "plant")) for site in SITES}
 
     @property
     def published(self) -> PublishedOptimum | None:
@@ -108,6 +113,18 @@ def table_4_7(results: Iterable[MarsResult]) -> pd.DataFrame:
             row[f"{site} published"] = np.nan if published is None else published.plants[site]
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def arrivals(result: MarsResult) -> pd.DataFrame:
+    """Arrivals on the transport arcs in the form of Table 4.2: a row per arc, a column per commodity, kg."""
+    import pandas as pd
+
+    network = result.solution.network
+    flow = result.solution.flows.in_
+    used = np.flatnonzero(~network.loops & (flow.sum(axis=1) > 0.5))
+    frame = pd.DataFrame(np.round(flow[used]) + 0.0, columns=network.commodities)
+    frame.insert(0, "arc", [network.arcs[a] for a in used])
+    return frame
 
 
 def sweep(

@@ -16,9 +16,9 @@ import numpy as np
 from stochisru.errors import InputError
 from stochisru.linear_program import LinearProgram, ProgramBuilder, solve, solve_mixed
 from stochisru.methods.result import Bounds, Reason, Termination
-from stochisru.networks.assembly import Assembly, Flows, assemble, weights_of
+from stochisru.networks.assembly import Assembly, Flows, assemble
 from stochisru.networks.network import Array, Network
-from stochisru.networks.solution import value_of
+from stochisru.networks.solution import value_of, with_binaries_fixed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,40 +114,27 @@ def solve_with_failures(
         found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
     else:
         found = solve(program, solver)
+    at = with_binaries_fixed(found, solver) if program.integer.any() else found
     flows, unmet = {}, {}
     for failure, (place, short) in zip(failures, columns, strict=True):
-        flows[failure.name] = assembly.flows(found.x[place])
+        flows[failure.name] = assembly.flows(at.x[place])
         unmet[failure.name] = np.zeros_like(network.supply)
-        unmet[failure.name][_elastic(assembly, unmet_price)] = found.x[short]
-    # Written anew from the flows, so that the value does not rest on the solver's sum.
-    target = [(w, network.criterion(name)) for name, w in weights_of(network, weights).items()]
-    objective = sum(
-        f.probability
-        * (sum(w * value_of(c, flows[f.name]) for w, c in target) + _price(unmet[f.name], network, unmet_price))
-        for f in failures
-    )
-    moved = float(np.abs(program.objective * found.x).sum())
+        unmet[failure.name][_elastic(assembly, unmet_price)] = at.x[short]
+    moved = float(np.abs(program.objective * at.x).sum())
     certified = bool(np.isfinite(found.bound))
-    tolerance = 1e-9 * max(1.0, abs(objective))
-    if abs(objective - found.objective) <= tolerance:
-        objective = max(objective, found.bound)
-    bounds = Bounds(found.bound if certified else objective, objective, certified, flows=moved)
+    bounds = Bounds(found.bound if certified else at.objective, at.objective, certified, flows=moved)
     reason = Reason.OPTIMAL if found.limit is None else Reason.LIMIT
     return RecourseSolution(
         network=network,
         failures=tuple(failures),
-        objective=objective,
+        objective=at.objective,
         bounds=bounds,
         termination=Termination(reason, found.limit, f"gap {bounds.gap:.2g}"),
         flows=flows,
         unmet=unmet,
         size={"variables": program.shape[1], "rows": program.shape[0], "binaries": int(program.integer.sum())},
-        seconds=found.seconds,
+        seconds=found.seconds + (0.0 if at is found else at.seconds),
     )
-
-
-def _price(unmet: Array, network: Network, prices: Mapping[str, float]) -> float:
-    return sum(price * float(unmet[:, network.commodity(c)].sum()) for c, price in prices.items())
 
 
 def _elastic(assembly: Assembly, unmet_price: Mapping[str, float]) -> Array:

@@ -224,7 +224,7 @@ def solve_network(
     try:
         if program.integer.any():
             found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
-            priced = _with_binaries_fixed(found, solver)
+            priced = with_binaries_fixed(found, solver)
         else:
             found = priced = _solve_linear(program, solver)
     except SolverError as error:
@@ -272,7 +272,7 @@ def read_solution(
     )
 
 
-def _with_binaries_fixed(found: Solution, solver: str) -> Solution:
+def with_binaries_fixed(found: Solution, solver: str) -> Solution:
     """The linear program that is left when the integers stay at their values: exact flows, and prices."""
     program = found.program
     whole = program.integer
