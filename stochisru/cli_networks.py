@@ -88,11 +88,11 @@ def mars(
 
 def _scenarios(name: str, changes: dict[str, Any], reading: str) -> list[MarsScenario]:
     from stochisru.networks.mars import READINGS, SCENARIOS
-    from stochisru.networks.network import position
+    from stochisru.networks.network import one_of
 
     if name != "all" and name not in SCENARIOS:
         raise InputError(f"scenario: must be one of {', '.join(SCENARIOS)} or all, got {name!r}")
-    position(list(READINGS), reading, "reading")
+    one_of(list(READINGS), reading, "reading")
     chosen = list(SCENARIOS.values()) if name == "all" else [SCENARIOS[name]]
     if reading != "published":
         changes = {**changes, "reading": READINGS[reading]}
@@ -145,12 +145,11 @@ def mars_sweep(
 ) -> None:
     """Mass at launch against production rate or lifetime of the plants."""
     from stochisru.networks.mars_study import SWEEPS, sweep
-    from stochisru.networks.network import position
+    from stochisru.networks.network import one_of
 
     json_target(json)
     _figure_target(figure)
-    position(list(SWEEPS), parameter, "parameter")
-    field, usual = SWEEPS[parameter]
+    field, usual = SWEEPS[one_of(list(SWEEPS), parameter, "parameter")]
     grid = usual if values is None else tuple(_float(v, "values") for v in values.split(","))
     with progress("solving"):
         table = sweep(field, grid, solver=solver)
@@ -169,12 +168,11 @@ def toy(
     json: JsonOpt = None,
 ) -> None:
     """Two plants, two pipelines, one city (Table 5.2)."""
-    from stochisru.networks.network import position
+    from stochisru.networks.network import one_of
     from stochisru.networks.toy import CAPEX_READINGS, toy_table
 
     json_target(json)
-    reading = CAPEX_READINGS[position(CAPEX_READINGS, capex, "capex")]
-    table = toy_table(reading, solver)
+    table = toy_table(one_of(CAPEX_READINGS, capex, "capex"), solver)
 
     def show() -> None:
         import pandas as pd
@@ -216,9 +214,10 @@ def ksa(
     json: JsonOpt = None,
 ) -> None:
     """Water and power of Saudi Arabia: cost against CO2 (thesis, Chapter 5)."""
-    from stochisru.networks.ksa import SaudiOptions
+    from stochisru.networks.assembly import FORMS
+    from stochisru.networks.ksa import POWERLINES, SaudiOptions
     from stochisru.networks.ksa_study import WEIGHTS, own_scales, published_scales, solve_ksa
-    from stochisru.networks.network import position
+    from stochisru.networks.network import one_of
     from stochisru.solvers import solver_named
 
     json_target(json)
@@ -227,14 +226,14 @@ def ksa(
     options = SaudiOptions(
         year=year,
         pipe_diameter_m=diameter,
-        powerlines="existing" if powerlines == "existing" else _new(powerlines),
+        powerlines=one_of(POWERLINES, powerlines, "powerlines"),
         treatment_opex=treatment_opex,
         lost=tuple(lose or ()),
         lost_pipelines=_pairs(lose_pipeline, "lose_pipeline"),
         forced_pipelines=_pairs(force_pipeline, "force_pipeline"),
     )
-    position(("published", "own"), scales, "scales")
-    position(("literal", "reduced"), form, "form")
+    one_of(("published", "own"), scales, "scales")
+    kind = one_of(FORMS, form, "form")
     weights = WEIGHTS if weight == "all" else (_float(weight, "weight"),)
     with progress(f"Saudi Arabia {year}") as step:
         factors = published_scales(year) if scales == "published" else own_scales(options, rel_gap, time_limit)
@@ -246,7 +245,7 @@ def ksa(
                     one,
                     options,
                     scales=factors,
-                    form="literal" if form == "literal" else "reduced",
+                    form=kind,
                     rel_gap=rel_gap,
                     time_limit=time_limit,
                     solver=solver,
@@ -324,14 +323,13 @@ def solve(
     json: JsonOpt = None,
 ) -> None:
     """Solve a network of your own."""
-    from stochisru.networks.assembly import assemble
+    from stochisru.networks.assembly import FORMS, assemble
     from stochisru.networks.files import load_network
-    from stochisru.networks.network import position
+    from stochisru.networks.network import one_of
     from stochisru.networks.solution import solve_network
 
     json_target(json, source)
-    position(("reduced", "literal"), form, "form")
-    kind = "literal" if form == "literal" else "reduced"
+    kind = one_of(FORMS, form, "form")
     network = load_network(source)
     weights, limits = _assignments(weight, "weight"), _assignments(limit, "limit")
     if export is not None:
@@ -351,12 +349,6 @@ def solve(
         typer.echo(f"objective (minimise)     {solution.objective:,.6g}, {_bracket(solution.bounds, '', 6)}")
 
     emit(solution.to_dict(), json, show)
-
-
-def _new(powerlines: str) -> Any:
-    if powerlines != "new":
-        raise InputError(f"powerlines: must be one of existing, new, got {powerlines!r}")
-    return "new"
 
 
 def _pairs(texts: list[str] | None, field: str) -> tuple[tuple[str, str], ...]:

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from stochisru.errors import InputError
 from stochisru.linear_program import Array, Index, LinearProgram, ProgramBuilder
-from stochisru.networks.network import Criterion, Network, position
+from stochisru.networks.network import Criterion, Network, one_of
 
 Form = Literal["literal", "reduced"]
+FORMS: tuple[Form, ...] = ("literal", "reduced")
 Mask = NDArray[np.bool_]
 #: Terms of rows: row, column, coefficient.
 Terms = tuple[Index, Index, Array]
@@ -139,11 +140,10 @@ def assemble(
     InputError
         If a criterion or form is unknown.
     """
-    forms = {"literal": _literal, "reduced": _reduced}
-    position(list(forms), form, "form")
+    build = {"literal": _literal, "reduced": _reduced}[one_of(FORMS, form, "form")]
     target = weighted(network, weights_of(network, weights))
     caps = [(network.criterion(name), float(value)) for name, value in (limits or {}).items()]
-    return forms[form](network, target, caps)
+    return build(network, target, caps)
 
 
 def _entries(matrices: Array, keep: Mask | None = None) -> tuple[Index, Index, Index, Array]:
@@ -179,9 +179,7 @@ def _literal(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
 
     def block(name: str, upper: Array, cost: Array, lower: Array | float = 0.0, integer: bool = False) -> Index:
         low = np.broadcast_to(lower, shape).ravel()
-        found = builder.variables(
-            name, n * k, lower=low, upper=upper.ravel(), objective=cost.ravel(), integer=integer
-        )
+        found = builder.variables(name, n * k, lower=low, upper=upper.ravel(), objective=cost.ravel(), integer=integer)
         return found.index.reshape(shape)
 
     x_out = block("x_out", limit_out, target.out)
@@ -254,7 +252,9 @@ def _reduced(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
     builder = ProgramBuilder(network.name, "minimise")
     flows = limit_out > 0
 
-    def block(name: str, mask: Mask, upper: Array, cost: Array, lower: Array | float = 0.0, whole: bool = False) -> Index:
+    def block(
+        name: str, mask: Mask, upper: Array, cost: Array, lower: Array | float = 0.0, whole: bool = False
+    ) -> Index:
         index = np.full((n, k), -1, dtype=np.int64)
         low = np.broadcast_to(lower, (n, k))[mask]
         found = builder.variables(
@@ -297,7 +297,9 @@ def _reduced(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
         ("out", grows_out, network.out.capacity, eye, y_out),
         ("in", grows_in, network.in_.capacity, B, y_in),
     ):
-        _rows(builder, f"capacity_{name}", grows & np.isfinite(capacity), -np.inf, capacity, [(matrix, x, 1.0)], (y, -1.0))
+        _rows(
+            builder, f"capacity_{name}", grows & np.isfinite(capacity), -np.inf, capacity, [(matrix, x, 1.0)], (y, -1.0)
+        )
     use = decides & flows
     _require_limit(network, use & ~np.isfinite(limit_out))
     _rows(builder, "use", use, -np.inf, np.zeros((n, k)), [(eye, x, 1.0)], (z, -limit_out))

@@ -1,7 +1,8 @@
 """Networks as files: one TOML file, or a folder of TOML and CSV.
 
-The TOML file has ``name``, ``[commodities]`` and ``[criteria]`` (name = unit), ``[nodes.NAME]`` (commodity = supply) and
-``[[arcs]]`` with the arguments of `NetworkBuilder.arc`; an event is a table with its class in ``event`` and its fields::
+The TOML file has ``name``, ``[commodities]`` and ``[criteria]`` (name = unit), ``[nodes.NAME]`` (commodity = supply)
+and ``[[arcs]]`` with the arguments of `NetworkBuilder.arc`; an event is a table with its class in ``event`` and its
+fields::
 
     [[arcs]]
     tail = "plant"
@@ -10,9 +11,9 @@ The TOML file has ``name``, ``[commodities]`` and ``[criteria]`` (name = unit), 
     events = [{ event = "LineLoss", rate_per_km = { water = 5e-4 }, km = 30 }]
 
 A folder has it as ``network.toml`` and may add tables for what is long: ``nodes.csv`` (node, commodity, supply),
-``arcs.csv`` (arc, tail, head, commodity, gain, capacity, limit, expansion; a row per commodity that the arc carries) and
-``costs.csv`` (arc, commodity, criterion, kind, value; kind is cost, arrival_cost, expansion_cost or use_cost). An empty
-cell means the default.
+``arcs.csv`` (arc, tail, head, commodity, gain, capacity, limit, expansion; a row per commodity that the arc carries)
+and ``costs.csv`` (arc, commodity, criterion, kind, value; kind is cost, arrival_cost, expansion_cost or use_cost). An
+empty cell means the default.
 """
 
 from __future__ import annotations
@@ -76,15 +77,13 @@ def load_network(source: str | Path) -> Network:
     return builder.build()
 
 
-def _add_nodes(
-    builder: NetworkBuilder, given: Mapping[str, Any], rows: list[dict[str, str]], file: str
-) -> None:
+def _add_nodes(builder: NetworkBuilder, given: Mapping[str, Any], rows: list[dict[str, str]], file: str) -> None:
     supplies: dict[str, dict[str, float]] = {}
-    for node, supply in given.items():
-        where = f"{file}: nodes.{node}"
-        if not isinstance(supply, dict):
-            raise InputError(f"{where}: must be a table of supplies by commodity, got {supply!r}")
-        supplies[node] = {c: _number(v, f"{where}.{c}") for c, v in supply.items()}
+    for name, table in given.items():
+        where = f"{file}: nodes.{name}"
+        if not isinstance(table, dict):
+            raise InputError(f"{where}: must be a table of supplies by commodity, got {table!r}")
+        supplies[name] = {c: _number(v, f"{where}.{c}") for c, v in table.items()}
     for line, row in enumerate(rows, 2):
         node = supplies.setdefault(row["node"], {})
         if row["commodity"]:
@@ -128,12 +127,12 @@ def _event(table: Any, where: str) -> Event:
 
 
 def _add_listed_arcs(builder: NetworkBuilder, arcs: list[dict[str, str]], costs: list[dict[str, str]]) -> None:
-    priced: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    priced: dict[str, dict[str, Any]] = {}
     for line, row in enumerate(costs, 2):
         position(_COST_KINDS, row["kind"], f"costs.csv: line {line}: kind")
         kinds = priced.setdefault(row["arc"], {})
-        amounts = kinds.setdefault(row["kind"], {}).setdefault(row["criterion"], {})
-        amounts[row["commodity"]] = _number(row["value"], f"costs.csv: line {line}: value")
+        values = kinds.setdefault(row["kind"], {}).setdefault(row["criterion"], {})
+        values[row["commodity"]] = _number(row["value"], f"costs.csv: line {line}: value")
     listed: dict[str, list[tuple[int, dict[str, str]]]] = {}
     for line, row in enumerate(arcs, 2):
         listed.setdefault(row["arc"] or f"{row['tail']}→{row['head']}", []).append((line, row))
@@ -142,7 +141,7 @@ def _add_listed_arcs(builder: NetworkBuilder, arcs: list[dict[str, str]], costs:
     for name, rows in listed.items():
         if len({(row["tail"], row["head"]) for _, row in rows}) > 1:
             raise InputError(f"arcs.csv: arc {name!r}: must have one tail and head, got several")
-        amounts = {
+        amounts: dict[str, Any] = {
             column: {
                 row["commodity"]: _number(row[column], f"arcs.csv: line {line}: {column}")
                 for line, row in rows

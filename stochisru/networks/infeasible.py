@@ -69,7 +69,9 @@ def require_reachable(network: Network) -> None:
     open_ = (network.out.limit > 0) & (network.use_upper > 0)
     needs = network.out.requirement > 0
     # What an arc gives to its head per commodity that departs.
-    brings = np.einsum("aij,ajl->ail", np.maximum(network.in_.requirement, 0), np.maximum(network.transformation, 0)) > 0
+    brings = (
+        np.einsum("aij,ajl->ail", np.maximum(network.in_.requirement, 0), np.maximum(network.transformation, 0)) > 0
+    )
     while True:
         missing = (needs & ~reached[network.tail][:, :, None]).any(axis=1)
         departs = open_ & ~missing

@@ -21,8 +21,7 @@ JOULES_PER_KWH = 3.6e6
 def saudi_data(name: str) -> list[dict[str, str]]:
     """Rows of a file of the package's Saudi data."""
     path = resources.files("stochisru") / "networks" / "data" / "ksa" / f"{name}.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
 @cache

@@ -1,8 +1,8 @@
 """The Saudi water and power network (thesis, Section 3.2.2, Chapter 5, Appendix B): data and assembly.
 
 97 cities, 42 desalination plants and 69 power plants are 208 nodes; 302 connections are 604 arcs that carry potable
-water and electricity; a loop at every node holds all its processes. Six commodities: raw water (sea or ground), potable,
-non-potable and waste water in 1000 m³/day, fuel (as the electricity it makes) and electricity in MWh/day.
+water and electricity; a loop at every node holds all its processes. Six commodities: raw water (sea or ground),
+potable, non-potable and waste water in 1000 m³/day, fuel (as the electricity it makes) and electricity in MWh/day.
 
 ========================  ===========================================================================================
 on a loop                 becomes
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -53,7 +53,9 @@ YEARS = {2030: "population_kingdom_2030", 2050: "population_kingdom_2050"}
 #: From USD per unit and day to billion USD per thousand units and year; the same factor takes kg to Mt.
 _PER_YEAR = 1000 * DAYS_PER_YEAR / 1e9
 
+Kind = Literal["city", "desalination", "power"]
 Powerlines = Literal["existing", "new"]
+POWERLINES: tuple[Powerlines, ...] = ("existing", "new")
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class SaudiOptions:
             raise InputError(f"year: must be one of {', '.join(map(str, YEARS))}, got {self.year}")
         if not self.pipe_diameter_m > 0:
             raise InputError(f"pipe_diameter_m: must be > 0, got {self.pipe_diameter_m}")
-        position(("existing", "new"), self.powerlines, "powerlines")
+        position(POWERLINES, self.powerlines, "powerlines")
         if not self.headroom >= 1:
             raise InputError(f"headroom: must be >= 1, got {self.headroom}")
         for field in ("pipeline_capacity", "treatment_opex"):
@@ -115,19 +117,18 @@ class Site(NamedTuple):
 
     number: int
     name: str
-    kind: Literal["city", "desalination", "power"]
-    region: str
+    kind: Kind
     latitude: float
     longitude: float
     elevation_m: float
-    technology: str
-    fuel: str
-    water_capacity: float
-    treatment_capacity: float
-    power_capacity: float
-    potable_demand: float
-    nonpotable_demand: float
-    waste_water: float
+    technology: str = ""
+    fuel: str = ""
+    water_capacity: float = 0.0
+    treatment_capacity: float = 0.0
+    power_capacity: float = 0.0
+    potable_demand: float = 0.0
+    nonpotable_demand: float = 0.0
+    waste_water: float = 0.0
 
 
 class Connection(NamedTuple):
@@ -143,36 +144,54 @@ class Connection(NamedTuple):
 def sites() -> tuple[Site, ...]:
     """The 208 nodes, demands of 2030; facilities that are planned but not built have no capacity yet."""
 
-    def place(row: dict[str, str], name: str) -> tuple[int, str, str, float, float, float]:
-        position_ = (float(row["latitude_degN"]), float(row["longitude_degE"]), float(row["elevation_m"]))
-        return int(row["id"]), name, row["region"], *position_
+    def site(row: dict[str, str], name: str, kind: Kind, **what: Any) -> Site:
+        return Site(
+            number=int(row["id"]),
+            name=row[name],
+            kind=kind,
+            latitude=float(row["latitude_degN"]),
+            longitude=float(row["longitude_degE"]),
+            elevation_m=float(row["elevation_m"]),
+            **what,
+        )
 
     found = []
     for row in saudi_data("cities"):
-        number, name, region, *where = place(row, row["city"])
-        water = {
-            field: float(row[f"{field}_m3d"]) / 1000
-            for field in ("groundwater_cap", "treatment_cap", "potable_demand", "nonpotable_demand", "wastewater_gen")
-        }
+
+        def water(field: str, row: dict[str, str] = row) -> float:
+            return float(row[f"{field}_m3d"]) / 1000
+
         found.append(
-            Site(number, name, "city", region, *where, "groundwater", "", water["groundwater_cap"],
-                 water["treatment_cap"], 0.0, water["potable_demand"], water["nonpotable_demand"],
-                 water["wastewater_gen"])
-        )  # fmt: skip
+            site(
+                row,
+                "city",
+                "city",
+                technology="groundwater",
+                water_capacity=water("groundwater_cap"),
+                treatment_capacity=water("treatment_cap"),
+                potable_demand=water("potable_demand"),
+                nonpotable_demand=water("nonpotable_demand"),
+                waste_water=water("wastewater_gen"),
+            )
+        )
     for row in saudi_data("desalination_plants"):
-        number, name, region, *where = place(row, row["plant"])
         built = row["status"] == "existing"
         power = float(row["power_cap_MW"])
         found.append(
-            Site(number, name, "desalination", region, *where, row["technology"], row["primary_fuel"] if power else "",
-                 float(row["water_cap_m3d"]) / 1000 * built, 0.0, 24 * power * built, 0.0, 0.0, 0.0)
-        )  # fmt: skip
-    for row in saudi_data("power_plants"):
-        number, name, region, *where = place(row, row["plant"])
-        found.append(
-            Site(number, name, "power", region, *where, "", row["primary_fuel"], 0.0, 0.0,
-                 24 * float(row["power_cap_MW"]), 0.0, 0.0, 0.0)
-        )  # fmt: skip
+            site(
+                row,
+                "plant",
+                "desalination",
+                technology=row["technology"],
+                fuel=row["primary_fuel"] if power else "",
+                water_capacity=float(row["water_cap_m3d"]) / 1000 * built,
+                power_capacity=24 * power * built,
+            )
+        )
+    found += [
+        site(row, "plant", "power", fuel=row["primary_fuel"], power_capacity=24 * float(row["power_cap_MW"]))
+        for row in saudi_data("power_plants")
+    ]
     return tuple(found)
 
 
@@ -183,12 +202,6 @@ def connections() -> tuple[Connection, ...]:
         Connection(int(r["from"]), int(r["to"]), float(r["km"]), r["existing_pipeline"] == "1")
         for r in saudi_data("network")
     )
-
-
-@cache
-def site_numbers() -> dict[str, int]:
-    """Position in `sites` by name; a plant may be written without its operator if that is unique."""
-    return {site.name: i for i, site in enumerate(sites())}
 
 
 def saudi_network(options: SaudiOptions | None = None) -> Network:
@@ -220,7 +233,7 @@ def saudi_network(options: SaudiOptions | None = None) -> Network:
     for site in sites():
         _add_processes(builder, site, options, most, growth)
     network = builder.build()
-    closed = [network.arc(_loop(name)) for name in options.lost if _known(name)]
+    closed = [int(arc) for name in options.lost for arc in network.between(name, name)]
     closed += [a for pair in options.lost_pipelines for ends in (pair, pair[::-1]) for a in pipeline(network, *ends)]
     if closed:
         network = network.closed(np.array(closed))
@@ -231,20 +244,10 @@ def saudi_network(options: SaudiOptions | None = None) -> Network:
 
 def pipeline(network: Network, tail: str, head: str) -> list[int]:
     """Number of the arc from one site to another."""
-    _known(tail), _known(head)
     found = network.between(tail, head)
     if not found.size:
         raise InputError(f"pipeline: must join two connected sites, got {tail} and {head}")
     return [int(found[0])]
-
-
-def _known(name: str) -> bool:
-    position(list(site_numbers()), name, "site")
-    return True
-
-
-def _loop(name: str) -> str:
-    return f"processes {name}"
 
 
 def _add_connection(
@@ -265,9 +268,7 @@ def _add_connection(
         ],
         takes={
             "potable water": {
-                "electricity": pumping_energy(
-                    link.km, head.elevation_m - tail.elevation_m, options.pipe_diameter_m
-                )
+                "electricity": pumping_energy(link.km, head.elevation_m - tail.elevation_m, options.pipe_diameter_m)
             }
         },
         carries=("potable water", "electricity"),
@@ -306,7 +307,10 @@ def _add_processes(
         co2["raw water"] = _PER_YEAR * table["co2", site.technology]
         capex["raw water"] = yearly_capex(item) * 1000 / 1e9
     if site.kind == "city":
-        becomes |= {"potable water": {"non-potable water": 1.0}, "waste water": {"non-potable water": text["ww_recovery"]}}
+        becomes |= {
+            "potable water": {"non-potable water": 1.0},
+            "waste water": {"non-potable water": text["ww_recovery"]},
+        }
         takes["waste water"] = {"electricity": power_use()["wastewater_treatment"]}
         capacity["waste water"], limit["waste water"] = site.treatment_capacity, growth * site.waste_water
         limit["potable water"] = growth * site.nonpotable_demand
@@ -321,7 +325,7 @@ def _add_processes(
     builder.arc(
         site.name,
         site.name,
-        _loop(site.name),
+        f"processes {site.name}",
         events=[Conversion(becomes)],
         takes=takes,
         carries=list(limit),

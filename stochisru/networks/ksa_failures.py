@@ -1,8 +1,8 @@
-"""Failures in the Saudi network: does a line across the peninsula appear when the Gulf can fail?
+"""Failures in the Saudi network, and whether a line across the peninsula appears when the Gulf can fail.
 
-Riyadh lives on water from the Gulf, which comes by the trunk pipeline from Jubail. Water from the Red Sea reaches it by
-Medina, Ar-Rass and the existing pipelines of Al-Qassim; the missing link is Medina–Ar-Rass (446 km). A failure state has a
-probability, which is the share of the time that it lasts, and unmet demand has a price.
+Riyadh lives on water from the Gulf, which comes by the trunk pipeline from Jubail. Water from the Red Sea reaches it
+by Medina, Ar-Rass and the existing pipelines of Al-Qassim; the missing link is Medina–Ar-Rass (446 km). A failure state
+has a probability, which is the share of the time that it lasts, and unmet demand has a price.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TRUNK = ("Jubail MSF DP SWCC", "Riyadh")
 SECOND_TRUNK = ("Ras Al-Khair DP SWCC", "Riyadh")
 LINK = ("Medina", "Ar-Rass")
+#: Desalination plants east of this longitude lie on the Gulf.
+_GULF = 48.0
 #: What may fail, by name.
 STATES = ("trunk", "trunks", "gulf")
 
@@ -41,8 +43,11 @@ class SaudiFailureResult:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Per state: probability, capex, opex (billion USD/yr), CO2 (Mt/yr), water to Riyadh and across the peninsula,
-        and unmet demand (1000 m³/day)."""  # fmt: skip
+        """What a state costs and how Riyadh gets its water.
+
+        Probability, capex and opex (billion USD/yr), CO2 (Mt/yr), water to Riyadh, on the link and unmet
+        (1000 m³/day).
+        """
         frame = self.solution.to_frame()
         network = self.solution.network
         water = network.commodity("potable water")
@@ -100,13 +105,9 @@ def lost_arcs(network: Network, state: str) -> tuple[str, ...]:
     """Arcs that carry nothing in a failure state: the trunk, both trunks, or all desalination on the Gulf."""
     position(STATES, state, "state")
     if state == "gulf":
-        return tuple(
-            f"processes {s.name}" for s in sites() if s.kind == "desalination" and s.region == "Eastern Province"
-        )
+        return tuple(f"processes {s.name}" for s in sites() if s.kind == "desalination" and s.longitude > _GULF)
     pairs = (TRUNK,) if state == "trunk" else (TRUNK, SECOND_TRUNK)
-    return tuple(
-        network.arcs[arc] for pair in pairs for ends in (pair, pair[::-1]) for arc in pipeline(network, *ends)
-    )
+    return tuple(network.arcs[arc] for pair in pairs for ends in (pair, pair[::-1]) for arc in pipeline(network, *ends))
 
 
 def solve_failures(

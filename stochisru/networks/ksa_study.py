@@ -18,7 +18,7 @@ from stochisru.errors import InputError
 from stochisru.networks.assembly import Form
 from stochisru.networks.infrastructure import saudi_data
 from stochisru.networks.ksa import SaudiOptions, saudi_network
-from stochisru.networks.network import Array
+from stochisru.networks.network import Array, Index
 from stochisru.networks.solution import NetworkSolution, solve_network
 
 if TYPE_CHECKING:
@@ -206,9 +206,9 @@ def comparison(results: Iterable[SaudiResult]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def water_lines(result: SaudiResult) -> tuple[Array, Array]:
+def water_lines(result: SaudiResult) -> tuple[Index, Array]:
     """Arcs between sites that carry potable water, and how much leaves their tails (1000 m³/day)."""
     network = result.solution.network
     flow = result.solution.flows.out[:, network.commodity("potable water")]
-    arcs = np.flatnonzero(~network.loops & (flow > 1e-3))
+    arcs = np.flatnonzero(~network.loops & (flow > 1e-3)).astype(np.int64)
     return arcs, flow[arcs]

@@ -1,10 +1,10 @@
 """Parameters of a deployment case from a network: α, η and c_E as nodal prices at the lunar pole.
 
-`SupplyChain` is a network of flights from low Earth orbit to the pole, with stages that are dropped after each leg, and
-a chain of plants there. Its duals are what a case asks for: the mass in LEO of one more kilogram of plant at the pole (α),
-the plant for one more kilogram of oxygen a year (1/η), and the cost of one more kilogram of oxygen from Earth in its
-tank (c_E). With the two legs of `REFERENCE_LEGS` they equal the closed forms of `stochisru.derivation`; with all legs of
-the ΔV table the network finds a better route by itself.
+`SupplyChain` is a network of flights from low Earth orbit to the pole, with stages that are dropped after each leg,
+and a chain of plants there. Its duals are what a case asks for: the mass in LEO of one more kilogram of plant at the
+pole (α), the plant for one more kilogram of oxygen a year (1/η), and the cost of one more kilogram of oxygen from Earth
+in its tank (c_E). With the two legs of `REFERENCE_LEGS` they equal the closed forms of `stochisru.derivation`; with all
+legs of the ΔV table the network finds a better route by itself.
 
 Examples
 --------

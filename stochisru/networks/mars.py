@@ -11,11 +11,10 @@ optima of Table 4.7, `TEXT_ONLY` what the text alone gives.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from stochisru.errors import InputError
 from stochisru.networks.builder import NetworkBuilder
@@ -194,8 +193,7 @@ class Transport(NamedTuple):
 def mars_data(name: str) -> list[dict[str, str]]:
     """Rows of a file of the package's Mars data."""
     path = resources.files("stochisru") / "networks" / "data" / "mars" / f"{name}.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
 @cache
@@ -224,9 +222,7 @@ def mars_network(scenario: MarsScenario | None = None) -> Network:
     """
     scenario = scenario or MarsScenario()
     p = parameters()
-    builder = NetworkBuilder(
-        f"Mars, {scenario.name}", dict.fromkeys(COMMODITIES, "kg"), {"launch_mass": "kg at KSC"}
-    )
+    builder = NetworkBuilder(f"Mars, {scenario.name}", dict.fromkeys(COMMODITIES, "kg"), {"launch_mass": "kg at KSC"})
     supply = {
         "KSC": {c: float("inf") for c in COMMODITIES if c != "crewRe"},
         "PAC": {"crewRe": -p["crew_mass"]},
@@ -244,11 +240,11 @@ def mars_network(scenario: MarsScenario | None = None) -> Network:
             events=_flight(arc, scenario),
             concurrency_out=_outflow_rows(arc, scenario.reading),
             concurrency_in=[_aeroshell(p["theta"]) if arc.mode == "aero" else {}],
-            limit=everything if _flies(arc, scenario) else {c: 0.0 for c in COMMODITIES},
+            limit=everything if _flies(arc, scenario) else dict.fromkeys(COMMODITIES, 0.0),
             cost=mass if arc.tail == "KSC" else None,
         )
     for site in SITES:
-        working = everything if site in scenario.sites else {c: 0.0 for c in COMMODITIES}
+        working = everything if site in scenario.sites else dict.fromkeys(COMMODITIES, 0.0)
         builder.arc(site, site, f"{site} plant", events=[_plant(site, scenario)], **_EMPTY, limit=working)
     for site in SITES:
         builder.arc(
@@ -265,7 +261,7 @@ def mars_network(scenario: MarsScenario | None = None) -> Network:
     return builder.build()
 
 
-_EMPTY: dict[str, Sequence[dict[str, float]]] = {"concurrency_out": ({}, {}, {}), "concurrency_in": ({},)}
+_EMPTY: dict[str, Any] = {"concurrency_out": ({}, {}, {}), "concurrency_in": ({},)}
 
 
 def _flies(arc: Transport, scenario: MarsScenario) -> bool:

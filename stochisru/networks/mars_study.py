@@ -8,10 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stochisru.networks.assembly import Array
 from stochisru.networks.mars import SCENARIOS, SITES, MarsScenario, mars_data, mars_network
-from stochisru.networks.network import Network
+from stochisru.networks.network import Array, Network
 from stochisru.networks.solution import NetworkSolution, solve_network
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def sweep(
     return pd.DataFrame(rows)
 
 
-def published_arrivals(network: Network) -> tuple[Array, Array]:
+def published_arrivals(network: Network) -> tuple[Array, NDArray[np.bool_]]:
     """Table 4.2 as arrivals x⁻ on the transport arcs, (arcs, k), kg, and which of them it prints, (arcs,)."""
     arrivals = np.zeros((network.n_arcs, network.k))
     printed = np.zeros(network.n_arcs, dtype=bool)
@@ -175,9 +175,8 @@ def distance_to_published_flows(scenario: MarsScenario | None = None, rounding: 
     over = builder.variables("over", cells.size, lower=0.0, upper=np.inf, objective=1.0)
     under = builder.variables("under", cells.size, lower=0.0, upper=np.inf, objective=1.0)
     matrix = program.matrix.tocoo()
-    builder.rows(
-        "network", program.row_lower, program.row_upper, (matrix.coords[0], x.index[matrix.coords[1]], matrix.data)
-    )
+    row, column = (c.astype(np.int64) for c in matrix.coords)
+    builder.rows("network", program.row_lower, program.row_upper, (row, x.index[column], matrix.data))
     each = np.arange(cells.size)
     table = arrivals.ravel()[cells]
     arriving = x.index[program.columns["x_in"].span][cells]

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError
 
+T = TypeVar("T", bound=str)
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
@@ -230,6 +231,11 @@ def position(names: Sequence[str], name: str, kind: str) -> int:
                          f"got {name!r}") from None  # fmt: skip
 
 
+def one_of(allowed: Sequence[T], name: str, kind: str) -> T:
+    """The allowed value that is equal to a name; `InputError` if there is none."""
+    return allowed[position(allowed, name, kind)]
+
+
 def _check_names(network: Network) -> None:
     for field in ("nodes", "commodities", "arcs"):
         names = getattr(network, field)
@@ -272,7 +278,9 @@ def _check_shapes(network: Network) -> None:
     for name in ("tail", "head"):
         ends = getattr(network, name)
         if ends.min() < 0 or ends.max() >= network.n_nodes:
-            raise InputError(f"{name}: must be node numbers 0 to {network.n_nodes - 1}, got {ends.min()} to {ends.max()}")
+            raise InputError(
+                f"{name}: must be node numbers 0 to {network.n_nodes - 1}, got {ends.min()} to {ends.max()}"
+            )
 
 
 def _check_ranges(network: Network) -> None:
@@ -285,14 +293,14 @@ def _check_ranges(network: Network) -> None:
             array = getattr(end, name)
             if (bad := ~(array >= 0)).any():
                 raise InputError(f"{side}.{name}: must be >= 0, got {array[bad][0]} {first(bad)}")
-        if (bad := ~np.isfinite(end.requirement).all(1)).any():
+        if (bad := np.any(~np.isfinite(end.requirement), axis=1)).any():
             raise InputError(f"{side}.requirement: must be finite numbers, got others {first(bad)}")
         if not np.isfinite(end.concurrency).all():
             raise InputError(f"{side}.concurrency: must be finite numbers")
         arc = end.concurrency_arc
         if arc.size and (arc.min() < 0 or arc.max() >= network.n_arcs):
             raise InputError(f"{side}.concurrency_arc: must be arc numbers 0 to {network.n_arcs - 1}, got others")
-    if (bad := ~np.isfinite(network.transformation).all(1)).any():
+    if (bad := np.any(~np.isfinite(network.transformation), axis=1)).any():
         raise InputError(f"transformation: must be finite numbers, got others {first(bad)}")
     if (bad := ~(network.supply < np.inf) & ~np.isposinf(network.supply) | np.isneginf(network.supply)).any():
         node, commodity = (int(i[0]) for i in np.nonzero(bad))

@@ -1,7 +1,7 @@
 """Two objectives against each other: weighted sums and ε-constraints.
 
-An objective is a weighted sum of a network's criteria, as in ``{"capex": 1, "opex": 1}``. Weighted sums reach the convex
-hull of the front only; ε-constraints reach every point of it.
+An objective is a weighted sum of a network's criteria, as in ``{"capex": 1, "opex": 1}``. Weighted sums reach the
+convex hull of the front only; ε-constraints reach every point of it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stochisru.errors import InputError
+from stochisru.networks.assembly import weighted, weights_of
 from stochisru.networks.network import Criterion, Network
 from stochisru.networks.solution import NetworkSolution, solve_network
-from stochisru.networks.assembly import weighted, weights_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +44,9 @@ class Front:
     def efficient(self) -> tuple[bool, ...]:
         """Whether no other point is at least as good in both objectives and better in one."""
         values = np.array([(p.first, p.second) for p in self.points])
-        better = (values[:, None] <= values[None]).all(axis=2) & (values[:, None] < values[None]).any(axis=2)
-        return tuple(bool(e) for e in ~better.any(axis=0))
+        as_good, better = values[:, None] <= values[None], values[:, None] < values[None]
+        dominated = np.any(np.all(as_good, axis=2) & np.any(better, axis=2), axis=0)
+        return tuple(not bool(d) for d in np.atleast_1d(dominated))
 
     def to_frame(self) -> pd.DataFrame:
         """A row per point: parameter, first, second, gap, efficient."""
@@ -120,9 +121,7 @@ def _with_objectives(network: Network, first: Weights, second: Weights) -> tuple
     added = []
     for name, weights in zip(names, (first, second), strict=True):
         total = weighted(network, weights_of(network, weights))
-        added.append(
-            Criterion(name, "", total.out, total.in_, total.expansion_out, total.expansion_in, total.use)
-        )
+        added.append(Criterion(name, "", total.out, total.in_, total.expansion_out, total.expansion_in, total.use))
     return network.replace(criteria=(*network.criteria, *added)), names
 
 

@@ -1,7 +1,7 @@
 """Failures of arcs as scenarios with recourse: build first, see what fails, then route.
 
-Two stages. Expansions ``y`` and uses ``z`` are decided before it is known which scenario comes; flows are chosen in each
-scenario, where the arcs that failed carry nothing, and demands may stay unmet at a price. Everything is one sparse
+Two stages. Expansions ``y`` and uses ``z`` are decided before it is known which scenario comes; flows are chosen in
+each scenario, where the arcs that failed carry nothing, and demands may stay unmet at a price. Everything is one sparse
 program, the extensive form: the first-stage columns once, the flows and the rows once per scenario.
 """
 
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stochisru.errors import InputError
 from stochisru.linear_program import LinearProgram, ProgramBuilder, solve, solve_mixed
 from stochisru.methods.result import Bounds, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, assemble
-from stochisru.networks.network import Array, Network
+from stochisru.networks.network import Array, Index, Network
 from stochisru.networks.solution import value_of, with_binaries_fixed
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def solve_with_failures(
     )
 
 
-def _elastic(assembly: Assembly, unmet_price: Mapping[str, float]) -> Array:
+def _elastic(assembly: Assembly, unmet_price: Mapping[str, float]) -> NDArray[np.bool_]:
     """Where demand may stay unmet, (nodes, k)."""
     network = assembly.network
     priced = np.zeros(network.k, dtype=bool)
@@ -150,7 +151,7 @@ def _elastic(assembly: Assembly, unmet_price: Mapping[str, float]) -> Array:
 
 def _extensive_form(
     assembly: Assembly, failures: Sequence[Failure], unmet_price: Mapping[str, float]
-) -> tuple[LinearProgram, list[tuple[Array, Array]]]:
+) -> tuple[LinearProgram, list[tuple[Index, Index]]]:
     """The program, and per scenario where each column of the assembly is in it, and the unmet demands."""
     network, base = assembly.network, assembly.program
     flow = np.zeros(base.shape[1], dtype=bool)

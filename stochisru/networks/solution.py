@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError, SolverError
-from stochisru.linear_program import LinearProgram, Solution, solve, solve_mixed
+from stochisru.linear_program import Array, LinearProgram, Solution, solve, solve_mixed
 from stochisru.methods.result import Bounds, Reason, Termination
-from stochisru.networks.assembly import Array, Assembly, Flows, Form, assemble, weights_of
+from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
 from stochisru.networks.network import Criterion, Network
 
 if TYPE_CHECKING:
@@ -249,7 +249,6 @@ def read_solution(
     assembly: Assembly, weights: Mapping[str, float], found: Solution, priced: Solution, rel_gap: float
 ) -> NetworkSolution:
     """A network's solution from a program's: ``found`` bounds the optimum, ``priced`` has flows and duals."""
-    network = assembly.network
     flows = assembly.flows(priced.x)
     padded = np.append(priced.row_dual, 0.0)
     certified = bool(np.isfinite(found.bound))
@@ -328,7 +327,7 @@ def net_outflow(network: Network, out: Array, in_: Array) -> Array:
 
 
 def _concurrency_excess(matrix: Array, flow: Array) -> Array:
-    return np.maximum((matrix * flow).sum(axis=1), 0.0)
+    return np.asarray(np.maximum((matrix * flow).sum(axis=1), 0.0))
 
 
 def _least(values: Array) -> Array:

@@ -1,14 +1,14 @@
 """A network over time: a copy of every node per step, arcs that leave at one step and arrive at a later one.
 
-An arc's ``duration`` counts steps. A loop with a duration is storage, or a process that takes its time: what it makes is
-there only at the later step. A loop without one acts within a step.
+An arc's ``duration`` counts steps. A loop with a duration is storage, or a process that takes its time: what it makes
+is there only at the later step. A loop without one acts within a step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stochisru.networks.solution import NetworkSolution
-
-#: The arrays of a criterion.
-_COEFFICIENTS = ("out", "in_", "expansion_out", "expansion_in", "use")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +122,7 @@ def expand(
         transformation=base.transformation[arc],
         out=_copies(base.out, arc),
         in_=_copies(base.in_, arc),
-        criteria=tuple(_copied(c, arc) for c in base.criteria),
+        criteria=tuple(_changed(c, lambda array: np.asarray(array[arc])) for c in base.criteria),
         use_lower=base.use_lower[arc],
         use_upper=base.use_upper[arc],
         duration=np.zeros(arc.size),
@@ -157,7 +154,7 @@ def with_storage(network: Network, nodes: Sequence[str], transformation: Array, 
         return replace(end, **{f: np.concatenate([getattr(end, f), a]) for f, a in added.items()})
 
     def free(criterion: Criterion) -> Criterion:
-        return replace(criterion, **{f: np.concatenate([getattr(criterion, f), nothing]) for f in _COEFFICIENTS})
+        return _changed(criterion, lambda array: np.concatenate([array, nothing]))
 
     where = np.array([network.node(node) for node in nodes])
     return network.replace(
@@ -176,7 +173,7 @@ def with_storage(network: Network, nodes: Sequence[str], transformation: Array, 
 
 def _steps(given: Sequence[int], steps: int, field: str) -> NDArray[np.int64]:
     found = np.asarray(given, dtype=np.int64)
-    if found.size and not (0 <= found.min() and found.max() < steps):
+    if found.size and (found.min() < 0 or found.max() >= steps):
         raise InputError(f"{field}: must be in 0..{steps - 1}, got {list(given)}")
     return found
 
@@ -200,5 +197,9 @@ def _copies(end: End, arc: Index) -> End:
     )
 
 
-def _copied(criterion: Criterion, arc: Index) -> Criterion:
-    return replace(criterion, **{f: getattr(criterion, f)[arc] for f in _COEFFICIENTS})
+def _changed(criterion: Criterion, change: Callable[[Array], Array]) -> Criterion:
+    """The criterion with every array of coefficients changed."""
+    arrays: dict[str, Any] = {
+        field: change(getattr(criterion, field)) for field in ("out", "in_", "expansion_out", "expansion_in", "use")
+    }
+    return replace(criterion, **arrays)

@@ -23,7 +23,7 @@ from stochisru.networks.infrastructure import (
     text_parameters,
     yearly_capex,
 )
-from stochisru.networks.network import Network, position
+from stochisru.networks.network import Network, one_of
 from stochisru.networks.solution import NetworkSolution, solve_network
 
 #: How CAPEX is read: as printed (power plant and pipeline alone), or with the desalination plant of Table B.1 too.
@@ -214,8 +214,8 @@ def published_toy() -> dict[str, dict[str, float]]:
 
 
 def _plant(scenario: str, capex: str) -> Plant:
-    position(CAPEX_READINGS, capex, "capex")
-    return PLANTS[list(PLANTS)[position(list(PLANTS), scenario, "scenario")]]
+    one_of(CAPEX_READINGS, capex, "capex")
+    return PLANTS[one_of(list(PLANTS), scenario, "scenario")]
 
 
 def _power_opex() -> float:

@@ -57,7 +57,9 @@ _PANELS: tuple[tuple[str, tuple[_Load, ...]], ...] = (
 
 def mars_routes(result: MarsResult) -> Figure:
     """Routes of crew, plant and propellant: what departs on each arc, in tonnes; plants at work at their sites."""
-    title = f"Mars, {result.scenario.name}: {result.objective / 1000:,.0f} t at KSC, {result.imleo / 1000:,.1f} t in LEO"
+    title = (
+        f"Mars, {result.scenario.name}: {result.objective / 1000:,.0f} t at KSC, {result.imleo / 1000:,.1f} t in LEO"
+    )
     with new_figure(7.2, 9.6, 1) as (figure, axes):
         figure.delaxes(axes)
         figure.suptitle(title, fontsize=10)
@@ -76,7 +78,11 @@ def _draw_panel(ax: Axes, result: MarsResult, loads: tuple[_Load, ...]) -> None:
     for load in loads:
         parts = [network.commodity(c) for c in load.commodities]
         # A vehicle belongs to the crew that it carries; alone it is cargo.
-        shown = flows.out[:, parts[0]] > 1e-3 if "vehicle" in load.commodities else flows.out[:, parts].sum(axis=1) > _SMALLEST
+        shown = (
+            flows.out[:, parts[0]] > 1e-3
+            if "vehicle" in load.commodities
+            else flows.out[:, parts].sum(axis=1) > _SMALLEST
+        )
         if "hydrogen" in load.commodities:  # not what the launcher burns
             shown = shown & (network.tail != network.node("KSC"))
         mass: dict[tuple[str, str], float] = {}
@@ -114,16 +120,26 @@ def _arrow(ax: Axes, tail: str, head: str, width: float, load: _Load, kg: float)
     bend = 0.14 if np.hypot(*(end - start)) > 1.6 else 0.3
     ax.add_patch(
         FancyArrowPatch(
-            tuple(start), tuple(end), connectionstyle=f"arc3,rad={bend}", arrowstyle="-|>,head_length=5,head_width=2.6",
-            shrinkA=13, shrinkB=13, lw=width, ls=load.dash, color=load.color, alpha=0.9, mutation_scale=1.0, zorder=3,
-        )  # fmt: skip
+            tuple(start),
+            tuple(end),
+            connectionstyle=f"arc3,rad={bend}",
+            arrowstyle="-|>,head_length=5,head_width=2.6",
+            shrinkA=13,
+            shrinkB=13,
+            lw=width,
+            ls=load.dash,
+            color=load.color,
+            alpha=0.9,
+            mutation_scale=1.0,
+            zorder=3,
+        )
     )
     step = end - start
     # The middle of the arc, which bends to the right of its direction.
     middle = (start + end) / 2 + bend / 2 * np.array([step[1], -step[0]])
     text = f"{kg / 1000:,.1f}" if kg < 99_950 else f"{kg / 1000:,.0f}"
     ax.text(
-        *middle, text, fontsize=6.5, ha="center", va="center", color=load.color, zorder=4,
+        float(middle[0]), float(middle[1]), text, fontsize=6.5, ha="center", va="center", color=load.color, zorder=4,
         bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.9},
     )  # fmt: skip
 
@@ -198,9 +214,7 @@ def saudi_map(result: SaudiResult) -> Figure:
             ax.plot(*zip(start, end, strict=True), color=color, lw=width, alpha=0.8, solid_capstyle="round", zorder=2)
             if np.hypot(*(end - start)) > 0.8:
                 at, step = start + 0.55 * (end - start), 0.02 * (end - start)
-                ax.annotate(
-                    "", at + step, at, arrowprops={"arrowstyle": "-|>", "color": color, "lw": 0.8}, zorder=3
-                )
+                ax.annotate("", at + step, at, arrowprops={"arrowstyle": "-|>", "color": color, "lw": 0.8}, zorder=3)
         demand = np.array([s.potable_demand + s.nonpotable_demand for s in places])
         city = demand > 0
         ax.scatter(*where[city].T, s=3 + 0.05 * demand[city], color="0.25", lw=0, zorder=4)

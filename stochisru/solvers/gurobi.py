@@ -46,7 +46,9 @@ class Gurobi:
             model.optimize()
             ended = {gp.GRB.OPTIMAL: None, gp.GRB.TIME_LIMIT: "time"}
             if model.Status not in ended or model.SolCount == 0:
-                raise SolverError(f"{program.name}: gurobi ended with status {model.Status}, {model.SolCount} solutions")
+                raise SolverError(
+                    f"{program.name}: gurobi ended with status {model.Status}, {model.SolCount} solutions"
+                )
             return Solution(
                 program=program,
                 objective=float(model.ObjVal),

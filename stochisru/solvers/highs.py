@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stochisru.errors import InputError, SolverError
-from stochisru.linear_program import Array, Block, LinearProgram, Solution
-
+from stochisru.linear_program import Array, Block, Index, LinearProgram, Solution
 
 #: HiGHS' strategy for a subsystem by solving (2), made irreducible (4).
 _IIS_IRREDUCIBLE = 6
@@ -102,7 +101,7 @@ def optimise(model: Any, name: str) -> None:
     raise SolverError(f"{name}: highs ended with status {status!r}")
 
 
-def conflicting_rows(program: LinearProgram) -> Array | None:
+def conflicting_rows(program: LinearProgram) -> Index | None:
     """Numbers of the rows of an irreducible infeasible subsystem of a linear program, or None if HiGHS finds none."""
     model = load_program(program, Scale(1.0, 1.0))
     model.setOptionValue("iis_strategy", _IIS_IRREDUCIBLE)
