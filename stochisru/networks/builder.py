@@ -49,6 +49,7 @@ class NetworkBuilder:
         self.criteria = dict(criteria)
         self._names = list(commodities)
         self._nodes: dict[str, Array] = {}
+        self._numbers: dict[str, int] = {}
         self._arcs: list[dict[str, Any]] = []
         self._rows: dict[str, list[tuple[int, Array]]] = {"out": [], "in_": []}
         self._arc_names: dict[str, int] = {}
@@ -58,6 +59,7 @@ class NetworkBuilder:
         if name in self._nodes:
             raise InputError(f"nodes: must be unique names, got {name!r} twice")
         self._nodes[name] = self._vector(supply or {}, 0.0, f"supply of {name!r}")
+        self._numbers[name] = len(self._numbers)
 
     def arc(
         self,
@@ -123,8 +125,8 @@ class NetworkBuilder:
             self._rows[side].extend((number, self._vector(row, 0.0, f"concurrency {where}")) for row in rows)
         self._arcs.append(
             {
-                "tail": position(list(self._nodes), tail, "node"),
-                "head": position(list(self._nodes), head, "node"),
+                "tail": self._node(tail),
+                "head": self._node(head),
                 "transformation": compose(events, self._names),
                 "requirement": requirement,
                 "capacity": self._vector(capacity or {}, np.inf, f"capacity {where}"),
@@ -183,6 +185,11 @@ class NetworkBuilder:
             use_upper=np.ones((n, k)),
             duration=column["duration"].astype(float),
         )
+
+    def _node(self, name: str) -> int:
+        if name not in self._numbers:
+            position(list(self._nodes), name, "node")  # raises, with the nearest names
+        return self._numbers[name]
 
     def _concurrency(self, side: str) -> tuple[Array, NDArray[np.int64]]:
         rows = self._rows[side]
