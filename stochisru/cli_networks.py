@@ -216,7 +216,7 @@ def ksa(
     """Water and power of Saudi Arabia: cost against CO2 (thesis, Chapter 5)."""
     from stochisru.networks.assembly import FORMS
     from stochisru.networks.ksa import POWERLINES, SaudiOptions
-    from stochisru.networks.ksa_study import WEIGHTS, own_scales, published_scales, solve_ksa
+    from stochisru.networks.ksa_study import WEIGHTS, own_scales, published_scales, solve_weights
     from stochisru.networks.network import one_of
     from stochisru.solvers import solver_named
 
@@ -237,20 +237,16 @@ def ksa(
     weights = WEIGHTS if weight == "all" else (_float(weight, "weight"),)
     with progress(f"Saudi Arabia {year}") as step:
         factors = published_scales(year) if scales == "published" else own_scales(options, rel_gap, time_limit)
-        results = []
-        for one in weights:
-            step(f"w = {one:g}")
-            results.append(
-                solve_ksa(
-                    one,
-                    options,
-                    scales=factors,
-                    form=kind,
-                    rel_gap=rel_gap,
-                    time_limit=time_limit,
-                    solver=solver,
-                )
-            )
+        results = solve_weights(
+            weights,
+            options,
+            scales=factors,
+            form=kind,
+            rel_gap=rel_gap,
+            time_limit=time_limit,
+            solver=solver,
+            progress=step,
+        )
     if figure is not None:
         from stochisru.report.network_figures import saudi_front, saudi_map
 

@@ -9,8 +9,8 @@ from stochisru.errors import InputError
 from stochisru.networks.infrastructure import pumping_energy, saudi_data, text_parameters
 from stochisru.networks.ksa import SaudiOptions, connections, saudi_network, sites
 from stochisru.networks.ksa_failures import solve_failures
-from stochisru.networks.ksa_study import comparison, published_lines, published_scales, solve_ksa
-from stochisru.networks.solution import violation
+from stochisru.networks.ksa_study import comparison, published_lines, published_scales, solve_ksa, solve_weights
+from stochisru.networks.solution import improved, solve_network, violation
 from stochisru.networks.toy import COST, PLANTS, published_toy, solve_toy, toy_by_formula, toy_network, toy_table
 
 # --- toy ----------------------------------------------------------------------------------------------------------
@@ -40,8 +40,6 @@ def test_capex_readings_differ_by_the_desalination_plant():
 
 
 def test_the_network_chooses_the_cheaper_or_the_cleaner_plant():
-    from stochisru.networks.solution import solve_network
-
     cheap = solve_network(toy_network(), COST, rel_gap=0.0)
     clean = solve_network(toy_network(), {"co2": 1.0}, rel_gap=0.0)
     assert cheap.outflow("plant A", "seawater") > 0
@@ -130,6 +128,28 @@ def test_the_weight_trades_cost_for_co2(clean, even):
     assert frame["weight"].tolist() == [0.5, 0.001]
     assert frame["cost published"].tolist() == [7.01, 11.00]
     assert (frame["gap"] <= 5).all()
+
+
+def test_a_front_is_not_ragged():
+    """Each weight tries its neighbours' lines: the weighted values are what they should be, and no point dominates."""
+    results = solve_weights((0.2, 0.1, 0.001), rel_gap=0.02)
+    value = [(r.values["cost"], r.values["co2"]) for r in results]
+    for i, (cost, co2) in enumerate(value):
+        assert not any(c < cost - 1e-9 and e < co2 - 1e-9 for j, (c, e) in enumerate(value) if j != i)
+        weights = results[i].scales.weights(results[i].weight)
+        assert results[i].solution.objective == pytest.approx(weights["opex"] * cost + weights["co2"] * co2, rel=1e-9)
+        assert results[i].solution.bounds.lower <= results[i].solution.objective
+    assert value[0][0] < value[-1][0]
+
+
+def test_a_better_neighbour_improves_a_poor_solution(even):
+    network, weights = even.solution.network, even.solution.weights
+    poor = solve_network(network, {"co2": 1.0}, rel_gap=0.01)
+    stuck = solve_network(network, weights, rel_gap=0.5)
+    helped = improved(stuck, even.solution)
+    assert helped.objective <= min(stuck.objective, even.solution.objective * (1 + 1e-9))
+    assert helped.bounds.lower == stuck.bounds.lower
+    assert improved(even.solution, poor) is even.solution
 
 
 def test_flows_break_no_constraint_and_lines_are_paid_for(even):

@@ -269,6 +269,9 @@ def test_literal_and_reduced_mixed_programs_have_one_optimum(network):
     literal = solve_network(network, weights, form="literal", rel_gap=1e-7)
     reduced = solve_network(network, weights, rel_gap=1e-7)
     assert literal.objective == pytest.approx(reduced.objective, rel=1e-5, abs=1e-4)
+    for solution in (literal, reduced):
+        total = sum(weights[name] * value for name, value in solution.criteria.items())
+        assert total == pytest.approx(solution.objective, rel=1e-9, abs=1e-9)
     flows = reduced.flows
     assert (flows.out <= network.out.capacity + flows.expansion_out + 1e-5).all()
     limit, _ = tight_limits(network)
@@ -431,6 +434,24 @@ def test_bad_options(options, message):
         solve_network(small(mixed=True), **options)
 
 
+def test_gurobi_agrees():
+    pytest.importorskip("gurobipy")
+    network = small(mixed=True)
+    theirs, ours = (solve_network(network, rel_gap=0.0, solver=s) for s in ("gurobi", "highs"))
+    assert theirs.objective == pytest.approx(ours.objective, rel=1e-9)
+    assert theirs.solver.startswith("gurobi")
+    np.testing.assert_allclose(theirs.prices, ours.prices, atol=1e-7)
+
+
+def test_names_of_the_package_are_there():
+    import stochisru.networks as package
+
+    assert all(getattr(package, name).__doc__ for name in package.__all__)
+    assert set(package.__all__) == set(dir(package))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = package.nothing
+
+
 # --- closing, forcing ---------------------------------------------------------------------------------------------
 
 
@@ -441,7 +462,12 @@ def test_closed_and_forced_arcs():
     for name, fixed in (("cheap", 1.0), ("dear", 5.0)):
         builder.arc("a", "b", name, limit={"water": 20.0}, use_cost={"cost": {"water": fixed}})
     network = builder.build()
-    value = lambda n: solve_network(n, rel_gap=0.0).objective  # noqa: E731
+
+    def value(n):
+        solution = solve_network(n, rel_gap=0.0)
+        assert solution.criteria["cost"] == pytest.approx(solution.objective)  # closed arcs are not paid for
+        return solution.objective
+
     assert value(network) == pytest.approx(1)
     assert value(network.closed(np.array([network.arc("cheap")]))) == pytest.approx(5)
     assert value(network.forced(np.array([network.arc("dear")]), "water")) == pytest.approx(5)

@@ -60,12 +60,14 @@ class Assembly:
         """All variables of the network from the values of the program's columns."""
         padded = np.append(x, 0.0)
         out = padded[self.x_out]
+        # Without a column, use is free where something may flow, and none where nothing can.
+        without = np.where(self.x_out >= 0, self.network.use_upper, self.network.use_lower)
         return Flows(
             out=out,
             in_=np.einsum("aij,aj->ai", self.network.transformation, out),
             expansion_out=padded[self.y_out],
             expansion_in=padded[self.y_in],
-            use=np.where(self.z >= 0, padded[self.z], self.network.use_upper),
+            use=np.where(self.z >= 0, padded[self.z], without),
         )
 
 

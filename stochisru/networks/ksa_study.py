@@ -7,8 +7,8 @@ further programs were solved; any other pair only changes what a weight means.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from stochisru.networks.assembly import Form
 from stochisru.networks.infrastructure import saudi_data
 from stochisru.networks.ksa import SaudiOptions, saudi_network
 from stochisru.networks.network import Array, Index
-from stochisru.networks.solution import NetworkSolution, solve_network
+from stochisru.networks.solution import NetworkSolution, improved, solve_network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,6 +188,32 @@ def solve_ksa(
         saudi_network(options), weights, form=form, rel_gap=rel_gap, time_limit=time_limit, solver=solver
     )
     return SaudiResult(options, weight, scales, solution)
+
+
+def solve_weights(
+    weights: Iterable[float],
+    options: SaudiOptions | None = None,
+    *,
+    scales: Scales | None = None,
+    form: Form = "reduced",
+    rel_gap: float = 0.02,
+    time_limit: float | None = 60.0,
+    solver: str = "highs",
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[SaudiResult]:
+    """`solve_ksa` for several weights; each then tries the lines of its neighbours, so that the front is not ragged."""
+    results = []
+    for weight in weights:
+        progress(f"w = {weight:g}")
+        results.append(
+            solve_ksa(weight, options, scales=scales, form=form, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
+        )
+    for order in (range(1, len(results)), range(len(results) - 2, -1, -1)):
+        step = order.step
+        for i in order:
+            better = improved(results[i].solution, results[i - step].solution, solver)
+            results[i] = replace(results[i], solution=better)
+    return results
 
 
 def comparison(results: Iterable[SaudiResult]) -> pd.DataFrame:

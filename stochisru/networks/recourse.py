@@ -19,7 +19,7 @@ from stochisru.linear_program import LinearProgram, ProgramBuilder, solve, solve
 from stochisru.methods.result import Bounds, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, assemble
 from stochisru.networks.network import Array, Index, Network
-from stochisru.networks.solution import value_of, with_binaries_fixed
+from stochisru.networks.solution import value_of, with_integers_fixed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +115,7 @@ def solve_with_failures(
         found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
     else:
         found = solve(program, solver)
-    at = with_binaries_fixed(found, solver) if program.integer.any() else found
+    at = with_integers_fixed(program, found.x, solver) if program.integer.any() else found
     flows, unmet = {}, {}
     for failure, (place, short) in zip(failures, columns, strict=True):
         flows[failure.name] = assembly.flows(at.x[place])

@@ -224,30 +224,44 @@ def solve_network(
     try:
         if program.integer.any():
             found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
-            priced = with_binaries_fixed(found, solver)
+            priced = with_integers_fixed(program, found.x, solver)
         else:
             found = priced = _solve_linear(program, solver)
     except SolverError as error:
         if (reason := conflict(network, limits)) is not None:
             raise InputError(str(reason)) from error
         raise
-    return read_solution(assembly, weights_of(network, weights), found, priced, rel_gap)
+    return _read(assembly, weights_of(network, weights), found, priced)
+
+
+def improved(solution: NetworkSolution, other: NetworkSolution, solver: str = "highs") -> NetworkSolution:
+    """The solution with the uses (z) of another one of the same network, if that is better, else as it is.
+
+    The bound stays: what is found for one weight often serves its neighbours.
+    """
+    assembly = solution.assembly
+    there = assembly.z >= 0
+    x = np.zeros(assembly.program.shape[1])
+    x[assembly.z[there]] = other.flows.use[there]
+    priced = with_integers_fixed(assembly.program, x, solver)
+    if priced.objective >= solution.objective:
+        return solution
+    found = replace(priced, bound=solution.bounds.lower, seconds=solution.seconds, limit=solution.termination.limit)
+    return _read(assembly, solution.weights, found, priced)
 
 
 def _solve_linear(program: LinearProgram, solver: str) -> Solution:
     """Solve a linear program first without bounds that are too far to bind: they slow the simplex method down."""
     sides = np.concatenate([program.row_upper, program.row_lower])
     far = program.upper > _FAR * np.abs(sides[np.isfinite(sides)]).max(initial=1.0)
-    if far.any():
+    if far.any() and (program.objective >= 0).all():  # bounded without them
         found = solve(program.with_bounds(program.lower, np.where(far, np.inf, program.upper)), solver)
         if (found.x <= program.upper).all():
             return replace(found, program=program, bound=program.dual_bound(found.row_dual))
     return solve(program, solver)
 
 
-def read_solution(
-    assembly: Assembly, weights: Mapping[str, float], found: Solution, priced: Solution, rel_gap: float
-) -> NetworkSolution:
+def _read(assembly: Assembly, weights: Mapping[str, float], found: Solution, priced: Solution) -> NetworkSolution:
     """A network's solution from a program's: ``found`` bounds the optimum, ``priced`` has flows and duals."""
     flows = assembly.flows(priced.x)
     padded = np.append(priced.row_dual, 0.0)
@@ -271,11 +285,13 @@ def read_solution(
     )
 
 
-def with_binaries_fixed(found: Solution, solver: str) -> Solution:
-    """The linear program that is left when the integers stay at their values: exact flows, and prices."""
-    program = found.program
+def with_integers_fixed(program: LinearProgram, x: Array, solver: str) -> Solution:
+    """Optimum of the linear program that is left when the integers stay at their values in ``x``: exact flows, prices.
+
+    `SolverError` is raised if there is none.
+    """
     whole = program.integer
-    at = np.round(found.x)
+    at = np.round(x)
     lower, upper = np.where(whole, at, program.lower), np.where(whole, at, program.upper)
     fixed = replace(program, integer=np.zeros_like(whole), lower=lower, upper=upper)
     return solve(fixed, solver)

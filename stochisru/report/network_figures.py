@@ -171,12 +171,11 @@ def saudi_front(results: Sequence[SaudiResult]) -> Figure:
             printed = np.array(known)
             ax.plot(*printed.T, color="0.5", marker="s", ms=4, lw=1.0, ls="--", label="published")
         ax.plot(*ours.T, color=PALETTE[0], marker="o", ms=4, lw=1.2, label="this network")
-        above = True
-        for result, (cost, co2) in zip(results, ours, strict=True):
-            if result.weight in (0.999, 0.9, 0.5, 0.3, 0.2, 0.1, 0.001):
-                offset = (5, 5) if above else (-3, -12)
-                ax.annotate(f"{result.weight:g}", (cost, co2), xytext=offset, textcoords="offset points", fontsize=7)
-                above = not above
+        last = np.full(2, np.inf)
+        for result, point in zip(results, ours, strict=True):
+            if (np.abs(point - last) > (0.12, 0.6)).any():  # leave out labels that would lie on each other
+                ax.annotate(f"{result.weight:g}", point, xytext=(5, 5), textcoords="offset points", fontsize=7)
+                last = point
         ax.set(xlabel="cost (billion USD/yr)", ylabel="CO₂ (Mt/yr)")
         ax.set_title(f"Saudi Arabia {results[0].options.year}; numbers: weight of cost", loc="left")
         ax.legend(loc="upper right")
