@@ -1,5 +1,7 @@
 """Networks for tests: random ones for properties, small ones for golden files."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -77,6 +79,7 @@ def rich_networks(draw, mixed=False):
             carries=["ore"],
             limit=everything,
             cost={"cost": {"ore": amount(0, 5)}, "carbon": {"ore": amount(0, 3)}},
+            use_cost={"cost": {"metal": amount(0, 9)}} if mixed else None,  # an arrival alone
         )
         for j in range(n):
             if i == j or draw(st.booleans()):
@@ -100,4 +103,14 @@ def rich_networks(draw, mixed=False):
                 arrival_cost={"cost": {"power": amount(0, 1)}},
                 **more,
             )
-    return builder.build()
+    network = builder.build()
+    arriving = network.in_.limit.copy()
+    for arc in range(n, network.n_arcs):
+        if draw(st.booleans()):
+            arriving[arc, 1] = amount(0, 6)
+    grown = network.in_
+    if mixed and draw(st.booleans()):
+        capacity, expansion = network.in_.capacity.copy(), network.in_.expansion.copy()
+        capacity[n:, 1], expansion[n:, 1] = amount(0, 3), amount(1, 9)
+        grown = replace(grown, capacity=capacity, expansion=expansion)
+    return network.replace(in_=replace(grown, limit=arriving))

@@ -200,6 +200,21 @@ def test_other_readings_move_the_result_as_they_should(clean):
     assert dear.values["capex"] > clean.values["capex"]
 
 
+def test_every_flow_has_a_bound_of_its_own():
+    """What goes to a site at the end of a line is bounded by its demand, grossed up; to a power plant goes nothing."""
+    network = saudi_network()
+    at_end = [i for i in range(208) if (network.head[~network.loops] == i).sum() == 1]
+    assert len(at_end) > 20
+    water = network.commodity("potable water")
+    for i in at_end:
+        arc = np.flatnonzero((network.head == i) & ~network.loops)
+        demand = sites()[i].potable_demand + sites()[i].nonpotable_demand
+        limit = network.out.limit[arc, water].item() * network.transformation[arc, water, water].item()
+        assert limit == pytest.approx(1.1 * demand, rel=1e-9)
+        if sites()[i].kind == "power":
+            assert network.out.limit[arc].max() == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

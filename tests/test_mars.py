@@ -116,6 +116,10 @@ def test_plants_are_worth_nothing_before_they_hatch(results):
     assert all(last[f"{site} lands"] == pytest.approx(0, abs=1e-3) for site in ("LSP", "DEIM", "PHOB", "GC"))
     first = campaign[2].schedule.iloc[0]
     assert sum(first[f"{site} works"] for site in ("PHOB", "GC")) > 1000
+    kept = 1 - 779.94 / 365.25 / 5  # what is left of a plant after one opportunity
+    for site in ("LSP", "DEIM", "PHOB", "GC"):
+        works = campaign[2].schedule[f"{site} works"]
+        assert works[1] == pytest.approx(campaign[2].schedule[f"{site} lands"][1] + kept * works[0], abs=0.5)
     assert campaign[2].schedule["mass at KSC"].sum() == pytest.approx(value[2], rel=1e-9)
 
 

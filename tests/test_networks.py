@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import networkx as nx
 import numpy as np
@@ -254,8 +255,9 @@ def test_literal_and_reduced_have_one_optimum_and_true_duals(network):
         finite = np.isfinite(slack)
         assert np.abs(np.where(finite, slack, 0) * solution.prices).max() < 1e-3
         # What is used has no reduced cost, except at its limit.
-        limit, _ = tight_limits(network)
+        limit, arriving = tight_limits(network)
         inner = (solution.flows.out > 1e-4) & (solution.flows.out < limit - 1e-4)
+        inner &= (solution.flows.in_ < arriving - 1e-4).all(axis=1, keepdims=True)
         assert np.abs(solution.reduced_costs[inner]).max(initial=0) < 1e-4
     scale = max(1.0, abs(reduced.objective))
     assert sum(c * w for c, w in zip(reduced.criteria.values(), (1, 0), strict=True)) == pytest.approx(
@@ -274,7 +276,9 @@ def test_literal_and_reduced_mixed_programs_have_one_optimum(network):
         assert total == pytest.approx(solution.objective, rel=1e-9, abs=1e-9)
     flows = reduced.flows
     assert (flows.out <= network.out.capacity + flows.expansion_out + 1e-5).all()
-    limit, _ = tight_limits(network)
+    assert (flows.in_ <= network.in_.capacity + flows.expansion_in + 1e-5).all()
+    limit, arriving = tight_limits(network)
+    assert (flows.in_ <= np.where(np.isfinite(arriving), arriving, 0) * flows.use + 1e-5).all()
     assert (flows.out <= np.where(np.isfinite(limit), limit, 0) * flows.use + 1e-5).all()
 
 
@@ -434,6 +438,24 @@ def test_bad_options(options, message):
         solve_network(small(mixed=True), **options)
 
 
+def test_limits_are_carried_through_the_transformation():
+    builder = NetworkBuilder("limits", {"ore": "t", "metal": "t"}, {"cost": "$"})
+    builder.node("a")
+    builder.node("b")
+    becomes = ev.Conversion({"ore": {"metal": 0.5}, "metal": {}})
+    builder.arc("a", "b", "open", events=[becomes], limit={"ore": 30.0, "metal": 7.0})
+    builder.arc(
+        "a", "b", "narrow", events=[becomes], limit={"ore": 30.0}, capacity={"ore": 8.0}, expansion={"ore": 4.0}
+    )
+    builder.arc("a", "b", "arrival", events=[becomes], limit={"ore": 30.0})
+    network = builder.build()
+    arriving = network.in_.limit.copy()
+    arriving[2, 1] = 5.0
+    out, in_ = tight_limits(network.replace(in_=replace(network.in_, limit=arriving)))
+    assert out[:, 0].tolist() == [30.0, 12.0, 10.0]
+    assert in_.tolist() == [[0.0, 15.0], [0.0, 6.0], [0.0, 5.0]]
+
+
 def test_gurobi_agrees():
     pytest.importorskip("gurobipy")
     network = small(mixed=True)
@@ -499,6 +521,7 @@ def test_epsilon_front_is_the_known_one():
     for point in front.points:
         assert point.second <= point.parameter * (1 + 1e-9)
         assert point.first == pytest.approx(_cheapest(point.parameter), rel=1e-6)
+    assert front.points[-1].second == pytest.approx(front.points[-1].parameter)  # no limit beyond where it is free
     assert all(front.efficient)
     assert list(front.to_frame().columns) == ["limit", "first", "second", "gap", "efficient"]
 

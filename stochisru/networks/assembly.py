@@ -60,8 +60,8 @@ class Assembly:
         """All variables of the network from the values of the program's columns."""
         padded = np.append(x, 0.0)
         out = padded[self.x_out]
-        # Without a column, use is free where something may flow, and none where nothing can.
-        without = np.where(self.x_out >= 0, self.network.use_upper, self.network.use_lower)
+        # Use without a column is free, or has a price but nothing can flow.
+        without = np.where(_used(self.network), self.network.use_lower, self.network.use_upper)
         return Flows(
             out=out,
             in_=np.einsum("aij,aj->ai", self.network.transformation, out),
@@ -271,7 +271,7 @@ def _reduced(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
     grows_in = (limit_in > 0) & (network.in_.expansion > 0)
     y_out = block("y_out", grows_out, network.out.expansion, target.expansion_out)
     y_in = block("y_in", grows_in, network.in_.expansion, target.expansion_in)
-    decides = (flows | (network.use_lower > 0)) & (network.use_upper > 0) & _used(network)
+    decides = (flows | (limit_in > 0) | (network.use_lower > 0)) & (network.use_upper > 0) & _used(network)
     z = block("z", decides, network.use_upper, target.use, network.use_lower, whole=True)
 
     # Inflow needs rows of its own only where it could be negative or has a limit that B does not imply.
