@@ -326,6 +326,18 @@ def test_flows_without_limits_give_no_certificate():
     assert "not certified" in solution.termination.detail
 
 
+@pytest.mark.parametrize("form", ["literal", "reduced"])
+def test_a_network_that_wants_nothing_does_nothing(form):
+    builder = NetworkBuilder("idle", {"flow": "t"}, {"cost": "$"})
+    builder.node("a", {"flow": np.inf})
+    builder.node("b")
+    builder.arc("a", "b", cost={"cost": {"flow": 1.0}}, limit={"flow": 5.0})
+    solution = solve_network(builder.build(), form=form)
+    assert solution.objective == 0
+    assert solution.table.empty
+    assert not solution.to_networkx().edges
+
+
 # --- what is wrong is named ---------------------------------------------------------------------------------------
 
 

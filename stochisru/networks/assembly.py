@@ -279,7 +279,7 @@ def _reduced(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
     negative = ((B < 0) & flows[:, None, :]).any(axis=2)
     bounded = arriving > limit_in * (1 + 1e-9)
     checked = negative | bounded
-    _rows(builder, "inflow", checked, 0.0, limit_in, [(B, x, 1.0)])
+    _rows(builder, "inflow", checked, 0.0, limit_in, B, x)
     rows = _reduced_balance(network, builder, x)
     for name, end, through in (("out", network.out, None), ("in", network.in_, B)):
         if end.concurrency_arc.size:
@@ -299,15 +299,13 @@ def _reduced(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
         ("out", grows_out, network.out.capacity, eye, y_out),
         ("in", grows_in, network.in_.capacity, B, y_in),
     ):
-        _rows(
-            builder, f"capacity_{name}", grows & np.isfinite(capacity), -np.inf, capacity, [(matrix, x, 1.0)], (y, -1.0)
-        )
+        _rows(builder, f"capacity_{name}", grows & np.isfinite(capacity), -np.inf, capacity, matrix, x, (y, -1.0))
     use = decides & flows
     _require_limit(network, use & ~np.isfinite(limit_out))
-    _rows(builder, "use", use, -np.inf, np.zeros((n, k)), [(eye, x, 1.0)], (z, -limit_out))
+    _rows(builder, "use", use, -np.inf, np.zeros((n, k)), eye, x, (z, -limit_out))
     # An arrival that is made of its own commodity alone needs no z row: that of its departure implies it.
     mixed = ((B != 0) & flows[:, None, :] & ~np.eye(k, dtype=bool)).any(axis=2)
-    _rows(builder, "use_in", decides & (limit_in > 0) & mixed, -np.inf, np.zeros((n, k)), [(B, x, 1.0)], (z, -limit_in))
+    _rows(builder, "use_in", decides & (limit_in > 0) & mixed, -np.inf, np.zeros((n, k)), B, x, (z, -limit_in))
     columns = {"out": x, "in_": x, "expansion_out": y_out, "expansion_in": y_in, "use": z}
     caps = [(_at_tail(c, B), value) for c, value in caps]
     _cap(builder, caps, columns)
@@ -329,19 +327,18 @@ def _rows(
     mask: Mask,
     lower: float,
     upper: Array,
-    matrices: list[tuple[Array, Index, float]],
+    matrix: Array,
+    x: Index,
     *columns: tuple[Index, Array | float],
 ) -> None:
-    """Rows where the mask holds: matrices of shape (arcs or 1, k, k) times columns, plus single columns."""
+    """Rows where the mask holds: a matrix of shape (arcs or 1, k, k) times flows, plus single columns."""
     if not mask.any():
         return
     number = np.full(mask.shape, -1, dtype=np.int64)
     number[mask] = np.arange(int(mask.sum()))
-    terms: list[Terms] = []
-    for matrix, x, sign in matrices:
-        full = np.broadcast_to(matrix, (mask.shape[0], *matrix.shape[1:]))
-        arc, row, commodity, value = _entries(full, mask[:, :, None] & (x >= 0)[:, None, :])
-        terms.append((number[arc, row], x[arc, commodity], sign * value))
+    full = np.broadcast_to(matrix, (mask.shape[0], *matrix.shape[1:]))
+    arc, row, commodity, value = _entries(full, mask[:, :, None] & (x >= 0)[:, None, :])
+    terms: list[Terms] = [(number[arc, row], x[arc, commodity], value)]
     for column, coefficient in columns:
         there = mask & (column >= 0)
         data = np.broadcast_to(np.asarray(coefficient, float), mask.shape)[there]
@@ -365,8 +362,6 @@ def _reduced_balance(network: Network, builder: ProgramBuilder, x: Index) -> Ind
     number = np.full(supply.size, -1, dtype=np.int64)
     number[binds] = np.arange(int(binds.sum()))
     kept = binds[row]
-    if not binds.any():
-        return number.reshape(-1, k)
     block = builder.rows("balance", -np.inf, supply[binds], (number[row[kept]], column[kept], value[kept]))
     return np.where(number >= 0, number + block.start, -1).reshape(-1, k)
 
