@@ -67,8 +67,10 @@ class Burn:
 
     Attributes
     ----------
-    delta_v_km_s, isp_s
-        Velocity change, km/s, and specific impulse, s.
+    delta_v_km_s
+        Velocity change, km/s.
+    isp_s
+        Specific impulse, s.
     mixture
         Shares of the propellants; they sum to 1.
     """

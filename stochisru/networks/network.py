@@ -64,8 +64,10 @@ class Criterion:
 
     Attributes
     ----------
-    name, unit
-        Name and unit of the sum.
+    name
+        Name.
+    unit
+        Unit of the sum.
     out, in_
         Per unit of outflow x⁺ and inflow x⁻.
     expansion_out, expansion_in
@@ -93,8 +95,10 @@ class Network:
         Name.
     nodes, commodities, units, arcs
         Names of nodes, commodities (k), their units, and arcs.
-    tail, head
-        (arcs,): node numbers.
+    tail
+        (arcs,): number of the node that an arc leaves.
+    head
+        (arcs,): number of the node at which it arrives.
     supply
         b, (nodes, k): what a node can give (> 0, inf where unlimited) or must get (< 0).
     transformation

@@ -42,8 +42,10 @@ class RecourseSolution:
     ----------
     failures
         The scenarios.
-    objective, bounds
+    objective
         Expected weighted sum of the criteria and of the price of what stays unmet (minimised).
+    bounds
+        Bracket of its optimum.
     flows
         Values of the variables in each scenario, by its name; expansions and uses are the same in all.
     unmet

@@ -41,8 +41,10 @@ class NetworkSolution:
         Weights of the criteria in the objective.
     flows
         Values of all variables, each (arcs, k).
-    objective, bounds
-        Weighted sum of the criteria (minimised) and its bracket.
+    objective
+        Weighted sum of the criteria (minimised).
+    bounds
+        Bracket of its optimum.
     termination
         Why the solver stopped.
     prices
