@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from stochisru.errors import InputError
+from stochisru.errors import InputError, SolverError
 from stochisru.networks.infrastructure import pumping_energy, saudi_data, text_parameters
 from stochisru.networks.ksa import SaudiOptions, connections, saudi_network, sites
 from stochisru.networks.ksa_failures import solve_failures
@@ -263,6 +263,11 @@ def test_ksa_command(run_cli, tmp_path):
     assert (tmp_path / "map.png").stat().st_size > 20_000
     bad = run_cli("network", "ksa", "--lose", "Atlantis", check=2)
     assert bad.stderr.startswith("error: node: must be one of")
+
+
+def test_no_time_is_no_result():
+    with pytest.raises(SolverError, match="before a solution and a bound were found"):
+        solve_ksa(0.5, time_limit=1e-3)
 
 
 def test_front_figure(even, clean, tmp_path):

@@ -34,7 +34,7 @@ class Gurobi:
                 yield self._optimum(program.with_bounds(lower, upper))
 
     def solve_mixed(self, program: LinearProgram, rel_gap: float, time_limit: float | None) -> Solution:
-        """Branch and cut to a relative gap or until the time is up; `SolverError` if nothing was found."""
+        """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
         import gurobipy as gp
 
         with guarded(program, program.name):
@@ -45,9 +45,9 @@ class Gurobi:
                 model.Params.TimeLimit = time_limit
             model.optimize()
             ended = {gp.GRB.OPTIMAL: None, gp.GRB.TIME_LIMIT: "time"}
-            if model.Status not in ended or model.SolCount == 0:
+            if model.Status not in ended or model.SolCount == 0 or not np.isfinite(model.ObjBound):
                 raise SolverError(
-                    f"{program.name}: gurobi ended with status {model.Status}, {model.SolCount} solutions"
+                    f"{program.name}: gurobi ended with status {model.Status} before a solution and a bound were found"
                 )
             return Solution(
                 program=program,

@@ -40,7 +40,7 @@ class Highs:
             yield self._optimum(model, variant, scale, start)
 
     def solve_mixed(self, program: LinearProgram, rel_gap: float, time_limit: float | None) -> Solution:
-        """Branch and cut to a relative gap or until the time is up; `SolverError` if nothing was found."""
+        """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
         import highspy
 
         start, scale = time.perf_counter(), Scale.of(program)
@@ -52,9 +52,11 @@ class Highs:
         status, info = model.getModelStatus(), model.getInfo()
         ended = {highspy.HighsModelStatus.kOptimal: None, highspy.HighsModelStatus.kTimeLimit: "time"}
         found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-        if status not in ended or not found:
+        if status not in ended or not (found and np.isfinite(info.mip_dual_bound)):
             text = model.modelStatusToString(status)
-            raise SolverError(f"{program.name}: highs ended with status {text!r}{'' if found else ' and no solution'}")
+            raise SolverError(
+                f"{program.name}: highs ended with status {text!r} before a solution and a bound were found"
+            )
         solution = model.getSolution()
         return Solution(
             program=program,
