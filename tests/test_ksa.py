@@ -182,8 +182,9 @@ def test_research_questions(clean):
     assert solve_ksa(0.001, options, rel_gap=1e-4).solution.bounds.upper >= base.lower
     trunk = ("Riyadh", "Jubail MSF DP SWCC")
     lost = solve_ksa(0.001, SaudiOptions(lost_pipelines=(trunk,)), rel_gap=1e-4)
-    arc = lost.solution.network.between(*trunk)
-    assert lost.solution.flows.out[arc].max() == 0
+    arc, network = lost.solution.network.between(*trunk), lost.solution.network
+    assert lost.solution.flows.out[arc, network.commodity("potable water")].max() == 0
+    assert network.out.limit[arc, network.commodity("electricity")].min() > 0  # its powerline stays
     forced = saudi_network(SaudiOptions(forced_pipelines=(("Riyadh", "Ras Al-Khair DP SWCC"),)))
     number = forced.between("Riyadh", "Ras Al-Khair DP SWCC")
     assert forced.use_lower[number, forced.commodity("potable water")] == 1

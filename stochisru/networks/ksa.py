@@ -233,21 +233,22 @@ def saudi_network(options: SaudiOptions | None = None) -> Network:
     for site in sites():
         _add_processes(builder, site, options, most, growth)
     network = builder.build()
-    closed = [int(arc) for name in options.lost for arc in network.between(name, name)]
-    closed += [a for pair in options.lost_pipelines for ends in (pair, pair[::-1]) for a in pipeline(network, *ends)]
-    if closed:
-        network = network.closed(np.array(closed))
+    for name in options.lost:
+        network = network.closed(network.between(name, name))
+    for pair in options.lost_pipelines:
+        both = [pipeline(network, *ends) for ends in (pair, pair[::-1])]
+        network = network.closed(np.array(both), ["potable water"])
     for pair in options.forced_pipelines:
-        network = network.forced(np.array(pipeline(network, *pair)), "potable water")
+        network = network.forced(np.array([pipeline(network, *pair)]), "potable water")
     return network
 
 
-def pipeline(network: Network, tail: str, head: str) -> list[int]:
+def pipeline(network: Network, tail: str, head: str) -> int:
     """Number of the arc from one site to another."""
     found = network.between(tail, head)
     if not found.size:
         raise InputError(f"pipeline: must join two connected sites, got {tail} and {head}")
-    return [int(found[0])]
+    return int(found[0])
 
 
 def _add_connection(

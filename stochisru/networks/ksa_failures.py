@@ -51,9 +51,9 @@ class SaudiFailureResult:
         frame = self.solution.to_frame()
         network = self.solution.network
         water = network.commodity("potable water")
-        link = pipeline(network, *LINK)[0]
+        link = pipeline(network, *LINK)
         riyadh = np.flatnonzero((network.head == network.node("Riyadh")) & ~network.loops)
-        gulf = {pipeline(network, *ends)[0] for ends in (TRUNK, SECOND_TRUNK)}
+        gulf = {pipeline(network, *ends) for ends in (TRUNK, SECOND_TRUNK)}
         flows = [self.solution.flows[name] for name in frame["scenario"]]
         frame["by gulf trunks"] = [float(f.in_[[a for a in riyadh if a in gulf], water].sum()) for f in flows]
         frame["by other lines"] = [float(f.in_[[a for a in riyadh if a not in gulf], water].sum()) for f in flows]
@@ -101,13 +101,15 @@ class SaudiFailureResult:
         }
 
 
-def lost_arcs(network: Network, state: str) -> tuple[str, ...]:
-    """Arcs that carry nothing in a failure state: the trunk, both trunks, or all desalination on the Gulf."""
+def failure_state(network: Network, state: str, probability: float) -> Failure:
+    """The trunk pipeline or both trunks without water (powerlines stay), or no desalination on the Gulf."""
     position(STATES, state, "state")
     if state == "gulf":
-        return tuple(f"processes {s.name}" for s in sites() if s.kind == "desalination" and s.longitude > _GULF)
+        plants = (s for s in sites() if s.kind == "desalination" and s.longitude > _GULF)
+        return Failure(state, probability, tuple(f"processes {s.name}" for s in plants), ("raw water",))
     pairs = (TRUNK,) if state == "trunk" else (TRUNK, SECOND_TRUNK)
-    return tuple(network.arcs[arc] for pair in pairs for ends in (pair, pair[::-1]) for arc in pipeline(network, *ends))
+    arcs = tuple(network.arcs[pipeline(network, *ends)] for pair in pairs for ends in (pair, pair[::-1]))
+    return Failure(state, probability, arcs, ("potable water",))
 
 
 def solve_failures(
@@ -126,7 +128,7 @@ def solve_failures(
     Parameters
     ----------
     state
-        ``trunk``, ``trunks`` or ``gulf``; see `lost_arcs`.
+        ``trunk``, ``trunks`` or ``gulf``; see `failure_state`.
     probability
         Share of the time that it lasts.
     unmet_price
@@ -142,7 +144,7 @@ def solve_failures(
     network = saudi_network(options)
     weights = published_scales(options.year).weights(weight)
     price = unmet_price * 1000 * DAYS_PER_YEAR / 1e9 * weights["opex"]
-    failures = [Failure("normal", 1 - probability), Failure(state, probability, lost_arcs(network, state))]
+    failures = [Failure("normal", 1 - probability), failure_state(network, state, probability)]
     solution = solve_with_failures(
         network,
         failures,

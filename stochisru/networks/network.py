@@ -201,14 +201,12 @@ class Network:
             changed[self.node(node), self.commodity(commodity)] = value
         return self.replace(supply=changed)
 
-    def closed(self, arcs: Index) -> Network:
-        """A copy in which some arcs carry nothing."""
-        ends = []
-        for end in (self.out, self.in_):
-            limit = end.limit.copy()
-            limit[arcs] = 0.0
-            ends.append(replace(end, limit=limit))
-        return self.replace(out=ends[0], in_=ends[1])
+    def closed(self, arcs: Index, commodities: Sequence[str] | None = None) -> Network:
+        """A copy in which nothing, or none of some commodities, departs on some arcs."""
+        limit = self.out.limit.copy()
+        which = self.commodities if commodities is None else commodities
+        limit[np.ix_(arcs, np.array([self.commodity(c) for c in which]))] = 0.0
+        return self.replace(out=replace(self.out, limit=limit))
 
     def forced(self, arcs: Index, commodity: str) -> Network:
         """A copy in which the use of some arcs for a commodity is paid for, used or not (z = 1)."""

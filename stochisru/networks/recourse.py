@@ -27,11 +27,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Failure:
-    """A scenario: its name, probability, and the arcs that carry nothing in it."""
+    """A scenario.
+
+    Attributes
+    ----------
+    name
+        Name.
+    probability
+        Probability.
+    lost
+        Arcs that fail.
+    commodities
+        What they no longer carry; nothing at all if not given.
+    """
 
     name: str
     probability: float
     lost: tuple[str, ...] = ()
+    commodities: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +189,10 @@ def _extensive_form(
         place[part] = block.index
     columns = []
     for s, failure in enumerate(failures):
-        lost = assembly.x_out[[network.arc(arc) for arc in failure.lost]].ravel()
+        carried = network.commodities if failure.commodities is None else failure.commodities
+        arcs = np.array([network.arc(a) for a in failure.lost], dtype=np.int64)
+        which = np.array([network.commodity(c) for c in carried], dtype=np.int64)
+        lost = assembly.x_out[np.ix_(arcs, which)].ravel()
         upper = base.upper.copy()
         upper[lost[lost >= 0]] = 0.0
         cost = failure.probability * base.objective[second]
