@@ -297,7 +297,7 @@ def failures(
 
     def show() -> None:
         print_frame(result.table, "per state: billion USD/yr, Mt/yr, water to Riyadh and unmet in 1000 m3/day")
-        print_frame(result.new_lines.head(10), "new pipelines (capex in million USD/yr)")
+        print_frame(result.new_lines.head(10), "new pipelines, million USD/yr")
         bounds = result.solution.bounds
         typer.echo(f"objective (minimise) {result.solution.objective:.5f}, {_bracket(bounds, '', 5)}")
 
