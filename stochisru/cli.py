@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stochisru.cli_networks import network_app
 from stochisru.cli_options import (
     BranchingOpt,
     CaseArg,
@@ -59,6 +60,7 @@ app = typer.Typer(
 case_app = typer.Typer(help="Show, start and check case files.", rich_markup_mode=None)
 app.add_typer(case_app, name="case")
 app.command()(solve)
+app.add_typer(network_app, name="network")
 
 
 @app.command()

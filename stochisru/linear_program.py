@@ -74,8 +74,8 @@ class LinearProgram:
         ``objective`` replaces the program's own, as in a Lagrangian.
 
         For maximisation ``c'x ≤ Σ_i sup(y_i a_i) + Σ_j sup(d_j x_j)`` with ``d = c − Aᵀy``, each supremum over
-        its own bounds; duals that would meet an infinite bound are set to zero. An allowance for rounding in
-        ``d`` and in the sums is added.
+        its own bounds; duals that would meet an infinite bound of a row are set to zero. An allowance for rounding
+        in ``d`` and in the sums is added. The bound is infinite if a variable that matters has none.
         """
         sign = 1.0 if self.sense == "maximise" else -1.0
         y = sign * row_dual
@@ -90,8 +90,10 @@ class LinearProgram:
         eps = np.finfo(float).eps
         blur = 16 * eps * (np.abs(cost) + abs(self.matrix).T @ np.abs(y))
         far = np.maximum(np.abs(self.lower), np.abs(self.upper))
+        with np.errstate(invalid="ignore"):
+            spread = np.where(blur > 0, blur * far, 0.0).sum()
         magnitude = np.abs(rows).sum() + np.abs(cols).sum() + abs(self.constant)
-        return float(sign * (bound + float(blur @ far) + 64 * eps * magnitude))
+        return float(sign * (bound + spread + 64 * eps * magnitude))
 
     def with_bounds(self, lower: Array, upper: Array) -> LinearProgram:
         """The same program with other bounds on its variables."""
@@ -118,7 +120,7 @@ class ProgramBuilder:
     >>> import numpy as np
     >>> builder = ProgramBuilder("knapsack", "maximise")
     >>> x = builder.variables("x", 2, lower=0, upper=[1, 2], objective=[3, 2])
-    >>> builder.rows("weight", -np.inf, 2.5, (np.zeros(2, int), x.index, np.ones(2)))
+    >>> weight = builder.rows("weight", -np.inf, 2.5, (np.zeros(2, int), x.index, np.ones(2)))
     >>> builder.build().shape
     (1, 2)
     """
@@ -152,7 +154,7 @@ class ProgramBuilder:
         self._column_data.append((low, high, cost, np.full(size, integer)))
         return block
 
-    def rows(self, name: str, lower: ArrayLike, upper: ArrayLike, *terms: tuple[Index, Index, ArrayLike]) -> None:
+    def rows(self, name: str, lower: ArrayLike, upper: ArrayLike, *terms: tuple[Index, Index, ArrayLike]) -> Block:
         """Add rows; every term is (row within the block, column, coefficient), coefficients broadcasting."""
         low, high = np.broadcast_arrays(np.atleast_1d(np.asarray(lower, float)), np.asarray(upper, float))
         block = Block(name, self._n_rows, low.size)
@@ -162,6 +164,7 @@ class ProgramBuilder:
         for row, column, coefficient in terms:
             data = np.broadcast_to(np.asarray(coefficient, float), row.shape)
             self._entries.append((row + block.start, column, data))
+        return block
 
     def build(self) -> LinearProgram:
         """Assemble the program."""
@@ -191,7 +194,7 @@ class ProgramBuilder:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """An optimal solution of a `LinearProgram`.
+    """A solution of a `LinearProgram`: an optimal one of `solve`, the best one found of `solve_mixed`.
 
     Attributes
     ----------
@@ -206,6 +209,8 @@ class Solution:
         Change of the objective per unit of a row's right-hand side (linear programs only).
     solver
         Name and version.
+    limit
+        The limit that ended the search before the gap was reached, or None.
     """
 
     program: LinearProgram
@@ -215,6 +220,7 @@ class Solution:
     row_dual: Array
     solver: str
     seconds: float
+    limit: str | None = None
 
     def values(self, block: str) -> Array:
         """Values of one block of variables."""
@@ -228,6 +234,34 @@ class Solution:
 def solve(program: LinearProgram, solver: str = "highs") -> Solution:
     """Solve a program; see `solve_family` for what is raised."""
     return next(solve_family(program, [(program.lower, program.upper)], solver))
+
+
+def solve_mixed(
+    program: LinearProgram, *, rel_gap: float, time_limit: float | None = None, solver: str = "highs"
+) -> Solution:
+    """Solve a mixed-integer program to a relative gap, or as far as the time limit allows.
+
+    Parameters
+    ----------
+    rel_gap
+        ``|objective − bound| / |objective|`` at which the search ends.
+    time_limit
+        Seconds; none if not given.
+
+    Raises
+    ------
+    InputError
+        If the solver is unknown or not installed, or a number is out of range.
+    SolverError
+        If the program is infeasible or unbounded, or has no solution or no bound within the time limit.
+    """
+    from stochisru.solvers import solver_named
+
+    if not 0 <= rel_gap < 1:
+        raise InputError(f"rel_gap: must be in [0, 1), got {rel_gap}")
+    if time_limit is not None and not time_limit > 0:
+        raise InputError(f"time_limit: must be > 0 seconds, got {time_limit}")
+    return solver_named(solver).solve_mixed(program, rel_gap, time_limit)
 
 
 def solve_family(

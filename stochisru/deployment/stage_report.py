@@ -11,6 +11,7 @@ from scenario_trees.lattice import MarkovLattice
 from stochisru.case import DeploymentCase
 from stochisru.deployment.stage_program import StagePrograms
 from stochisru.deployment.storage import Storage
+from stochisru.trees import case_lattice
 
 Array = NDArray[np.float64]
 
@@ -86,7 +87,7 @@ def problem_report(
     stages 11, states 301, programs 301
     """
     if lattice is None:
-        lattice = MarkovLattice.from_process(case.process, case.horizon.T, states)
+        lattice = case_lattice(case, states)
     return report_of(StagePrograms(case, lattice, storage))
 
 

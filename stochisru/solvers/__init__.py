@@ -29,6 +29,13 @@ class Solver(Protocol):
         """
         ...
 
+    def solve_mixed(self, program: LinearProgram, rel_gap: float, time_limit: float | None) -> Solution:
+        """Solve a mixed-integer program to a relative gap or until the time is up.
+
+        `SolverError` is raised if there is no solution or no bound by then.
+        """
+        ...
+
 
 def solvers() -> dict[str, Solver]:
     """All solvers that the package knows, installed or not."""

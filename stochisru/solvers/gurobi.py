@@ -33,6 +33,33 @@ class Gurobi:
             with guarded(program, program.name):
                 yield self._optimum(program.with_bounds(lower, upper))
 
+    def solve_mixed(self, program: LinearProgram, rel_gap: float, time_limit: float | None) -> Solution:
+        """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
+        import gurobipy as gp
+
+        with guarded(program, program.name):
+            start = time.perf_counter()
+            model, x, _ = load_program(program)
+            model.Params.MIPGap = rel_gap
+            if time_limit is not None:
+                model.Params.TimeLimit = time_limit
+            model.optimize()
+            ended = {gp.GRB.OPTIMAL: None, gp.GRB.TIME_LIMIT: "time"}
+            if model.Status not in ended or model.SolCount == 0 or not np.isfinite(model.ObjBound):
+                raise SolverError(
+                    f"{program.name}: gurobi ended with status {model.Status} before a solution and a bound were found"
+                )
+            return Solution(
+                program=program,
+                objective=float(model.ObjVal),
+                bound=float(model.ObjBound),
+                x=np.asarray(x.X),
+                row_dual=np.zeros(program.shape[0]),
+                solver=f"gurobi {self.version()}",
+                seconds=time.perf_counter() - start,
+                limit=ended[model.Status],
+            )
+
     def _optimum(self, program: LinearProgram) -> Solution:
         import gurobipy as gp
 

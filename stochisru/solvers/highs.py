@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stochisru.errors import InputError, SolverError
-from stochisru.linear_program import Array, Block, LinearProgram, Solution
+from stochisru.linear_program import Array, Block, Index, LinearProgram, Solution
+
+#: HiGHS' strategy for a subsystem by solving (2), made irreducible (4).
+_IIS_IRREDUCIBLE = 6
 
 
 class Highs:
@@ -35,6 +38,36 @@ class Highs:
                 every = np.arange(program.shape[1], dtype=np.int32)
                 model.changeColsBounds(every.size, every, lower / scale.q, upper / scale.q)
             yield self._optimum(model, variant, scale, start)
+
+    def solve_mixed(self, program: LinearProgram, rel_gap: float, time_limit: float | None) -> Solution:
+        """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
+        import highspy
+
+        start, scale = time.perf_counter(), Scale.of(program)
+        model = load_program(program, scale)
+        model.setOptionValue("mip_rel_gap", rel_gap)
+        if time_limit is not None:
+            model.setOptionValue("time_limit", time_limit)
+        model.run()
+        status, info = model.getModelStatus(), model.getInfo()
+        ended = {highspy.HighsModelStatus.kOptimal: None, highspy.HighsModelStatus.kTimeLimit: "time"}
+        found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+        if status not in ended or not (found and np.isfinite(info.mip_dual_bound)):
+            text = model.modelStatusToString(status)
+            raise SolverError(
+                f"{program.name}: highs ended with status {text!r} before a solution and a bound were found"
+            )
+        solution = model.getSolution()
+        return Solution(
+            program=program,
+            objective=float(info.objective_function_value) / scale.f,
+            bound=float(info.mip_dual_bound) / scale.f,
+            x=np.asarray(solution.col_value, dtype=float) * scale.q,
+            row_dual=np.zeros(program.shape[0]),
+            solver=f"highs {model.version()}",
+            seconds=time.perf_counter() - start,
+            limit=ended[status],
+        )
 
     def _optimum(self, model: Any, program: LinearProgram, scale: Scale, start: float) -> Solution:
         optimise(model, program.name)
@@ -68,6 +101,16 @@ def optimise(model: Any, name: str) -> None:
             return
     status = model.modelStatusToString(model.getModelStatus())
     raise SolverError(f"{name}: highs ended with status {status!r}")
+
+
+def conflicting_rows(program: LinearProgram) -> Index | None:
+    """Numbers of the rows of an irreducible infeasible subsystem of a linear program, or None if HiGHS finds none."""
+    model = load_program(program, Scale(1.0, 1.0))
+    model.setOptionValue("iis_strategy", _IIS_IRREDUCIBLE)
+    model.run()
+    _, found = model.getIis()
+    rows = np.asarray(found.row_index_, dtype=np.int64)
+    return rows if found.valid_ and rows.size else None
 
 
 class Scale(NamedTuple):

@@ -1,0 +1,62 @@
+"""Generalised multi-commodity network flows: a library, and the Mars, toy and Saudi cases on it.
+
+The names below are imported on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stochisru.networks.assembly import assemble
+    from stochisru.networks.builder import NetworkBuilder
+    from stochisru.networks.files import load_network
+    from stochisru.networks.infeasible import conflict
+    from stochisru.networks.network import Network
+    from stochisru.networks.pareto import epsilon_front, weighted_front
+    from stochisru.networks.recourse import Failure, solve_with_failures
+    from stochisru.networks.solution import NetworkSolution, solve_network
+    from stochisru.networks.time_expansion import expand, with_storage
+
+_HOME = {
+    "Failure": "recourse",
+    "Network": "network",
+    "NetworkBuilder": "builder",
+    "NetworkSolution": "solution",
+    "assemble": "assembly",
+    "conflict": "infeasible",
+    "epsilon_front": "pareto",
+    "expand": "time_expansion",
+    "load_network": "files",
+    "solve_network": "solution",
+    "solve_with_failures": "recourse",
+    "weighted_front": "pareto",
+    "with_storage": "time_expansion",
+}
+
+__all__ = [
+    "Failure",
+    "Network",
+    "NetworkBuilder",
+    "NetworkSolution",
+    "assemble",
+    "conflict",
+    "epsilon_front",
+    "expand",
+    "load_network",
+    "solve_network",
+    "solve_with_failures",
+    "weighted_front",
+    "with_storage",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"stochisru.networks.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'stochisru.networks' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

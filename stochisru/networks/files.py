@@ -1,0 +1,185 @@
+"""Networks as files: one TOML file, or a folder of TOML and CSV.
+
+The TOML file has ``name``, ``[commodities]`` and ``[criteria]`` (name = unit), ``[nodes.NAME]`` (commodity = supply)
+and ``[[arcs]]`` with the arguments of `NetworkBuilder.arc`; an event is a table with its class in ``event`` and its
+fields::
+
+    [[arcs]]
+    tail = "plant"
+    head = "city"
+    cost = { cost = { water = 1.5 } }
+    events = [{ event = "LineLoss", rate_per_km = { water = 5e-4 }, km = 30 }]
+
+A folder has it as ``network.toml`` and may add tables for what is long: ``nodes.csv`` (node, commodity, supply),
+``arcs.csv`` (arc, tail, head, commodity, gain, capacity, limit, expansion; a row per commodity that the arc carries)
+and ``costs.csv`` (arc, commodity, criterion, kind, value; kind is cost, arrival_cost, expansion_cost or use_cost). An
+empty cell means the default.
+"""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stochisru.errors import InputError
+from stochisru.networks import events as _events
+from stochisru.networks.builder import NetworkBuilder
+from stochisru.networks.events import Conversion, Event
+from stochisru.networks.network import Network, position
+
+#: Events that a file may name, by class name.
+EVENTS: dict[str, Any] = {
+    name: getattr(_events, name)
+    for name in ("Burn", "BoilOff", "Consumption", "Leakage", "Wear", "LineLoss", "Production", "Conversion")
+}
+_COST_KINDS = ("cost", "arrival_cost", "expansion_cost", "use_cost")
+_COLUMNS = {
+    "nodes.csv": ("node", "commodity", "supply"),
+    "arcs.csv": ("arc", "tail", "head", "commodity", "gain", "capacity", "limit", "expansion"),
+    "costs.csv": ("arc", "commodity", "criterion", "kind", "value"),
+}
+_ARC_KEYS = {name for name in inspect.signature(NetworkBuilder.arc).parameters if name != "self"}
+
+
+def load_network(source: str | Path) -> Network:
+    """Read a network from a TOML file or a folder with ``network.toml``.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or malformed, or what it says is inconsistent; the message names file and field.
+    """
+    path = Path(source)
+    folder = path if path.is_dir() else None
+    file = path / "network.toml" if folder else path
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"network: must be a TOML file or a folder with network.toml, got {source}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{file.name}: not TOML: {error}") from error
+    unknown = set(data) - {"name", "commodities", "criteria", "nodes", "arcs"}
+    if unknown:
+        raise InputError(f"{file.name}: unknown key {min(unknown)!r}")
+    for table in ("commodities", "criteria"):
+        if not isinstance(data.get(table), dict) or not all(isinstance(u, str) for u in data[table].values()):
+            raise InputError(f"{file.name}: {table}: must be a table of units by name, got {data.get(table)!r}")
+    builder = NetworkBuilder(str(data.get("name", path.stem)), data["commodities"], data["criteria"])
+    tables = {name: _read(folder / name, columns) if folder else [] for name, columns in _COLUMNS.items()}
+    _add_nodes(builder, data.get("nodes", {}), tables["nodes.csv"], file.name)
+    for number, arc in enumerate(data.get("arcs", [])):
+        builder.arc(**_arc_arguments(arc, f"{file.name}: arcs[{number}]"))
+    _add_listed_arcs(builder, tables["arcs.csv"], tables["costs.csv"])
+    return builder.build()
+
+
+def _add_nodes(builder: NetworkBuilder, given: Mapping[str, Any], rows: list[dict[str, str]], file: str) -> None:
+    supplies: dict[str, dict[str, float]] = {}
+    for name, table in given.items():
+        where = f"{file}: nodes.{name}"
+        if not isinstance(table, dict):
+            raise InputError(f"{where}: must be a table of supplies by commodity, got {table!r}")
+        supplies[name] = {c: _number(v, f"{where}.{c}") for c, v in table.items()}
+    for line, row in enumerate(rows, 2):
+        node = supplies.setdefault(row["node"], {})
+        if row["commodity"]:
+            node[row["commodity"]] = _number(row["supply"], f"nodes.csv: line {line}: supply")
+    for name, supply in supplies.items():
+        builder.node(name, supply)
+
+
+def _arc_arguments(arc: Any, where: str) -> dict[str, Any]:
+    if not isinstance(arc, dict):
+        raise InputError(f"{where}: must be a table, got {arc!r}")
+    if unknown := set(arc) - _ARC_KEYS:
+        raise InputError(f"{where}: unknown key {min(unknown)!r}; known are {', '.join(sorted(_ARC_KEYS))}")
+    for key in ("tail", "head"):
+        if not isinstance(arc.get(key), str):
+            raise InputError(f"{where}: {key}: must be the name of a node, got {arc.get(key)!r}")
+    return {**_numbers(arc, where), "events": [_event(e, f"{where}.events") for e in arc.get("events", [])]}
+
+
+def _numbers(value: Any, where: str) -> Any:
+    """The value with every number checked and made a float."""
+    if isinstance(value, dict):
+        return {k: _numbers(v, f"{where}.{k}") for k, v in value.items()}
+    if isinstance(value, list):
+        return [_numbers(v, where) for v in value]
+    return value if isinstance(value, str) else _number(value, where)
+
+
+def _event(table: Any, where: str) -> Event:
+    if not isinstance(table, dict) or "event" not in table:
+        raise InputError(f"{where}: must be tables with the key 'event', got {table!r}")
+    name = table["event"]
+    position(list(EVENTS), name, f"{where}: event")
+    fields = _numbers({k: v for k, v in table.items() if k != "event"}, where)
+    try:
+        event: Event = EVENTS[name](**fields)
+    except TypeError as error:
+        wanted = ", ".join(inspect.signature(EVENTS[name]).parameters)
+        raise InputError(f"{where}: {name}: must have the fields {wanted}, got {', '.join(fields)}") from error
+    return event
+
+
+def _add_listed_arcs(builder: NetworkBuilder, arcs: list[dict[str, str]], costs: list[dict[str, str]]) -> None:
+    priced: dict[str, dict[str, Any]] = {}
+    for line, row in enumerate(costs, 2):
+        position(_COST_KINDS, row["kind"], f"costs.csv: line {line}: kind")
+        kinds = priced.setdefault(row["arc"], {})
+        values = kinds.setdefault(row["kind"], {}).setdefault(row["criterion"], {})
+        values[row["commodity"]] = _number(row["value"], f"costs.csv: line {line}: value")
+    listed: dict[str, list[tuple[int, dict[str, str]]]] = {}
+    for line, row in enumerate(arcs, 2):
+        listed.setdefault(row["arc"] or f"{row['tail']}→{row['head']}", []).append((line, row))
+    if lost := set(priced) - set(listed):
+        raise InputError(f"costs.csv: arc: must be one of arcs.csv, got {min(lost)!r}")
+    for name, rows in listed.items():
+        if len({(row["tail"], row["head"]) for _, row in rows}) > 1:
+            raise InputError(f"arcs.csv: arc {name!r}: must have one tail and head, got several")
+        amounts: dict[str, Any] = {
+            column: {
+                row["commodity"]: _number(row[column], f"arcs.csv: line {line}: {column}")
+                for line, row in rows
+                if row[column]
+            }
+            for column in ("gain", "capacity", "limit", "expansion")
+        }
+        gains = amounts.pop("gain")
+        builder.arc(
+            rows[0][1]["tail"],
+            rows[0][1]["head"],
+            name,
+            events=[Conversion({c: {c: g} for c, g in gains.items()})],
+            carries=[row["commodity"] for _, row in rows],
+            **amounts,
+            **priced.get(name, {}),
+        )
+
+
+def _read(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """Rows of a table, or none if there is no such file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != columns:
+            raise InputError(f"{path.name}: must have the columns {', '.join(columns)}, got {reader.fieldnames}")
+        rows = list(reader)
+    for line, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise InputError(f"{path.name}: line {line}: must have {len(columns)} cells")
+    return rows
+
+
+def _number(value: Any, where: str) -> float:
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: must be a number, got {value!r}") from error
