@@ -27,6 +27,9 @@ python_maximum_signature_line_length = 88
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 
+# Attributes in field lists are looked up by name alone, and several classes share one.
+suppress_warnings = ["ref.python"]
+
 html_theme = "furo"
 html_title = f"stochisru {release}"
 
