@@ -86,7 +86,7 @@ def sensitivity(
 ) -> None:
     """Exact sensitivity of value and flexibility: tornado, two-way map, break-even."""
     from stochisru.studies.values import hold as held
-    from stochisru.studies.values import require_quantity
+    from stochisru.studies.values import require_quantity, require_target
 
     json_target(json, case)
     problem = named_case(case, horizon)
@@ -94,6 +94,8 @@ def sensitivity(
         problem = held(problem, [s.strip() for s in hold.split(",")])
     if quantity is not None:
         require_quantity(quantity)
+    if target is not None:
+        require_target(target)
     kind = "map" if map_ is not None else "break_even" if break_even is not None else "tornado"
     for name, value, kinds in (
         ("break_even", break_even, ("break_even",)),

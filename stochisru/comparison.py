@@ -36,7 +36,10 @@ Array = NDArray[np.float64]
 
 #: Paths on which perfect information is solved at most; the time per path grows as T².
 FORESIGHT_PATHS = 20_000
-_REFERENCE = "exact policy"
+#: Groups of paths that are enough for an interval.
+_MANY_GROUPS = 1000
+#: Name of the exact policy beside the strategies; unlike theirs.
+_REFERENCE = "exact policy (reference)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,6 +117,23 @@ class Comparison:
         return f"Comparison({optimum}WS {self.wait_and_see.value:,.0f}; {self.simulation!r})"
 
 
+def foresight_sample(units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Paths on which perfect information is solved, and the sizes of their independent groups.
+
+    At most `FORESIGHT_PATHS` paths (or one per group): the first groups where they are many, else the first paths of
+    every group.
+    """
+    total = int(units.sum())
+    if total <= FORESIGHT_PATHS:
+        return np.arange(total), units
+    whole = FORESIGHT_PATHS // int(units[0])
+    if whole >= _MANY_GROUPS:
+        return np.arange(int(units[:whole].sum())), units[:whole]
+    each = np.minimum(units, max(1, FORESIGHT_PATHS // units.size))
+    starts = np.concatenate([[0], np.cumsum(units)[:-1]])
+    return np.concatenate([start + np.arange(n) for start, n in zip(starts, each, strict=True)]), each
+
+
 def shifted(estimate: Estimate, by: float) -> Estimate:
     """An estimate plus a known number."""
     return replace(estimate, value=estimate.value + by, lower=estimate.lower + by, upper=estimate.upper + by)
@@ -166,16 +186,14 @@ def compare(
         confidence=confidence,
         progress=progress,
     )
-    units = whole.units
-    if paths > FORESIGHT_PATHS:  # whole units only
-        units = units[: max(1, int(np.searchsorted(np.cumsum(units), FORESIGHT_PATHS, side="right")))]
-    seen = int(units.sum())
-    foresight = wait_and_see_on_paths(case, seen, paths, seed=seed, sampler=source)
+    chosen_paths, units = foresight_sample(whole.units)
+    seen = chosen_paths.size
+    foresight = wait_and_see_on_paths(case, chosen_paths, paths, seed=seed, sampler=source)
     if exact is None:
         ws = mean_estimate(foresight, units, confidence)
         return Comparison(whole, None, ws, seen, None, {})
     best = whole.npv[-1]
-    evpi = mean_estimate(foresight - best[:seen], units, confidence)
+    evpi = mean_estimate(foresight - best[chosen_paths], units, confidence)
     gaps = {
         strategy.name: mean_estimate(best - npv, whole.units, confidence)
         for strategy, npv in zip(chosen, whole.npv, strict=False)

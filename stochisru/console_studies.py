@@ -145,14 +145,15 @@ def show_tuning(study: Tuning) -> None:
         f"{study.case.name}: {sample['fresh_paths']:,} fresh paths, T = {study.case.horizon.T} ($, NPV maximised)",
     )
     gain = study.optimism
+    interval = f" [{gain.lower:,.0f}, {gain.upper:,.0f}]" if gain.lower == gain.lower else ""
     typer.echo(
-        f"{study.evaluations:,} rules tried on {sample['paths']:,} paths; optimism {gain.value:,.0f} $ "
-        f"[{gain.lower:,.0f}, {gain.upper:,.0f}]"
+        f"{study.evaluations:,} rules tried on {sample['paths']:,} paths; optimism {gain.value:,.0f} ${interval}"
     )
     row = study.rows[0]
     for name, text in (("share_of_npv", "the optimal NPV"), ("share_of_flexibility", "the value of flexibility")):
         if row[name] is not None:
             low, high = row[f"{name}_lower"], row[f"{name}_upper"]
-            typer.echo(f"the rule reaches {row[name]:.1%} [{low:.1%}, {high:.1%}] of {text}")
+            interval = f" [{low:.1%}, {high:.1%}]" if low is not None else ""
+            typer.echo(f"the rule reaches {row[name]:.1%}{interval} of {text}")
     if study.at_bound:
         typer.echo(f"at an end of their range: {', '.join(study.at_bound)}")

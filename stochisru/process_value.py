@@ -21,11 +21,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from scenario_trees.sampling import Sampler
 from stochisru.case import DeploymentCase
-from stochisru.comparison import compare
+from stochisru.comparison import compare, foresight_sample
 from stochisru.deployment.layers import OpenLoopPlan
 from stochisru.deployment.root_plan import (
     expected_value_plan_on_process,
@@ -390,11 +388,10 @@ def _simulated_values(
         case.replace(earth_limit=0.0), ["lattice"], paths=paths, seed=seed, sampler=source, workers=workers
     )
     npv = {name: run.npv[i] for i, name in enumerate(names)} | {"no_earth": alone.npv[0]}
-    seen = outcome.foresight_paths
-    foresight = wait_and_see_on_paths(case, seen, paths, seed=seed, sampler=source)
-    units = run.units[: int(np.searchsorted(np.cumsum(run.units), seen)) + 1]
+    chosen, units = foresight_sample(run.units)
+    foresight = wait_and_see_on_paths(case, chosen, paths, seed=seed, sampler=source)
     found = {"ws": _estimated(outcome.wait_and_see)}
-    found["evpi"] = _estimated(mean_estimate(foresight - npv["rp"][:seen], units, confidence))
+    found["evpi"] = _estimated(mean_estimate(foresight - npv["rp"][chosen], units, confidence))
     ev = expected_value_plan_on_process(case).value
     found["ev"] = ProcessValue(ev, ev, ev, "exact")
     for name, sample in npv.items():
@@ -406,7 +403,7 @@ def _simulated_values(
         case=case,
         values={name: found[name] for name in _MEANING if name in found},
         paths=paths,
-        foresight_paths=seen,
+        foresight_paths=chosen.size,
         seed=seed,
         sampler=source.name,
         confidence=confidence,

@@ -4,6 +4,7 @@ import html
 import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -37,22 +38,72 @@ def test_folder_has_every_table_figure_and_page(study):
 
 
 def test_sentences_say_what_the_tables_say(study):
-    tables = {n: pd.read_parquet(study.folder / "tables" / f"{n}.parquet") for n in ("values", "gaps", "metrics")}
+    """Every number of every sentence is formed again from the tables on disk."""
+    tables = {
+        n: pd.read_parquet(study.folder / "tables" / f"{n}.parquet")
+        for n in ("values", "gaps", "metrics", "tornado", "tuning")
+    }
     text = " ".join(study.findings)
-    values = tables["values"].set_index(["horizon", "quantity"])["value"]
+    values = tables["values"].set_index(["horizon", "quantity"])
     gaps = tables["gaps"].set_index(["horizon", "strategy"])
+    metrics = tables["metrics"].set_index(["horizon", "strategy", "metric"])
+    tuning = tables["tuning"].set_index(["horizon", "strategy"])
+    studied = ["conservative", "moderate", "aggressive"]
+
+    def amount(value, low, high):
+        return f"{money(value)} [{money(low)}, {money(high)}]"
+
+    def share(value, low, high):
+        return f"{value:.1%} [{low:.1%}, {high:.1%}]"
+
     for T in (3, 5):
-        rp = values[T, "rp"]
-        assert f"Over {T} years the optimum is worth {money(rp)}" in text
-        for name in ("conservative", "moderate", "aggressive"):
-            assert f"{name} {1 - gaps.loc[(T, name), 'gap'] / rp:.1%}" in text
-        assert f"flexibility is worth {money(values[T, 'flexibility'])}" in text
-        best = gaps.loc[T].loc[["conservative", "moderate", "aggressive"], "gap"].idxmin()
-        assert f"best of the three over {T} years is {best}" in text
+        point = values.loc[T, "value"]
+        rp = point["rp"]
+        assert f"Over {T} years the optimum is worth {money(rp)} of expected NPV" in text
+        for name in [*studied, "threshold"]:
+            label = "the exact policy" if name == "threshold" else name
+            row = {m: metrics.loc[(T, name, m)] for m in ("npv_mean", "p_positive", "cvar95", "utilization")}
+            served = metrics.loc[(T, name, "self_sufficiency")]
+            tail = row["cvar95"]
+            for line, said in (
+                ("profit", share(*row["p_positive"][["value", "lower", "upper"]])),
+                ("worst", amount(-tail["value"], -tail["upper"], -tail["lower"])),
+                ("served", share(*served[["value", "lower", "upper"]])),
+                ("in use", share(*row["utilization"][["value", "lower", "upper"]])),
+            ):
+                where = [s for s in study.findings if line in s and re.search(rf"\b{T}[ -]year", s)]
+                assert any(f"{label} {said}" in s for s in where), (line, label, said)
+        for name in studied:
+            mean, gap = metrics.loc[(T, name, "npv_mean")], gaps.loc[(T, name)]
+            assert f"{name} {amount(*mean[['value', 'lower', 'upper']])}" in text
+            assert f"{name} {amount(*gap[['gap', 'gap_lower', 'gap_upper']])}" in text
+        best = gaps.loc[T].loc[studied, "gap"].idxmin()
+        reached = share(*(1 - gaps.loc[(T, best), g] / rp for g in ("gap", "gap_upper", "gap_lower")))
+        assert f"The best of the three over {T} years is {best}, with {reached} of the optimum." in text
+        evpi = amount(*values.loc[(T, "evpi"), ["value", "lower", "upper"]])
+        for said in (
+            f"flexibility is worth {money(point['flexibility'])} over",
+            f"{money(point['defer'])} from deferring a single start and {money(point['staging'])} from staging",
+            f"Earth supply as a back-up is worth {money(point['earth_backup'])}",
+            f"Over {T} years perfect information would add {evpi} (EVPI)",
+            f"{money(point['vss'])} more than the mean path's plan (VSS)",
+            f"{money(point['vms'])} more than the best schedule",
+            share(*tuning.loc[(T, "tuned"), ["share_of_npv", "share_of_npv_lower", "share_of_npv_upper"]]),
+        ):
+            assert said in text, said
+        swings = tables["tornado"][tables["tornado"]["horizon"] == T].groupby("symbol")["rp"].agg(np.ptp)
+        top = ", ".join(f"{s} ({money(x)})" for s, x in swings.sort_values(ascending=False).head(3).items())
+        assert f"the optimal NPV moves most with {top}" in text
     assert not re.search(r"\bnan\b|\binf\b|None", text)
     page = (study.folder / "report.html").read_text()
     for sentence in study.findings:
         assert html.escape(sentence) in page
+
+
+def test_a_fixed_start_says_what_flexibility_is_measured_from(tmp_path):
+    case = load_case("contested-market").replace(initial_deployment="fixed")
+    study = deployment_study(case, tmp_path / "out", horizons=(3,), paths=100, rules=2)
+    assert any("over no plants at all" in s for s in study.findings)
 
 
 def test_a_case_that_never_pays_is_told_without_shares(tmp_path):

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scenario_trees import SAMPLERS, GeometricBrownianMotion, MarkovLattice, TreeError
-from stochisru import InputError, extensive_form, fixed_design, load_case, simulate, static_plan, wait_and_see
+from stochisru import (
+    InputError,
+    extensive_form,
+    fixed_design,
+    load_case,
+    simulate,
+    static_plan,
+    threshold,
+    wait_and_see,
+)
 from stochisru.deployment.lattice_layers import LatticeLayers
 from stochisru.methods.lattice_dp import lattice_dp
 from stochisru.testing import check_strategy
@@ -267,3 +276,30 @@ def test_contested_market_waits(reference):
     result = lattice_dp(case, states=40)
     assert result.objective > 0
     assert result.bounds.gap < 1e-9
+
+
+@pytest.mark.parametrize("limit", [None, 500.0])
+@pytest.mark.parametrize("T, degradation", [(13, 0.9), (30, 0.5), (50, 0.3)])
+def test_fast_decay_over_long_horizons(limit, T, degradation):
+    case = load_case("contested-market").replace(T=T, degradation=degradation, earth_limit=limit)
+    result = lattice_dp(case, states=20)
+    assert result.bounds.upper - result.bounds.lower <= 1e-10 * result.bounds.flows
+    if limit is None:
+        exact = threshold(case)
+        assert result.objective == pytest.approx(exact.objective, abs=0.02 * exact.bounds.flows)
+
+
+def test_policy_between_and_beyond_states_keeps_the_ratio(reference):
+    from stochisru.strategies.protocol import Observation
+
+    case = reference.replace(T=4)
+    plan = lattice_dp(case, states=6).plan
+    policy = plan.policy("p")
+    states, level = plan.lattice.values[2], plan.levels[1]
+    middle = np.sqrt(states[2] * states[3])
+    demand = np.array([states[0] / 10, states[2], middle, states[-1] * 10])
+    history = np.stack([np.full(4, 1000.0), np.full(4, 1000.0), demand])
+    order = policy.order(Observation(case, 2, history, np.zeros(4), np.empty((0, 4))))
+    ratio = level / states
+    expected = [ratio[0], ratio[2], 0.5 * (ratio[2] + ratio[3]), ratio[-1]]
+    assert order / demand == pytest.approx(expected, rel=1e-9)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from scenario_trees import SAMPLERS, MarkovLattice, ScenarioTree, TreeError
 from stochisru import InputError, extensive_form, load_case, simulate, threshold, value_table
-from stochisru.comparison import compare
+from stochisru.comparison import FORESIGHT_PATHS, compare, foresight_sample
 from stochisru.deployment.layers import perfect_information
 from stochisru.deployment.operations import MeritOrder, discount_factors
 from stochisru.methods.extensive_form import extensive_forms
@@ -97,6 +97,19 @@ def test_rolling_under_a_limit_from_earth(contested, lead):
     )
 
 
+def test_rolling_under_a_limit_is_near_a_solve_of_its_own(contested):
+    from stochisru.strategies.protocol import Observation
+    from stochisru.strategies.rolling import _level
+
+    case = contested.replace(T=6, earth_limit=900.0, c_bu=9000.0)
+    rule = RollingHorizon()
+    demand = case.process.quantile(np.linspace(0.002, 0.998, 41), 3)
+    history = np.stack([np.full(41, 1000.0)] * 3 + [demand])
+    order = rule.order(Observation(case, 3, history, np.zeros(41), np.empty((0, 41))))
+    solved = np.array([_level(rule, case, 3, float(d)) for d in demand])
+    assert order == pytest.approx(solved, rel=0.03)
+
+
 def test_rolling_refuses_what_it_cannot_do(contested):
     with pytest.raises(TreeError, match=r"branching: every factor must be an integer >= 1, got 1\.5"):
         RollingHorizon((3, 1.5))
@@ -113,9 +126,31 @@ def test_foresight_is_that_of_the_simulated_paths(contested):
     case = contested.replace(T=5)
     for sampler in SAMPLERS.values():
         demand = case.process.sample(10_000, 5, seed=4, sampler=sampler)
-        whole = wait_and_see_on_paths(case, 10_000, 10_000, seed=4, sampler=sampler)
+        whole = wait_and_see_on_paths(case, np.arange(10_000), 10_000, seed=4, sampler=sampler)
         assert whole == pytest.approx(perfect_information(case, demand)[0])
-        assert (wait_and_see_on_paths(case, 4500, 10_000, seed=4, sampler=sampler) == whole[:4500]).all()
+        some = np.array([0, 7, 4500, 4501, 9999])
+        part = wait_and_see_on_paths(case, some, 10_000, seed=4, sampler=sampler)
+        assert part == pytest.approx(whole[some], rel=1e-12)
+
+
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+@pytest.mark.parametrize("paths", [500, 20_000, 30_001, 170_000, 400_000])
+def test_perfect_information_is_solved_on_independent_groups(sampler, paths):
+    units = SAMPLERS[sampler].units(paths)
+    chosen, groups = foresight_sample(units)
+    assert chosen.size == groups.sum() <= max(FORESIGHT_PATHS, units.size)
+    assert groups.size >= min(units.size, 1000)
+    starts = np.concatenate([[0], np.cumsum(units)[:-1]])
+    owner = np.searchsorted(starts, chosen, side="right") - 1
+    assert (np.bincount(owner)[: groups.size] == groups).all()
+    assert chosen.size >= min(paths, FORESIGHT_PATHS) - units.size
+
+
+def test_interval_of_perfect_information_stays_with_many_paths(contested):
+    few, many = (
+        compare(contested.replace(T=2), ["static"], paths=n, seed=1, sampler="sobol").evpi for n in (16_384, 400_000)
+    )
+    assert 0 < many.upper - many.lower < 3 * (few.upper - few.lower)
 
 
 def test_comparison_brackets_the_optimum(contested):
@@ -133,8 +168,11 @@ def test_comparison_brackets_the_optimum(contested):
     assert vss.lower - vss.standard_error < values.point("vss") < vss.upper + vss.standard_error
     assert all(gap.lower >= -gap.standard_error for gap in outcome.gaps.values())
     assert outcome.wait_and_see.lower > values.point("rp")
-    plain = wait_and_see_on_paths(case, 8192, 8192, seed=5, sampler=SAMPLERS["sobol"])
+    plain = wait_and_see_on_paths(case, np.arange(8192), 8192, seed=5, sampler=SAMPLERS["sobol"])
     assert plain.mean() == pytest.approx(outcome.wait_and_see.value, rel=5e-3)
+    free = compare(case, ["threshold"], paths=8192, seed=5)  # independent paths: the pairing takes most of the noise
+    unpaired = wait_and_see_on_paths(case, np.arange(8192), 8192, seed=5, sampler=SAMPLERS["pseudo-random"]).std()
+    assert free.evpi.standard_error < 0.3 * unpaired / np.sqrt(8192)
     frame = outcome.to_frame()
     assert frame["strategy"][0] == "threshold"
     assert frame["gap"].is_monotonic_increasing

@@ -535,3 +535,39 @@ def test_bad_arguments(command, tmp_path, arguments, field):
     assert len(lines) == 1
     assert lines[0].startswith(f"error: {field}")
     assert not os.listdir(tmp_path)  # noqa: PTH208
+
+
+def test_break_even_of_what_becomes_nothing_finds_where(contested_short):
+    found = break_even(contested_short, "c_L", "staging", low=5000, high=100_000)
+    assert 20_000 < found.value < 40_000
+    assert found.lower <= found.value <= found.upper < 1.0001 * found.lower
+    assert found.at_upper == 0 < found.at_lower
+    wider = break_even(contested_short, "c_L", "staging", low=5000, high=200_000)
+    assert wider.value == pytest.approx(found.value, rel=1e-3)
+    with pytest.raises(InputError, match="c_L: staging must cross 0"):
+        break_even(contested_short, "c_L", "staging", low=60_000, high=100_000)
+    with pytest.raises(InputError, match="target: must be a finite number"):
+        break_even(contested_short, "c_L", target=float("nan"))
+
+
+@pytest.fixture
+def contested_short():
+    return load_case("contested-market").replace(T=6)
+
+
+def test_a_strategy_called_threshold_is_not_taken_for_the_exact_policy(contested_short):
+    from stochisru.strategies import Schedule
+
+    nothing = Schedule("threshold", (0.0,) * 7)
+    (row,) = frontier(contested_short, [nothing], paths=500).rows
+    assert row["gap"] > 0
+    (exact,) = frontier(contested_short, ["threshold"], paths=500).rows
+    assert exact["gap"] == 0
+
+
+def test_shares_have_the_interval_of_the_gap(contested_short):
+    study = tune(contested_short, paths=300, generations=2, fresh_paths=1000)
+    row = study.rows[0]
+    rp = 1 - row["share_of_npv"]
+    assert (1 - row["share_of_npv_lower"]) / rp == pytest.approx(row["gap_upper"] / row["gap"])
+    assert (1 - row["share_of_npv_upper"]) / rp == pytest.approx(row["gap_lower"] / row["gap"])

@@ -267,6 +267,31 @@ def test_cases_that_it_is_not_exact_for_are_refused(reference):
     assert threshold(reference.replace(earth_limit=500.0, c_bu=1000.0)).bounds.gap < 1e-9  # Earth is never used
 
 
+def test_worthless_oxygen_under_a_limit_does_not_scale_with_demand():
+    # Both worths of a delivered kilogram are 0, but what plants do not serve costs more beyond the limit.
+    case = load_case("contested-market").replace(
+        T=5, P_m=0.0, beta=1.0, c_by=1e6, c_E=1000.0, c_bu=5000.0, earth_limit=500.0
+    )
+    with pytest.raises(InputError, match="earth_limit: must be none or 0"):
+        threshold(case)
+    outcome = simulate(case, ["static"], paths=2000, seed=1).metrics["static"]["npv_mean"]
+    assert lattice_dp(case).objective == pytest.approx(outcome.value, rel=0.02)
+
+
+@pytest.mark.parametrize("changes", [{"mu": 5.0, "T": 200}, {"sigma": 5.0, "T": 60}])
+def test_demand_beyond_numbers_is_refused(reference, changes):
+    with pytest.raises(InputError, match=r"mu, sigma: the moments of demand in year \d+ must be finite numbers"):
+        threshold(reference.replace(**changes))
+
+
+def test_rule_of_rare_orders_names_its_triggers():
+    case = load_case("contested-market").replace(sigma=1.0, lead_time=3, T=12)
+    text = threshold(case).policy().describe(case)
+    assert "exceeds  " not in text
+    low, high = (float(x.rstrip("%")) for x in text.split("exceeds ")[1].split(" of the")[0].split(" to "))
+    assert low < high
+
+
 def test_result_says_what_it_is(reference):
     result = threshold(reference.replace(T=12))
     data = result.to_dict()
@@ -356,6 +381,22 @@ def test_single_deployment_against_optimal_stopping_on_a_lattice(M0, lead):
     assert found.value == pytest.approx(expected, abs=1e-3 * size)
     assert found.value > fixed_design_on_process(case).value + 0.01 * size
     assert found.error < 1e-4 * size
+
+
+@pytest.mark.parametrize(
+    "name, changes",
+    [
+        ("lunar-reference", {"T": 27, "lead_time": 3, "degradation": 0.02, "sigma": 0.02, "M0": 1000.0}),
+        ("contested-market", {"T": 15, "degradation": 0.05, "sigma": 0.1, "M0": 139.0}),
+    ],
+)
+def test_error_of_optimal_stopping_is_not_understated(name, changes, monkeypatch):
+    from stochisru.deployment import single_deployment as module
+
+    case = load_case(name).replace(**changes)
+    found = single_deployment(case)
+    monkeypatch.setattr(module, "_STEPS", 120)
+    assert abs(single_deployment(case).value - found.value) <= found.error
 
 
 def test_old_plant_that_vanishes_changes_nothing():

@@ -3,11 +3,11 @@
 Plant is measured before decay, ``M_t = κ^t·m_t`` with ``κ = 1 − δ``, so that m never falls. A *layer* is the kilograms
 of m between two neighbouring breakpoints of any year's marginal profit. What a layer earns does not depend on the other
 layers, so each is an irreversible investment of its own (Pindyck 1988): ordered in year t it arrives in year t + L,
-costs p_{t+L} and earns from then on. What it earns by being ordered in state i of stage t instead of waiting is
+costs p_{t+L} and earns from then on, F_t(i) seen from state i of stage t. Ordering there is worth F_t(i) − p_{t+L}, and
+a layer that is not yet ordered
 
-    D_t(i) = E[marginal profit of year t + L | i] + E[min(p_{t+1+L}, D_{t+1}) | i],
+    W_t(i) = max(F_t(i) − p_{t+L}, E[W_{t+1} | i]),      F_t(i) = E[marginal profit of year t + L | i] + E[F_{t+1} | i].
 
-the year that waiting loses plus what a later order would at most cost: it is ordered where ``D_t > p_{t+L}``.
 Marginal profit falls with m, so deeper layers are never ordered earlier: together the layers are a plan "order up to
 a level", one level per stage and state. At the root the years 0..L of a layer's arrival are compared with waiting.
 """
@@ -30,8 +30,8 @@ from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-#: Which layers to order in year t: (t, D_t, lower edges) → mask (states, layers).
-_Rule = Callable[[int, Array, Array], Mask]
+#: Which layers to order in year t: (t, worth of ordering, worth of waiting, lower edges) → mask (states, layers).
+_Rule = Callable[[int, Array, Array, Array], Mask]
 
 #: Share of possible transitions below which a sparse product is faster.
 _DENSE = 0.1
@@ -191,21 +191,21 @@ class LatticeLayers:
         yearly = [self._marginal(t, p[None, :], lower) for t, p in laws] + [np.zeros((1, lower.size))]
         return np.asarray(np.cumsum(np.concatenate(yearly)[::-1], axis=0)[::-1])
 
-    def _waiting(self, lower: Array, earned: Array, rule: _Rule) -> tuple[Array, list[Mask]]:
+    def _waiting(self, lower: Array, rule: _Rule) -> tuple[Array, list[Mask]]:
         """Worth of a layer that is not ordered at the root, and the layers that the rule orders in years 1..T−L."""
         last = self.case.horizon.T - self._lead
-        if last < 1:
-            return np.zeros(lower.size), []
         ordered: list[Mask] = []
-        given_up = np.zeros((1, lower.size))  # earnings from year t + L on that are lost or paid for by waiting till t
+        now = later = np.zeros(
+            (1, lower.size)
+        )  # earnings of a layer that arrives next, and worth of one not yet ordered
         for t in range(last, 0, -1):
-            gain = self._marginal(t + self._lead, self._reach[t], lower)
-            if t < last:
-                gain += self._steps[t] @ given_up
-            chosen = rule(t, gain, lower)
-            given_up = np.where(chosen, self._price[t + self._lead], gain)
+            now = self._marginal(t + self._lead, self._reach[t], lower) + (self._steps[t] @ now if t < last else 0.0)
+            waiting = self._steps[t] @ later if t < last else np.zeros_like(now)
+            gain = now - self._price[t + self._lead]
+            chosen = rule(t, gain, waiting, lower)
+            later = np.where(chosen, gain, waiting)  # 0 for what is never ordered, however much it would lose
             ordered.append(chosen)
-        return earned[self._lead + 1] - (self.lattice.transitions[0] @ given_up)[0], ordered[::-1]
+        return (self._steps[0] @ later)[0] if last > 0 else np.zeros(lower.size), ordered[::-1]
 
     def _chunks(self, edges: Array) -> list[tuple[Array, Array]]:
         """Lower edges and widths of the layers, a part at a time."""
@@ -229,7 +229,7 @@ class LatticeLayers:
         total = 0.0
         for lower, width in self._chunks(self._edges()):
             earned = self._from_year(lower)
-            waiting, ordered = self._waiting(lower, earned, lambda t, gain, lower: gain > self._price[t + self._lead])
+            waiting, ordered = self._waiting(lower, lambda t, gain, waiting, lower: gain > waiting)
             for level, chosen in zip(levels, ordered, strict=True):
                 level += chosen @ width
             starts = np.where(allowed[:, None], earned[:years] - self._price[:years, None], -np.inf)
@@ -260,7 +260,7 @@ class LatticeLayers:
         total = 0.0
         for lower, width in self._chunks(self._edges(held, *kept)):
             earned = self._from_year(lower)
-            waiting, _ = self._waiting(lower, earned, lambda t, gain, lower: lower < kept[t - 1][:, None])
+            waiting, _ = self._waiting(lower, lambda t, gain, waiting, lower: lower < kept[t - 1][:, None])
             gain = np.concatenate([earned[:1], earned[:years] - self._price[:years, None], waiting[None]])
             start = np.searchsorted(held, lower, side="right")
             total += float(gain[start, np.arange(lower.size)] @ width)

@@ -13,7 +13,7 @@ which is concave with its maximum at y*_t, so with x = M0·κ^t/D_t of old plant
     W_t(D) = max(D·(A_t(max(x, y*_t)) − A_t(x)), d·E[W_{t+1}(D·G)]).
 
 Without old plant W_t is proportional to D, so the best time is known in advance and only the size waits. With old plant
-the expectation is a trapezoidal sum on a grid of log D, whose error is estimated by halving the steps.
+the expectation is a trapezoidal sum on a grid of log D, whose error is estimated from two coarser grids.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 
 #: Steps of the grid of log demand per standard deviation of a year's growth, at least.
 _STEPS = 24
+#: Factor on the largest difference to coarser grids.
+_MARGIN = 4.0
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ def single_deployment(case: DeploymentCase) -> SingleDeployment:
         waiting = _waiting_for_certain(unit, stops, old)
     else:
         waiting = _waiting_on_grid(unit, stops, old, 2 * _STEPS)
-        error = abs(waiting - _waiting_on_grid(unit, stops, old, _STEPS))
+        # The kink makes the error irregular in the step: two coarser grids, and a margin.
+        coarser = [_waiting_on_grid(unit, stops, old, steps) for steps in (_STEPS, 3 * _STEPS // 2)]
+        error = _MARGIN * max(abs(waiting - other) for other in coarser)
     now = replace(unit, process=replace(unit.process, initial=1.0))
     ratio = np.array([old / unit.process.initial])
     root = [

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 def scales_with_demand(case: DeploymentCase) -> bool:
     """Whether twice the demand with twice the plant is worth twice as much: no limit from Earth, or no Earth at all."""
     merit = MeritOrder.of(case)
-    return not merit.limited or merit.earth_limit == 0 or merit.against_shortage == merit.against_alternative
+    return not merit.limited or merit.earth_limit == 0 or merit.earth_cost == merit.shortage_cost
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,14 @@ class UnitValue:
                 "the value does not scale with demand; use --method sddp or ef"
             )
         scarce = merit.limited and merit.earth_limit == 0
+        years = np.arange(case.horizon.T + 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            largest = case.process.mean(years) * np.exp(case.demand.sigma**2 * years)
+        if not np.isfinite(largest).all():
+            raise InputError(
+                f"mu, sigma: the moments of demand in year {case.horizon.T} must be finite numbers, "
+                f"got mu = {case.demand.mu:g} and sigma = {case.demand.sigma:g}"
+            )
         return cls(
             process=case.process,
             years=case.horizon.T,

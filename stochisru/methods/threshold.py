@@ -28,7 +28,6 @@ from stochisru.strategies.protocol import root_years
 if TYPE_CHECKING:
     import pandas as pd
 
-    from stochisru.strategies.protocol import Strategy
 
 Array = NDArray[np.float64]
 
@@ -124,7 +123,7 @@ class ThresholdPlan:
             rows += [(t, t + lead, "position", float(k), "kg/(kg/yr)"), (t, t + lead, "trigger", float(u), "-")]
         return pd.DataFrame(rows, columns=["year", "arrival", "quantity", "value", "unit"])
 
-    def policy(self, name: str, mapping: str | None) -> Strategy:
+    def policy(self, name: str, mapping: str | None) -> OrderUpTo:
         """The policy as a strategy; it knows what to do at any demand."""
         if mapping is not None:
             raise InputError(f"mapping: the exact policy acts at any demand and takes none, got {mapping!r}")

@@ -60,18 +60,27 @@ def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
     )
 
 
-def wait_and_see_on_paths(case: DeploymentCase, paths: int, total: int, *, seed: int, sampler: Sampler) -> Array:
-    """Optimal NPV under perfect information of the first ``paths`` of the ``total`` paths that `simulate` draws, $.
+def wait_and_see_on_paths(
+    case: DeploymentCase, chosen: NDArray[np.int64], total: int, *, seed: int, sampler: Sampler
+) -> Array:
+    """Optimal NPV under perfect information of some of the ``total`` paths that `simulate` draws, $.
+
+    Parameters
+    ----------
+    chosen
+        Numbers of the paths, ascending.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(paths,)``.
+        Shape of ``chosen``.
     """
     size = sampler.block_size(total)
-    value = np.empty(paths)
-    for block, first in enumerate(range(0, paths, size)):
-        count = min(size, total - first)  # a block is drawn whole: its numbers depend on its size
-        demand = case.process.paths(sampler.block(seed, block, count, case.horizon.T))[:, : paths - first]
-        value[first : first + demand.shape[1]] = perfect_information(case, demand)[0]
+    value = np.empty(chosen.size)
+    for block in np.unique(chosen // size):
+        first = int(block) * size
+        inside = chosen // size == block
+        # A block is drawn whole: its numbers depend on its size.
+        demand = case.process.paths(sampler.block(seed, int(block), min(size, total - first), case.horizon.T))
+        value[inside] = perfect_information(case, np.ascontiguousarray(demand[:, chosen[inside] - first]))[0]
     return value

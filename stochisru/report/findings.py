@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stochisru.methods.result import versions
+from stochisru.metrics import Estimate
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
 from stochisru.report.page import metrics_table
 
@@ -50,75 +51,91 @@ def findings(results: Sequence[HorizonResult]) -> dict[str, list[str]]:
     }
 
 
+def _share(estimate: Estimate, digits: int = 1) -> str:
+    """A share with its interval."""
+    if estimate.lower != estimate.lower:
+        return f"{estimate.value:.{digits}%}"
+    return f"{estimate.value:.{digits}%} [{estimate.lower:.{digits}%}, {estimate.upper:.{digits}%}]"
+
+
+def _amount(estimate: Estimate) -> str:
+    """An amount with its interval."""
+    if estimate.lower != estimate.lower:
+        return money(estimate.value)
+    return f"{money(estimate.value)} [{money(estimate.lower)}, {money(estimate.upper)}]"
+
+
 def _profitability(r: HorizonResult) -> list[str]:
     rp = r.values.point("rp")
     run = r.comparison
-    reached = []
-    for name in _STUDIED:
-        gap = run.gaps[name]
-        share = f"{1 - gap.value / rp:.1%} [{1 - gap.upper / rp:.1%}, {1 - gap.lower / rp:.1%}]" if rp > 0 else "–"
-        reached.append(f"{name} {share}" if rp > 0 else f"{name} {money(gap.value)} less")
+    metrics = run.simulation.metrics
+    runs = f"{run.simulation.paths:,} runs"
+    earned = ", ".join(f"{name} {_amount(metrics[name]['npv_mean'])}" for name in _STUDIED)
+    behind = ", ".join(f"{name} {_amount(run.gaps[name])}" for name in _STUDIED)
     best = min(_STUDIED, key=lambda name: run.gaps[name].value)
-    gap = run.gaps[best]
-    text = f"Over {r.years} years the optimum is worth {money(rp)} of expected NPV"
+    last = f"The best of the three over {r.years} years is {best}"
     if rp > 0:
-        text += f"; of it the strategies reach: {', '.join(reached)} (paired, {run.simulation.paths:,} runs)."
-    else:
-        text += f"; the strategies earn: {', '.join(reached)}."
-    second = (
-        f"The best of the three over {r.years} years is {best}; it leaves {money(gap.value)} "
-        f"[{money(gap.lower)}, {money(gap.upper)}] of the optimum behind."
-    )
-    return [text, second]
+        gap = run.gaps[best]
+        reached = Estimate(1 - gap.value / rp, gap.standard_error / rp, 1 - gap.upper / rp, 1 - gap.lower / rp)
+        last += f", with {_share(reached)} of the optimum"
+    return [
+        f"Over {r.years} years the optimum is worth {money(rp)} of expected NPV; mean NPV in {runs}: {earned}.",
+        f"Over {r.years} years the strategies leave of the optimum (paired on common runs): {behind}.",
+        f"{last}.",
+    ]
 
 
 def _risk(r: HorizonResult) -> list[str]:
     metrics = r.comparison.simulation.metrics
-    loses = {name: 1 - metrics[name]["p_positive"].value for name in (*_STUDIED, "threshold")}
-    losing = ", ".join(f"{_NAMES.get(name, name)} {share:.1%}" for name, share in loses.items())
-    safest = min(_STUDIED, key=lambda name: metrics[name]["cvar95"].value)
-    tail = metrics[safest]["cvar95"].value
-    kept = f"lose {money(tail)}" if tail > 0 else f"still earn {money(-tail)}"
-    exact = metrics["threshold"]["cvar95"].value
-    other = f"lose {money(exact)}" if exact > 0 else f"earn {money(-exact)}"
+    names = (*_STUDIED, "threshold")
+    profits = ", ".join(f"{_NAMES.get(name, name)} {_share(metrics[name]['p_positive'])}" for name in names)
+    tails = ", ".join(f"{_NAMES.get(name, name)} {_amount(_worst(metrics[name]['cvar95']))}" for name in names)
     return [
-        f"Share of {r.years}-year runs without profit: {losing}.",
-        f"In the worst 5 % of {r.years}-year runs {safest}, the safest of the three, would on average {kept}, "
-        f"the exact policy {other}.",
+        f"Share of {r.years}-year runs with a profit: {profits}.",
+        f"Mean NPV of the worst 5 % of {r.years}-year runs: {tails}.",
     ]
+
+
+def _worst(loss: Estimate) -> Estimate:
+    """CVaR of the loss as an NPV."""
+    return Estimate(-loss.value, loss.standard_error, -loss.upper, -loss.lower)
 
 
 def _operations(r: HorizonResult) -> list[str]:
     metrics = r.comparison.simulation.metrics
-    parts = [
-        f"{_NAMES.get(name, name)} serves {metrics[name]['self_sufficiency'].value:.0%} of demand with "
-        f"{metrics[name]['utilization'].value:.0%} of its capacity in use"
-        for name in (*_STUDIED, "threshold")
+    names = (*_STUDIED, "threshold")
+    served = ", ".join(f"{_NAMES.get(n, n)} {_share(metrics[n]['self_sufficiency'])}" for n in names)
+    used = ", ".join(f"{_NAMES.get(n, n)} {_share(metrics[n]['utilization'])}" for n in names)
+    return [
+        f"Share of demand served from plants over {r.years} years: {served}.",
+        f"Share of capacity in use over {r.years} years: {used}.",
     ]
-    return [f"Over {r.years} years {'; '.join(parts)}."]
 
 
 def _flexibility(r: HorizonResult) -> list[str]:
     v = r.values
-    total = v.point("flexibility")
+    rigid = "the best single deployment in year 0"
+    if r.case.horizon.initial_deployment == "fixed":
+        rigid = "no plants at all (the case fixes the deployment of year 0)"
     parts = f"{money(v.point('defer'))} from deferring a single start and {money(v.point('staging'))} from staging"
     evpi = v.values["evpi"]
-    sentences = [
-        f"Over {r.years} years flexibility is worth {money(total)} over the best design that never changes: {parts}; "
+    policy = r.comparison.simulation.strategies[r.comparison.simulation.names.index("threshold")]
+    return [
+        f"Over {r.years} years flexibility is worth {money(v.point('flexibility'))} over {rigid}: {parts}. "
         f"Earth supply as a back-up is worth {money(v.point('earth_backup'))}.",
         f"Over {r.years} years perfect information would add {money(evpi.value)} [{money(evpi.lower)}, "
-        f"{money(evpi.upper)}] (EVPI); reacting to demand adds {money(v.point('vss'))} to the mean path's plan (VSS) "
-        f"and {money(v.point('vms'))} to the best schedule fixed in advance (VMS).",
+        f"{money(evpi.upper)}] (EVPI). The optimum is worth {money(v.point('vss'))} more than the mean path's plan "
+        f"(VSS), and {money(v.point('vms'))} more than the best schedule fixed in advance (VMS).",
+        f"The optimal rule over {r.years} years: {policy.describe(r.case)}",
     ]
-    policy = r.comparison.simulation.strategies[r.comparison.simulation.names.index("threshold")]
-    sentences.append(f"The optimal rule over {r.years} years: {policy.describe(r.case)}")
-    return sentences
 
 
 def _sensitivity(r: HorizonResult) -> list[str]:
     def top(quantity: str) -> str:
         symbols = [s for s in r.tornado.ranked(quantity) if r.tornado.swing(s, quantity) > 0][:3]
-        return ", ".join(f"{s} ({money(r.tornado.swing(s, quantity))})" for s in symbols)
+        return (
+            "no symbol" if not symbols else ", ".join(f"{s} ({money(r.tornado.swing(s, quantity))})" for s in symbols)
+        )
 
     ranges = "±20 % of each symbol"
     decay = [row["value"] for row in r.tornado.rows if row["symbol"] == "degradation"]
@@ -143,8 +160,8 @@ def _rules(r: HorizonResult) -> list[str]:
     if row["share_of_npv"] is not None:
         share = r.tuning.share("share_of_npv")
         sentences.append(
-            f"Over {r.years} years a rule of three numbers, tuned on other runs, reaches {share.value:.1%} "
-            f"[{share.lower:.1%}, {share.upper:.1%}] of the optimal NPV: {r.tuning.describe()}"
+            f"Over {r.years} years a rule of three numbers, tuned on other runs, reaches {_share(share)} of the "
+            f"optimal NPV: {r.tuning.describe()}"
         )
     return sentences
 
@@ -164,8 +181,9 @@ def render_findings(
     body = [
         f"<h1>Deployment over {_years(results)} years: {name}</h1>",
         '<h2 id="findings">Findings</h2>',
-        "<p>Every sentence is written from the numbers of this study. NPV is maximised. Brackets are confidence "
-        "intervals of simulated numbers; the others are exact up to the error of integration.</p>",
+        "<p>Every sentence is written from the numbers of this study. NPV is maximised. Numbers with brackets "
+        "are simulated, and the brackets are their confidence intervals; the others are exact up to the error of "
+        "integration.</p>",
         listed,
         '<h2 id="horizons">Over the horizons</h2>',
         inline(figures["flexibility"], "What flexibility is worth, by option and horizon."),

@@ -1,8 +1,9 @@
 """A strategy taken from a plan on a Markov lattice.
 
-Values and decisions of the problem scale with demand, so what is carried over from the states to any demand is the
-ratio of the order-up-to level to the demand of the state: it is interpolated in the logarithm of demand, kept
-constant beyond the outermost states, and multiplied by the demand seen. On the states themselves the plan is repeated.
+Values and decisions of the problem scale with demand (under a limit on supply from Earth only nearly so), and what is
+carried over from the states to any demand is the ratio of the order-up-to level to the demand of the state: it is
+interpolated in the logarithm of demand, kept constant beyond the outermost states, and multiplied by the demand seen.
+On the states themselves the plan is repeated.
 """
 
 from __future__ import annotations

@@ -54,9 +54,8 @@ class OrderUpTo:
         ordering = [k for k in self.position if k > 0]
         if not ordering:
             return f"Deploy {sum(self.root):,.0f} kg decided at the start and nothing later."
-        triggers = [1 / (case.technology.eta * k) for k in (min(ordering), max(ordering))]
-        low, high = sorted(f"{u:.0%}" for u in triggers) if triggers[0] < 10 else ("", "")
-        span = low if low == high else f"{min(triggers):.0%} to {max(triggers):.0%}"
+        low, high = (f"{1 / (case.technology.eta * k):.0%}" for k in (max(ordering), min(ordering)))
+        span = low if low == high else f"{low} to {high}"
         return (
             f"Order when demand exceeds {span} of the capacity to come (by year), up to where it does not; "
             f"{len(ordering)} of {len(self.position)} years may order."

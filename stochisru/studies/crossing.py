@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ from stochisru.studies.values import (
     changed,
     require_quantity,
     require_span,
+    require_target,
     unit_of,
     values_at,
 )
@@ -69,7 +70,8 @@ def break_even(
         Range of the symbol that is searched; the quantity must lie on different sides of the target at its ends. With
         several crossings one of them is found.
     target
-        In the unit of the quantity.
+        In the unit of the quantity. Where the quantity is on it from some value of the symbol on (staging that is worth
+        nothing), that value is found.
 
     Raises
     ------
@@ -88,6 +90,7 @@ def break_even(
     from scipy.optimize import brentq
 
     require_quantity(quantity)
+    require_target(target)
     low, high = require_span(case, symbol, (low, high), _REACH)
     seen: dict[float, float] = {}
 
@@ -101,17 +104,20 @@ def break_even(
         return seen[value]
 
     unit = UNITS[quantity]
-    if excess(low) * excess(high) > 0:
-        ends = f"{excess(low) + target:,.6g} {unit} and {excess(high) + target:,.6g} {unit}"
+    ends = f"{excess(low) + target:,.6g} {unit} and {excess(high) + target:,.6g} {unit}"
+    if excess(low) * excess(high) > 0 or excess(low) == excess(high) == 0:
         raise InputError(
             f"{symbol}: {quantity} must cross {target:g} {unit} between {low:g} and {high:g}, is {ends} there"
         )
     width = _WIDTH * max(abs(low), abs(high))
-    root = float(brentq(excess, low, high, xtol=0.01 * width, rtol=0.01 * _WIDTH))
-    for near in (root - _WIDTH * abs(root), root + _WIDTH * abs(root)):
-        excess(near)
-    lower = max((x for x in seen if x <= root and seen[x] * excess(high) <= 0), default=low)
-    upper = min((x for x in seen if x >= root and seen[x] * excess(low) <= 0), default=high)
+    if excess(low) == 0 or excess(high) == 0:
+        lower, upper, root = _edge(excess, low, high, width)
+    else:
+        root = float(brentq(excess, low, high, xtol=0.01 * width, rtol=0.01 * _WIDTH))
+        for near in (root - _WIDTH * abs(root), root + _WIDTH * abs(root)):
+            excess(near)
+        lower = max((x for x in seen if x <= root and seen[x] * excess(high) <= 0), default=low)
+        upper = min((x for x in seen if x >= root and seen[x] * excess(low) <= 0), default=high)
     return BreakEven(
         symbol=symbol,
         unit=unit_of(case, symbol),
@@ -124,6 +130,15 @@ def break_even(
         at_upper=seen[upper] + target,
         evaluations=len(seen),
     )
+
+
+def _edge(excess: Callable[[float], float], low: float, high: float, width: float) -> tuple[float, float, float]:
+    """Bracket of where a quantity that stays on its target at one end leaves it, and the last value on the target."""
+    on, off = (high, low) if excess(high) == 0 else (low, high)
+    while abs(on - off) > width:
+        middle = 0.5 * (on + off)
+        on, off = (middle, off) if excess(middle) == 0 else (on, middle)
+    return min(on, off), max(on, off), on
 
 
 def break_evens(
@@ -153,6 +168,7 @@ def break_evens(
         If a symbol is unknown or cannot be varied, or a given range leaves what it may be.
     """
     require_quantity(quantity)
+    require_target(target)
     points = []
     for symbol, span in ranges.items():
         low, high = require_span(case, symbol, span, _REACH)

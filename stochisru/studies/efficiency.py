@@ -8,7 +8,7 @@ better in one, on the same paths.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
 from stochisru.metrics import strategy_metrics
 from stochisru.simulation import require_sampling, resolve, simulate
-from stochisru.strategies import STRATEGIES, Strategy
+from stochisru.strategies import STRATEGIES, OrderUpTo, Strategy
 from stochisru.studies.rules import exact_policy, rule_parameters
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
 
@@ -170,7 +170,7 @@ def frontier(
 def _judge(
     case: DeploymentCase,
     strategies: dict[str, Strategy],
-    exact: Strategy | None,
+    exact: OrderUpTo | None,
     paths: int,
     seed: int,
     sampler: str,
@@ -179,7 +179,8 @@ def _judge(
 ) -> list[Row]:
     """Row of one strategy, the exact policy beside it on the same paths."""
     strategy = strategies[point["strategy"]]
-    beside = [exact] if exact is not None and exact.name != strategy.name else []
+    # Of another name, so that a strategy of the user may be called as it likes.
+    beside = [] if exact is None or exact == strategy else [replace(exact, name="exact policy (reference)")]
     outcome = simulate(case, [strategy, *beside], paths=paths, seed=seed, sampler=sampler, confidence=confidence)
     metrics = strategy_metrics(outcome.npv[0], outcome.moments[0], outcome.units, confidence)
     row: dict[str, Any] = dict(point)

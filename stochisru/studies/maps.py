@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stochisru.case import DeploymentCase
 from stochisru.errors import InputError
 from stochisru.studies.store import Execution, Row
-from stochisru.studies.values import require_quantity, require_span, values_at
+from stochisru.studies.values import require_quantity, require_span, require_target, values_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,7 @@ class TwoWayMap:
         import pandas as pd
         from contourpy import contour_generator
 
+        require_target(level)
         values = np.ma.masked_invalid(self.grid(quantity))
         lines = contour_generator(self.x_values, self.y_values, values, line_type="Separate").lines(level)
         rows = [(i, float(a), float(b)) for i, line in enumerate(lines) for a, b in np.asarray(line)]

@@ -11,8 +11,8 @@ import numpy as np
 from stochisru.case import DeploymentCase
 from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
-from stochisru.policies import policy_named
-from stochisru.strategies import MODERATE, Schedule, Strategy, Trigger
+from stochisru.methods.threshold import threshold
+from stochisru.strategies import MODERATE, OrderUpTo, Schedule, Strategy, Trigger
 
 #: Parameters of `Trigger` and the ranges in which rules are sampled and tuned; all are shares.
 RULE_RANGES: dict[str, tuple[float, float]] = {
@@ -85,9 +85,12 @@ def rule_parameters(strategy: Strategy) -> dict[str, float | bool | None]:
     return {name: getattr(strategy, name) if isinstance(strategy, Trigger) else None for name in names}
 
 
-def exact_policy(case: DeploymentCase) -> Strategy | None:
+def exact_policy(case: DeploymentCase) -> OrderUpTo | None:
     """The exact policy as the strategy ``threshold``; None where there is none."""
-    return policy_named("threshold", case) if scales_with_demand(case) else None
+    if not scales_with_demand(case):
+        return None
+    plan = threshold(case).plan
+    return plan.policy("threshold", None)
 
 
 def no_plants(case: DeploymentCase) -> Schedule:

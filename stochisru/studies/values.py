@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -36,6 +37,12 @@ def require_quantity(name: str) -> None:
     """Raise `InputError` for a name that is no quantity of a point."""
     if name not in UNITS:
         raise InputError(f"quantity: must be one of {', '.join(UNITS)}, got {name!r}")
+
+
+def require_target(target: float) -> None:
+    """Raise `InputError` for a level that is no number."""
+    if not math.isfinite(target):
+        raise InputError(f"target: must be a finite number, got {target!r}")
 
 
 def unit_of(case: DeploymentCase, symbol: str) -> str:
