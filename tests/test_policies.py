@@ -267,7 +267,7 @@ def test_commands(run_cli):
             ("solve", "lunar-reference", "--method", "threshold", "--branching", "3"),
             "branching: is an option of --method",
         ),
-        (("solve", "lunar-reference", "--method", "magic"), "method: must be one of ef, ph, threshold"),
+        (("solve", "lunar-reference", "--method", "magic"), "method: must be one of ef, ph, sddp, threshold"),
         (("value", "lunar-reference", "--on", "moon"), "on: must be one of tree, process"),
         (("value", "lunar-reference", "--on", "process", "--branching", "3"), "branching: shapes the tree"),
         (("simulate", "lunar-reference", "--strategies", "static", "--rolling", "3"), "rolling: belongs to"),

@@ -36,6 +36,7 @@ from stochisru.methods.stopping import (
 )
 from stochisru.methods.threshold import threshold
 from stochisru.testing import check_strategy
+from stochisru.trees import case_lattice
 from tests.cases import deployment_cases
 
 
@@ -373,17 +374,18 @@ def test_report_before_iterating(reference):
 
 def test_rules_compose(reference):
     case = reference.replace(T=6)
-    few = sddp(case, states=8, rel_gap=0, iterations=2, passes=1, simulations=2)
+    lattice = MarkovLattice.from_process(case.process, 6, 8)
+    few = sddp(case, lattice, rel_gap=0, iterations=2, passes=1, simulations=2)
     assert (few.termination.reason, few.termination.limit) == ("limit", "iterations")
-    stalled = sddp(case, states=8, rel_gap=0, stopping=BoundStalled(1, 1e-2), passes=1, simulations=2)
+    stalled = sddp(case, lattice, rel_gap=0, stopping=BoundStalled(1, 1e-2), passes=1, simulations=2)
     assert stalled.termination.limit == "stalled bound"
-    timed = sddp(case, states=8, rel_gap=0, time_limit=1e-3, simulations=2)
+    timed = sddp(case, lattice, rel_gap=0, time_limit=1e-3, simulations=2)
     assert (timed.termination.limit, len(timed.iterations)) == ("time", 1)
     rules = (BoundStalled(50), any_of(IterationLimit(3), TimeLimit(60)))
-    assert len(sddp(case, states=8, rel_gap=0, stopping=rules, passes=1, simulations=2).iterations) == 3
-    confident = sddp(case, states=8, rel_gap=0, stopping=GapWithConfidence(0.2, every=1), simulations=2)
+    assert len(sddp(case, lattice, rel_gap=0, stopping=rules, passes=1, simulations=2).iterations) == 3
+    confident = sddp(case, lattice, rel_gap=0, stopping=GapWithConfidence(0.2, every=1), simulations=2)
     assert confident.termination.limit == "gap with confidence"
-    met = sddp(case, states=8, rel_gap=1e-2)
+    met = sddp(case, lattice, rel_gap=1e-2)
     assert met.termination.reason == "optimal"
     assert met.termination.limit is None
     assert GapReached(0.5).met(Status(met.iterations, 0.0, lambda n, c: None)) == "gap"
@@ -494,7 +496,7 @@ def test_killed_run_leaves_a_file_to_go_on_with(reference, root, tmp_path):
         process.send_signal(signal.SIGKILL)
     process.wait()
     case = reference.replace(T=9, lead_time=2)
-    programs = StagePrograms(case, MarkovLattice.from_process(case.process, 9, 8))
+    programs = StagePrograms(case, case_lattice(case, 8))
     state = Checkpoint(tmp_path, programs, Expectation()).load(Engine(programs, Expectation()).layout.length)
     assert len(state.log) >= 2
     result = sddp(case, states=8, rel_gap=0, iterations=len(state.log) + 1, passes=1, checkpoint=tmp_path, resume=True)
