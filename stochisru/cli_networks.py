@@ -378,8 +378,9 @@ def _float(text: str, field: str) -> float:
 
 def _bracket(bounds: Bounds, unit: str, digits: int) -> str:
     space = f" {unit}" if unit else ""
-    kind = "" if bounds.certified else ", not certified"
-    return f"bounds [{bounds.lower:,.{digits}f}, {bounds.upper:,.{digits}f}]{space}, gap {bounds.gap:.2g}{kind}"
+    if not bounds.certified:
+        return f"at most {bounds.upper:,.{digits}f}{space}; no bound from below is proven (flows without a limit)"
+    return f"bounds [{bounds.lower:,.{digits}f}, {bounds.upper:,.{digits}f}]{space}, gap {bounds.gap:.2g}"
 
 
 def _figure_target(path: Path | None) -> None:

@@ -126,8 +126,8 @@ def print_comparison(outcome: Comparison) -> None:
     """The main metrics of every policy, and how far each is from the optimum."""
     print_strategies(outcome.simulation)
     ws = outcome.wait_and_see
-    print_frame(outcome.to_frame(), "Gap to the exact optimum ($, paired on common paths)")
     if outcome.optimum is not None:
+        print_frame(outcome.to_frame(), "Gap to the exact optimum ($, paired on common paths)")
         sys.stdout.write(f"exact optimum RP {outcome.optimum.lower:,.0f} $\n")
     sys.stdout.write(
         f"wait-and-see WS {ws.value:,.0f} $, {ws.lower:,.0f} to {ws.upper:,.0f} ({outcome.foresight_paths:,} paths)\n"

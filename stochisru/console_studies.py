@@ -36,9 +36,9 @@ def show_tornado(study: Tornado, quantity: str) -> None:
         line = {"symbol": symbol, "unit": low["unit"], "low": low["value"], "high": high["value"]}
         for name in dict.fromkeys(("rp", "flexibility", quantity)):
             line |= {f"{name} low": low[name], f"{name} high": high[name], f"{name} swing": study.swing(symbol, name)}
-        lines.append(line)
+        lines.append({**line, "moves along": high["moves"] or low["moves"] or "–"})
     frame = pd.DataFrame(lines)
-    numbers = [c for c in frame.columns if c not in ("symbol", "unit")]
+    numbers = [c for c in frame.columns if c not in ("symbol", "unit", "moves along")]
     frame[numbers] = frame[numbers].astype(float)
     base = next(r for r in study.rows if r["level"] == "base")
     first = f"RP {base['rp']:,.0f} $, flexibility {base['flexibility']:,.0f} $"

@@ -356,7 +356,8 @@ def process_values(
     for name in _MEANING:
         if name not in found:
             bounds: Bounds = getattr(exact, name)
-            found[name] = ProcessValue(exact.point(name), bounds.lower, bounds.upper, "exact")
+            value = exact.point(name)
+            found[name] = ProcessValue(value, min(bounds.lower, value), max(bounds.upper, value), "exact")
     return ProcessValues(
         case=case,
         values={name: found[name] for name in _MEANING},

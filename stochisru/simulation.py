@@ -297,6 +297,8 @@ def resolve(case: DeploymentCase, strategies: Sequence[Strategy | str]) -> tuple
     InputError
         If a name is unknown or given twice, or a strategy lacks a part of the protocol; before any is made.
     """
+    if isinstance(strategies, str):
+        raise InputError(f"strategies: must be a list of names or strategies, got {strategies!r}")
     for strategy in strategies:
         if isinstance(strategy, str):
             require_policy(strategy)

@@ -104,7 +104,7 @@ def test_events_happen_in_the_order_in_which_they_are_named():
         (ev.BoilOff({"oxygen": 1.5}, 1), r"daily_rate of oxygen: must be in \[0, 1\]"),
         (ev.BoilOff({"oxygen": 0.5}, -1), "days: must be >= 0"),
         (ev.Wear({"oxigen": 0.5}), "commodity: must be one of oxygen.*got 'oxigen'"),
-        (ev.LineLoss({"water": 0.1}, 20), "rate_per_km of water: must be at most 1/km"),
+        (ev.LineLoss({"water": 0.1}, 20), "rate_per_km of water times km: must be in"),
         (ev.Production("plant", {}, {}, remains=2), r"remains: must be in \[0, 1\]"),
     ],
 )
@@ -791,3 +791,60 @@ def test_the_command_solves_a_network(run_cli, tmp_path):
         bad = run_cli("network", "solve", "pipe.toml", *arguments, check=2)
         assert message in bad.stderr
         assert bad.stderr.count("\n") == 1
+
+
+PIPE = """
+name = "pipe"
+[commodities]
+water = "m3/day"
+[criteria]
+cost = "USD/day"
+[nodes.plant]
+water = inf
+[nodes.city]
+water = -10_000
+[[arcs]]
+tail = "plant"
+head = "city"
+cost = { cost = { water = 1.5 } }
+"""
+
+
+def test_every_key_of_an_arc_has_a_shape():
+    from stochisru.networks import files
+
+    assert set(files._SHAPES) == files._ARC_KEYS
+
+
+@pytest.mark.parametrize("value", ["3", '"x"', "[1]", "{ water = 'x' }", "{ cost = 3 }", "true"])
+@pytest.mark.parametrize(
+    "key",
+    ["events", "takes", "concurrency_out", "carries", "capacity", "limit", "arrival_cost", "use_cost", "duration"],
+)
+def test_wrong_shapes_are_refused_in_one_line(tmp_path, key, value):
+    file = tmp_path / "pipe.toml"
+    file.write_text(PIPE + f"{key} = {value}\n", encoding="utf-8")
+    if (key, value) == ("duration", "3"):
+        load_network(file)
+        return
+    with pytest.raises(InputError, match=rf"pipe.toml: arcs\[0\]: {key}|pipe.toml: arcs\[0\]\.{key}") as caught:
+        load_network(file)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fields", ["rate_per_km = 3, km = 1", 'rate_per_km = { water = 1 }, km = "x"', "km = 1"])
+def test_wrong_fields_of_an_event_are_refused(tmp_path, fields):
+    file = tmp_path / "pipe.toml"
+    file.write_text(PIPE + f'events = [{{ event = "LineLoss", {fields} }}]\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"pipe.toml: arcs\[0\]\.events: LineLoss"):
+        load_network(file)
+
+
+def test_without_limits_no_bound_from_below_is_claimed(tmp_path):
+    file = tmp_path / "pipe.toml"
+    file.write_text(PIPE, encoding="utf-8")
+    data = solve_network(load_network(file)).to_dict()
+    assert data["objective"] == pytest.approx(15_000)
+    assert data["bounds"]["certified"] is False
+    assert data["bounds"]["lower"] is None
+    assert data["bounds"]["gap"] is None

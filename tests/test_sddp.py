@@ -239,6 +239,41 @@ def test_storage_equals_the_oracle(reference, lead, storage, weight):
         assert result.plan.simulated.lower - 1e-3 * exact < exact < result.plan.simulated.upper + 1e-3 * exact
 
 
+@pytest.mark.parametrize(
+    "changes, storage",
+    [
+        ({"degradation": 0.1, "sigma": 0.05, "mu": 0.0}, Storage()),
+        (
+            {"degradation": 0.1, "sigma": 0.05, "mu": 0.0, "earth_limit": 400.0, "r": 0.0, "P_m": 0.0}
+            | {"initial_deployment": "fixed", "c_E": 150_000.0, "c_bu": 10_000.0},
+            Storage(boil_off=0.1, holding_cost=20.0),
+        ),
+        ({"degradation": 0.5}, Storage()),
+        ({"degradation": 0.3, "sigma": 0.1, "mu": -0.1}, Storage(boil_off=0.05, capacity=500.0)),
+    ],
+)
+def test_building_once_and_storing_is_not_cut_off(reference, changes, storage):
+    case = reference.replace(T=3, **changes)
+    lattice = MarkovLattice.from_process(case.process, 3, 2)
+    result = sddp(case, lattice, storage=storage, rel_gap=1e-6, iterations=10, simulations=20)
+    exact = oracle(case, lattice, storage)
+    assert result.bounds.upper >= exact - 1e-8 * result.bounds.flows
+    assert result.bounds.lower <= exact + 1e-8 * result.bounds.flows
+    assert result.bounds.upper == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize("lead", [2, 3])
+def test_objective_is_what_the_returned_plan_is_worth(reference, lead):
+    case = reference.replace(T=6, lead_time=lead)
+    result = sddp(case, states=5, iterations=2)
+    assert result.objective <= result.bounds.upper
+    on_lattice = result.plan.simulate(20_000, seed=3)
+    assert on_lattice.lower - 0.002 * result.objective < result.objective < on_lattice.upper + 0.002 * result.objective
+    from stochisru.strategies.lattice_policy import LatticePolicy
+
+    assert isinstance(result.policy(), LatticePolicy)
+
+
 def test_a_store_that_keeps_nothing_is_none(reference):
     case = reference.replace(T=4, sigma=0.4, mu=0.0)
     lattice = MarkovLattice.from_process(case.process, 4, 3)

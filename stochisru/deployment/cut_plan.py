@@ -46,6 +46,8 @@ class CutPlan:
         shape ``(states, cuts, d)``. With L = 0 the plant is that of year t.
     simulated
         Mean NPV of the plan on fresh paths of the lattice, $, with its confidence interval.
+    neutral
+        Whether the cuts are of the expectation.
     """
 
     programs: StagePrograms
@@ -53,6 +55,7 @@ class CutPlan:
     intercept: tuple[Array, ...]
     slope: tuple[Array, ...]
     simulated: Estimate | None = None
+    neutral: bool = True
 
     @property
     def case(self) -> DeploymentCase:
@@ -134,8 +137,8 @@ class CutPlan:
     def levels(self) -> tuple[Array, ...]:
         """Order-up-to level of every state of stages 1..T−L, kg.
 
-        With L ≥ 2 the level depends on the plants on order; the one given here has as much plant on order in every year
-        as leads to the level itself by decay.
+        With L ≥ 2 the cuts' level depends on the plants on order, though the best one does not: the level given here is
+        that with as much plant on order in every year as leads to the level itself by decay.
 
         Raises
         ------
@@ -173,8 +176,8 @@ class CutPlan:
 
     @property
     def orders_up_to(self) -> bool:
-        """Whether the plan is an order-up-to level per stage and state: no store, L ≤ 1."""
-        return self.storage is None and self.case.horizon.lead_time <= 1
+        """Whether the plan is an order-up-to level per stage and state: no store, and expectation or L ≤ 1."""
+        return self.storage is None and (self.neutral or self.case.horizon.lead_time <= 1)
 
     @property
     def details(self) -> dict[str, Any]:
@@ -219,8 +222,8 @@ class CutPlan:
     def policy(self, name: str, mapping: str | None = None) -> Strategy:
         """The plan as a strategy on any path of demand.
 
-        Up to L = 1 it is a `LatticePolicy`; with longer lead times the cuts of the neighbouring states are evaluated,
-        see `stochisru.strategies.cut_policy`.
+        It is a `LatticePolicy` of order-up-to levels; under nested risk with L ≥ 2 the cuts of the neighbouring states
+        are evaluated, see `stochisru.strategies.cut_policy`.
 
         Raises
         ------

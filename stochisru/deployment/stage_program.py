@@ -194,10 +194,28 @@ class StagePrograms:
         return np.asarray(np.maximum.accumulate(highest[::-1])[::-1])
 
     @cached_property
+    def needed(self) -> Array:
+        """Plant beyond which no order of a year pays, kg, shape ``(T + 1,)``.
+
+        Capacity never needs to exceed the largest later demand; but where plant wears out and oxygen can be stored, it
+        may be cheaper to build once and to store what later years need.
+        """
+        highest = np.array([value[-1] for value in self.lattice.values])
+        most = self.largest.copy()
+        if self.storage is not None and self.case.technology.degradation > 0:
+            room = np.inf if self.storage.capacity is None else self.storage.capacity
+            later = 0.0  # oxygen of today that would serve all later demand
+            for t in range(self.horizon, -1, -1):
+                kept = later / (1 - self.storage.boil_off)
+                most[t] = max(most[t], highest[t] + min(room, kept))
+                later = highest[t] + kept
+        return np.asarray(most / self.case.technology.eta)
+
+    @cached_property
     def plant_upper(self) -> Array:
         """What M_t can reach, kg; see `Commitments.plant_bounds`."""
         kept = 1 - self.case.technology.degradation
-        needed = self.largest / self.case.technology.eta
+        needed = self.needed.copy()
         if self.case.horizon.initial_deployment == "fixed":
             needed[0] = 0.0
         bound, left = np.empty(self.horizon + 1), self.case.technology.M0
@@ -303,7 +321,7 @@ class StagePrograms:
         own = case.economics.P_m - c.c_by * tech.beta + c.c_S
         cost[theta], cost[[Q, earth, short]] = 1.0, np.array([own, -c.c_E, -c.c_bu]) * oxygen / money
         upper = np.empty(columns)
-        upper[: len(arrivals)] = [self.largest[y] / tech.eta / mass for y in arrivals]
+        upper[: len(arrivals)] = [self.needed[y] / mass for y in arrivals]
         if t == 0 and case.horizon.initial_deployment == "fixed":
             upper[0] = 0.0
         upper[[theta, Q, earth, short]] = 0.0, loose, min(loose, limit), loose

@@ -68,7 +68,7 @@ class UnitValue:
         if not scales_with_demand(case):
             raise InputError(
                 f"earth_limit: must be none or 0 for an exact policy, got {merit.earth_limit:g} kg/yr: with a limit "
-                "the value does not scale with demand; use --method sddp or ef"
+                "the value does not scale with demand (trees, lattices and SDDP have no such rule)"
             )
         scarce = merit.limited and merit.earth_limit == 0
         years = np.arange(case.horizon.T + 1)

@@ -97,8 +97,9 @@ def sddp(
         The upper bound is the value of the root program. The lower bound is proven as well (``certified``) where it is
         the exact value of the plan's order-up-to levels (expectation, no store), or that of mixtures of points (nested
         risk or a store, states of at most six entries); else it is the lower end of the interval of the simulated mean.
-        The objective is the lower bound, or the simulated mean where that is all there is; ``plan.simulated`` is there
-        always. All are values on the lattice: `MarkovLattice.check` says how well it stands for the process.
+        The objective is the exact value of the plan where it is one of levels, else the lower bound, or the simulated
+        mean where that is all there is; ``plan.simulated`` is there always. All are values on the lattice:
+        `MarkovLattice.check` says how well it stands for the process.
 
     Raises
     ------
@@ -158,11 +159,11 @@ def sddp(
 
     plan = run.finished_plan(simulations, confidence)
     assert plan.simulated is not None
-    bounds, objective = run.bounds, run.lower
+    bounds, objective = run.bounds, run.worth if run.by_levels else run.lower
     if not bounds.certified:
-        objective = plan.simulated.value
+        objective = min(plan.simulated.value, run.upper)
         bounds = Bounds(min(plan.simulated.lower, run.upper), run.upper, certified=False, flows=programs.flows)
-    met = bounds.meets(rel_gap)
+    met = bounds.certified and bounds.meets(rel_gap)  # an interval proves nothing
     last = run.log[-1]
     detail = (
         f"gap {bounds.gap:.2g} after {last.number} iterations on {lattice!r}, {risk.label}; simulated mean "

@@ -37,6 +37,8 @@ class Run:
     log: list[Iteration] = field(default_factory=list)
     plan: CutPlan | None = None
     _counts: list[int] = field(default_factory=list)
+    #: Exact value of the plan in hand, $, where it is one of order-up-to levels.
+    worth: float = -np.inf
     _best: int = 0
     _mixed: int = 0
     _start: float = field(default_factory=time.perf_counter)
@@ -81,8 +83,9 @@ class Run:
             self.plan, self._best = plan, number
         if self.by_levels:
             found = exact_value(plan)
-            if found > self.lower:
-                self.lower, self.plan, self._best = found, plan, number
+            if found > self.worth:
+                self.worth, self.plan, self._best = found, plan, number
+            self.lower = max(self.lower, found)
         if self.by_vertices and number & (number - 1) == 0 and not self.met:
             self._mix()
         require_order("lower bound", self.lower, "upper bound", self.upper, self.programs.flows)
@@ -151,7 +154,7 @@ class Run:
                 b.append(stage.money * np.concatenate([np.zeros((1, unit.size)), slope[rows, i]]) / unit)
             intercepts.append(padded(a, np.inf))
             slopes.append(padded(b, 0.0))
-        return CutPlan(self.programs, root, tuple(intercepts), tuple(slopes))
+        return CutPlan(self.programs, root, tuple(intercepts), tuple(slopes), neutral=self.risk.neutral)
 
     @property
     def state(self) -> State:
@@ -164,6 +167,7 @@ class Run:
             self.engine.absorb(rows)
             if k == state.best:
                 self.plan = self.snapshot(self.engine.root()[1])
+                self.worth = exact_value(self.plan) if self.by_levels else self.worth
         self.log, self._counts, self._best = list(state.log), state.counts.tolist(), state.best
         if self.log:
             last = self.log[-1]

@@ -47,7 +47,8 @@ def vertex_bound(programs: StagePrograms, risk: RiskMeasure, points: list[Array]
         for i in range(value.shape[0]):
             model = _model(stage, i, None if worth is None else worth[i], left)
             value[i] = [_solve(model, stage, x, f"lower bound of stage {t}, state {i}") for x in here]
-        value -= _SLACK * (1 + np.abs(value))
+        largest = 0.0 if worth is None else float(np.abs(worth).max())
+        value -= _SLACK * (1 + np.abs(value) + largest)
         if t == 0:
             return float(value[0, 0]) * stage.money
         before = programs.stages[t - 1]

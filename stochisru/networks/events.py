@@ -174,7 +174,8 @@ class LineLoss:
         _require("km", self.km >= 0, ">= 0", self.km)
         found = np.eye(len(commodities))
         for commodity, rate in self.rate_per_km.items():
-            _require(f"rate_per_km of {commodity}", 0 <= rate * self.km <= 1, "at most 1/km", rate)
+            lost = rate * self.km
+            _require(f"rate_per_km of {commodity} times km", 0 <= lost <= 1, "in [0, 1]", lost)
             c = _index(commodities, commodity)
             found[c, c] = 1 - rate * self.km
         return found

@@ -21,7 +21,8 @@ from __future__ import annotations
 import csv
 import inspect
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,47 @@ _COLUMNS = {
 _ARC_KEYS = {name for name in inspect.signature(NetworkBuilder.arc).parameters if name != "self"}
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_number, value.values()))
+
+
+def _is_list_of(kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(kind, value))
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What the value of a key must look like."""
+
+    text: str
+    fits: Callable[[Any], bool]
+
+
+_NAME = _Shape("a name", lambda v: isinstance(v, str))
+_AMOUNTS = _Shape("a table of numbers by commodity", _is_table)
+_PRICES = _Shape(
+    "a table {criterion = {commodity = number}}", lambda v: isinstance(v, dict) and all(map(_is_table, v.values()))
+)
+#: Shape of every key of an arc in a file.
+_SHAPES = {
+    "tail": _NAME,
+    "head": _NAME,
+    "name": _NAME,
+    "events": _Shape("a list of tables", _is_list_of(lambda v: isinstance(v, dict))),
+    "takes": _Shape("a table {commodity = {other = number}}", _PRICES.fits),
+    "concurrency_out": _Shape("a list of tables of numbers by commodity", _is_list_of(_is_table)),
+    "concurrency_in": _Shape("a list of tables of numbers by commodity", _is_list_of(_is_table)),
+    "carries": _Shape("a list of commodities", _is_list_of(lambda v: isinstance(v, str))),
+    **dict.fromkeys(("capacity", "limit", "expansion"), _AMOUNTS),
+    **dict.fromkeys(("cost", "arrival_cost", "expansion_cost", "use_cost"), _PRICES),
+    "duration": _Shape("a number", _is_number),
+}
+
+
 def load_network(source: str | Path) -> Network:
     """Read a network from a TOML file or a folder with ``network.toml``.
 
@@ -59,7 +101,10 @@ def load_network(source: str | Path) -> Network:
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"network: must be a TOML file or a folder with network.toml, got {source}") from error
+        reason = "cannot be decoded as UTF-8" if isinstance(error, UnicodeDecodeError) else str(error.strerror)
+        raise InputError(
+            f"network: must be a TOML file or a folder with network.toml, got {source} ({reason})"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{file.name}: not TOML: {error}") from error
     unknown = set(data) - {"name", "commodities", "criteria", "nodes", "arcs"}
@@ -72,7 +117,12 @@ def load_network(source: str | Path) -> Network:
     tables = {name: _read(folder / name, columns) if folder else [] for name, columns in _COLUMNS.items()}
     _add_nodes(builder, data.get("nodes", {}), tables["nodes.csv"], file.name)
     for number, arc in enumerate(data.get("arcs", [])):
-        builder.arc(**_arc_arguments(arc, f"{file.name}: arcs[{number}]"))
+        where = f"{file.name}: arcs[{number}]"
+        arguments = _arc_arguments(arc, where)
+        try:
+            builder.arc(**arguments)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
     _add_listed_arcs(builder, tables["arcs.csv"], tables["costs.csv"])
     return builder.build()
 
@@ -100,7 +150,12 @@ def _arc_arguments(arc: Any, where: str) -> dict[str, Any]:
     for key in ("tail", "head"):
         if not isinstance(arc.get(key), str):
             raise InputError(f"{where}: {key}: must be the name of a node, got {arc.get(key)!r}")
-    return {**_numbers(arc, where), "events": [_event(e, f"{where}.events") for e in arc.get("events", [])]}
+    for key, value in arc.items():
+        wanted = _SHAPES[key]
+        if not wanted.fits(value):
+            raise InputError(f"{where}: {key}: must be {wanted.text}, got {value!r}")
+    events = [_event(e, f"{where}.events") for e in arc.get("events", [])]
+    return {**_numbers(arc, where), "events": events}
 
 
 def _numbers(value: Any, where: str) -> Any:
@@ -118,11 +173,20 @@ def _event(table: Any, where: str) -> Event:
     name = table["event"]
     position(list(EVENTS), name, f"{where}: event")
     fields = _numbers({k: v for k, v in table.items() if k != "event"}, where)
+    parameters = inspect.signature(EVENTS[name]).parameters
     try:
         event: Event = EVENTS[name](**fields)
     except TypeError as error:
-        wanted = ", ".join(inspect.signature(EVENTS[name]).parameters)
-        raise InputError(f"{where}: {name}: must have the fields {wanted}, got {', '.join(fields)}") from error
+        raise InputError(
+            f"{where}: {name}: must have the fields {', '.join(parameters)}, got {', '.join(fields)}"
+        ) from error
+    for key, value in fields.items():
+        kind = str(parameters[key].annotation)
+        wanted = _NAME if kind.startswith("str") else _Shape("a number", _is_number) if kind == "float" else None
+        if kind.startswith("Mapping"):
+            wanted = _PRICES if "Mapping[str, Mapping" in kind else _AMOUNTS
+        if wanted is not None and not wanted.fits(value):
+            raise InputError(f"{where}: {name}: {key}: must be {wanted.text}, got {table[key]!r}")
     return event
 
 
@@ -168,7 +232,8 @@ def _read(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != columns:
-            raise InputError(f"{path.name}: must have the columns {', '.join(columns)}, got {reader.fieldnames}")
+            found = ", ".join(reader.fieldnames or ()) or "an empty file"
+            raise InputError(f"{path.name}: must have the columns {', '.join(columns)}, got {found}")
         rows = list(reader)
     for line, row in enumerate(rows, 2):
         if None in row or None in row.values():

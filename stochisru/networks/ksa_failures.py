@@ -18,6 +18,7 @@ from stochisru.networks.ksa import SaudiOptions, pipeline, saudi_network, sites
 from stochisru.networks.ksa_study import published_scales
 from stochisru.networks.network import Network, position
 from stochisru.networks.recourse import Failure, RecourseSolution, solve_with_failures
+from stochisru.networks.solution import bracket_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +89,7 @@ class SaudiFailureResult:
             "unmet_price": self.unmet_price,
             "sense": "minimise",
             "objective": found.objective,
-            "bounds": found.bounds.to_dict(),
+            "bounds": bracket_of(found.bounds),
             "termination": {
                 "reason": found.termination.reason.value,
                 "limit": found.termination.limit,

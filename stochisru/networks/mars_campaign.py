@@ -85,6 +85,10 @@ class CampaignResult:
         }
 
 
+#: The simplex method takes minutes beyond this, and the optimum has long settled.
+MOST_OPPORTUNITIES = 12
+
+
 def campaign_network(
     scenario: MarsScenario | None = None,
     opportunities: int = 3,
@@ -100,8 +104,8 @@ def campaign_network(
     """
     if not days > 0:
         raise InputError(f"days: must be > 0, got {days}")
-    if opportunities < 1:
-        raise InputError(f"opportunities: must be >= 1, got {opportunities}")
+    if not 1 <= opportunities <= MOST_OPPORTUNITIES:
+        raise InputError(f"opportunities: must be an integer >= 1 and <= {MOST_OPPORTUNITIES}, got {opportunities}")
     scenario = scenario or MarsScenario()
     base = _with_waiting(_with_lasting_plants(mars_network(scenario), scenario, days), scenario, days)
     return expand(base, opportunities, demand_steps=[opportunities - 1] if missions is None else missions)

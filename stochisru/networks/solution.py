@@ -165,7 +165,7 @@ class NetworkSolution:
             "network": self.network.name,
             "sense": "minimise",
             "objective": self.objective,
-            "bounds": self.bounds.to_dict(),
+            "bounds": bracket_of(self.bounds),
             "termination": {
                 "reason": self.termination.reason.value,
                 "limit": self.termination.limit,
@@ -285,6 +285,12 @@ def _read(assembly: Assembly, weights: Mapping[str, float], found: Solution, pri
         seconds=found.seconds + (0.0 if priced is found else priced.seconds),
         solver=found.solver,
     )
+
+
+def bracket_of(bounds: Bounds) -> dict[str, Any]:
+    """Bounds for JSON; where no bound from below is proven there is none, and no gap."""
+    found = bounds.to_dict()
+    return found if bounds.certified else {**found, "lower": None, "gap": None}
 
 
 def with_integers_fixed(program: LinearProgram, x: Array, solver: str) -> Solution:

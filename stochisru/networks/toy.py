@@ -24,7 +24,7 @@ from stochisru.networks.infrastructure import (
     yearly_capex,
 )
 from stochisru.networks.network import Network, one_of
-from stochisru.networks.solution import NetworkSolution, solve_network
+from stochisru.networks.solution import NetworkSolution, bracket_of, solve_network
 
 #: How CAPEX is read: as printed (power plant and pipeline alone), or with the desalination plant of Table B.1 too.
 Capex = Literal["printed", "table-b1"]
@@ -239,7 +239,7 @@ def toy_table(capex: Capex = "printed", solver: str = "highs") -> dict[str, dict
         result, found = solve_toy(name, capex, solver)
         table[name] = {
             **result.to_dict(),
-            "bounds": found.bounds.to_dict(),
+            "bounds": bracket_of(found.bounds),
             "formula": toy_by_formula(name, capex).to_dict(),
             "published": printed[name],
             "size": found.size,

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 def inline(figure: Figure, caption: str) -> str:
     """A figure with its caption, the picture inside the page."""
+    import matplotlib as mpl
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    with mpl.rc_context({"svg.hashsalt": "stochisru", "svg.fonttype": "path"}):  # the same bytes every time
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     data = base64.b64encode(buffer.getvalue()).decode()
     text = html.escape(caption)
     return f'<figure><img alt="{text}" src="data:image/svg+xml;base64,{data}"><figcaption>{text}</figcaption></figure>'

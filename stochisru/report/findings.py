@@ -114,9 +114,9 @@ def _operations(r: HorizonResult) -> list[str]:
 
 def _flexibility(r: HorizonResult) -> list[str]:
     v = r.values
-    rigid = "the best single deployment in year 0"
+    rigid = f"the best single deployment in year 0, which is worth {money(v.point('fixed'))}"
     if r.case.horizon.initial_deployment == "fixed":
-        rigid = "no plants at all (the case fixes the deployment of year 0)"
+        rigid = f"no plants at all, {money(v.point('fixed'))} (the case fixes the deployment of year 0)"
     parts = f"{money(v.point('defer'))} from deferring a single start and {money(v.point('staging'))} from staging"
     evpi = v.values["evpi"]
     policy = r.comparison.simulation.strategies[r.comparison.simulation.names.index("threshold")]
@@ -141,10 +141,18 @@ def _sensitivity(r: HorizonResult) -> list[str]:
     decay = [row["value"] for row in r.tornado.rows if row["symbol"] == "degradation"]
     if r.case.technology.degradation == 0 and decay:
         ranges += f", degradation up to {max(decay):.0%} a year"
+    if any(row["moves"] for row in r.tornado.rows):
+        ranges += ", with what the case derives from it: " + "; ".join(_moved(r))
     return [
         f"Over {r.years} years ({ranges}) the optimal NPV moves most with {top('rp')}, the value of flexibility with "
         f"{top('flexibility')}."
     ]
+
+
+def _moved(r: HorizonResult) -> list[str]:
+    """Which derived symbols move along with a changed one."""
+    moves = {row["symbol"]: row["moves"] for row in r.tornado.rows if row["moves"]}
+    return [f"{symbol} moves {along}" for symbol, along in moves.items()]
 
 
 def _rules(r: HorizonResult) -> list[str]:
@@ -252,7 +260,10 @@ def _section(r: HorizonResult, figures: Mapping[str, Figure], settings: Mapping[
             caption=f"Values on the process (NPV maximised); simulated ones on {r.values.foresight_paths:,} paths",
         ),
         "<h3>Sensitivity</h3>",
-        inline(figures[f"tornado_{r.years}"], "One symbol at a time, ±20 %: optimal NPV and value of flexibility."),
+        inline(
+            figures[f"tornado_{r.years}"],
+            "One symbol at a time, ±20 %, derived symbols moving along: optimal NPV and value of flexibility.",
+        ),
         "<h3>Efficiency</h3>",
         inline(
             figures[f"frontier_{r.years}"],

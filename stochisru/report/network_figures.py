@@ -62,7 +62,7 @@ def mars_routes(result: MarsResult) -> Figure:
     )
     with new_figure(7.2, 9.6, 1) as (figure, axes):
         figure.delaxes(axes)
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(f"{title}\nnumbers: tonnes that depart; widths compare within a panel", fontsize=9)
         for row, (name, loads) in enumerate(_PANELS):
             ax = figure.add_subplot(len(_PANELS), 1, row + 1)
             _draw_panel(ax, result, loads)
@@ -139,7 +139,7 @@ def _arrow(ax: Axes, tail: str, head: str, width: float, load: _Load, kg: float)
     middle = (start + end) / 2 + bend / 2 * np.array([step[1], -step[0]])
     text = f"{kg / 1000:,.1f}" if kg < 99_950 else f"{kg / 1000:,.0f}"
     ax.text(
-        float(middle[0]), float(middle[1]), text, fontsize=6.5, ha="center", va="center", color=load.color, zorder=4,
+        float(middle[0]), float(middle[1]), text, fontsize=7, ha="center", va="center", color="0.15", zorder=4,
         bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.9},
     )  # fmt: skip
 

@@ -216,7 +216,7 @@ def efficiency_frontiers(study: Frontier) -> Figure:
             seen = np.concatenate([named[traded], shown[traded]])
             if side == "capital" and seen.max() > 0:
                 smallest = float(seen[seen > 0].min())
-                linear = max(smallest, 1e-3 * seen.max())
+                linear = max(smallest, 1e-6 * seen.max())
                 ax.set_xscale("symlog", linthresh=linear)
                 between = [1, 2, 5] if seen.max() < 300 * linear else [1]
                 ax.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=between))

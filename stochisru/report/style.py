@@ -25,8 +25,6 @@ _STYLE: dict[Any, Any] = {
     "legend.fontsize": 8,
     "figure.dpi": 110,
     "savefig.dpi": 220,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "stochisru",
 }
 
 

@@ -186,6 +186,8 @@ def deployment_study(
     say = progress or (lambda _: None)
     how = execution or Execution()
     require_sampling(paths, seed, sampler)
+    if paths < 2:
+        raise InputError(f"paths: must be an integer >= 2, got {paths!r}")
     if not horizons or len(set(horizons)) < len(horizons):
         raise InputError(f"horizons: must be years that differ, as in 10,30,50, got {list(horizons)!r}")
     cases = [case.replace(T=T) for T in sorted(horizons)]

@@ -198,11 +198,17 @@ def _judge(
 
 def _mark(rows: list[Row], traded: str, side: str) -> None:
     """Mark the non-dominated rows; name for each dominated one the best that dominates it."""
-    mean = np.array([r["npv_mean"] for r in rows])
-    less = -np.array([r[traded] for r in rows])
+    mean = _without_rounding(np.array([r["npv_mean"] for r in rows]))
+    less = -_without_rounding(np.array([r[traded] for r in rows]))
     efficient = non_dominated(mean, less)
     for i, row in enumerate(rows):
         row[f"efficient_{side}"] = bool(efficient[i])
         better = efficient & (mean >= mean[i]) & (less >= less[i]) & ((mean > mean[i]) | (less > less[i]))
         best = int(np.argmax(np.where(better, mean, -np.inf)))
         row[f"dominated_by_{side}"] = rows[best]["strategy"] if better.any() else None
+
+
+def _without_rounding(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values without the digits in which two evaluations of one number differ."""
+    size = float(np.abs(values).max(initial=0.0))
+    return np.round(values / size, 10) * size if size > 0 else values
