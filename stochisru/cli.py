@@ -29,6 +29,7 @@ from stochisru.cli_options import (
     SeedOpt,
     SolverOpt,
     WorkersOpt,
+    given_options,
     named_case,
     named_tree,
 )
@@ -109,6 +110,13 @@ def run(
     emit(outcome.to_dict(), json, show)
 
 
+#: Options of ``value`` and where each has a meaning.
+_VALUE_OPTIONS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("branching", "quantization", "solver"), ("tree",)),
+    **dict.fromkeys(("paths", "seed", "sampler", "workers"), ("process",)),
+}
+
+
 @app.command()
 def value(
     case: CaseArg,
@@ -118,37 +126,46 @@ def value(
     ] = None,
     branching: BranchingOpt = None,
     horizon: HorizonOpt = None,
-    quantization: QuantizationOpt = "gauss-hermite",
-    solver: SolverOpt = "highs",
-    paths: Annotated[int, typer.Option(help="process: Monte Carlo paths of what is simulated.")] = 16_384,
-    seed: SeedOpt = 0,
-    sampler: SamplerOpt = "sobol",
+    quantization: Annotated[str | None, typer.Option(help="tree: branches [default: gauss-hermite].")] = None,
+    solver: Annotated[str | None, typer.Option(help="tree: highs or gurobi [default: highs].")] = None,
+    paths: Annotated[int | None, typer.Option(help="process: Monte Carlo paths [default: 16384].")] = None,
+    seed: Annotated[int | None, typer.Option(help="process: seed of the paths [default: 0].")] = None,
+    sampler: Annotated[str | None, typer.Option(help="process: as in simulate [default: sobol].")] = None,
+    workers: Annotated[int | None, typer.Option(help="process: processes; results do not depend on it.")] = None,
     json: JsonOpt = None,
 ) -> None:
     """Value of information and of flexibility: on a scenario tree, or on the demand process itself."""
     from stochisru.process_value import process_values
-    from stochisru.simulation import require_sampling
     from stochisru.solvers import solver_named
     from stochisru.trees import TREE_HORIZON
     from stochisru.value import value_table
 
     json_target(json, case)
     problem = named_case(case, horizon)
-    solver_named(solver)
-    require_sampling(paths, seed, sampler)
     if on not in (None, "tree", "process"):
         raise InputError(f"on: must be one of tree, process, got {on!r}")
-    if on == "process" and branching is not None:
-        raise InputError("branching: shapes the tree of --on tree")
-    if on == "process" or (on is None and branching is None and problem.horizon.T > TREE_HORIZON):
+    if on is None:
+        on = "tree" if branching is not None or problem.horizon.T <= TREE_HORIZON else "process"
+    given = {
+        "branching": branching,
+        "quantization": quantization,
+        "solver": solver,
+        "paths": paths,
+        "seed": seed,
+        "sampler": sampler,
+        "workers": workers,
+    }
+    chosen = given_options(given, _VALUE_OPTIONS, "on", on)
+    if on == "process":
         with progress(f"valuing {problem.name}"):
-            found = process_values(problem, paths=paths, seed=seed, sampler=sampler)
+            found = process_values(problem, **chosen)
         title = f"{problem.name}, T = {problem.horizon.T}, on the process"
         emit(found.to_dict(), json, lambda: print_values(found.to_frame().reset_index(), title))
         return
-    tree = named_tree(problem, branching, quantization)
+    solver_named(chosen.get("solver", "highs"))
+    tree = named_tree(problem, branching, chosen.get("quantization", "gauss-hermite"))
     with progress(f"valuing {problem.name}") as step:
-        table = value_table(problem, tree, solver=solver, progress=step)
+        table = value_table(problem, tree, solver=chosen.get("solver", "highs"), progress=step)
     emit(table.to_dict(), json, lambda: print_values(table.to_frame().reset_index(), repr(tree)))
 
 

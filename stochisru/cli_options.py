@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from stochisru.errors import InputError
 
 if TYPE_CHECKING:
     from scenario_trees import ScenarioTree
@@ -35,3 +37,14 @@ def named_tree(case: DeploymentCase, branching: str | None, quantization: str = 
     from stochisru.trees import case_tree, parse_branching
 
     return case_tree(case, None if branching is None else parse_branching(branching), quantization)
+
+
+def given_options(
+    options: dict[str, Any], taken_by: dict[str, tuple[str, ...]], option: str, chosen: str
+) -> dict[str, Any]:
+    """Options that were given; raise `InputError` for one that does not go with the value ``chosen`` of ``option``."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if chosen not in taken_by[name]:
+            raise InputError(f"{name}: is an option of --{option} {' and '.join(taken_by[name])}")
+    return given

@@ -13,6 +13,7 @@ from stochisru.cli_options import (
     CaseArg,
     HorizonOpt,
     JsonOpt,
+    given_options,
     named_case,
     named_tree,
 )
@@ -28,7 +29,7 @@ METHODS = ("ef", "ph", "sddp", "threshold")
 _ON_TREES = ("ef", "ph")
 _ITERATIVE = ("ph", "sddp")
 #: Options that not every method takes, and the methods that do.
-_TAKEN_BY = {
+_TAKEN_BY: dict[str, tuple[str, ...]] = {
     "branching": _ON_TREES,
     "quantization": _ON_TREES,
     "solver": _ON_TREES,
@@ -130,10 +131,7 @@ def solve(
         "store_capacity": store_capacity,
         "holding_cost": holding_cost,
     }
-    chosen = {name: value for name, value in given.items() if value is not None}
-    for name in chosen:
-        if method not in _TAKEN_BY[name]:
-            raise InputError(f"{name}: is an option of --method {' and '.join(_TAKEN_BY[name])}")
+    chosen = given_options(given, _TAKEN_BY, "method", method)
     if method != "ph" and mpi.world() is not None:
         raise InputError(f"mpi: --method {method} runs in one process; under MPI use --method ph")
     solved = {"ef": _on_tree, "ph": _on_tree, "sddp": _on_lattice, "threshold": _exact}[method]

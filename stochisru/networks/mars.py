@@ -151,6 +151,8 @@ class MarsScenario:
         for field in ("boil_off", "isru_rate", "lifetime"):
             if not 0 <= getattr(self, field) <= 1e6:
                 raise InputError(f"{field}: must be in [0, 1e6], got {getattr(self, field)}")
+        if self.lifetime == 0:
+            raise InputError("lifetime: must be > 0, got 0 (for no plants, give no sites)")
 
     def replace(self, **changes: object) -> MarsScenario:
         """A copy with some fields changed."""

@@ -232,6 +232,10 @@ def solve_network(
     except SolverError as error:
         if (reason := conflict(network, limits)) is not None:
             raise InputError(str(reason)) from error
+        if "nbounded" in str(error):
+            raise InputError(
+                f"{network.name}: is unbounded: some flow has a negative price and no limit; give it one"
+            ) from error
         raise
     return _read(assembly, weights_of(network, weights), found, priced)
 
