@@ -219,7 +219,8 @@ def efficiency_frontiers(study: Frontier) -> Figure:
                 linear = max(smallest, 1e-6 * seen.max())
                 ax.set_xscale("symlog", linthresh=linear)
                 between = [1, 2, 5] if seen.max() < 300 * linear else [1]
-                ax.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=between))
+                base = 10 if seen.max() < 1e4 * linear else 100  # labels need room
+                ax.xaxis.set_major_locator(SymmetricalLogLocator(base=base, linthresh=linear, subs=between))
             x_unit = _escaped(money(ax.xaxis, float(np.abs(seen).max())))
             y_unit = _escaped(money(ax.yaxis, float(frame["npv_mean"].max())))
             ax.set(xlabel=f"{label} ({x_unit})", ylabel=f"mean NPV ({y_unit})")
