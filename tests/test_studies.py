@@ -547,7 +547,7 @@ def test_break_even_of_what_becomes_nothing_finds_where(contested_short):
     with pytest.raises(InputError, match="c_L: staging must cross 0"):
         break_even(contested_short, "c_L", "staging", low=60_000, high=100_000)
     with pytest.raises(InputError, match="target: must be a finite number"):
-        break_even(contested_short, "c_L", target=float("nan"))
+        break_even(contested_short, "c_L", low=5000, high=9000, target=float("nan"))
 
 
 @pytest.fixture
