@@ -40,6 +40,7 @@ from stochisru.metrics import Estimate, mean_estimate
 from stochisru.policies import policy_named
 from stochisru.simulation import require_sampling, simulate
 from stochisru.strategies.protocol import Strategy
+from stochisru.value import MEANING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,23 +203,16 @@ def exact_values(case: DeploymentCase) -> ExactValues:
     return ExactValues(case)
 
 
-_MEANING = {
-    "ws": "wait-and-see: every path known in advance",
-    "rp": "recourse problem: the multistage optimum",
-    "static": "best plan decided at the root",
-    "fixed": "best single deployment in year 0 (none where the case fixes it at 0)",
+_OPTIONS = {
     "single": "best single deployment whose time and size may wait for demand",
     "no_earth": "recourse problem without supply from Earth",
-    "ev": "optimum of the mean path",
-    "eev": "expected result of the mean path's plan",
-    "evpi": "value of perfect information, WS − RP",
-    "vss": "value of the stochastic solution, RP − EEV",
-    "vms": "value of the multistage solution, RP − static",
-    "flexibility": "value of flexibility, RP − fixed",
     "defer": "value of deferring the start, single − fixed",
     "staging": "value of staging, RP − single",
     "earth_backup": "value of Earth supply as a back-up, RP − RP without it",
 }
+_ORDER = "ws rp static fixed single no_earth ev eev evpi vss vms flexibility defer staging earth_backup"
+#: All values in the order of the report.
+_MEANING = {name: (MEANING | _OPTIONS)[name] for name in _ORDER.split()}
 
 
 @dataclass(frozen=True)

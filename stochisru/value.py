@@ -27,7 +27,8 @@ from stochisru.methods.wait_and_see import WaitAndSee, wait_and_see
 if TYPE_CHECKING:
     import pandas as pd
 
-_MEANING = {
+#: The values of a case and what each means.
+MEANING = {
     "ws": "wait-and-see: every path known in advance",
     "rp": "recourse problem: the multistage optimum",
     "static": "best plan decided at the root",
@@ -112,7 +113,7 @@ class ValueTable:
         return bounds.lower
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name} {self.point(name):,.0f}" for name in _MEANING)
+        values = ", ".join(f"{name} {self.point(name):,.0f}" for name in MEANING)
         return f"ValueTable({self.case.name}, {self.tree!r}, $ maximised: {values})"
 
     def to_frame(self) -> pd.DataFrame:
@@ -120,7 +121,7 @@ class ValueTable:
         import pandas as pd
 
         rows = []
-        for name, meaning in _MEANING.items():
+        for name, meaning in MEANING.items():
             bounds: Bounds = getattr(self, name)
             row = {"quantity": name, "value": self.point(name), "lower": bounds.lower, "upper": bounds.upper}
             rows.append({**row, "unit": "$", "sense": "maximise", "meaning": meaning})
@@ -137,12 +138,12 @@ class ValueTable:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON: the keys of ``docs/cli.md``, brackets beside them."""
-        brackets: dict[str, Bounds] = {name: getattr(self, name) for name in _MEANING}
+        brackets: dict[str, Bounds] = {name: getattr(self, name) for name in MEANING}
         return {
             "case": self.case.name,
             "sense": "maximise",
             "unit": "$",
-            **{name: self.point(name) for name in _MEANING},
+            **{name: self.point(name) for name in MEANING},
             "eev_t": [b.lower for b in self.eev_t],
             "brackets": {name: [b.lower, b.upper] for name, b in brackets.items()},
             "certified": all(b.certified for b in brackets.values()),

@@ -56,6 +56,14 @@ def test_trees_converge_to_the_exact_policy(name, lead):
     assert error[-4:].mean() < 0.3 * error[:2].mean()
 
 
+def test_a_tree_that_presolve_stumbles_on_is_solved():
+    # HiGHS 1.16 ends with "Solve error" on this tree unless presolve is off.
+    case = load_case("lunar-reference").replace(T=3)
+    exact = lattice_dp(case, MarkovLattice.from_growth(case.process, [12] * 3)).objective
+    tree = ScenarioTree.from_process(case.process, [12] * 3)
+    assert extensive_form(case, tree).objective == pytest.approx(exact, rel=1e-9)
+
+
 def test_recombined_tree_is_the_tree():
     case = load_case("contested-market").replace(T=4)
     for b in (2, 3):

@@ -88,15 +88,20 @@ class Highs:
 def optimise(model: Any, name: str) -> None:
     """Run HiGHS to optimality or raise `SolverError`.
 
-    A warm basis can lead the simplex method astray (HiGHS 1.15 then ends with "Not Set"), so it is run once more from
-    the start before a failure counts.
+    A warm basis can lead the simplex method astray (HiGHS 1.15 then ends with "Not Set"), and so can presolve (1.16
+    ends with "Solve error" on some trees), so it is run once more from the start, and once without presolve, before
+    a failure counts.
     """
     import highspy
 
-    for attempt in ("warm", "cold"):
-        if attempt == "cold":
+    _, presolve = model.getOptionValue("presolve")
+    for attempt in ("warm", "cold", "without presolve"):
+        if attempt != "warm":
             model.clearSolver()
+        if attempt == "without presolve":
+            model.setOptionValue("presolve", "off")
         model.run()
+        model.setOptionValue("presolve", presolve)
         if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
             return
     status = model.modelStatusToString(model.getModelStatus())
