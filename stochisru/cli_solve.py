@@ -50,6 +50,8 @@ _TAKEN_BY: dict[str, tuple[str, ...]] = {
     "boil_off": ("sddp",),
     "store_capacity": ("sddp",),
     "holding_cost": ("sddp",),
+    "lot": ("threshold",),
+    "fixed_cost": ("threshold",),
 }
 
 #: Options of a store and what `Storage` calls them.
@@ -94,6 +96,13 @@ def solve(
     holding_cost: Annotated[
         float | None, typer.Option(help="sddp: cost of stored oxygen, $/(kg yr) [default: 0].")
     ] = None,
+    lot: Annotated[
+        float | None,
+        typer.Option(help="threshold: plants come in modules of this mass, kg; ignored by the rule only."),
+    ] = None,
+    fixed_cost: Annotated[
+        float | None, typer.Option(help="threshold: cost of a campaign, $; ignored by the rule only.")
+    ] = None,
     iterations: Annotated[
         int | None, typer.Option(help="ph, sddp: stop after so many iterations [default: 500].")
     ] = None,
@@ -130,6 +139,8 @@ def solve(
         "boil_off": boil_off,
         "store_capacity": store_capacity,
         "holding_cost": holding_cost,
+        "lot": lot,
+        "fixed_cost": fixed_cost,
     }
     chosen = given_options(given, _TAKEN_BY, "method", method)
     if method != "ph" and mpi.world() is not None:
@@ -179,10 +190,12 @@ def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Re
 
 
 def _exact(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
-    from stochisru.methods.threshold import threshold
+    from stochisru.deployment.launches import Launches
+    from stochisru.methods.threshold import threshold, threshold_ignoring
 
+    launches = Launches(**chosen) if chosen else None
     with progress(f"solving {case.name}"):
-        return threshold(case)
+        return threshold(case) if launches is None else threshold_ignoring(case, launches)
 
 
 def _show(case: DeploymentCase, result: Result[Plan], worth: str, has_rule: bool) -> None:
