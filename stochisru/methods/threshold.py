@@ -243,10 +243,11 @@ def threshold_ignoring(
     Returns
     -------
     Result
-        The objective is the simulated mean NPV of the policy with the ignored costs, $ (maximised). The lower bound is
-        the lower end of its confidence interval. The upper bound is the optimum without these costs: both only take
-        choices away or cost money, so no policy that bears them can earn more. The objective is cut at it. Nothing is
-        certified, and the termination is a limit, ``approximation``. `stochisru.deployment.launches.InLots` flies the policy.
+        The objective is the simulated mean NPV of the policy with the ignored costs, $ (maximised), cut at the upper
+        bound. The lower bound is the lower end of its confidence interval. The upper bound is the optimum without these
+        costs: both only take choices away or cost money, so no policy that bears them can earn more. Nothing is
+        certified, and the termination is a limit, ``approximation``. `stochisru.deployment.launches.InLots` flies the
+        policy.
 
     Examples
     --------
