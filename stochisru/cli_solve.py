@@ -171,8 +171,8 @@ def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Re
     from stochisru.deployment.stage_report import problem_report
     from stochisru.deployment.storage import Storage
     from stochisru.methods.risk import Expectation, MeanCVaR, RiskMeasure
-    from stochisru.methods.sddp import SDDP_STATES, sddp
-    from stochisru.trees import case_lattice
+    from stochisru.methods.sddp import sddp
+    from stochisru.trees import SDDP_STATES, case_lattice
 
     weight, tail = chosen.pop("risk_weight", None), chosen.pop("risk_tail", None)
     if tail is not None and weight is None:

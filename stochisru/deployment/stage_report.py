@@ -11,7 +11,7 @@ from scenario_trees.lattice import MarkovLattice
 from stochisru.case import DeploymentCase
 from stochisru.deployment.stage_program import StagePrograms
 from stochisru.deployment.storage import Storage
-from stochisru.trees import case_lattice
+from stochisru.trees import SDDP_STATES, case_lattice
 
 Array = NDArray[np.float64]
 
@@ -75,7 +75,11 @@ def report_of(programs: StagePrograms) -> ProblemReport:
 
 
 def problem_report(
-    case: DeploymentCase, lattice: MarkovLattice | None = None, *, states: int = 30, storage: Storage | None = None
+    case: DeploymentCase,
+    lattice: MarkovLattice | None = None,
+    *,
+    states: int = SDDP_STATES,
+    storage: Storage | None = None,
 ) -> ProblemReport:
     """Report of the programs that `stochisru.methods.sddp.sddp` would solve with these arguments.
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from stochisru.deployment.subtrees import Subtrees
 from stochisru.errors import BoundsError
-from stochisru.methods.ph_monitor import Checkpoint, Incumbent, Monitor, State, relative_gap
+from stochisru.methods.ph_monitor import Checkpoint, Incumbent, Monitor, State
+from stochisru.methods.result import relative_gap
 
 Array = NDArray[np.float64]
 

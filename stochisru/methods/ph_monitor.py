@@ -22,7 +22,7 @@ from scenario_trees.files import replacing
 from stochisru.deployment.information import flows
 from stochisru.deployment.subtrees import Subtrees
 from stochisru.errors import InputError
-from stochisru.methods.result import require_order, versions
+from stochisru.methods.result import relative_gap, require_order, versions
 
 Array = NDArray[np.float64]
 
@@ -61,13 +61,6 @@ class Iteration:
     def gap(self) -> float:
         """(upper − lower) / max(|lower|, |upper|)."""
         return relative_gap(self.lower, self.upper)
-
-
-def relative_gap(lower: float, upper: float) -> float:
-    """Gap of a bracket, infinite while one side is unknown."""
-    if not (np.isfinite(lower) and np.isfinite(upper)):
-        return float("inf")
-    return (upper - lower) / max(abs(lower), abs(upper), 1e-300)
 
 
 @dataclass(frozen=True, eq=False)

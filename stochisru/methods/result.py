@@ -125,6 +125,13 @@ def require_order(low_name: str, low: float, high_name: str, high: float, flows:
         raise BoundsError(f"bounds cross: {low_name} {low!r} exceeds {high_name} {high!r}")
 
 
+def relative_gap(lower: float, upper: float) -> float:
+    """Gap of a bracket, infinite while one side is unknown."""
+    if not (np.isfinite(lower) and np.isfinite(upper)):
+        return float("inf")
+    return (upper - lower) / max(abs(lower), abs(upper), 1e-300)
+
+
 class Plan(Protocol):
     """What a method found: deployments at the root, and what to do later."""
 

@@ -28,10 +28,7 @@ from stochisru.methods.sddp_trials import Trials
 from stochisru.methods.sddp_vertices import MOST_DIMENSIONS
 from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, IterationLimit, StoppingRule, TimeLimit
 from stochisru.solvers import solver_named
-from stochisru.trees import case_lattice
-
-#: States per stage of the lattice that is made if none is given.
-SDDP_STATES = 30
+from stochisru.trees import SDDP_STATES, case_lattice
 
 
 def sddp(

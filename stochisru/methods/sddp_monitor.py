@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from scenario_trees.files import replacing
 from stochisru.deployment.stage_program import StagePrograms
 from stochisru.errors import InputError
-from stochisru.methods.ph_monitor import relative_gap
-from stochisru.methods.result import versions
+from stochisru.methods.result import relative_gap, versions
 from stochisru.methods.risk import RiskMeasure
 
 Array = NDArray[np.float64]

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
 from stochisru.deployment.lattice_plan import LatticePlan
-from stochisru.errors import InputError
-from stochisru.strategies.protocol import Observation
+from stochisru.strategies.protocol import Observation, require_horizon
 
 Array = NDArray[np.float64]
 
@@ -37,12 +36,7 @@ class LatticePolicy:
 
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments of the plan."""
-        made_for = self.plan.case.horizon
-        if (case.horizon.T, case.horizon.lead_time) != (made_for.T, made_for.lead_time):
-            raise InputError(
-                f"strategy {self.name}: its lattice has T = {made_for.T} and lead time {made_for.lead_time}, "
-                f"the case has T = {case.horizon.T} and lead time {case.horizon.lead_time}"
-            )
+        require_horizon(self.name, "lattice", self.plan.case, case)
         return self.plan.root
 
     def order(self, observation: Observation) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
+from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
 
@@ -85,3 +86,13 @@ def root_years(case: DeploymentCase) -> int:
 def first_arrival(case: DeploymentCase) -> int:
     """First year in which plants may arrive."""
     return 0 if case.horizon.initial_deployment == "free" else 1
+
+
+def require_horizon(name: str, made_of: str, made_for: DeploymentCase, case: DeploymentCase) -> None:
+    """Refuse a case of another horizon or lead time than a plan was made for; ``made_of`` is its tree or lattice."""
+    there, here = made_for.horizon, case.horizon
+    if (here.T, here.lead_time) != (there.T, there.lead_time):
+        raise InputError(
+            f"strategy {name}: its {made_of} has T = {there.T} and lead time {there.lead_time}, "
+            f"the case has T = {here.T} and lead time {here.lead_time}"
+        )

@@ -25,7 +25,7 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.information import Commitments
 from stochisru.deployment.tree_program import TreePlan
 from stochisru.errors import InputError
-from stochisru.strategies.protocol import Observation, root_years
+from stochisru.strategies.protocol import Observation, require_horizon, root_years
 
 Array = NDArray[np.float64]
 
@@ -55,17 +55,9 @@ class TreePolicy:
         first[self._commitments.of_node[::-1]] = np.arange(self.plan.tree.n_nodes)[::-1]
         return first
 
-    def _require(self, case: DeploymentCase) -> None:
-        made_for = self.plan.case.horizon
-        if (case.horizon.T, case.horizon.lead_time) != (made_for.T, made_for.lead_time):
-            raise InputError(
-                f"strategy {self.name}: its tree has T = {made_for.T} and lead time {made_for.lead_time}, "
-                f"the case has T = {case.horizon.T} and lead time {case.horizon.lead_time}"
-            )
-
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments of the plan."""
-        self._require(case)
+        require_horizon(self.name, "tree", self.plan.case, case)
         return self.plan.deployment[self.plan.tree.offsets[: root_years(case)]]
 
     def order(self, observation: Observation) -> Array:
