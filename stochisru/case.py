@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from scenario_trees.process import GeometricBrownianMotion
 from stochisru.derivation import Rule
 from stochisru.errors import InputError
+from stochisru.scale.curve import Curve, power_curve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +96,73 @@ class Demand(_Part):
     )
 
 
+class Launch(_Part):
+    """What a launch campaign costs and carries beyond its mass."""
+
+    lot: Positive | None = _symbol("mass of a module: ΔM is a whole number of them (none: any mass)", "kg", None)
+    fixed_cost: NonNegative = _symbol("cost of a campaign, in every year in which plant arrives", "$", 0.0)
+
+
+class Points(_Part):
+    """A curve as a case file gives it: ascending breakpoints from 0, and the values there."""
+
+    breakpoints: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+    values: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+
+    @model_validator(mode="after")
+    def _is_a_rising_curve(self) -> Points:
+        try:
+            rising = self.curve.is_increasing
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        if not rising:
+            raise ValueError(f"values: must ascend, got {list(self.values)}")
+        return self
+
+    @property
+    def curve(self) -> Curve:
+        """The curve."""
+        return Curve(self.breakpoints, self.values)
+
+
+#: Breakpoints of a power law, as multiples of the reference size.
+_POWERS = (0.0, *(2.0**k for k in range(-4, 11)))
+
+
+class Scale(_Part):
+    """How cost and output of one deployment depend on its size; without this table they are proportional to it."""
+
+    reference: Positive | None = _symbol("size of a deployment at which c_dev and eta hold", "kg", None)
+    c_dev_exponent: Annotated[float, Field(gt=0, le=3, allow_inf_nan=False, strict=True)] = _symbol(
+        "scale exponent of development and manufacture", "-", 1.0
+    )
+    eta_exponent: Annotated[float, Field(gt=0, le=3, allow_inf_nan=False, strict=True)] = _symbol(
+        "scale exponent of output", "-", 1.0
+    )
+    c_dev_curve: Points | None = _symbol("development and manufacture of a deployment, by its mass", "$", None)
+    eta_curve: Points | None = _symbol("output of a deployment, by its mass", "kg/yr", None)
+
+    @model_validator(mode="after")
+    def _one_form_each(self) -> Scale:
+        for name in ("c_dev", "eta"):
+            power = getattr(self, f"{name}_exponent") != 1
+            if power and getattr(self, f"{name}_curve") is not None:
+                raise ValueError(f"{name}_exponent: {name}_curve is given as well; keep one of the two")
+            if power and self.reference is None:
+                raise ValueError(f"reference: needed by {name}_exponent, in kg")
+        return self
+
+    def by_mass(self, name: Literal["c_dev", "eta"], unit: float) -> Curve:
+        """Cost ($) or output (kg/yr) of a deployment by its mass (kg), ``unit`` per kilogram where nothing is said."""
+        points: Points | None = getattr(self, f"{name}_curve")
+        exponent: float = getattr(self, f"{name}_exponent")
+        if points is not None:
+            return points.curve
+        if exponent == 1 or self.reference is None:
+            return Curve.linear(unit, 1.0)
+        return power_curve(self.reference, unit * self.reference, exponent, np.multiply(self.reference, _POWERS))
+
+
 class DeploymentCase(_Part):
     """A deployment problem; see ``docs/formulation.md``.
 
@@ -112,6 +180,8 @@ class DeploymentCase(_Part):
     technology: Technology
     costs: Costs
     demand: Demand
+    launch: Launch = Field(default_factory=Launch)
+    scale: Scale = Field(default_factory=Scale)
     derivation: Mapping[str, Rule] = Field(default_factory=dict)
     sources: Mapping[str, str] = Field(default_factory=dict)
 
@@ -122,8 +192,51 @@ class DeploymentCase(_Part):
 
     @property
     def investment_cost(self) -> float:
-        """c_I = c_L·α + c_dev, $ per kilogram of plant deployed."""
+        """c_I = c_L·α + c_dev, $ per kilogram of plant deployed where cost is proportional to size."""
         return self.costs.c_L * self.technology.alpha + self.costs.c_dev
+
+    @cached_property
+    def mass(self) -> Curve:
+        """Mass that lands (kg) for a deployment of ΔM: its output over η, the kilograms that η counts."""
+        output = self.scale.by_mass("eta", self.technology.eta)
+        return Curve(output.values / self.technology.eta, output.breakpoints)
+
+    @cached_property
+    def investment(self) -> Curve:
+        """Cost of a deployment, $ of its year, by ΔM (kg): launch, development and manufacture, the campaign."""
+        c_dev = self.scale.by_mass("c_dev", self.costs.c_dev)
+        flight = Curve.linear(self.costs.c_L * self.technology.alpha, c_dev.upper, fixed=self.launch.fixed_cost)
+        return c_dev.plus(flight).of(self.mass)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether a deployment of any size is allowed and costs in proportion to it."""
+        return self.launch.lot is None and self.investment.is_linear
+
+    @cached_property
+    def linear_bound(self) -> DeploymentCase:
+        """The case with the dearest linear cost that no deployment undercuts: its optimum bounds this one from above."""
+        if self.is_linear:
+            return self
+        curve = self.investment
+        share = min(curve.lowest_average(curve.upper), float(curve.slopes[-1])) / self.investment_cost
+        fixed = {symbol: self.values[symbol] for symbol in self.derivation}
+        changed = {"c_L": self.costs.c_L * share, "c_dev": self.costs.c_dev * share}
+        default = {symbol: info.default for part in (Launch, Scale) for symbol, info in part.model_fields.items()}
+        return self.replace(**fixed | changed | default)
+
+    def describe_scale(self) -> str:
+        """What is not linear, in words."""
+        parts = []
+        if self.launch.lot is not None:
+            parts.append(f"modules of {self.launch.lot:g} kg")
+        if self.launch.fixed_cost:
+            parts.append(f"{self.launch.fixed_cost:,.0f} $ per campaign")
+        if not self.scale.by_mass("c_dev", self.costs.c_dev).is_linear:
+            parts.append("a cost of development that is not proportional to mass")
+        if not self.mass.is_linear:
+            parts.append("an output that is not proportional to mass")
+        return " and ".join(parts) or "nothing"
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -172,7 +285,7 @@ class DeploymentCase(_Part):
                 {
                     "part": part,
                     "symbol": symbol,
-                    "value": self.values[symbol],
+                    "value": repr(v.curve) if isinstance(v := self.values[symbol], Points) else v,
                     "unit": extra["unit"] if isinstance(extra, dict) else "-",
                     "description": info.description,
                     "status": status,
@@ -220,6 +333,8 @@ _PARTS: dict[str, type[_Part]] = {
     "technology": Technology,
     "costs": Costs,
     "demand": Demand,
+    "launch": Launch,
+    "scale": Scale,
 }
 
 
@@ -238,6 +353,8 @@ def _literal(value: Any) -> str:
         return toml_string(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_literal, value)) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_literal(v)}" for k, v in value.items()) + " }"
     return repr(value)
 
 
@@ -282,10 +399,14 @@ def _explain(error: ValidationError) -> str:
             problems.append(f"{where}: unknown key")
         elif kind == "missing":
             problems.append(f"{where}: missing")
+        elif kind == "value_error":
+            problems.append(f"{where}.{item['ctx']['error']}")
+        elif kind in ("model_type", "model_attributes_type"):
+            problems.append(f"{where}: must be a table, got {item['input']!r}")
         elif kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
             allowed = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags", "")
             problems.append(f"{where}: must be one of {allowed}, got {item['input']!r}")
-        elif allowed := _field_range(item["loc"]):
+        elif len(item["loc"]) == 2 and (allowed := _field_range(item["loc"])):
             problems.append(f"{where}: must be {allowed}, got {item['input']!r}")
         else:
             problems.append(f"{where}: {item['msg']}, got {item['input']!r}")

@@ -175,6 +175,23 @@ class Curve:
         fixed = self.fixed + other.fixed
         return Curve(x, y - np.where(x > 0, fixed, 0.0), fixed=fixed)
 
+    def of(self, inner: Curve) -> Curve:
+        """The curve of another curve's value, ``f(g(x))``, for a rising ``inner`` without a jump.
+
+        Both are straight between neighbours of all breakpoints, those of ``self`` moved to the sizes at which
+        ``inner`` reaches them.
+        """
+        if inner.fixed or not inner.is_increasing:
+            raise InputError("inner: must rise everywhere and have no jump at zero")
+        x = np.union1d(inner.breakpoints, inner.inverse(self.breakpoints))
+        x = x[np.append(True, np.diff(x) > _SAME * x[1:])]
+        z = inner(x)
+        return Curve(x, self(z) - np.where(z > 0, self.fixed, 0.0), fixed=self.fixed)._without_straight_points()
+
+    def _without_straight_points(self) -> Curve:
+        keep = np.concatenate([[True], self._bends != 0, [True]])
+        return Curve(self.breakpoints[keep], self.values[keep], fixed=self.fixed)
+
     def times(self, factor: float) -> Curve:
         """The curve times ``factor`` > 0."""
         return Curve(self.breakpoints, self.values * factor, fixed=self.fixed * factor)
