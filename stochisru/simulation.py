@@ -34,17 +34,19 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-def _checked(orders: Any, shape: tuple[int, ...], who: str) -> Array:
+def _checked(orders: Any, shape: tuple[int, ...], who: str, lot: float | None) -> Array:
+    """Orders of a strategy, up to whole modules where plants come in modules."""
     array = np.asarray(orders, dtype=float)
     if array.shape != shape:
         raise InputError(f"strategy {who}: must return shape {shape}, got {array.shape}")
     if not array.min() >= 0:  # also refuses NaN; infinity shows in the NPV
         raise InputError(f"strategy {who}: deployments must be >= 0 kg and not NaN")
-    return array
+    # Rounding is no reason for one more module.
+    return array if lot is None else np.ceil(array / lot - 1e-9) * lot
 
 
 def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[tuple[Array, Array]]:
-    """Run a strategy down paths of demand.
+    """Run a strategy down paths of demand; where plants come in modules, orders are rounded up to whole ones.
 
     Parameters
     ----------
@@ -57,9 +59,9 @@ def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[
         ΔM_t and M_t, kg, shape ``(n,)``, for t = 0..T; not to be written to.
     """
     T, lead = case.horizon.T, case.horizon.lead_time
-    kept = 1 - case.technology.degradation
+    kept, lot = 1 - case.technology.degradation, case.launch.lot
     n = demand.shape[1]
-    start = _checked(strategy.start(case), (root_years(case),), strategy.name)
+    start = _checked(strategy.start(case), (root_years(case),), strategy.name, lot)
     if case.horizon.initial_deployment == "fixed" and start[0] > 0:
         raise InputError(f"strategy {strategy.name}: ΔM_0 is fixed at 0 in this case, got {start[0]:g} kg")
     arrivals = {t: np.full(n, x) for t, x in enumerate(start)}
@@ -76,7 +78,7 @@ def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[
             history.setflags(write=False)
             plant.setflags(write=False)
             seen = Observation(case, t, history, plant, pipeline)
-            arrivals[t + lead] = _checked(strategy.order(seen), (n,), strategy.name)
+            arrivals[t + lead] = _checked(strategy.order(seen), (n,), strategy.name, lot)
             if lead == 0:
                 arriving = arrivals.pop(t)
                 plant = plant + arriving
@@ -104,7 +106,7 @@ def _simulate_block(
     demand.setflags(write=False)  # strategies look, they do not touch: all see the same paths
     merit = MeritOrder.of(case)
     discount = discount_factors(case)
-    eta, invest, operate = case.technology.eta, case.investment_cost, case.costs.c_op
+    eta, operate, invest = case.technology.eta, case.costs.c_op, case.investment
     n = demand.shape[1]
     total_demand = demand.sum(axis=0)
     unserved = [d * merit.without_plants(row) for d, row in zip(discount, demand, strict=True)]
@@ -128,7 +130,8 @@ def _simulate_block(
                 worth += np.multiply(served, discount[t] * merit.against_alternative, out=buffer)
                 holding = operate + merit.idle * eta
             worth -= np.multiply(plant, discount[t] * holding, out=buffer)
-            worth -= np.multiply(deployment, discount[t] * invest, out=buffer)
+            spent = invest(deployment)
+            worth -= np.multiply(spent, discount[t], out=buffer)
             worth -= unserved[t]
             delivered += served
             plant_years += plant
@@ -137,7 +140,7 @@ def _simulate_block(
             unpaid &= np.less(worth, 0.0, out=mask)
             unpaid_years += unpaid.view(np.uint8)
             if t == 0:
-                capital = deployment * invest
+                capital = spent
         if not np.isfinite(worth).all():
             raise InputError(f"strategy {strategy.name}: deployments must be finite, the NPV of a path is not")
         npv[s] = worth
@@ -460,7 +463,7 @@ def simulate_panel(
     capacity = case.technology.eta * plant
     delivered = merit.delivered(capacity, demand)
     earth, shortage = merit.alternatives(delivered, np.broadcast_to(demand, shape))
-    cash = merit.profit(capacity, demand) - case.investment_cost * deployment - case.costs.c_op * plant
+    cash = merit.profit(capacity, demand) - case.investment(deployment) - case.costs.c_op * plant
     data: dict[str, tuple[tuple[str, ...], Array, dict[str, str]]] = {
         "demand": (("path", "year"), demand.T, {"unit": "kg/yr"})
     }

@@ -22,6 +22,7 @@ from stochisru.deployment.tree_program import TreePlan
 from stochisru.methods.extensive_form import extensive_forms
 from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
 from stochisru.methods.result import ROUNDING, Bounds, Result, require_order, versions
+from stochisru.methods.tree_dp import tree_dps
 from stochisru.methods.wait_and_see import WaitAndSee, wait_and_see
 
 if TYPE_CHECKING:
@@ -170,9 +171,10 @@ def value_table(
     case, tree
         The problem; the tree needs one stage per year.
     solver
-        Solver of the recourse problems; the other values are in closed form.
+        Solver of the recourse problems where costs are linear; the other values, and with economies of scale all of
+        them, are exact without one.
     recourse
-        Result for RP from another method; solved by the extensive form if not given.
+        Result for RP from another method, with its bracket; solved exactly if not given.
     progress
         Called with the name of each value before it is computed.
 
@@ -196,7 +198,8 @@ def value_table(
     stages = range(max(T - lead, 0))  # at stage T − L the last decision is taken and EEV is reached
     held = [ev.deployment[: t + lead + 1] for t in stages]
     whole = [ev.deployment[:0]] if recourse is None else []
-    solved = extensive_forms(case, tree, [*whole, *held], solver=solver)
+    wanted = [*whole, *held]
+    solved = extensive_forms(case, tree, wanted, solver=solver) if case.is_linear else tree_dps(case, tree, wanted)
     rp = next(solved) if recourse is None else recourse
     eev_t = []
     for t in stages:

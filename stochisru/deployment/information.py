@@ -164,7 +164,7 @@ def node_cash(case: DeploymentCase, tree: ScenarioTree, deployment: Array, capac
     """Cash flow at every node under optimal operation, $ of that year (not discounted)."""
     merit = MeritOrder.of(case)
     profit = merit.profit(case.technology.eta * capacity, tree.value)
-    return np.asarray(profit - case.investment_cost * deployment - case.costs.c_op * capacity)
+    return np.asarray(profit - case.investment(deployment) - case.costs.c_op * capacity)
 
 
 def flows(case: DeploymentCase, tree: ScenarioTree | MarkovLattice) -> float:
@@ -173,6 +173,7 @@ def flows(case: DeploymentCase, tree: ScenarioTree | MarkovLattice) -> float:
     unit = case.economics.P_m + c.c_E + c.c_bu + c.c_S + c.c_by * case.technology.beta
     unit += (case.investment_cost + c.c_op) / eta
     largest = (case.investment_cost + c.c_op) * case.technology.M0
+    largest += case.launch.fixed_cost * float(discount_factors(case).sum())
     return float(unit * (discount_factors(case) @ tree.stage_mean()) + largest)
 
 

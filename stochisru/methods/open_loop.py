@@ -1,6 +1,6 @@
 """Plans that do not react to demand: static plan, fixed design, expected value.
 
-All three are exact and need no solver (`stochisru.deployment.layers`).
+All three are exact and need no solver (`stochisru.deployment.layers`, with economies of scale `levels`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment import layers
+from stochisru.deployment.in_advance import open_loop
 from stochisru.deployment.information import flows, plan_value, require_match
 from stochisru.deployment.tree_program import TreePlan
 from stochisru.methods.result import Bounds, Reason, Result, Termination
@@ -33,7 +34,7 @@ def _result(
         method=method,
         objective=bounds.lower,
         bounds=bounds,
-        termination=Termination(Reason.OPTIMAL, detail="exact, layer by layer"),
+        termination=Termination(Reason.OPTIMAL, detail=f"exact, {'layer by layer' if case.is_linear else 'level by level'}"),
         plan=plan,
         timings={"solve": time.perf_counter() - start},
         solver="closed form",
@@ -48,7 +49,7 @@ def static_plan(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:
     """
     start = time.perf_counter()
     require_match(case, tree)
-    best = layers.open_loop(case, *_stages(tree))
+    best = open_loop(case, *_stages(tree))
     bounds = Bounds(
         plan_value(case, tree, best.deployment[tree.stage]), best.value, certified=True, flows=flows(case, tree)
     )
@@ -64,7 +65,7 @@ def fixed_design(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:
     require_match(case, tree)
     first = np.zeros(tree.horizon + 1, dtype=bool)
     first[0] = True
-    best = layers.open_loop(case, *_stages(tree), allowed=first)
+    best = open_loop(case, *_stages(tree), allowed=first)
     bounds = Bounds(
         plan_value(case, tree, best.deployment[tree.stage]), best.value, certified=True, flows=flows(case, tree)
     )
@@ -75,7 +76,7 @@ def expected_value_plan(case: DeploymentCase, tree: ScenarioTree) -> layers.Open
     """EV: optimum of the mean path of ``tree``, with its deployment plan."""
     require_match(case, tree)
     mean = tree.stage_mean()
-    return layers.open_loop(case, [mean[t : t + 1] for t in range(mean.size)], [np.ones(1)] * mean.size)
+    return open_loop(case, [mean[t : t + 1] for t in range(mean.size)], [np.ones(1)] * mean.size)
 
 
 def expected_value(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:

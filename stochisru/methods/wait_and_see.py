@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scenario_trees.sampling import Sampler
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
+from stochisru.deployment.in_advance import perfect_information
 from stochisru.deployment.information import flows, require_match
-from stochisru.deployment.layers import perfect_information
 from stochisru.methods.result import Bounds
 
 Array = NDArray[np.float64]

@@ -108,7 +108,7 @@ class Trigger:
 
 def _investment(case: DeploymentCase, order: Array) -> Array:
     """Cost of an order, discounted from its arrival to today, $."""
-    return order * (case.investment_cost / (1 + case.economics.r) ** case.horizon.lead_time)
+    return np.asarray(case.investment(order) / (1 + case.economics.r) ** case.horizon.lead_time)
 
 
 def added_margin(

@@ -157,7 +157,7 @@ def _values(case: DeploymentCase, point: Point) -> list[Row]:
     except InputError as error:
         return [{**dict.fromkeys(UNITS), "error": None, "note": str(error)}]
     row["dM0"] = float(exact.recourse.plan.root[0])
-    row["first_year_capital"] = here.investment_cost * row["dM0"]
+    row["first_year_capital"] = float(here.investment(row["dM0"]))
     brackets = [getattr(exact, name) for name in VALUES]
     row["error"] = max(0.5 * (b.upper - b.lower) for b in brackets)
     return [{**row, "note": None}]
