@@ -133,6 +133,7 @@ class ProgramBuilder:
     _column_data: list[tuple[Array, Array, Array, NDArray[np.bool_]]] = field(default_factory=list)
     _row_data: list[tuple[Array, Array]] = field(default_factory=list)
     _entries: list[tuple[Index, Index, Array]] = field(default_factory=list)
+    _objective_entries: list[tuple[Index, Array]] = field(default_factory=list)
     _n_columns: int = 0
     _n_rows: int = 0
 
@@ -154,6 +155,15 @@ class ProgramBuilder:
         self._column_data.append((low, high, cost, np.full(size, integer)))
         return block
 
+    def add_objective(self, column: Index, coefficient: ArrayLike) -> None:
+        """Add to the objective of columns that are there already; repeated columns add up."""
+        self._objective_entries.append((column, np.broadcast_to(np.asarray(coefficient, float), column.shape)))
+
+    def bounds(self, column: Index) -> tuple[Array, Array]:
+        """Lower and upper bounds of columns that are there already."""
+        low, high, _, _ = (np.concatenate(list(parts)) for parts in zip(*self._column_data, strict=True))
+        return low[column], high[column]
+
     def rows(self, name: str, lower: ArrayLike, upper: ArrayLike, *terms: tuple[Index, Index, ArrayLike]) -> Block:
         """Add rows; every term is (row within the block, column, coefficient), coefficients broadcasting."""
         low, high = np.broadcast_arrays(np.atleast_1d(np.asarray(lower, float)), np.asarray(upper, float))
@@ -171,6 +181,8 @@ class ProgramBuilder:
         from scipy.sparse import coo_array
 
         low, high, cost, integer = (np.concatenate(list(parts)) for parts in zip(*self._column_data, strict=True))
+        for at, coefficient in self._objective_entries:
+            np.add.at(cost, at, coefficient)
         row_low, row_high = (np.concatenate(list(parts)) for parts in zip(*self._row_data, strict=True))
         row, column, data = (np.concatenate(list(parts)) for parts in zip(*self._entries, strict=True))
         matrix = coo_array(

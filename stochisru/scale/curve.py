@@ -25,6 +25,13 @@ Array = NDArray[np.float64]
 _SAME = 1e-9
 
 
+def bends(slopes: Array) -> Array:
+    """Change of slope from each piece to the next along the last axis, 0 where it is rounding."""
+    step = np.diff(slopes)
+    scale = np.maximum(np.abs(slopes[..., :-1]), np.abs(slopes[..., 1:]))
+    return np.where(np.abs(step) > _SAME * scale, step, 0.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """A piecewise linear curve from zero.
@@ -108,20 +115,14 @@ class Curve:
         return np.asarray(np.diff(self.values) / np.diff(self.breakpoints))
 
     @property
-    def _bends(self) -> Array:
-        step = np.diff(self.slopes)
-        scale = np.maximum(np.abs(self.slopes[:-1]), np.abs(self.slopes[1:]))
-        return np.where(np.abs(step) > _SAME * scale, step, 0.0)
-
-    @property
     def is_convex(self) -> bool:
         """Whether the curve is convex on all sizes ≥ 0: no jump, slopes that never fall."""
-        return bool(self.fixed == 0 and (self._bends >= 0).all())
+        return bool(self.fixed == 0 and (bends(self.slopes) >= 0).all())
 
     @property
     def is_concave(self) -> bool:
         """Whether the curve is concave on all sizes ≥ 0, the jump included: slopes that never rise."""
-        return bool((self._bends <= 0).all())
+        return bool((bends(self.slopes) <= 0).all())
 
     @property
     def is_linear(self) -> bool:
@@ -194,6 +195,8 @@ class Curve:
 
     def times(self, factor: float) -> Curve:
         """The curve times ``factor`` > 0."""
+        if not (np.isfinite(factor) and factor > 0):
+            raise InputError(f"factor: must be a finite number > 0, got {factor!r}")
         return Curve(self.breakpoints, self.values * factor, fixed=self.fixed * factor)
 
     def __repr__(self) -> str:
