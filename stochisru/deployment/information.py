@@ -121,8 +121,9 @@ class Commitments:
         """Valid bounds on the plant of every commitment, kg.
 
         No plant is ever worth ordering beyond the largest demand that may follow, so ΔM needs no more than that
-        demand over η. M can exceed it where demand has fallen: its bound is the larger of that and of what may
-        be left of the year before.
+        demand over η, up to whole modules. M can exceed it where demand has fallen: its bound is the larger of that
+        and of what may be left of the year before. Where orders are cheaper together, plant may be worth ordering
+        ahead of what will have degraded by the last year.
 
         Parameters
         ----------
@@ -132,7 +133,7 @@ class Commitments:
         held = np.zeros(0) if held is None else held
         if held.size == 0 and case.horizon.initial_deployment == "fixed":
             held = np.zeros(1)
-        kept = 1 - case.technology.degradation
+        kept, lot = 1 - case.technology.degradation, case.launch.lot or 0.0
         order_lower = np.zeros(self.count)
         order_upper = np.empty(self.count)
         plant_upper = np.empty(self.count)
@@ -143,9 +144,11 @@ class Commitments:
                 order_lower[here] = order_upper[here] = held[t]
                 plant_upper[here] = left + held[t]
             else:
-                largest = self.tree.subtree_maximum(t)[self.decided_at(t)]
-                order_upper[here] = largest / case.technology.eta
-                plant_upper[here] = np.maximum(order_upper[here], left)
+                needed = self.tree.subtree_maximum(t)[self.decided_at(t)] / case.technology.eta
+                if not case.is_linear:
+                    needed = needed / kept ** (self.tree.horizon - t)
+                order_upper[here] = needed if lot == 0 else np.ceil(needed / lot) * lot
+                plant_upper[here] = np.maximum(needed + lot, left)
         return PlantBounds(order_lower, order_upper, plant_upper)
 
 

@@ -10,7 +10,9 @@ carries probability and discount factor of its year:
 ``demand``     Q + Q_earth + S = D (per node)
 =============  =====================================================================
 
-Excess ``E = η·M − Q`` and launched mass ``M_leo = α·ΔM`` are substituted.
+Excess ``E = η·M − Q`` and launched mass are substituted. Where costs are not linear, the rows ``whole`` make ΔM a whole
+number of ``modules``, and blocks ``investment…`` (`stochisru.scale`) hold what a deployment costs by its size: the
+program is a mixed-integer one.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.information import Commitments, PlantBounds, capacity_of, node_cash, require_match
 from stochisru.deployment.operations import MeritOrder, discount_factors
 from stochisru.linear_program import LinearProgram, ProgramBuilder, Solution
+from stochisru.scale.formulations import add_curve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
     from stochisru.strategies.protocol import Strategy
 
 Array = NDArray[np.float64]
+
+#: Share of its bound up to which an order is a solver's tolerance.
+_NOTHING = 1e-7
 
 
 def tree_program(case: DeploymentCase, tree: ScenarioTree, bounds: PlantBounds | None = None) -> LinearProgram:
@@ -58,9 +64,9 @@ def tree_program(case: DeploymentCase, tree: ScenarioTree, bounds: PlantBounds |
     order_lower, order_upper, plant_upper = bounds or commitments.plant_bounds(case)
 
     builder = ProgramBuilder(f"tree program of {case.name}", "maximise")
-    dM = builder.variables(
-        "dM", k, lower=order_lower, upper=order_upper, objective=-case.investment_cost * order_weight
-    )
+    cost = case.investment
+    price = -cost.slopes[0] * order_weight if cost.is_linear else 0.0
+    dM = builder.variables("dM", k, lower=order_lower, upper=order_upper, objective=price)
     M = builder.variables("M", k, lower=0.0, upper=plant_upper, objective=-(c.c_op + c.c_S * tech.eta) * order_weight)
     own = case.economics.P_m - c.c_by * tech.beta + c.c_S
     # Never binding, so that the demand rows alone carry the price of demand.
@@ -82,6 +88,12 @@ def tree_program(case: DeploymentCase, tree: ScenarioTree, bounds: PlantBounds |
         (later, M.start + commitments.previous[1:], -(1 - tech.degradation)),
         (every, dM.index, -1.0),
     )
+    if case.launch.lot is not None:
+        modules = builder.variables("modules", k, lower=0.0, upper=np.ceil(order_upper / case.launch.lot), integer=True)
+        whole = ((every, dM.index, 1.0), (every, modules.index, -case.launch.lot))
+        builder.rows("whole", np.zeros(k), 0.0, *whole)
+    if not cost.is_linear:
+        add_curve(builder, "investment", cost, dM.index, direction="small").in_objective(builder, -order_weight)
     nodes = np.arange(n)
     builder.rows(
         "capacity",
@@ -174,7 +186,7 @@ class TreePlan:
         table = {
             "D": (self.tree.value, "kg/yr"),
             "dM": (self.deployment, "kg"),
-            "M_leo": (self.case.technology.alpha * self.deployment, "kg"),
+            "M_leo": (self.case.technology.alpha * self.case.mass(self.deployment), "kg"),
             "M": (self.plant, "kg"),
             "Qcap": (capacity, "kg/yr"),
             "Q": (delivered, "kg/yr"),
@@ -210,11 +222,20 @@ class TreePlan:
 def plan_from_solution(case: DeploymentCase, tree: ScenarioTree, solution: Solution) -> TreePlan:
     """Read deployments and prices off a solved tree program.
 
-    Deployments are clipped at zero, so the plan is feasible to the last digit; the prices are per kilogram in
-    their node and year: the duals divided by probability and discount factor.
+    Deployments are clipped at zero, or whole numbers of modules, so the plan is feasible to the last digit; the prices
+    are per kilogram in their node and year: the duals divided by probability and discount factor. A mixed-integer
+    program has none.
     """
     commitments = Commitments(tree, case.horizon.lead_time)
-    deployment = np.maximum(solution.values("dM"), 0.0)[commitments.of_node]
+    orders = np.maximum(solution.values("dM"), 0.0)
+    if case.launch.lot is not None:
+        orders = np.rint(orders / case.launch.lot) * case.launch.lot
+    elif not case.is_linear:
+        # A solver's tolerance is no campaign.
+        orders = np.where(orders > _NOTHING * solution.program.upper[solution.program.columns["dM"].span], orders, 0.0)
+    deployment = orders[commitments.of_node]
+    if not case.is_linear:
+        return TreePlan(case, tree, deployment)
     weight = tree.probability * discount_factors(case)[tree.stage]
     with np.errstate(divide="ignore", invalid="ignore"):
         capacity_value = np.where(weight > 0, solution.duals("capacity") / weight, 0.0)

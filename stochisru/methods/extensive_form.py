@@ -1,4 +1,4 @@
-"""The recourse problem RP on a tree, solved whole."""
+"""The recourse problem RP on a tree, solved whole: a linear program, with economies of scale a mixed-integer one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,24 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.information import Commitments, flows, require_match
 from stochisru.deployment.tree_program import TreePlan, plan_from_solution, plant_limits, tree_program
-from stochisru.linear_program import solve_family
+from stochisru.linear_program import LinearProgram, Solution, solve_family, solve_mixed
 from stochisru.methods.result import REL_GAP, Bounds, Reason, Result, Termination
 
 Array = NDArray[np.float64]
 
+#: Relative gap at which a mixed-integer program is left.
+MIXED_GAP = 1e-3
+#: Tolerance of a solver on whole numbers, relative to the sums of money.
+_TOLERANCE = 1e-9
+
 
 def extensive_form(
-    case: DeploymentCase, tree: ScenarioTree, *, solver: str = "highs", rel_gap: float = REL_GAP
+    case: DeploymentCase,
+    tree: ScenarioTree,
+    *,
+    solver: str = "highs",
+    rel_gap: float | None = None,
+    time_limit: float | None = None,
 ) -> Result[TreePlan]:
     """Solve the multistage problem on ``tree`` whole.
 
@@ -30,13 +40,17 @@ def extensive_form(
     solver
         ``highs`` or ``gurobi``.
     rel_gap
-        Gap up to which the result is called optimal.
+        Gap up to which the result is called optimal, and at which a mixed-integer program is left; `REL_GAP` if not
+        given, `MIXED_GAP` for a mixed-integer program.
+    time_limit
+        Seconds after which a mixed-integer program (modules, fixed costs, economies of scale) is left with the gap that
+        it has; none if not given.
 
     Returns
     -------
     Result
-        The lower bound is the optimal plan evaluated node by node in closed form, the upper bound a dual
-        bound that holds whatever the solver's tolerances.
+        The lower bound is the plan evaluated node by node in closed form, the upper bound a dual bound that holds
+        whatever the solver's tolerances; for a mixed-integer program the solver's own, which is not certified.
 
     Raises
     ------
@@ -45,7 +59,7 @@ def extensive_form(
     SolverError
         If the solver fails.
     """
-    return next(extensive_forms(case, tree, [np.zeros(0)], solver=solver, rel_gap=rel_gap))
+    return next(extensive_forms(case, tree, [np.zeros(0)], solver=solver, rel_gap=rel_gap, time_limit=time_limit))
 
 
 def extensive_forms(
@@ -54,7 +68,8 @@ def extensive_forms(
     held: Iterable[Array],
     *,
     solver: str = "highs",
-    rel_gap: float = REL_GAP,
+    rel_gap: float | None = None,
+    time_limit: float | None = None,
 ) -> Iterator[Result[TreePlan]]:
     """Solve the problem once for every given start of the plan.
 
@@ -62,7 +77,7 @@ def extensive_forms(
     ----------
     held
         Plans ΔM_0, ΔM_1, … (kg), each fixed in advance for as many years as it is long; later years are free.
-        Each program starts from the optimum of the one before.
+        Each linear program starts from the optimum of the one before.
     """
     require_match(case, tree)
     start = time.perf_counter()
@@ -71,11 +86,23 @@ def extensive_forms(
     size = flows(case, tree)
     building = time.perf_counter() - start
     variants = (plant_limits(program, commitments.plant_bounds(case, plan)) for plan in held)
-    for solution in solve_family(program, variants, solver):
+    mixed = bool(program.integer.any())
+    gap = (MIXED_GAP if mixed else REL_GAP) if rel_gap is None else rel_gap
+    solutions: Iterator[Solution]
+    if mixed:
+        solutions = (
+            solve_mixed(program.with_bounds(*limits), rel_gap=gap, time_limit=time_limit, solver=solver)
+            for limits in variants
+        )
+    else:
+        solutions = solve_family(program, variants, solver)
+    for solution in solutions:
         solved = time.perf_counter()
         plan = plan_from_solution(case, tree, solution)
-        bounds = Bounds(plan.value, solution.bound, certified=True, flows=size)
-        met = bounds.meets(rel_gap)
+        # The solver's bound of a mixed-integer program is relative to its tolerance on whole numbers.
+        upper = solution.bound + (_TOLERANCE * size if mixed else 0.0)
+        bounds = Bounds(plan.value, upper, certified=not mixed, flows=size)
+        met = bounds.meets(gap)
         read = time.perf_counter() - solved
         yield Result(
             method="ef",
@@ -83,10 +110,15 @@ def extensive_forms(
             bounds=bounds,
             termination=Termination(
                 Reason.OPTIMAL if met else Reason.LIMIT,
-                None if met else "numerical",
-                f"{solution.solver} solved the whole tree; gap {bounds.gap:.2g}, {rel_gap:.2g} asked for",
+                None if met else solution.limit or "numerical",
+                f"{solution.solver} solved the whole tree{_programme(program)}; gap {bounds.gap:.2g}, {gap:.2g} asked for",
             ),
             plan=plan,
             timings={"build": building, "solve": solution.seconds, "read": read},
             solver=solution.solver,
         )
+
+
+def _programme(program: LinearProgram) -> str:
+    whole = int(program.integer.sum())
+    return f" with {whole:,} whole numbers" if whole else ""

@@ -34,7 +34,9 @@ def _result(
         method=method,
         objective=bounds.lower,
         bounds=bounds,
-        termination=Termination(Reason.OPTIMAL, detail=f"exact, {'layer by layer' if case.is_linear else 'level by level'}"),
+        termination=Termination(
+            Reason.OPTIMAL, detail=f"exact, {'layer by layer' if case.is_linear else 'level by level'}"
+        ),
         plan=plan,
         timings={"solve": time.perf_counter() - start},
         solver="closed form",

@@ -190,7 +190,7 @@ class Curve:
         return Curve(x, self(z) - np.where(z > 0, self.fixed, 0.0), fixed=self.fixed)._without_straight_points()
 
     def _without_straight_points(self) -> Curve:
-        keep = np.concatenate([[True], self._bends != 0, [True]])
+        keep = np.concatenate([[True], bends(self.slopes) != 0, [True]])
         return Curve(self.breakpoints[keep], self.values[keep], fixed=self.fixed)
 
     def times(self, factor: float) -> Curve:
