@@ -213,15 +213,21 @@ class DeploymentCase(_Part):
         """Whether a deployment of any size is allowed and costs in proportion to it."""
         return self.launch.lot is None and self.investment.is_linear
 
+    def require_linear(self, what: str) -> None:
+        """Raise `InputError` where costs are not linear; ``what`` asks for that."""
+        if not self.is_linear:
+            raise InputError(f"launch, scale: {what} takes costs in proportion to size, got {self.describe_scale()}")
+
     @cached_property
     def linear_bound(self) -> DeploymentCase:
-        """The case with the dearest linear cost that no deployment undercuts: its optimum bounds this one from above."""
+        """The case with the dearest linear cost that no deployment undercuts; no policy earns more here than there."""
         if self.is_linear:
             return self
         curve = self.investment
         share = min(curve.lowest_average(curve.upper), float(curve.slopes[-1])) / self.investment_cost
         fixed = {symbol: self.values[symbol] for symbol in self.derivation}
-        changed = {"c_L": self.costs.c_L * share, "c_dev": self.costs.c_dev * share}
+        cheaper = abs(share - 1) > 1e-12  # modules and fixed costs alone leave the unit cost as it is
+        changed = {"c_L": self.costs.c_L * share, "c_dev": self.costs.c_dev * share} if cheaper else {}
         default = {symbol: info.default for part in (Launch, Scale) for symbol, info in part.model_fields.items()}
         return self.replace(**fixed | changed | default)
 

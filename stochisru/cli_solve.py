@@ -25,20 +25,21 @@ if TYPE_CHECKING:
     from stochisru.methods.result import Plan, Result
 
 #: Methods on a tree come first.
-METHODS = ("ef", "ph", "sddp", "threshold")
-_ON_TREES = ("ef", "ph")
+METHODS = ("ef", "dp", "ph", "sddp", "threshold")
+_ON_TREES = ("ef", "dp", "ph")
+_BY_SOLVER = ("ef", "ph")
 _ITERATIVE = ("ph", "sddp")
 #: Options that not every method takes, and the methods that do.
 _TAKEN_BY: dict[str, tuple[str, ...]] = {
     "branching": _ON_TREES,
     "quantization": _ON_TREES,
-    "solver": _ON_TREES,
+    "solver": _BY_SOLVER,
     "rel_gap": ("ef", "ph", "sddp"),
     "cut_stage": ("ph",),
     "proximal": ("ph",),
     "checkpoint_interval": ("ph",),
     "iterations": _ITERATIVE,
-    "time_limit": _ITERATIVE,
+    "time_limit": ("ef", *_ITERATIVE),
     "checkpoint": _ITERATIVE,
     "resume": _ITERATIVE,
     "states": ("sddp",),
@@ -50,8 +51,6 @@ _TAKEN_BY: dict[str, tuple[str, ...]] = {
     "boil_off": ("sddp",),
     "store_capacity": ("sddp",),
     "holding_cost": ("sddp",),
-    "lot": ("threshold",),
-    "fixed_cost": ("threshold",),
 }
 
 #: Options of a store and what `Storage` calls them.
@@ -63,8 +62,8 @@ def solve(
     method: Annotated[
         str,
         typer.Option(
-            help="ef: extensive form; ph: progressive hedging (also under MPI); sddp: on a lattice; "
-            "threshold: exact policy."
+            help="ef: extensive form; dp: exact on the tree; ph: progressive hedging (also under MPI); sddp: on a "
+            "lattice; threshold: exact policy."
         ),
     ] = "ef",
     branching: BranchingOpt = None,
@@ -72,7 +71,7 @@ def solve(
     quantization: Annotated[str | None, typer.Option(help="Branches of the tree [default: gauss-hermite].")] = None,
     solver: Annotated[str | None, typer.Option(help="ef, ph: highs or gurobi [default: highs].")] = None,
     rel_gap: Annotated[
-        float | None, typer.Option(help="Relative gap to reach [default: ef 1e-6, ph and sddp 1e-3].")
+        float | None, typer.Option(help="Relative gap to reach [default: ef of a linear case 1e-6, else 1e-3].")
     ] = None,
     cut_stage: Annotated[int | None, typer.Option(help="ph: stage at which the tree is cut into subtrees.")] = None,
     proximal: Annotated[str | None, typer.Option(help="ph: quadratic or linearised [default: by solver].")] = None,
@@ -98,15 +97,17 @@ def solve(
     ] = None,
     lot: Annotated[
         float | None,
-        typer.Option(help="threshold: plants come in modules of this mass, kg; ignored by the rule only."),
+        typer.Option(help="Plants come in modules of this mass, kg, instead of the case's."),
     ] = None,
     fixed_cost: Annotated[
-        float | None, typer.Option(help="threshold: cost of a campaign, $; ignored by the rule only.")
+        float | None, typer.Option(help="Cost of a launch campaign, $, instead of the case's.")
     ] = None,
     iterations: Annotated[
         int | None, typer.Option(help="ph, sddp: stop after so many iterations [default: 500].")
     ] = None,
-    time_limit: Annotated[float | None, typer.Option(help="ph, sddp: stop after so many seconds.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="ph, sddp, ef with whole numbers: stop after so many seconds.")
+    ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="ph, sddp: folder for the state of the run.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="ph, sddp: go on from the checkpoint.")] = False,
     json: JsonOpt = None,
@@ -139,13 +140,14 @@ def solve(
         "boil_off": boil_off,
         "store_capacity": store_capacity,
         "holding_cost": holding_cost,
-        "lot": lot,
-        "fixed_cost": fixed_cost,
     }
+    launch = {name: value for name, value in (("lot", lot), ("fixed_cost", fixed_cost)) if value is not None}
+    if launch:
+        problem = problem.replace(**launch)
     chosen = given_options(given, _TAKEN_BY, "method", method)
     if method != "ph" and mpi.world() is not None:
         raise InputError(f"mpi: --method {method} runs in one process; under MPI use --method ph")
-    solved = {"ef": _on_tree, "ph": _on_tree, "sddp": _on_lattice, "threshold": _exact}[method]
+    solved = {"ef": _on_tree, "dp": _on_tree, "ph": _on_tree, "sddp": _on_lattice, "threshold": _exact}[method]
     result = solved(problem, method, chosen)
     worth = "expected NPV" if risk_weight is None else "risk-adjusted NPV"
     has_rule = boil_off is None  # strategies know no store
@@ -156,13 +158,14 @@ def solve(
 def _on_tree(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
     from stochisru.methods.extensive_form import extensive_form
     from stochisru.methods.progressive_hedging import progressive_hedging
+    from stochisru.methods.tree_dp import tree_dp
     from stochisru.solvers import solver_named
 
     solver_named(chosen.get("solver", "highs"))
     tree = named_tree(case, chosen.pop("branching", None), chosen.pop("quantization", "gauss-hermite"))
-    if method == "ef":
+    if method != "ph":
         with progress(f"solving {case.name}"):
-            return extensive_form(case, tree, **chosen)
+            return tree_dp(case, tree) if method == "dp" else extensive_form(case, tree, **chosen)
     with iteration_table(f"{case.name}, {tree!r}") as line:
         return progressive_hedging(case, tree, progress=line, **chosen)
 
@@ -170,6 +173,7 @@ def _on_tree(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Resul
 def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
     from stochisru.deployment.stage_report import problem_report
     from stochisru.deployment.storage import Storage
+    from stochisru.methods.ignoring import sddp_ignoring
     from stochisru.methods.risk import Expectation, MeanCVaR, RiskMeasure
     from stochisru.methods.sddp import sddp
     from stochisru.trees import SDDP_STATES, case_lattice
@@ -183,19 +187,22 @@ def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Re
         raise InputError(f"{next(iter(sizes))}: belongs to a store; give its boil-off, as in --boil-off 0.02")
     store = Storage(**{_STORE[option]: size for option, size in sizes.items()}) if sizes else None
     lattice = case_lattice(case, chosen.pop("states", SDDP_STATES))
+    if not case.is_linear and (store is not None or not risk.neutral):
+        case.require_linear("SDDP with a store or a risk measure")
     if sys.stderr.isatty():
-        typer.echo(str(problem_report(case, lattice, storage=store)), err=True)
+        typer.echo(str(problem_report(case.linear_bound, lattice, storage=store)), err=True)
     with iteration_table(f"{case.name}, T = {case.horizon.T}") as line:
+        if not case.is_linear:
+            return sddp_ignoring(case, lattice, progress=line, **chosen)
         return sddp(case, lattice, storage=store, risk=risk, progress=line, **chosen)
 
 
 def _exact(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
-    from stochisru.deployment.launches import Launches
-    from stochisru.methods.threshold import threshold, threshold_ignoring
+    from stochisru.methods.ignoring import threshold_ignoring
+    from stochisru.methods.threshold import threshold
 
-    launches = Launches(**chosen) if chosen else None
     with progress(f"solving {case.name}"):
-        return threshold(case) if launches is None else threshold_ignoring(case, launches)
+        return threshold(case) if case.is_linear else threshold_ignoring(case)
 
 
 def _show(case: DeploymentCase, result: Result[Plan], worth: str, has_rule: bool) -> None:

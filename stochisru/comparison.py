@@ -12,7 +12,7 @@ information − NPV of the exact policy). Where no exact policy exists there is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from stochisru.files import plain
 from stochisru.methods.result import Bounds
 from stochisru.methods.threshold import threshold
 from stochisru.methods.wait_and_see import wait_and_see_on_paths
-from stochisru.metrics import Estimate, mean_estimate
+from stochisru.metrics import Estimate, mean_estimate, shifted
 from stochisru.simulation import Simulation, require_sampling, resolve, simulate
 from stochisru.strategies.protocol import Strategy
 
@@ -132,11 +132,6 @@ def foresight_sample(units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArr
     each = np.minimum(units, max(1, FORESIGHT_PATHS // units.size))
     starts = np.concatenate([[0], np.cumsum(units)[:-1]])
     return np.concatenate([start + np.arange(n) for start, n in zip(starts, each, strict=True)]), each
-
-
-def shifted(estimate: Estimate, by: float) -> Estimate:
-    """An estimate plus a known number."""
-    return replace(estimate, value=estimate.value + by, lower=estimate.lower + by, upper=estimate.upper + by)
 
 
 def compare(

@@ -145,6 +145,11 @@ def mean_estimate(sample: Array, units: NDArray[np.int64], confidence: float) ->
     return _interval(mean, unit_error(sample - mean, units), units.size, confidence)
 
 
+def shifted(estimate: Estimate, by: float) -> Estimate:
+    """An estimate plus a known number."""
+    return replace(estimate, value=estimate.value + by, lower=estimate.lower + by, upper=estimate.upper + by)
+
+
 def _quantile(sample: Array, ordered: Array, level: float, units: NDArray[np.int64], confidence: float) -> Estimate:
     from scipy.special import stdtrit
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
-from stochisru.deployment import layers
+from stochisru.deployment.in_advance import open_loop
 from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
 from stochisru.strategies import STRATEGIES, RollingHorizon, Schedule
@@ -19,17 +19,20 @@ from stochisru.trees import DEFAULT_STATES, case_lattice
 
 Array = NDArray[np.float64]
 
+#: States per stage of the lattice whose demands are the levels of a plan under economies of scale.
+_LEVEL_STATES = 40
+
 
 def _threshold(case: DeploymentCase) -> Strategy:
     from stochisru.methods.threshold import threshold
 
-    return threshold(case).policy()
+    return threshold(case.linear_bound).policy()
 
 
 def _lattice(case: DeploymentCase) -> Strategy:
     from stochisru.methods.lattice_dp import lattice_dp
 
-    return lattice_dp(case).policy(name="lattice")
+    return lattice_dp(case.linear_bound).policy(name="lattice")
 
 
 def _sddp(case: DeploymentCase) -> Strategy:
@@ -37,14 +40,16 @@ def _sddp(case: DeploymentCase) -> Strategy:
 
     # With a pipeline of orders the last per mille takes minutes: the plan is as good after a few iterations.
     iterations = 500 if case.horizon.lead_time <= 1 else 3
-    return sddp(case, iterations=iterations).policy(name="sddp")
+    return sddp(case.linear_bound, iterations=iterations).policy(name="sddp")
 
 
 def _tree(case: DeploymentCase) -> Strategy:
     from stochisru.methods.extensive_form import extensive_form
+    from stochisru.methods.tree_dp import tree_dp
     from stochisru.trees import case_tree
 
-    return extensive_form(case, case_tree(case)).policy(name="tree")
+    best = extensive_form if case.is_linear else tree_dp
+    return best(case, case_tree(case)).policy(name="tree")
 
 
 def _rolling(case: DeploymentCase) -> Strategy:
@@ -55,7 +60,8 @@ def _rolling(case: DeploymentCase) -> Strategy:
 def open_loop_plans(case: DeploymentCase) -> dict[str, Array]:
     """ΔM_0..ΔM_T, kg, of the plans that do not react to demand: ``static``, ``fixed`` and ``ev``.
 
-    Exact for lognormal demand; under a limit on supply from Earth the law of a year is a lattice's.
+    Exact for lognormal demand; under a limit on supply from Earth, or with economies of scale, the law of a year is a
+    lattice's.
     """
     from stochisru.deployment import root_plan
 
@@ -63,10 +69,10 @@ def open_loop_plans(case: DeploymentCase) -> dict[str, Array]:
     if scales_with_demand(case):
         static, fixed = root_plan.static_plan_on_process(case), root_plan.fixed_design_on_process(case)
     else:
-        lattice = case_lattice(case, 4 * DEFAULT_STATES)
+        lattice = case_lattice(case, 4 * DEFAULT_STATES if case.is_linear else _LEVEL_STATES)
         law = list(lattice.values), list(lattice.probabilities)
-        static = layers.open_loop(case, *law)
-        fixed = layers.open_loop(case, *law, allowed=np.arange(case.horizon.T + 1) == 0)
+        static = open_loop(case, *law)
+        fixed = open_loop(case, *law, allowed=np.arange(case.horizon.T + 1) == 0)
     return {"static": static.deployment, "fixed": fixed.deployment, "ev": ev}
 
 

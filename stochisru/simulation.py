@@ -85,6 +85,22 @@ def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[
         yield arriving, plant
 
 
+def npv_on_paths(case: DeploymentCase, strategy: Strategy, demand: Array) -> Array:
+    """Net present value of a strategy on given paths, $.
+
+    Parameters
+    ----------
+    demand
+        Shape ``(T + 1, n)``, kg/yr.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(n,)``.
+    """
+    return np.asarray(_simulate_block(case, [strategy], demand, np.array([demand.shape[1]])).npv[0])
+
+
 @dataclass(frozen=True, eq=False)
 class _Block:
     """Outcome of one block of paths.

@@ -10,7 +10,6 @@ from scipy import stats
 
 from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree, TreeError
 from stochisru import BoundsError, InputError, extensive_form, lattice_dp, load_case, simulate, threshold
-from stochisru.deployment.launches import InLots, Launches
 from stochisru.deployment.layers import open_loop, perfect_information
 from stochisru.deployment.root_plan import (
     expected_value_plan_on_process,
@@ -22,7 +21,7 @@ from stochisru.deployment.single_deployment import single_deployment
 from stochisru.deployment.threshold_recursion import Rule, ThresholdRecursion
 from stochisru.deployment.unit_value import UnitValue
 from stochisru.methods.result import Bounds
-from stochisru.methods.threshold import _solve, threshold_ignoring
+from stochisru.methods.threshold import _solve
 from stochisru.process_value import exact_values
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
@@ -427,45 +426,3 @@ def test_options_add_up():
     vars(broken)["eev"] = Bounds.exact(1e12)
     with pytest.raises(BoundsError, match="bounds cross: eev"):
         broken.check_order()
-
-
-# ------------------------------------------------------------- modules and fixed costs, ignored
-
-
-def test_ignored_costs_are_labelled_and_bracketed():
-    case = load_case("contested-market").replace(T=8)
-    exact = threshold(case)
-    free = threshold_ignoring(case, Launches(), paths=4096)
-    assert free.bounds.lower <= exact.objective <= free.bounds.upper + 1e-6 * exact.bounds.flows
-    last = free.objective
-    for launches in (Launches(lot=20.0), Launches(lot=100.0), Launches(lot=100.0, fixed_cost=1e6)):
-        result = threshold_ignoring(case, launches, paths=4096)
-        assert result.bounds.lower < result.objective < last  # dearer each time, on the same paths
-        assert result.bounds.upper == exact.bounds.upper
-        assert (result.termination.reason, result.termination.limit) == ("limit", "approximation")
-        assert str(launches) in result.termination.detail
-        assert result.bounds.certified is False
-        last = result.objective
-
-
-def test_fixed_cost_is_paid_once_per_year_with_plant():
-    # Everything is deployed at the root, so the campaigns are known.
-    case = load_case("lunar-reference").replace(T=2, lead_time=2)
-    root = threshold(case).plan.root
-    years = np.flatnonzero(root > 0)
-    policy = threshold(case).policy()
-    free, dear = (
-        Launches(fixed_cost=c).worth(case, policy, paths=512, seed=0, confidence=0.95).value for c in (0.0, 1e6)
-    )
-    assert years.size > 1
-    assert free - dear == pytest.approx(1e6 * (1.08 ** -years.astype(float)).sum(), rel=1e-9)
-    whole = InLots(threshold(case).policy(), 64.0).start(case)
-    assert (whole % 64.0 == 0).all()
-    assert ((whole >= root) & (whole < root + 64.0)).all()
-    check_strategy(InLots(threshold(case.replace(T=5)).policy(), 64.0), case.replace(T=5))
-
-
-@pytest.mark.parametrize("changes", [{"lot": 0.0}, {"lot": float("nan")}, {"fixed_cost": -1.0}])
-def test_launches_that_cannot_be_are_refused(changes):
-    with pytest.raises(InputError, match=f"{next(iter(changes))}: must be a finite number"):
-        Launches(**changes)

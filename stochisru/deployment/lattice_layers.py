@@ -90,6 +90,7 @@ class LatticeLayers:
 
     def __post_init__(self) -> None:
         require_lattice(self.case, self.lattice)
+        self.case.require_linear("the dynamic programme by layers")
         if self._shrinkage[-1] < 1e-200:
             raise InputError(
                 f"degradation: plant must not decay to nothing within T = {self.case.horizon.T} years, "

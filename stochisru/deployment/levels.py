@@ -9,8 +9,8 @@ it, and by induction all levels are bends of the problem or the plant in place. 
 numbers, and the same holds for the numbers next to a bend (the extreme-point argument of lot sizing: Zangwill 1968;
 Luss 1982, section 2).
 
-`Levels` holds these candidates. A *chain* is the problem of a plan that is known in advance (wait-and-see on a path, the
-static plan, the mean path), a *tree* the multistage problem, whose commitments form a tree (`Commitments`).
+A *chain* is the problem of a plan that is known in advance (wait-and-see on a path, static plan, mean path); the
+multistage problem is one on a tree of commitments (`Commitments`).
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
-from stochisru.deployment.layers import OpenLoopPlan, allowed_years, perfect_information
+from stochisru.deployment.in_advance import perfect_information
+from stochisru.deployment.layers import OpenLoopPlan, allowed_years
 from stochisru.deployment.unit_value import UnitValue
 
 Array = NDArray[np.float64]

@@ -171,6 +171,7 @@ class StagePrograms:
 
     def __post_init__(self) -> None:
         require_lattice(self.case, self.lattice)
+        self.case.require_linear("SDDP")
 
     @property
     def horizon(self) -> int:

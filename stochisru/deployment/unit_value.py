@@ -22,8 +22,13 @@ Array = NDArray[np.float64]
 
 
 def scales_with_demand(case: DeploymentCase) -> bool:
-    """Whether twice the demand with twice the plant is worth twice as much: no limit from Earth, or no Earth at all."""
+    """Whether twice the demand with twice the plant is worth twice as much.
+
+    Costs have to be linear, and Earth without a limit, or not there at all.
+    """
     merit = MeritOrder.of(case)
+    if not case.is_linear:
+        return False
     return not merit.limited or merit.earth_limit == 0 or merit.earth_cost == merit.shortage_cost
 
 
@@ -62,8 +67,10 @@ class UnitValue:
         Raises
         ------
         InputError
-            If a limit on supply from Earth makes the worth of a kilogram depend on the level of demand.
+            If costs are not linear, or a limit on supply from Earth makes the worth of a kilogram depend on the level
+            of demand.
         """
+        case.require_linear("an exact policy on the demand process")
         merit = MeritOrder.of(case)
         if not scales_with_demand(case):
             raise InputError(

@@ -103,6 +103,7 @@ def extensive_forms(
         upper = solution.bound + (_TOLERANCE * size if mixed else 0.0)
         bounds = Bounds(plan.value, upper, certified=not mixed, flows=size)
         met = bounds.meets(gap)
+        told = f"{solution.solver} solved the whole tree{_whole_numbers(program)}"
         read = time.perf_counter() - solved
         yield Result(
             method="ef",
@@ -111,7 +112,7 @@ def extensive_forms(
             termination=Termination(
                 Reason.OPTIMAL if met else Reason.LIMIT,
                 None if met else solution.limit or "numerical",
-                f"{solution.solver} solved the whole tree{_programme(program)}; gap {bounds.gap:.2g}, {gap:.2g} asked for",
+                f"{told}; gap {bounds.gap:.2g}, {gap:.2g} asked for",
             ),
             plan=plan,
             timings={"build": building, "solve": solution.seconds, "read": read},
@@ -119,6 +120,6 @@ def extensive_forms(
         )
 
 
-def _programme(program: LinearProgram) -> str:
+def _whole_numbers(program: LinearProgram) -> str:
     whole = int(program.integer.sum())
     return f" with {whole:,} whole numbers" if whole else ""

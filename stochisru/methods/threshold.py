@@ -7,7 +7,7 @@ error of numerical integration, which is estimated by solving again with a coars
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,8 +27,6 @@ from stochisru.strategies.protocol import root_years
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from stochisru.deployment.launches import Launches
 
 
 Array = NDArray[np.float64]
@@ -196,8 +194,8 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     Raises
     ------
     InputError
-        If the policy is not exact for the case: Earth supply is limited, or volatility is positive but too small to
-        be tabulated.
+        If the policy is not exact for the case: costs are not linear (see `stochisru.methods.ignoring`), Earth supply
+        is limited, or volatility is positive but too small to be tabulated.
 
     Examples
     --------
@@ -225,53 +223,4 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
         plan=plan,
         timings={"solve": solved - start, "error": time.perf_counter() - solved},
         solver="recursion",
-    )
-
-
-def threshold_ignoring(
-    case: DeploymentCase, launches: Launches, *, paths: int = 4096, seed: int = 0, confidence: float = 0.95
-) -> Result[ThresholdPlan]:
-    """The exact policy of the linear problem where launching has costs that it ignores: an approximation.
-
-    Parameters
-    ----------
-    launches
-        Whole modules and fixed cost per campaign.
-    paths, seed, confidence
-        Monte Carlo by which the policy is judged with them, rounded up to whole modules.
-
-    Returns
-    -------
-    Result
-        The objective is the simulated mean NPV of the policy with the ignored costs, $ (maximised), cut at the upper
-        bound. The lower bound is the lower end of its confidence interval. The upper bound is the optimum without these
-        costs: both only take choices away or cost money, so no policy that bears them can earn more. Nothing is
-        certified, and the termination is a limit, ``approximation``. `stochisru.deployment.launches.InLots` flies the
-        policy.
-
-    Examples
-    --------
-    >>> from stochisru import load_case
-    >>> from stochisru.deployment.launches import Launches
-    >>> from stochisru.methods.threshold import threshold_ignoring
-    >>> result = threshold_ignoring(load_case("lunar-reference"), Launches(lot=50.0, fixed_cost=1e6))
-    >>> result.termination.limit, result.bounds.lower < result.objective < result.bounds.upper
-    ('approximation', True)
-    """
-    exact = threshold(case)
-    start = time.perf_counter()
-    found = launches.worth(case, exact.policy(), paths=paths, seed=seed, confidence=confidence)
-    upper = exact.bounds.upper
-    interval = f"[{found.lower:,.0f}, {found.upper:,.0f}]"
-    return replace(
-        exact,
-        objective=min(found.value, upper),
-        bounds=Bounds(min(found.lower, upper), upper, certified=False, flows=exact.bounds.flows),
-        termination=Termination(
-            Reason.LIMIT,
-            "approximation",
-            f"the rule ignores {launches}; with them it earns {found.value:,.0f} $ {interval} on {paths:,} paths; the "
-            "upper bound is the optimum without them",
-        ),
-        timings={**exact.timings, "simulate": time.perf_counter() - start},
     )

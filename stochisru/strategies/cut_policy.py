@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
 from stochisru.deployment.cut_plan import CutPlan
-from stochisru.strategies.protocol import Observation, require_horizon
+from stochisru.strategies.protocol import Observation, ignored_by, require_horizon
 
 Array = NDArray[np.float64]
 
@@ -54,5 +54,5 @@ class CutPolicy:
         """The rule as one sentence."""
         return (
             "Order up to the level at which another kilogram is worth its price by the cuts of SDDP, "
-            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year."
+            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year{ignored_by(case)}"
         )

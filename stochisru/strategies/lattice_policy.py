@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
 from stochisru.deployment.lattice_plan import LatticePlan
-from stochisru.strategies.protocol import Observation, require_horizon
+from stochisru.strategies.protocol import Observation, ignored_by, require_horizon
 
 Array = NDArray[np.float64]
 
@@ -50,5 +50,5 @@ class LatticePolicy:
         """The rule as one sentence."""
         return (
             "Order up to a multiple of demand that depends on year and demand, "
-            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year."
+            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year{ignored_by(case)}"
         )

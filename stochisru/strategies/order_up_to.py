@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
 from stochisru.errors import InputError
-from stochisru.strategies.protocol import Observation, root_years
+from stochisru.strategies.protocol import Observation, ignored_by, root_years
 
 Array = NDArray[np.float64]
 
@@ -53,10 +53,10 @@ class OrderUpTo:
         """The rule as one sentence."""
         ordering = [k for k in self.position if k > 0]
         if not ordering:
-            return f"Deploy {sum(self.root):,.0f} kg decided at the start and nothing later."
+            return f"Deploy {sum(self.root):,.0f} kg decided at the start and nothing later{ignored_by(case)}"
         low, high = (f"{1 / (case.technology.eta * k):.0%}" for k in (max(ordering), min(ordering)))
         span = low if low == high else f"{low} to {high}"
         return (
             f"Order when demand exceeds {span} of the capacity to come (by year), up to where it does not; "
-            f"{len(ordering)} of {len(self.position)} years may order."
+            f"{len(ordering)} of {len(self.position)} years may order{ignored_by(case)}"
         )

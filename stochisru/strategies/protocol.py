@@ -78,6 +78,11 @@ class Strategy(Protocol):
         ...
 
 
+def ignored_by(case: DeploymentCase) -> str:
+    """What a rule that was made for linear costs ignores, as the end of its sentence."""
+    return "." if case.is_linear else f"; it ignores {case.describe_scale()}."
+
+
 def root_years(case: DeploymentCase) -> int:
     """Number of deployments that are committed at the root."""
     return min(case.horizon.lead_time, case.horizon.T) + 1

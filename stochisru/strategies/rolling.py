@@ -7,7 +7,8 @@ all paths, and all years that look equally far ahead. Where a limit on supply fr
 year is solved on a grid of demand and interpolated.
 
 Nothing beyond the look-ahead has a value, so a short one orders too little and too late; and an order meets the demand
-of a node exactly, so few branches in the first years make coarse orders. Branches pay most in the first years.
+of a node exactly, so few branches in the first years make coarse orders. Branches pay most in the first years. Modules,
+fixed costs and economies of scale are ignored: the trees are those of `DeploymentCase.linear_bound`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from stochisru.deployment.lattice_layers import LatticeLayers
 from stochisru.deployment.operations import MeritOrder
 from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
-from stochisru.strategies.protocol import Observation
+from stochisru.strategies.protocol import Observation, ignored_by
 
 Array = NDArray[np.float64]
 
@@ -80,11 +81,11 @@ class RollingHorizon:
         """First deployments of the tree of year 0."""
         self._require(case)
         lattice = self.lattice(case, self._ahead(case, 0), case.demand.D0)
-        return LatticeLayers(case.replace(T=lattice.horizon), lattice).best().root
+        return LatticeLayers(case.linear_bound.replace(T=lattice.horizon), lattice).best().root
 
     def order(self, observation: Observation) -> Array:
         """First order of the tree of this year."""
-        case, year, demand = observation.case, observation.year, observation.demand[-1]
+        case, year, demand = observation.case.linear_bound, observation.year, observation.demand[-1]
         ahead = self._ahead(case, year)
         if scales_with_demand(case):
             level = _level(self, case, ahead, case.demand.D0) / case.demand.D0 * demand
@@ -97,7 +98,7 @@ class RollingHorizon:
         """The rule as one sentence."""
         return (
             f"Each year solve a tree of {prod(self.branching):,} scenarios over the next {len(self.branching)} years "
-            "and place its first order."
+            f"and place its first order{ignored_by(case)}"
         )
 
 
