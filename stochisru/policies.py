@@ -10,17 +10,15 @@ from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
 from stochisru.deployment.in_advance import open_loop
+from stochisru.deployment.levels import has_exact_levels
 from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
 from stochisru.strategies import STRATEGIES, RollingHorizon, Schedule
 from stochisru.strategies.protocol import Strategy
 from stochisru.strategies.rolling import ROLLING_BRANCHING
-from stochisru.trees import DEFAULT_STATES, case_lattice
+from stochisru.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
 
 Array = NDArray[np.float64]
-
-#: States per stage of the lattice whose demands are the levels of a plan under economies of scale.
-_LEVEL_STATES = 40
 
 
 def _threshold(case: DeploymentCase) -> Strategy:
@@ -31,7 +29,10 @@ def _threshold(case: DeploymentCase) -> Strategy:
 
 def _lattice(case: DeploymentCase) -> Strategy:
     from stochisru.methods.lattice_dp import lattice_dp
+    from stochisru.methods.level_dp import level_dp
 
+    if not case.is_linear and has_exact_levels(case):
+        return level_dp(case).policy(name="lattice")
     return lattice_dp(case.linear_bound).policy(name="lattice")
 
 
@@ -69,7 +70,7 @@ def open_loop_plans(case: DeploymentCase) -> dict[str, Array]:
     if scales_with_demand(case):
         static, fixed = root_plan.static_plan_on_process(case), root_plan.fixed_design_on_process(case)
     else:
-        lattice = case_lattice(case, 4 * DEFAULT_STATES if case.is_linear else _LEVEL_STATES)
+        lattice = case_lattice(case, 4 * DEFAULT_STATES if case.is_linear else 2 * LEVEL_STATES)
         law = list(lattice.values), list(lattice.probabilities)
         static = open_loop(case, *law)
         fixed = open_loop(case, *law, allowed=np.arange(case.horizon.T + 1) == 0)

@@ -171,7 +171,7 @@ def test_held_plans_of_the_table_are_those_of_the_program():
 
 def test_what_the_dynamic_programme_does_not_take_is_refused_in_one_line():
     case, tree = problem(lot=50.0, degradation=0.1)
-    with pytest.raises(InputError, match="degradation: must be 0 with a launch.lot"):
+    with pytest.raises(InputError, match=r"degradation: must be 0 with a launch\.lot"):
         tree_dp(case, tree)
     steep = load_case("lunar-reference").replace(T=3, c_dev_curve={"breakpoints": [0, 100, 200], "values": [0, 1, 9e6]})
     with pytest.raises(InputError, match="must be concave in its size"):

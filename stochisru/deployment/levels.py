@@ -89,7 +89,8 @@ def candidate_levels(case: DeploymentCase, demand: Array, year: Index) -> Array:
     return np.maximum(levels, start)
 
 
-def _distinct(levels: Array) -> Array:
+def distinct(levels: Array) -> Array:
+    """Levels in ascending order, each once."""
     levels = np.unique(levels)
     return np.asarray(levels[np.append(True, np.diff(levels) > _SAME * levels[1:])])
 
@@ -203,7 +204,7 @@ def open_loop(
         points, which = np.unique(values, return_inverse=True)
         laws.append((points, np.bincount(which, weights=weights)))
     bends = [candidate_levels(case, points[None, :], np.array([t])).ravel() for t, (points, _) in enumerate(laws)]
-    levels = _distinct(np.concatenate([[case.technology.M0], *bends]))
+    levels = distinct(np.concatenate([[case.technology.M0], *bends]))
     profit = np.stack(
         [weight @ profit_at(case, t, levels[None, :], points[:, None]) for t, (points, weight) in enumerate(laws)]
     )
@@ -252,7 +253,7 @@ class TreeLevels:
             for t in range(tree.horizon + 1)
         ]
         start = np.array([self.case.technology.M0])
-        return _distinct(np.concatenate([start, self.held_levels, *bends]))
+        return distinct(np.concatenate([start, self.held_levels, *bends]))
 
     @property
     def held_levels(self) -> Array:
