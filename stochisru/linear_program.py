@@ -183,8 +183,11 @@ class ProgramBuilder:
         low, high, cost, integer = (np.concatenate(list(parts)) for parts in zip(*self._column_data, strict=True))
         for at, coefficient in self._objective_entries:
             np.add.at(cost, at, coefficient)
-        row_low, row_high = (np.concatenate(list(parts)) for parts in zip(*self._row_data, strict=True))
-        row, column, data = (np.concatenate(list(parts)) for parts in zip(*self._entries, strict=True))
+        none = np.zeros(0)
+        row_data = self._row_data or [(none, none)]
+        entries = self._entries or [(none.astype(int), none.astype(int), none)]
+        row_low, row_high = (np.concatenate(list(parts)) for parts in zip(*row_data, strict=True))
+        row, column, data = (np.concatenate(list(parts)) for parts in zip(*entries, strict=True))
         matrix = coo_array(
             (data, (row.astype(np.int32), column.astype(np.int32))), shape=(self._n_rows, self._n_columns)
         ).tocsc()

@@ -139,8 +139,29 @@ def unit_error(influence: Array, units: NDArray[np.int64]) -> float:
     return float(np.sqrt(np.add.reduce(influence**2) * m / (m - 1)) / units.sum())
 
 
-def mean_estimate(sample: Array, units: NDArray[np.int64], confidence: float) -> Estimate:
-    """Mean of a sample."""
+def mean_estimate(sample: Array, units: NDArray[np.int64] | None = None, confidence: float = 0.95) -> Estimate:
+    """Mean of a sample; of a difference path by path, for a paired comparison on common paths.
+
+    Parameters
+    ----------
+    sample
+        One number per path.
+    units
+        Sizes of the independent groups of paths; every path for itself if not given.
+    confidence
+        Level of the interval, in (0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stochisru.metrics import mean_estimate
+    >>> demand = np.random.default_rng(1).normal(100, 20, 1000)
+    >>> small, large = np.minimum(demand, 90), np.minimum(demand, 110) - 5
+    >>> better = mean_estimate(large - small)
+    >>> f"{better.value:.2f} ({better.lower:.2f} to {better.upper:.2f})"
+    '4.62 (4.09 to 5.15)'
+    """
+    units = np.ones(sample.size, dtype=np.int64) if units is None else units
     mean = float(sample.mean())
     return _interval(mean, unit_error(sample - mean, units), units.size, confidence)
 
@@ -165,24 +186,23 @@ def _quantile(sample: Array, ordered: Array, level: float, units: NDArray[np.int
     return Estimate(value, float("nan"), *bounds)
 
 
-def strategy_metrics(
-    npv: Array, moments: Moments, units: NDArray[np.int64], confidence: float = 0.95
-) -> dict[str, Estimate]:
-    """All metrics of one strategy.
+def npv_metrics(npv: Array, units: NDArray[np.int64] | None = None, confidence: float = 0.95) -> dict[str, Estimate]:
+    """Metrics of a sample of NPV: those of `UNITS` up to ``sortino``.
 
     Parameters
     ----------
     npv
         Net present value per path, $.
-    moments
-        Moments of the other outcomes.
     units
-        Sizes of the independent groups of paths.
+        Sizes of the independent groups of paths; every path for itself if not given.
     confidence
         Level of the intervals, in (0, 1).
     """
     if not 0 < confidence < 1:
         raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
+    if not (npv.ndim == 1 and npv.size):
+        raise InputError(f"npv: must be a row of at least one number, got shape {npv.shape}")
+    units = np.ones(npv.size, dtype=np.int64) if units is None else units
     m = units.size
     ordered = np.sort(npv)
     mean = mean_estimate(npv, units, confidence)
@@ -222,7 +242,26 @@ def strategy_metrics(
         out["sortino"] = smooth(sortino, centred / semi**0.5 - sortino * (downside - semi) / (2 * semi))
     else:
         out["sortino"] = Estimate(nan, nan, nan, nan)
+    return {name: out[name] for name in UNITS if name in out}
 
+
+def strategy_metrics(
+    npv: Array, moments: Moments, units: NDArray[np.int64], confidence: float = 0.95
+) -> dict[str, Estimate]:
+    """All metrics of one strategy.
+
+    Parameters
+    ----------
+    npv
+        Net present value per path, $.
+    moments
+        Moments of the other outcomes.
+    units
+        Sizes of the independent groups of paths.
+    confidence
+        Level of the intervals, in (0, 1).
+    """
+    out = npv_metrics(npv, units, confidence)
     at = {name: i for i, name in enumerate(OUTCOMES)}
     out["payback_year"] = _ratio(moments, at["payback_year"], at["paid_back"], confidence)
     paid = _ratio(moments, at["paid_back"], -1, confidence)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from stochisru.metrics import metrics_frame, npv_metrics
 from stochisru.report.style import DASHES, PALETTE, money, new_figure
 
 if TYPE_CHECKING:
@@ -135,8 +138,21 @@ def value_ladder(values: pd.DataFrame) -> Figure:
         return figure
 
 
-def target_curves(npv: pd.DataFrame, metrics: pd.DataFrame) -> Figure:
-    """Cumulative distribution of NPV per strategy, with mean (dot) and P5/P95 (ticks)."""
+def target_curves(npv: pd.DataFrame | Mapping[str, ArrayLike], metrics: pd.DataFrame | None = None) -> Figure:
+    """Cumulative distribution of NPV per strategy, with mean (dot) and P5/P95 (ticks).
+
+    Parameters
+    ----------
+    npv
+        A sample of NPV per strategy, $: columns of a table, or arrays by name.
+    metrics
+        Table of `stochisru.metrics.metrics_frame` with the marked values; made from the sample if not given.
+    """
+    import pandas as pd
+
+    npv = pd.DataFrame(npv)
+    if metrics is None:
+        metrics = metrics_frame({str(name): npv_metrics(npv[name].to_numpy(dtype=float)) for name in npv})
     wide = metrics.pivot(index="strategy", columns="metric", values="value")
     with new_figure(6.4, 3.8) as (figure, ax):
         low = float(np.percentile(npv.to_numpy(), 1))
