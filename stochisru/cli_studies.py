@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -366,6 +367,61 @@ def deployment(
         typer.echo(f"report: {folder / 'report.html'}")
 
     emit(study.to_dict(), json, show)
+
+
+@study_app.command()
+def scale(
+    case: CaseArg = "lunar-reference",
+    exponents: Annotated[str, typer.Option(help="Scale exponents of development cost.")] = "0.6,0.8,1",
+    learning: Annotated[
+        str, typer.Option(help="Shares by which cost falls with every doubling of plant.")
+    ] = "0,0.1,0.2",
+    rates: Annotated[str, typer.Option(help="Discount rates.")] = "0.04,0.08,0.12",
+    volatilities: Annotated[str, typer.Option(help="Volatilities of demand.")] = "0.1,0.2,0.4",
+    reference: Annotated[
+        float | None, typer.Option(help="Size at which c_dev holds, kg [default: the case's, or D0/eta].")
+    ] = None,
+    states: Annotated[int, typer.Option(help="States per stage of the lattice.")] = 12,
+    horizon: Annotated[int, typer.Option(help="Last year T.")] = 20,
+    workers: WorkersOpt = 1,
+    backend: BackendOpt = "processes",
+    checkpoint: CheckpointOpt = None,
+    resume: ResumeOpt = False,
+    out: OutOpt = None,
+    json: JsonOpt = None,
+) -> None:
+    """Economies of scale against uncertainty: the value of flexibility, with learning."""
+    from stochisru.console_studies import show_scale
+    from stochisru.studies.scale import ScaleStudy, scale_study
+
+    json_target(json, case)
+    problem = named_case(case, horizon)
+    grid = {
+        "exponents": _numbers(exponents, "exponents"),
+        "learning_rates": _numbers(learning, "learning"),
+        "discount_rates": _numbers(rates, "rates"),
+        "volatilities": _numbers(volatilities, "volatilities"),
+    }
+
+    def compute(execution: Execution) -> ScaleStudy:
+        return scale_study(problem, **grid, reference=reference, states=states, execution=execution)
+
+    def draw(study: ScaleStudy) -> dict[str, Figure]:
+        from stochisru.report.study_figures import scale_panels
+
+        return {name: scale_panels(study, name) for name in ("flexibility", "deployments")}
+
+    how = _execution(workers, backend, checkpoint, resume)
+    settings: dict[str, Any] = {**grid, "reference": reference, "states": states}
+    study = _run("scale", problem, compute, ScaleStudy.to_rows, draw, prod(map(len, grid.values())), how, out, settings)
+    emit({"rows": study.to_rows(), "findings": study.findings()}, json, lambda: show_scale(study))
+
+
+def _numbers(text: str, field: str) -> list[float]:
+    try:
+        return [float(item) for item in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"{field}: must be numbers, as in 0.1,0.2, got {text!r}") from error
 
 
 def _base_rule(name: str) -> Trigger:

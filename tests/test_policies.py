@@ -267,7 +267,7 @@ def test_commands(run_cli):
             ("solve", "lunar-reference", "--method", "threshold", "--branching", "3"),
             "branching: is an option of --method",
         ),
-        (("solve", "lunar-reference", "--method", "magic"), "method: must be one of ef, ph, sddp, threshold"),
+        (("solve", "lunar-reference", "--method", "magic"), "method: must be one of ef, dp, ph, sddp, threshold"),
         (("value", "lunar-reference", "--on", "moon"), "on: must be one of tree, process"),
         (("value", "lunar-reference", "--on", "process", "--branching", "3"), "branching: is an option of --on tree"),
         (("value", "lunar-reference", "--paths", "7"), "paths: is an option of --on process"),

@@ -45,7 +45,7 @@ def tree_dp(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:
     >>> case = load_case("lunar-reference").replace(T=4, lot=50.0, fixed_cost=2e6)
     >>> result = tree_dp(case, ScenarioTree.from_process(case.process, [3] * 4))
     >>> result.bounds.gap < 1e-9, result.plan.root.tolist()
-    (True, [150.0, 100.0])
+    (True, [300.0, 0.0])
     """
     return next(tree_dps(case, tree, [np.zeros(0)]))
 

@@ -29,7 +29,7 @@ _STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def new_figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Figure, Any]]:
+def new_figure(width: float, height: float, columns: int = 1, rows: int = 1) -> Iterator[tuple[Figure, Any]]:
     """A figure of the common look, inches, with its axes."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -38,7 +38,7 @@ def new_figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
-        yield figure, figure.subplots(1, columns)
+        yield figure, figure.subplots(rows, columns)
 
 
 def money(axis: Any, largest: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stochisru.case import DeploymentCase
+from stochisru.case import DeploymentCase, Launch, Scale
 from stochisru.errors import InputError
 from stochisru.studies.store import Execution, Row
 from stochisru.studies.values import changed, moved, require_number, require_quantity, unit_of, values_at
@@ -26,6 +26,8 @@ _LEVELS = ("low", "base", "high")
 _DEFAULTS: dict[str, tuple[float, float]] = {"degradation": (0.0, 0.05)}
 #: Time is varied when asked for, not by default.
 _TIME = ("T", "lead_time")
+#: Symbols of costs that are not linear, for which there are no exact values on the process.
+_NOT_LINEAR = {*Launch.model_fields, *Scale.model_fields}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ def default_ranges(case: DeploymentCase) -> tuple[dict[str, Range], dict[str, st
     ranges: dict[str, Range] = {}
     left_out: dict[str, str] = {}
     for symbol, value in case.values.items():
-        if symbol in _TIME or isinstance(value, str):
+        if symbol in _TIME or symbol in _NOT_LINEAR or isinstance(value, str):
             continue
         if value is None:
             left_out[symbol] = "is none"
