@@ -45,6 +45,7 @@ def path_model(case: DeploymentCase, demand: Array, target: Any | None = None) -
     """
     import pyomo.environ as pyo
 
+    case.require_linear("the path model")
     demand = np.asarray(demand, dtype=float)
     if demand.shape != (case.horizon.T + 1,):
         raise InputError(f"demand: needs {case.horizon.T + 1} values for T = {case.horizon.T}, got {demand.shape}")
