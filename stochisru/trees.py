@@ -19,7 +19,7 @@ TREE_HORIZON = 12
 #: States per stage of a lattice whose plan is as good as the exact one to about 0.1 % up to T = 30.
 DEFAULT_STATES = 100
 #: States per stage of a lattice on which levels of plant are a second state: time grows with T³ and their cube.
-LEVEL_STATES = 20
+LEVEL_STATES = 30
 #: States per stage of SDDP's lattice.
 SDDP_STATES = 30
 #: Bins have equal shares of probability and mean, half and half: see `MarkovLattice.from_process`.

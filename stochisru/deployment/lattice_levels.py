@@ -133,24 +133,29 @@ class LatticeLevels:
         return np.asarray(table)
 
     @cached_property
-    def _steps(self) -> list[Array]:
-        """Cost of the steps of every year, $ of year 0; infinite downwards and where nothing may arrive."""
+    def _steady(self) -> Array | None:
+        """Cost of the steps, $ of their year, where it is the same in every year."""
+        steady = self.cost is None and shrinkage(self.case)[-1] == 1
+        return plain_cost(self.case)(0, self.levels) if steady else None
+
+    def _steps(self, year: int) -> Array:
+        """Cost of the steps of a year, $ of year 0, by level before and after; infinite where nothing may arrive.
+
+        Only what lies above the diagonal is meant to be looked at.
+        """
         cost = self.cost or plain_cost(self.case)
-        k, discount, allowed = self.levels.size, discount_factors(self.case), allowed_years(self.case)
-        down = np.tril(np.ones((k, k), dtype=bool), -1)
-        tables = []
-        for year in range(self._last + 1):
-            table = discount[year] * cost(year, self.levels)
-            table = np.where(down | (not allowed[year]), np.inf, table)
-            np.fill_diagonal(table, 0.0)
-            tables.append(table)
-        return tables
+        table = self._steady if self._steady is not None else cost(year, self.levels)
+        table = (
+            table * discount_factors(self.case)[year] if allowed_years(self.case)[year] else np.full_like(table, np.inf)
+        )
+        np.fill_diagonal(table, 0.0)
+        return table
 
     def _raised(self, total: Array, year: int) -> tuple[Array, Index]:
         """Best worth before the step of a year of ``total`` (states, levels) after it, and the level to go to."""
         best, choice = np.empty_like(total), np.empty(total.shape, dtype=np.int64)
         rows = np.arange(total.shape[0])
-        for i, steps in enumerate(self._steps[year]):
+        for i, steps in enumerate(self._steps(year)):
             net = total[:, i:] - steps[i:]
             at = net.argmax(axis=1)
             choice[:, i], best[:, i] = at + i, net[rows, at]
@@ -212,7 +217,7 @@ class LatticeLevels:
         at = 0
         for year, then in enumerate(policy.root):
             step[year] = worth[at]
-            value += float(self._mean_profit[year][0, then]) - float(self._steps[year][at, then])
+            value += float(self._mean_profit[year][0, then]) - float(self._steps(year)[at, then])
             arrivals += float(then > at)
             at = int(then)
         mass = np.zeros((1, k))
@@ -223,7 +228,7 @@ class LatticeLevels:
             state, before = np.nonzero(mass)
             then, weight = choice[state, before], mass[state, before]
             step[year] = float(weight @ worth[before])
-            value += float(weight @ (self._seen_from(year)[state, then] - self._steps[year][before, then]))
+            value += float(weight @ (self._seen_from(year)[state, then] - self._steps(year)[before, then]))
             arrivals += float(weight @ (then > before))
             mass = np.zeros_like(mass)
             np.add.at(mass, (state, then), weight)

@@ -1,7 +1,7 @@
 """A strategy taken from a plan over levels of plant on a Markov lattice.
 
-What a path sees is mapped to the nearest state (by the logarithm of demand). Where plant comes in modules the level of
-that state is taken as it is; otherwise plant and levels are measured against demand, as value nearly scales with it.
+What a path sees is mapped to the nearest state (by the logarithm of demand); plant and levels are measured against demand,
+as value nearly scales with it, and orders come in the nearest number of modules.
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ class LevelStrategy:
         year, demand = observation.year, observation.demand[-1]
         state = np.searchsorted(self._middles[year - 1], np.log(demand))
         levels = self.plan.problem.levels
-        unit = np.full(demand.size, shrinkage(self.plan.case)[year + self.plan.case.horizon.lead_time])
-        if self.plan.case.launch.lot is None:
-            unit *= demand / self.plan.lattice.values[year][state]
+        case = self.plan.case
+        unit = shrinkage(case)[year + case.horizon.lead_time] * demand / self.plan.lattice.values[year][state]
         there = observation.projected()
         before = np.searchsorted((levels[1:] + levels[:-1]) / 2, there / unit)
         then = self.plan.rule.choice[year - 1][state, before]
-        return np.asarray(np.where(then > before, np.maximum(levels[then] * unit - there, 0.0), 0.0))
+        missing = np.where(then > before, np.maximum(levels[then] * unit - there, 0.0), 0.0)
+        lot = case.launch.lot
+        return np.asarray(missing if lot is None else np.rint(missing / lot) * lot)
 
     def describe(self, case: DeploymentCase) -> str:
         """The rule as one sentence."""
