@@ -2,7 +2,7 @@
 
 Both start from the case and the branching factors. The mixed-integer program stops at a gap of 0.1 % or after a minute.
 Exits with 1 if a bracket does not hold the exact optimum, or the programme is not twenty times faster on trees of five
-years (a program without the gap in time counts with its limit).
+years (a program without the gap in time counts with its limit; modules alone are easy for both and have no goal).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> int:
                 f"{name:<22}{T:>3}{levels:>8}{fast:>10.3f}{slow:>10.2f}{program.bounds.gap:>10.1e}{slow / fast:>8.0f}"
                 + ("" if held else "  BRACKET WITHOUT THE OPTIMUM")
             )
-            missed |= not held or (T == 5 and slow / fast < GOAL)
+            missed |= not held or (T == 5 and "lot" not in changes and slow / fast < GOAL)
     case = load_case("lunar-reference").replace(reference=1000.0, c_dev_exponent=0.7, fixed_cost=5e6)
     tree = ScenarioTree.from_process(case.process, [3] * 10)
     start = time.perf_counter()

@@ -1,7 +1,7 @@
 """A strategy taken from a plan over levels of plant on a Markov lattice.
 
-What a path sees is mapped to the nearest state (by the logarithm of demand); plant and levels are measured against demand,
-as value nearly scales with it, and orders come in the nearest number of modules.
+What a path sees is mapped to the nearest state (by the logarithm of demand); plant and levels are measured against
+demand, as value nearly scales with it, and orders come in the nearest number of modules.
 """
 
 from __future__ import annotations
