@@ -111,6 +111,12 @@ class LinearProgram:
         return target
 
 
+def _new(name: str, blocks: dict[str, Block]) -> None:
+    """Refuse a second block of one name: the first could not be read from a solution any more."""
+    if name in blocks:
+        raise InputError(f"name: must be new in the program, {name!r} is there already")
+
+
 @dataclass
 class ProgramBuilder:
     """Collects the blocks of a program.
@@ -148,6 +154,7 @@ class ProgramBuilder:
         integer: bool = False,
     ) -> Block:
         """Add a block of variables; bounds and objective broadcast to ``size``."""
+        _new(name, self._columns)
         block = Block(name, self._n_columns, size)
         self._columns[name] = block
         self._n_columns += size
@@ -167,6 +174,7 @@ class ProgramBuilder:
     def rows(self, name: str, lower: ArrayLike, upper: ArrayLike, *terms: tuple[Index, Index, ArrayLike]) -> Block:
         """Add rows; every term is (row within the block, column, coefficient), coefficients broadcasting."""
         low, high = np.broadcast_arrays(np.atleast_1d(np.asarray(lower, float)), np.asarray(upper, float))
+        _new(name, self._rows)
         block = Block(name, self._n_rows, low.size)
         self._rows[name] = block
         self._n_rows += low.size

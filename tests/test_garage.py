@@ -87,6 +87,7 @@ def test_uncertainty_makes_the_plan_worse_and_growth_better(page):
     value = mean_estimate(flexible(4, fresh)[0] - rigid(5, fresh))
     assert 2e6 < value.lower < value.upper < 2.4e6
     assert value.standard_error < mean_estimate(rigid(5, fresh)).standard_error
+    assert (np.sort(flexible(4, fresh)[0]) > np.sort(rigid(5, fresh))).all()  # the whole target curve lies to the right
     without = flexible(4, fresh, columns=0.0, latest=0)[0]
     assert without == pytest.approx(rigid(4, fresh))
 
@@ -101,4 +102,4 @@ def test_figure_shows_every_design_with_its_marks(page):
 
 
 if __name__ == "__main__":
-    run_page()["figure"].savefig(DOCS / "_static" / "garage_target_curves.png")
+    run_page()["figure"].savefig(DOCS / "_static" / "garage_target_curves.png", dpi=220)

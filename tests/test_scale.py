@@ -246,6 +246,11 @@ def test_messages_name_the_field():
         program([(jump, "small")], [5.0, np.inf], "interval")
     with pytest.raises(InputError, match="least: must be finite"):
         program([(jump, "small")], 5.0, "interval", least=-1.0)
+    builder = ProgramBuilder("p", "minimise")
+    x = builder.variables("x", 1, lower=0, upper=5.0)
+    add_curve(builder, "c", jump, x.index, direction="small")
+    with pytest.raises(InputError, match="name: must be new in the program, 'c_piece' is there already"):
+        add_curve(builder, "c", jump, x.index, direction="small")
     with pytest.raises(InputError, match="curves: must be at least one pair"):
         program([], 5.0, "interval")
 
