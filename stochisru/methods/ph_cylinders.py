@@ -28,7 +28,7 @@ _PAUSE = 0.002
 #: Iterations between two changes of ρ, and what makes one: residuals that differ by this factor.
 _RHO_EVERY, _RHO_IMBALANCE, _RHO_FACTOR = 3, 5.0, 1.6
 #: Neighbours of the best orders that are evaluated in an iteration.
-_NEIGHBOURS = 10
+_NEIGHBOURS = 5
 #: First ρ relative to cost over spread: measured on the shipped cases, adapted from there.
 _RHO_START = 0.25
 

@@ -31,7 +31,7 @@ from stochisru.errors import BoundsError, InputError, StochisruError
 from stochisru.methods.ph_monitor import Checkpoint, Incumbent, Iteration, Monitor, State
 from stochisru.methods.result import Bounds, Reason, Result, Termination
 from stochisru.solvers import solver_named
-from stochisru.solvers.proximal import MIXED_GAP, Proximal, proximal_term
+from stochisru.solvers.proximal import Proximal, proximal_term
 
 Array = NDArray[np.float64]
 
@@ -178,8 +178,8 @@ def progressive_hedging(
 
 
 def _mixed_gap(monitor: Monitor) -> float:
-    """Relative gap at which mixed-integer subproblems are left: small beside the one that is asked for."""
-    return min(MIXED_GAP, monitor.rel_gap / 10)
+    """Relative gap at which mixed-integer subproblems are left: a part of the one that is asked for."""
+    return monitor.rel_gap / 4
 
 
 def _serial(

@@ -37,7 +37,7 @@ _ROUNDS = 60
 #: Most solutions of a mixed-integer program that are looked for per proximal problem.
 _HULL_STEPS = 2
 #: Relative gap at which a mixed-integer subproblem is left.
-MIXED_GAP = 1e-4
+MIXED_GAP = 2.5e-4
 
 
 @dataclass(frozen=True, eq=False)
