@@ -11,9 +11,8 @@ every ρ and ȳ, so they are kept; new ones are added where ``y² − θ`` excee
 The program may be a mixed-integer one. The Lagrangian's bound is then the solver's own, which holds whatever gap the
 search was left with, and the value of fixed orders that of the plan that was found. The proximal problem is solved on
 averages of the solutions known so far, to which Lagrangian solutions at its own gradient are added: only linear and
-mixed-integer linear programs are solved, and prices go to those of the best Lagrangian bound, which they need not where
-the proximal term stands in the mixed-integer program (Boland et al. 2018: progressive hedging with Frank and Wolfe's
-method).
+mixed-integer linear programs are solved, and prices go to those of the best Lagrangian bound (Boland et al. 2018:
+progressive hedging with Frank and Wolfe's method). With the proximal term in the mixed-integer program they need not.
 """
 
 from __future__ import annotations
