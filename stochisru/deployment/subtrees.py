@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
-from stochisru.deployment.information import Commitments, PlantBounds, require_match
-from stochisru.deployment.operations import MeritOrder
-from stochisru.deployment.tree_program import tree_program
+from stochisru.deployment.information import Commitments, PlantBounds, plan_value, require_match
+from stochisru.deployment.tree_program import feasible_orders, tree_program
 from stochisru.errors import InputError
 from stochisru.linear_program import LinearProgram
 
@@ -32,6 +31,8 @@ class SubtreeProgram:
 
     Attributes
     ----------
+    case, branch
+        The problem that it is the program of.
     program
         Its tree program; the objective is the conditional expectation given the subtree's node.
     plant, order
@@ -42,11 +43,26 @@ class SubtreeProgram:
         Commitment of the branch at each of its nodes.
     """
 
+    case: DeploymentCase
+    branch: ScenarioTree
     program: LinearProgram
     plant: Index
     order: Index
     origin: Index
     of_node: Index
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the program has whole numbers."""
+        return bool(self.program.integer.any())
+
+    def feasible(self, orders: Array) -> Array:
+        """Orders ΔM of all commitments of the branch as they can be placed, kg."""
+        return feasible_orders(self.case, orders, self.program.upper[self.program.columns["dM"].span])
+
+    def worth(self, orders: Array) -> float:
+        """Value of feasible orders ΔM of all commitments of the branch, $, operations optimal: no solver is asked."""
+        return plan_value(self.case, self.branch, orders[self.of_node])
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +98,11 @@ class Subtrees:
         """Nodes at which the subtrees hang."""
         at = self.tree.at(self.cut_stage)
         return range(at.start, at.stop)
+
+    @cached_property
+    def mixed(self) -> bool:
+        """Whether programs of the case need whole numbers: modules, or a cost that is not convex in size."""
+        return self.case.launch.lot is not None or not self.case.investment.is_convex
 
     @property
     def count(self) -> int:
@@ -122,6 +143,11 @@ class Subtrees:
         return self.commitments.plant_bounds(self.case)
 
     @property
+    def order_upper(self) -> Array:
+        """Valid upper bound on ΔM of each coordinated year, kg, shape ``(count, years)``."""
+        return self._bounds.order_upper[self.shared]
+
+    @property
     def plant_upper(self) -> Array:
         """Valid upper bound on M of each coordinated year, kg, shape ``(count, years)``."""
         return self._bounds.plant_upper[self.shared]
@@ -138,6 +164,8 @@ class Subtrees:
         program = tree_program(self.case, branch, self._bounds.at(whole))
         first = np.arange(len(self.years))  # the way is a chain: one commitment per coordinated year
         return SubtreeProgram(
+            case=self.case,
+            branch=branch,
             program=program,
             plant=program.columns["M"].start + first,
             order=program.columns["dM"].start + first,
@@ -150,42 +178,3 @@ class Subtrees:
         total = np.bincount(self.shared.ravel(), weights=(values * self.probability[:, None]).ravel())
         weight = np.bincount(self.shared.ravel(), weights=np.repeat(self.probability, len(self.years)))
         return np.asarray(total[self.shared] / weight[self.shared])
-
-    @cached_property
-    def _kinks(self) -> dict[int, Array]:
-        """Plant at which the profit of a commitment's own year bends, kg, ascending, by shared commitment."""
-        eta = self.case.technology.eta
-        merit = MeritOrder.of(self.case)
-        found = {}
-        for commitment in np.unique(self.shared):
-            year = self.tree.at(int(self.commitments.year[commitment]))
-            below = self.commitments.of_node[year] == commitment
-            demand = self.tree.value[year][below]
-            served = np.concatenate([demand, merit.beyond_earth(demand)]) if merit.limited else demand
-            found[int(commitment)] = np.unique(served / eta)
-        return found
-
-    def nearest_kinks(self, plant: Array) -> Array:
-        """Coordinated plant moved to the nearest bend of its own year's profit, where optima of the program lie."""
-        moved = np.empty_like(plant)
-        for commitment, kinks in self._kinks.items():
-            here = self.shared == commitment
-            at = float(plant[here][0])
-            moved[here] = kinks[np.abs(kinks - at).argmin()]
-        return moved
-
-    def implementable_orders(self, plant: Array) -> Array:
-        """Orders ΔM that come as near to coordinated plant M as possible, kg, shape ``(count, years)``.
-
-        Plant that is already there cannot be taken away: M is raised to what is left of the year before.
-        """
-        kept = 1 - self.case.technology.degradation
-        orders = np.empty_like(plant)
-        before = np.full(self.count, self.case.technology.M0)
-        for t in self.years:
-            left = before * (kept if t else 1.0)
-            before = np.maximum(plant[:, t], left)
-            if t == 0 and self.case.horizon.initial_deployment == "fixed":
-                before = left
-            orders[:, t] = before - left
-        return orders

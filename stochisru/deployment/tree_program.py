@@ -219,21 +219,29 @@ class TreePlan:
         )
 
 
+def feasible_orders(case: DeploymentCase, orders: Array, upper: Array) -> Array:
+    """Orders as they can be placed: not negative, whole modules, and no campaign that is a solver's tolerance.
+
+    Parameters
+    ----------
+    orders, upper
+        ΔM and its upper bounds, kg, any shape.
+    """
+    orders = np.maximum(orders, 0.0)
+    if case.launch.lot is not None:
+        return np.asarray(np.rint(orders / case.launch.lot) * case.launch.lot)
+    return orders if case.is_linear else np.where(orders > _NOTHING * upper, orders, 0.0)
+
+
 def plan_from_solution(case: DeploymentCase, tree: ScenarioTree, solution: Solution) -> TreePlan:
     """Read deployments and prices off a solved tree program.
 
-    Deployments are clipped at zero, or whole numbers of modules, so the plan is feasible to the last digit; the prices
-    are per kilogram in their node and year: the duals divided by probability and discount factor. A mixed-integer
-    program has none.
+    The plan is feasible to the last digit (`feasible_orders`). The prices are per kilogram in their node and year: the
+    duals divided by probability and discount factor. A mixed-integer program has none.
     """
     commitments = Commitments(tree, case.horizon.lead_time)
-    orders = np.maximum(solution.values("dM"), 0.0)
-    if case.launch.lot is not None:
-        orders = np.rint(orders / case.launch.lot) * case.launch.lot
-    elif not case.is_linear:
-        # A solver's tolerance is no campaign.
-        orders = np.where(orders > _NOTHING * solution.program.upper[solution.program.columns["dM"].span], orders, 0.0)
-    deployment = orders[commitments.of_node]
+    upper = solution.program.upper[solution.program.columns["dM"].span]
+    deployment = feasible_orders(case, solution.values("dM"), upper)[commitments.of_node]
     if not case.is_linear:
         return TreePlan(case, tree, deployment)
     weight = tree.probability * discount_factors(case)[tree.stage]

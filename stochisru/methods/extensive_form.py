@@ -13,14 +13,12 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.information import Commitments, flows, require_match
 from stochisru.deployment.tree_program import TreePlan, plan_from_solution, plant_limits, tree_program
 from stochisru.linear_program import LinearProgram, Solution, solve_family, solve_mixed
-from stochisru.methods.result import REL_GAP, Bounds, Reason, Result, Termination
+from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Reason, Result, Termination
 
 Array = NDArray[np.float64]
 
 #: Relative gap at which a mixed-integer program is left.
 MIXED_GAP = 1e-3
-#: Tolerance of a solver on whole numbers, relative to the sums of money.
-_TOLERANCE = 1e-9
 
 
 def extensive_form(
@@ -100,7 +98,7 @@ def extensive_forms(
         solved = time.perf_counter()
         plan = plan_from_solution(case, tree, solution)
         # The solver's bound of a mixed-integer program is relative to its tolerance on whole numbers.
-        upper = solution.bound + (_TOLERANCE * size if mixed else 0.0)
+        upper = solution.bound + (MIXED_ROUNDING * size if mixed else 0.0)
         bounds = Bounds(plan.value, upper, certified=not mixed, flows=size)
         met = bounds.meets(gap)
         told = f"{solution.solver} solved the whole tree{_whole_numbers(program)}"

@@ -7,12 +7,15 @@ the subtrees of each cylinder.
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stochisru.deployment.candidates import Candidates
 from stochisru.deployment.subtrees import Subtrees
 from stochisru.errors import BoundsError
 from stochisru.methods.ph_monitor import Checkpoint, Incumbent, Monitor, State
@@ -24,36 +27,64 @@ Array = NDArray[np.float64]
 _PAUSE = 0.002
 #: Iterations between two changes of ρ, and what makes one: residuals that differ by this factor.
 _RHO_EVERY, _RHO_IMBALANCE, _RHO_FACTOR = 3, 5.0, 1.6
+#: Neighbours of the best orders that are evaluated in an iteration.
+_NEIGHBOURS = 5
 #: First ρ relative to cost over spread: measured on the shipped cases, adapted from there.
 _RHO_START = 0.25
 
 
 class Finder:
-    """Looks for implementable orders around what the subtrees agree on and keeps the best.
+    """Looks for implementable orders around what the subtrees agree on and keeps the best; see `Candidates`.
 
-    Two candidates are tried: the mean of the subtrees' plants, and the bends of the profit nearest to it, where the
-    optimum of a linear program is likely to lie.
+    Where costs are not linear it goes on from the best orders to their neighbours, some in every iteration.
     """
 
     def __init__(self, engine: Any, subtrees: Subtrees, checkpoint: Checkpoint | None, best: Incumbent | None) -> None:
         self.engine, self.subtrees, self.checkpoint = engine, subtrees, checkpoint
+        self.candidates = Candidates(subtrees)
         self.best = best
+        self._calls = 0
+        self._tried: set[bytes] = set()
+        self._neighbours: Iterator[Array] | None = None
 
     def try_plants(self, plants: Array) -> bool:
         """Evaluate orders near ``plants``; say whether one is the best so far."""
         before = self.best
-        mean = self.subtrees.node_mean(plants)
-        for agreed in (mean, self.subtrees.nearest_kinks(mean)):
-            orders = self.subtrees.implementable_orders(agreed)
-            value = self.engine.incumbent(orders)
-            if self.best is None or value > self.best.value:
-                self.best = Incumbent(value, orders)
+        for orders in self.candidates.near(plants, self._calls):
+            if self._new(orders):
+                self._try(orders)
+        self._calls += 1
+        if not self.subtrees.case.is_linear:
+            self._improve()
         if self.best is before:
             return False
         assert self.best is not None
         if self.checkpoint is not None and self.engine.cylinder_rank == 0:
             self.checkpoint.save_incumbent(self.best)
         return True
+
+    def _new(self, orders: Array) -> bool:
+        """Whether orders were not tried before."""
+        digest = hashlib.blake2b(orders.tobytes(), digest_size=16).digest()
+        known = digest in self._tried
+        self._tried.add(digest)
+        return not known
+
+    def _try(self, orders: Array) -> None:
+        value = self.engine.incumbent(orders)
+        if self.best is None or value > self.best.value:
+            self.best, self._neighbours = Incumbent(value, orders), None
+
+    def _improve(self) -> None:
+        """Evaluate some neighbours of the best orders; a better one takes their place at once."""
+        for _ in range(_NEIGHBOURS):
+            assert self.best is not None
+            if self._neighbours is None:
+                self._neighbours = self.candidates.neighbours(self.best.orders)
+            orders = next((orders for orders in self._neighbours if self._new(orders)), None)
+            if orders is None:
+                return
+            self._try(orders)
 
     def node_orders(self) -> Array:
         """ΔM of the best incumbent at every node of the tree."""
@@ -87,9 +118,9 @@ class Steering:
         mean = subtrees.node_mean(plants)
         spread = np.sqrt(np.maximum(subtrees.node_mean((plants - mean) ** 2), 0.0))
         case = subtrees.case
-        cost = (case.investment_cost + case.costs.c_op) * (1 + case.economics.r) ** -np.array(
-            subtrees.years, dtype=float
-        )
+        largest = float(subtrees.plant_upper.max())
+        unit = float(case.investment(largest)) / largest + case.costs.c_op
+        cost = unit * (1 + case.economics.r) ** -np.array(subtrees.years, dtype=float)
         size = np.maximum(spread, 0.05 * np.abs(mean)) + 1e-6 * subtrees.plant_upper.max()
         rho = _RHO_START * np.maximum(cost, 1e-9 * max(cost.max(), 1.0)) / size
         if self.start is not None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import BoundsError
-from stochisru.solvers.proximal import Proximal, Subproblem, subproblem
+from stochisru.solvers.proximal import MIXED_GAP, Proximal, Subproblem, subproblem
 
 Array = NDArray[np.float64]
 
@@ -113,8 +113,8 @@ def engine_arguments(subtrees: Any, iterations: int) -> dict[str, Any]:
     }
 
 
-def engine_class(subtrees: Any, solver: str, proximal: Proximal) -> type:
-    """mpi-sppy's PH with the subproblems of ``subtrees`` in the hands of ``solver``."""
+def engine_class(subtrees: Any, solver: str, proximal: Proximal, mixed_gap: float = MIXED_GAP) -> type:
+    """mpi-sppy's PH with the subproblems of ``subtrees`` in the hands of ``solver``, mixed-integer ones up to a gap."""
     from mpisppy.opt.ph import PH
 
     class SubtreePH(PH):  # type: ignore[misc]
@@ -125,12 +125,13 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal) -> type:
 
         def _create_solvers(self, presolve: bool = True) -> None:
             self.subproblems: dict[str, Subproblem] = {}
+            self.known: dict[tuple[str, bytes], float] = {}
             for name, model in self.local_scenarios.items():
                 i = int(name.removeprefix("subtree"))
                 model._solver_plugin = None
                 node = subtrees.nodes[i]
                 where = f"subtree {i} (node {node} of stage {subtrees.cut_stage})"
-                self.subproblems[name] = subproblem(subtrees.program(i), where, solver, proximal)
+                self.subproblems[name] = subproblem(subtrees.program(i), where, solver, proximal, mixed_gap)
 
         def _check_prox_solver_capability(self) -> None:
             """The form of the proximal term was chosen before."""
@@ -220,8 +221,11 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal) -> type:
             """Value of coordinated orders (subtrees, years) with everything below the cut optimal."""
             local = np.zeros(1)
             for k, s in self.local_scenarios.items():
-                fixed = self.subproblems[k].fixed(orders[int(k.removeprefix("subtree"))])
-                local[0] += s._mpisppy_probability * fixed.value
+                row = orders[int(k.removeprefix("subtree"))]
+                key = k, row.tobytes()
+                if key not in self.known:  # candidates differ in few subtrees
+                    self.known[key] = self.subproblems[k].fixed(row).value
+                local[0] += s._mpisppy_probability * self.known[key]
             total = np.empty(1)
             self.mpicomm.Allreduce(local, total)
             return float(total[0])

@@ -22,11 +22,14 @@ from scenario_trees.files import replacing
 from stochisru.deployment.information import flows
 from stochisru.deployment.subtrees import Subtrees
 from stochisru.errors import InputError
-from stochisru.methods.result import relative_gap, require_order, versions
+from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order, versions
 
 Array = NDArray[np.float64]
 
 _FORMAT = 1
+#: A run of mixed-integer programs is left when the gap has shrunk by less than this share in so many iterations: their
+#: bounds may never meet.
+_STALL_SHARE, _STALL_ITERATIONS = 0.05, 20
 
 
 @dataclass(frozen=True)
@@ -235,14 +238,15 @@ class Monitor:
         return self._first
 
     def improve(self, lower: float = -np.inf, upper: float = np.inf) -> None:
-        """Take new bounds.
+        """Take new bounds, an upper one of mixed-integer programs with an allowance for the solver's tolerances.
 
         Raises
         ------
         BoundsError
             If the bounds cross: one of them is wrong, and no gap can be reported.
         """
-        self.lower, self.upper = float(max(self.lower, lower)), float(min(self.upper, upper))
+        allowance = MIXED_ROUNDING * self.flows if self.subtrees.mixed else 0.0
+        self.lower, self.upper = float(max(self.lower, lower)), float(min(self.upper, upper + allowance))
         if np.isfinite(self.lower) and np.isfinite(self.upper):
             require_order("lower bound", self.lower, "upper bound", self.upper, self.flows)
 
@@ -267,4 +271,12 @@ class Monitor:
             self.limit = "time"
         elif self._first + iteration >= self.iterations:
             self.limit = "iterations"
+        elif self.subtrees.mixed and self._stalled():
+            self.limit = "stalled"
         return self.limit is not None
+
+    def _stalled(self) -> bool:
+        """Whether the gap has hardly shrunk for long, within this part of the run."""
+        if self.log[-1].number - self._first < _STALL_ITERATIONS:
+            return False
+        return self.log[-1].gap > (1 - _STALL_SHARE) * self.log[-1 - _STALL_ITERATIONS].gap

@@ -4,6 +4,9 @@ The problem is cut at a stage; the plant of the years decided before the cut is 
 E[W] = 0 at every node give an upper bound (the Lagrangian of nonanticipativity), any implementable orders a lower
 one; the result is *optimal* only if both are known and meet the requested gap. See Rockafellar and Wets (1991) for the
 method and Gade et al. (2016) for the bound.
+
+Where deployments come in modules or cost less together, the subproblems are mixed-integer programs. The bounds hold all
+the same, but no prices may close the gap between them (a *duality gap*); the run then ends by a limit.
 """
 
 from __future__ import annotations
@@ -79,7 +82,8 @@ def progressive_hedging(
     solver
         ``highs`` or ``gurobi``.
     proximal
-        ``quadratic`` or ``linearised``; by the solver's capability if not given.
+        ``quadratic`` or ``linearised``; by the solver's capability if not given. HiGHS has no quadratic one for
+        mixed-integer programs.
     checkpoint
         Folder for the state of the run, written every ``checkpoint_interval`` seconds and at the end.
     resume
@@ -90,7 +94,9 @@ def progressive_hedging(
     Returns
     -------
     Result
-        With the bracket, the incumbent as plan, and the log as ``iterations``.
+        With the bracket, the incumbent as plan, and the log as ``iterations``. The bracket of mixed-integer programs is
+        not certified: it is relative to the solver's tolerances. Their runs end as ``stalled`` when the gap no longer
+        shrinks.
 
     Raises
     ------
@@ -103,7 +109,6 @@ def progressive_hedging(
     """
     require_match(case, tree)
     solver_named(solver)
-    form = proximal_term(solver, proximal)
     for name, number, low in (("rel_gap", rel_gap, 0.0), ("checkpoint_interval", checkpoint_interval, 0.0)):
         if not (isinstance(number, (int, float)) and math.isfinite(number) and number >= low):
             raise InputError(f"{name}: must be a finite number >= {low:g}, got {number!r}")
@@ -120,6 +125,7 @@ def progressive_hedging(
     if ranks > 1 and ranks % 2 and ranks % 3:
         raise InputError(f"mpi: the number of ranks must be 1 or a multiple of 2 or 3, got {ranks}")
     subtrees = Subtrees(case, tree, default_cut(tree, ranks) if cut_stage is None else cut_stage)
+    form = proximal_term(solver, proximal, subtrees.mixed)
     cylinders = 1 if ranks == 1 else 3 if ranks % 3 == 0 else 2
     if ranks // cylinders > subtrees.count:
         raise InputError(
@@ -152,7 +158,7 @@ def progressive_hedging(
     plan = TreePlan(case, tree, orders)
     if abs(plan.value - monitor.lower) > 1e-7 * monitor.flows:
         raise BoundsError(f"the incumbent is worth {plan.value!r} on the whole tree, {monitor.lower!r} by subtrees")
-    bounds = Bounds(plan.value, monitor.upper, certified=True, flows=monitor.flows)
+    bounds = Bounds(plan.value, monitor.upper, certified=not subtrees.mixed, flows=monitor.flows)
     met = bounds.meets(rel_gap)
     layout = "one process" if ranks == 1 else f"{ranks} ranks in {cylinders} cylinders"
     detail = (
@@ -171,6 +177,11 @@ def progressive_hedging(
     )
 
 
+def _mixed_gap(monitor: Monitor) -> float:
+    """Relative gap at which mixed-integer subproblems are left: a part of the one that is asked for."""
+    return monitor.rel_gap / 4
+
+
 def _serial(
     subtrees: Subtrees, monitor: Monitor, solver: str, form: Proximal, state: State | None, best: Incumbent | None
 ) -> Array:
@@ -179,7 +190,7 @@ def _serial(
 
     import_mpisppy(serial=True)
     arguments = engine_arguments(subtrees, monitor.iterations - monitor.number)
-    engine = engine_class(subtrees, solver, form)(**arguments)
+    engine = engine_class(subtrees, solver, form, _mixed_gap(monitor))(**arguments)
     steering = Steering(engine, monitor, state)
     engine.extensions, engine.extobject = Steering, steering
     finder = Finder(engine, subtrees, monitor.checkpoint, best)
@@ -207,7 +218,7 @@ def _wheel(
     import_mpisppy(serial=False)
     from mpisppy.spin_the_wheel import WheelSpinner
 
-    engine = engine_class(subtrees, solver, form)
+    engine = engine_class(subtrees, solver, form, _mixed_gap(monitor))
     hub, lagrangian, finder = cylinder_classes(subtrees, monitor, monitor.checkpoint, best, hub_finds=cylinders == 2)
     budget = monitor.iterations - monitor.number
 

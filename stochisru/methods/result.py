@@ -29,6 +29,8 @@ Array = NDArray[np.float64]
 
 #: Two evaluations of one number may differ by this share of the sums that it is the difference of.
 ROUNDING = 1e-11
+#: A solver's bound of a mixed-integer program may be wrong by this share of the sums of money: its tolerances.
+MIXED_ROUNDING = 1e-9
 #: Relative gap up to which a program solved to the end counts as optimal.
 REL_GAP = 1e-6
 
