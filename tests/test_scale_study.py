@@ -221,3 +221,12 @@ def test_solve_takes_modules_and_fixed_costs_by_every_method(run_cli):
     refused = run_cli(*head, "--method", "sddp", "--boil-off", "0.02")
     assert refused.returncode == 2
     assert "SDDP with a store or a risk measure takes costs in proportion to size" in refused.stderr
+
+
+def test_the_main_job_runs_on_such_a_case(run_cli, tmp_path):
+    case = load_case("lunar-reference").replace(name="bulk", T=3, lot=50.0, fixed_cost=2e6)
+    (tmp_path / "bulk.toml").write_text(case.to_toml(), encoding="utf-8")
+    run_cli("run", "bulk.toml", "--branching", "3,3,3", "--paths", "200", "--out", "done", check=0)
+    page = (tmp_path / "done" / "report.html").read_text(encoding="utf-8")
+    assert "a dynamic programme over levels of plant" in page
+    run_cli("report", "done", check=0)
