@@ -30,11 +30,14 @@ from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+Choice = NDArray[np.int16]
 
 #: Entries (path, level, level) or (commitment, level) handled at once; bounds the memory.
 _CHUNK = 4_000_000
 #: Levels that a tree may have: time grows with their square.
 MOST_LEVELS = 2_000
+#: Holds the number of a level of a tree, of which there is one per commitment and level.
+_NUMBER = np.int16
 #: Two levels closer than this share of the larger are one.
 _SAME = 1e-12
 
@@ -205,9 +208,12 @@ def open_loop(
         laws.append((points, np.bincount(which, weights=weights)))
     bends = [candidate_levels(case, points[None, :], np.array([t])).ravel() for t, (points, _) in enumerate(laws)]
     levels = distinct(np.concatenate([[case.technology.M0], *bends]))
-    profit = np.stack(
-        [weight @ profit_at(case, t, levels[None, :], points[:, None]) for t, (points, weight) in enumerate(laws)]
-    )
+    profit = np.zeros((len(laws), levels.size))
+    rows = max(1, _CHUNK // levels.size)
+    for t, (points, weight) in enumerate(laws):
+        for first in range(0, points.size, rows):
+            part = slice(first, first + rows)
+            profit[t] += weight[part] @ profit_at(case, t, levels[None, :], points[part, None])
     found = chain_optimum(case, levels[None, :], profit[:, None, :], allowed)
     return OpenLoopPlan(float(found.value[0]), found.deployment[:, 0])
 
@@ -279,12 +285,12 @@ class TreeLevels:
             tables.append(np.asarray(weights @ table))
         return tables
 
-    def _best_step(self, t: int, total: Array, weight: Array) -> tuple[Array, Index]:
+    def _best_step(self, t: int, total: Array, weight: Array) -> tuple[Array, Choice]:
         """Best worth of (commitments, levels) before the deployment of year t, and the level to go to."""
         k = self.levels.size
         price = discount_factors(self.case)[t]
         scale = shrinkage(self.case)[t]
-        best, choice = np.empty_like(total), np.empty(total.shape, dtype=np.int64)
+        best, choice = np.empty_like(total), np.empty(total.shape, dtype=_NUMBER)
         for i in range(k):
             cost = price * self.case.investment(scale * (self.levels[i:] - self.levels[i]))
             net = total[:, i:] - weight[:, None] * cost
@@ -294,12 +300,12 @@ class TreeLevels:
         return best, choice
 
     @cached_property
-    def _tables(self) -> tuple[list[Array], list[Index]]:
+    def _tables(self) -> tuple[list[Array], list[Choice]]:
         """Worth of (commitments, levels before the deployment) and the level to go to, of every year."""
         commitments = self.commitments
         years, k = self.tree.horizon + 1, self.levels.size
         worth: list[Array] = [np.empty(0)] * years
-        choice: list[Index] = [np.empty(0, dtype=np.int64)] * years
+        choice: list[Choice] = [np.empty(0, dtype=_NUMBER)] * years
         later = np.zeros((commitments.at(years - 1).stop - commitments.at(years - 1).start, k))
         allowed = allowed_years(self.case)
         for t in range(years - 1, -1, -1):
@@ -307,7 +313,7 @@ class TreeLevels:
             if allowed[t]:
                 worth[t], choice[t] = self._best_step(t, total, commitments.probability[commitments.at(t)])
             else:
-                worth[t], choice[t] = total, np.broadcast_to(np.arange(k), total.shape)
+                worth[t], choice[t] = total, np.broadcast_to(np.arange(k, dtype=_NUMBER), total.shape)
             if t:
                 before = commitments.previous[commitments.at(t)] - int(commitments.offsets[t - 1])
                 count = commitments.at(t - 1).stop - commitments.at(t - 1).start
