@@ -99,8 +99,10 @@ class Curve:
     def __call__(self, size: ArrayLike) -> Array:
         """Value at every size, ≥ 0; same shape as ``size``."""
         x = np.asarray(size, dtype=float)
-        if not (x >= 0).all():
+        if x.size and not x.min() >= 0:
             raise InputError("size: must be >= 0 and not NaN")
+        if self.pieces == 1 and self.fixed == 0:  # what a simulation asks for most
+            return np.asarray(self.slopes[0] * x)
         piece = np.clip(np.searchsorted(self.breakpoints, x, side="right") - 1, 0, self.pieces - 1)
         y = self.values[piece] + self.slopes[piece] * (x - self.breakpoints[piece])
         return np.asarray(np.where(x > 0, self.fixed + y, 0.0))
