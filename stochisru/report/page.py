@@ -70,7 +70,12 @@ _LABELS = {
 }
 
 
-_METHODS = {"ef": "the extensive form", "ph": "progressive hedging"}
+#: How a method is named, before its solver if it has one.
+_METHODS = {
+    "ef": "the extensive form with {solver}",
+    "dp": "the exact dynamic programme over levels of plant",
+    "ph": "progressive hedging with {solver}",
+}
 
 
 def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
@@ -224,8 +229,8 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
 <p class="lead">{summary}</p>
 <p>{caveat}</p>
 <h2 id="values">Values of information and flexibility</h2>
-<p>Tree of {shape}, years 0 to {manifest["horizon"]}; solved by {_METHODS[manifest["method"]]} with
-{html.escape(str(manifest["solver"]))}.</p>
+<p>Tree of {shape}, years 0 to {manifest["horizon"]}; solved by
+{_METHODS[manifest["method"]].format(solver=html.escape(str(manifest["solver"])))}.</p>
 {picture["value_ladder"]}
 {_values(tables["values"])}
 {picture.get("convergence", "")}
