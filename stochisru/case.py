@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 
 
 def _symbol(description: str, unit: str, default: Any = ...) -> Any:
@@ -106,8 +108,8 @@ class Launch(_Part):
 class Points(_Part):
     """A curve as a case file gives it: ascending breakpoints from 0, and the values there."""
 
-    breakpoints: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
-    values: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+    breakpoints: tuple[Finite, ...]
+    values: tuple[Finite, ...]
 
     @model_validator(mode="after")
     def _is_a_rising_curve(self) -> Points:
@@ -210,8 +212,12 @@ class DeploymentCase(_Part):
 
     @property
     def is_linear(self) -> bool:
-        """Whether a deployment of any size is allowed and costs in proportion to it."""
-        return self.launch.lot is None and self.investment.is_linear
+        """Whether a deployment of any size is allowed and costs c_I per kilogram.
+
+        A curve that is a straight line of another slope counts as not linear: methods for linear costs know c_I alone.
+        `linear_bound` is then the same problem with that slope as c_I.
+        """
+        return self.launch.lot is None and _is_line(self.investment, self.investment_cost)
 
     def require_linear(self, what: str) -> None:
         """Raise `InputError` where costs are not linear; ``what`` asks for that."""
@@ -224,10 +230,14 @@ class DeploymentCase(_Part):
         if self.is_linear:
             return self
         curve = self.investment
-        share = min(curve.lowest_average(curve.upper), float(curve.slopes[-1])) / self.investment_cost
+        least = min(curve.lowest_average(curve.upper), float(curve.slopes[-1]))
         fixed = {symbol: self.values[symbol] for symbol in self.derivation}
-        cheaper = abs(share - 1) > 1e-12  # modules and fixed costs alone leave the unit cost as it is
-        changed = {"c_L": self.costs.c_L * share, "c_dev": self.costs.c_dev * share} if cheaper else {}
+        changed: dict[str, float] = {}  # modules and fixed costs alone leave the unit cost as it is
+        if self.investment_cost == 0:
+            changed = {"c_dev": least}
+        elif not math.isclose(least, self.investment_cost, rel_tol=1e-12):
+            share = least / self.investment_cost
+            changed = {"c_L": self.costs.c_L * share, "c_dev": self.costs.c_dev * share}
         default = {symbol: info.default for part in (Launch, Scale) for symbol, info in part.model_fields.items()}
         return self.replace(**fixed | changed | default)
 
@@ -238,10 +248,14 @@ class DeploymentCase(_Part):
             parts.append(f"modules of {self.launch.lot:g} kg")
         if self.launch.fixed_cost:
             parts.append(f"{self.launch.fixed_cost:,.0f} $ per campaign")
-        if not self.scale.by_mass("c_dev", self.costs.c_dev).is_linear:
-            parts.append("a cost of development that is not proportional to mass")
-        if not self.mass.is_linear:
-            parts.append("an output that is not proportional to mass")
+        for what, symbol, curve, unit in (
+            ("a cost of development", "c_dev", self.scale.by_mass("c_dev", self.costs.c_dev), self.costs.c_dev),
+            ("an output", "eta", self.mass, 1.0),
+        ):
+            if not curve.is_linear:
+                parts.append(f"{what} that is not proportional to mass")
+            elif not _is_line(curve, unit):
+                parts.append(f"{what} by a straight line other than {symbol}")
         return " and ".join(parts) or "nothing"
 
     @cached_property
@@ -331,6 +345,11 @@ class DeploymentCase(_Part):
         if not isinstance(other, DeploymentCase):
             return NotImplemented
         return self.model_dump() == other.model_dump()
+
+
+def _is_line(curve: Curve, slope: float) -> bool:
+    """Whether a curve is the straight line of a slope, up to rounding."""
+    return curve.is_linear and math.isclose(curve.slopes[0], slope, rel_tol=1e-12)
 
 
 _PARTS: dict[str, type[_Part]] = {

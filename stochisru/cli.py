@@ -76,7 +76,7 @@ def run(
     sampler: SamplerOpt = "pseudo-random",
     workers: WorkersOpt = 1,
     solver: SolverOpt = "highs",
-    method: Annotated[str, typer.Option(help="Method for RP: ef or ph.")] = "ef",
+    method: Annotated[str, typer.Option(help="Method for RP: ef (exact dp where costs are not linear) or ph.")] = "ef",
     json: JsonOpt = None,
 ) -> None:
     """Study a case: values, strategies, figures and a report, into a run folder."""

@@ -248,7 +248,7 @@ class ProcessValues:
     foresight_paths
         Paths behind ``ws`` and ``evpi``.
     method
-        What stands for the multistage optimum: ``threshold`` (exact) or ``lattice-dp`` (a policy).
+        What stands for the multistage optimum: ``threshold`` (exact), or ``lattice-dp`` or ``level-dp`` (a policy).
     """
 
     case: DeploymentCase
@@ -310,8 +310,8 @@ def process_values(
 ) -> ProcessValues:
     """Compute all values of a case on its demand process.
 
-    Exact where the exact policy exists, but for wait-and-see, which is simulated. With a limit on supply from Earth
-    everything but ``ev`` is simulated on common paths and differences are paired.
+    Exact where the exact policy exists, but for wait-and-see, which is simulated. With a limit on supply from Earth, or
+    costs that are not linear, everything but ``ev`` is simulated on common paths and differences are paired.
 
     Parameters
     ----------
@@ -402,5 +402,5 @@ def _simulated_values(
         seed=seed,
         sampler=source.name,
         confidence=confidence,
-        method="lattice-dp",
+        method="lattice-dp" if case.is_linear else "level-dp",
     )

@@ -156,7 +156,7 @@ def run_case(
     solver
         Solver of the recourse problems.
     method
-        Method for RP: ``ef`` or ``ph``.
+        Method for RP: ``ef``, which for costs that are not linear is the exact dynamic programme, or ``ph``.
     progress
         Called with the name of each step.
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from stochisru import load_case
 from stochisru.case import case_text
 
 T3 = ("--horizon", "3", "--branching", "3,3,3")
@@ -72,6 +73,15 @@ def test_run_folder_and_report(run_cli, tmp_path):
     assert (folder / "report.html").exists()
     assert len((folder / "report.html").read_bytes()) == pytest.approx(len(page), rel=0.01)
     assert [p.name for p in tmp_path.iterdir()] == ["study"]
+
+
+def test_run_of_a_case_with_economies_of_scale(run_cli, tmp_path):
+    case = load_case("lunar-reference").replace(T=3, fixed_cost=2e6, reference=500.0, c_dev_exponent=0.7)
+    (tmp_path / "case.toml").write_text(case.to_toml())
+    run_cli("run", "case.toml", *T3, "--paths", "200", "--out", "study", check=0)
+    manifest = json.loads((tmp_path / "study" / "manifest.json").read_text())
+    assert manifest["method"] == "dp"
+    assert "the exact dynamic programme over levels of plant" in (tmp_path / "study" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -297,6 +297,14 @@ def test_sums_multiples_and_restrictions_of_curves(curve, other, upper, factor, 
         curve.times(-factor)
 
 
+def test_breakpoints_that_differ_by_rounding_are_one():
+    cost = Curve([0, 1000, 3000], [0, 10e6, 26e6])
+    for shift in (2.2e-16, 1e-12):
+        both = cost.plus(Curve([0, 1000 * (1 + shift), 3000], [0, 1e6, 1.5e6]))
+        assert both.is_concave
+        assert both.slopes == pytest.approx([11000, 8250])
+
+
 def test_fit_recovers_a_power_law_and_its_error():
     rng = np.random.default_rng(3)
     x = np.geomspace(10, 10_000, 40)

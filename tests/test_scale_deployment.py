@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenario_trees import MarkovLattice, ScenarioTree
@@ -75,6 +75,16 @@ def test_levels_are_the_optimum_of_the_mixed_integer_program(changes):
     assert program.bounds.lower <= exact.objective * (1 + 1e-9)
     assert exact.objective <= program.bounds.upper
     assert program.objective == pytest.approx(exact.objective, rel=1e-6)
+
+
+@given(scaled_cases(max_T=2), st.lists(st.integers(1, 3), min_size=2, max_size=2))
+@settings(max_examples=15)
+def test_levels_are_the_optimum_of_any_small_program(case, branching):
+    tree = ScenarioTree.from_process(case.process, branching[: case.horizon.T])
+    exact, program = tree_dp(case, tree), extensive_form(case, tree, rel_gap=0.0)
+    slack = 1e-7 * program.bounds.flows
+    assert program.objective - slack <= exact.objective <= program.bounds.upper + slack
+    assert program.objective == pytest.approx(exact.objective, rel=1e-6, abs=slack)
 
 
 @given(deployment_cases(max_T=3), st.lists(st.integers(1, 3), min_size=3, max_size=3))
@@ -213,6 +223,37 @@ def test_costs_by_size():
     assert larger.investment(2000.0 * 2**0.25) == pytest.approx(unit * 2000.0)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"c_dev_curve": {"breakpoints": [0, 1000], "values": [0, 5e7]}},
+        {"eta_curve": {"breakpoints": [0, 100], "values": [0, 300.0]}},
+    ],
+)
+def test_a_straight_curve_is_worth_its_own_slope(changes):
+    # Methods for linear costs know c_L, c_dev and η alone, not a line of another slope.
+    case, tree = problem(**changes)
+    assert not case.is_linear
+    assert "by a straight line other than" in case.describe_scale()
+    below = case.linear_bound
+    assert below.investment_cost == pytest.approx(float(case.investment(1.0)), rel=1e-12)
+    same = tree_dp(case, tree).objective
+    assert same == pytest.approx(extensive_form(case, tree).objective, rel=1e-9)
+    assert same == pytest.approx(extensive_form(below, tree).objective, rel=1e-9)
+    assert static_plan(case, tree).objective == pytest.approx(static_plan(below, tree).objective, rel=1e-9)
+    as_given = load_case("lunar-reference").replace(c_dev_curve={"breakpoints": [0, 1000], "values": [0, 1e7]})
+    assert as_given.is_linear
+
+
+@pytest.mark.parametrize(
+    ("changes", "unit"),
+    [({"fixed_cost": 1e6}, 0.0), ({"c_dev_curve": {"breakpoints": [0, 1], "values": [0, 7.0]}}, 7.0)],
+)
+def test_the_linear_bound_of_a_plant_that_costs_nothing_by_mass(changes, unit):
+    case = load_case("lunar-reference").replace(c_L=0.0, c_dev=0.0, **changes)
+    assert case.linear_bound.investment_cost == unit
+
+
 @pytest.mark.parametrize("changes", SCALES)
 def test_no_deployment_undercuts_the_linear_bound(changes):
     case = load_case("lunar-reference").replace(**changes)
@@ -236,6 +277,7 @@ def test_no_deployment_undercuts_the_linear_bound(changes):
         ({"c_dev_curve": {"breakpoints": [0, 1], "values": [0, -1]}}, "scale.c_dev_curve.values: must ascend"),
         ({"eta_curve": {"breakpoints": [1, 2], "values": [0, 1]}}, "scale.eta_curve.breakpoints: must be at least two"),
         ({"c_dev_curve": CURVE, "c_dev_exponent": 0.7, "reference": 1.0}, "keep one of the two"),
+        ({"eta_curve": {"breakpoints": [0, 1], "values": [0, "2"]}}, "scale.eta_curve.values.1"),
         ({"eta_exponent": 0.0}, "scale.eta_exponent: must be a finite number > 0 and <= 3, got 0.0"),
     ],
 )

@@ -167,6 +167,7 @@ def test_rows_do_not_depend_on_workers(study):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"exponents": ["a"]}, "exponents: must be numbers that differ, got ['a']"),
         ({"exponents": [1.2]}, "exponents: must be numbers with 0 < b <= 1, got 1.2"),
         ({"learning_rates": [1.0]}, "learning_rates: must be numbers with 0 <= λ < 1, got 1.0"),
         ({"discount_rates": [0.1, 0.1]}, "discount_rates: must be numbers that differ"),
@@ -185,6 +186,21 @@ def test_a_case_with_a_curve_of_its_own_is_refused():
     case = load_case("lunar-reference").replace(reference=100.0, c_dev_exponent=0.8)
     with pytest.raises(InputError, match="the study varies the exponent itself"):
         scale_study(case)
+
+
+@pytest.mark.parametrize("changes", [{"lot": 50.0}, {"fixed_cost": 1e6}, {"earth_limit": 300.0}])
+def test_without_an_exact_optimum_there_is_no_lattice_error(changes):
+    case = load_case("lunar-reference").replace(T=3, **changes)
+    study = scale_study(case, learning_rates=[0.1], discount_rates=[0.08], volatilities=[0.2], states=4)
+    assert [row["lattice_error"] for row in study.rows] == [None] * 3
+    assert not any("off the exact optimum" in sentence for sentence in study.findings())
+
+
+def test_a_case_without_exact_levels_is_refused_before_any_work():
+    case = load_case("lunar-reference").replace(T=3, lot=50.0, degradation=0.1)
+    with pytest.raises(InputError, match=r"degradation: must be 0 with a launch.lot") as error:
+        scale_study(case)
+    assert "exponent =" not in str(error.value)
 
 
 def test_the_command_makes_a_folder(run_cli, tmp_path):
@@ -228,5 +244,5 @@ def test_the_main_job_runs_on_such_a_case(run_cli, tmp_path):
     (tmp_path / "bulk.toml").write_text(case.to_toml(), encoding="utf-8")
     run_cli("run", "bulk.toml", "--branching", "3,3,3", "--paths", "200", "--out", "done", check=0)
     page = (tmp_path / "done" / "report.html").read_text(encoding="utf-8")
-    assert "a dynamic programme over levels of plant" in page
+    assert "the exact dynamic programme over levels of plant" in page
     run_cli("report", "done", check=0)

@@ -30,11 +30,14 @@ from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+Choice = NDArray[np.int16]
 
 #: Entries (path, level, level) or (commitment, level) handled at once; bounds the memory.
 _CHUNK = 4_000_000
 #: Levels that a tree may have: time grows with their square.
 MOST_LEVELS = 2_000
+#: Holds the number of a level of a tree, of which there is one per commitment and level.
+_NUMBER = np.int16
 #: Two levels closer than this share of the larger are one.
 _SAME = 1e-12
 
@@ -205,9 +208,12 @@ def open_loop(
         laws.append((points, np.bincount(which, weights=weights)))
     bends = [candidate_levels(case, points[None, :], np.array([t])).ravel() for t, (points, _) in enumerate(laws)]
     levels = distinct(np.concatenate([[case.technology.M0], *bends]))
-    profit = np.stack(
-        [weight @ profit_at(case, t, levels[None, :], points[:, None]) for t, (points, weight) in enumerate(laws)]
-    )
+    profit = np.zeros((len(laws), levels.size))
+    rows = max(1, _CHUNK // levels.size)
+    for t, (points, weight) in enumerate(laws):
+        for first in range(0, points.size, rows):
+            part = slice(first, first + rows)
+            profit[t] += weight[part] @ profit_at(case, t, levels[None, :], points[part, None])
     found = chain_optimum(case, levels[None, :], profit[:, None, :], allowed)
     return OpenLoopPlan(float(found.value[0]), found.deployment[:, 0])
 
@@ -261,30 +267,26 @@ class TreeLevels:
         added = np.array(self.held) / shrinkage(self.case)[: len(self.held)]
         return np.asarray(self.case.technology.M0 + np.cumsum(added))
 
-    @cached_property
-    def profit(self) -> list[Array]:
-        """Expected profit of the year of every commitment at every level, weighted by its probability; $ of year 0."""
+    def _profit(self, t: int) -> Array:
+        """Expected profit of year t of its commitments at every level, weighted by probability; $ of year 0."""
         from scipy.sparse import csr_array
 
         tree, commitments = self.tree, self.commitments
-        tables = []
-        for t in range(tree.horizon + 1):
-            here = tree.at(t)
-            # Many nodes of a stage share one demand: profit is computed once for each.
-            demand, which = np.unique(tree.value[here], return_inverse=True)
-            table = profit_at(self.case, t, self.levels[None, :], demand[:, None])
-            own = commitments.of_node[here] - int(commitments.offsets[t])
-            count = commitments.at(t).stop - commitments.at(t).start
-            weights = csr_array((tree.probability[here], (own, which)), shape=(count, demand.size))
-            tables.append(np.asarray(weights @ table))
-        return tables
+        here = tree.at(t)
+        # Many nodes of a stage share one demand: profit is computed once for each.
+        demand, which = np.unique(tree.value[here], return_inverse=True)
+        table = profit_at(self.case, t, self.levels[None, :], demand[:, None])
+        own = commitments.of_node[here] - int(commitments.offsets[t])
+        count = commitments.at(t).stop - commitments.at(t).start
+        weights = csr_array((tree.probability[here], (own, which)), shape=(count, demand.size))
+        return np.asarray(weights @ table)
 
-    def _best_step(self, t: int, total: Array, weight: Array) -> tuple[Array, Index]:
+    def _best_step(self, t: int, total: Array, weight: Array) -> tuple[Array, Choice]:
         """Best worth of (commitments, levels) before the deployment of year t, and the level to go to."""
         k = self.levels.size
         price = discount_factors(self.case)[t]
         scale = shrinkage(self.case)[t]
-        best, choice = np.empty_like(total), np.empty(total.shape, dtype=np.int64)
+        best, choice = np.empty_like(total), np.empty(total.shape, dtype=_NUMBER)
         for i in range(k):
             cost = price * self.case.investment(scale * (self.levels[i:] - self.levels[i]))
             net = total[:, i:] - weight[:, None] * cost
@@ -294,50 +296,59 @@ class TreeLevels:
         return best, choice
 
     @cached_property
-    def _tables(self) -> tuple[list[Array], list[Index]]:
-        """Worth of (commitments, levels before the deployment) and the level to go to, of every year."""
-        commitments = self.commitments
+    def _held_at(self) -> Index:
+        """Number of the level that each held year ends at, after that of the plant in place."""
+        return np.append(0, np.searchsorted(self.levels, self.held_levels * (1 - 1e-9)))
+
+    @cached_property
+    def _tables(self) -> tuple[list[Choice], Array, Array]:
+        """Level to go to by (commitment, level before) of every year, and what holding a start of the plan is worth.
+
+        The second is the optimal worth of the years from t on where the years before are held, the third the profit of
+        year t where it is held as well; both $ of year 0, for t = 0..number of held years. The tables that they are
+        read from are as large as those of the levels and are not kept.
+        """
+        commitments, wanted = self.commitments, self._held_at
         years, k = self.tree.horizon + 1, self.levels.size
-        worth: list[Array] = [np.empty(0)] * years
-        choice: list[Index] = [np.empty(0, dtype=np.int64)] * years
+        choice: list[Choice] = [np.empty(0, dtype=_NUMBER)] * years
+        worth, earned = np.zeros((2, years + 1))
         later = np.zeros((commitments.at(years - 1).stop - commitments.at(years - 1).start, k))
         allowed = allowed_years(self.case)
         for t in range(years - 1, -1, -1):
-            total = self.profit[t] + later
+            total = self._profit(t)
+            if t + 1 < wanted.size:
+                earned[t] = float(total[:, wanted[t + 1]].sum())
+            total += later
             if allowed[t]:
-                worth[t], choice[t] = self._best_step(t, total, commitments.probability[commitments.at(t)])
+                total, choice[t] = self._best_step(t, total, commitments.probability[commitments.at(t)])
             else:
-                worth[t], choice[t] = total, np.broadcast_to(np.arange(k), total.shape)
+                choice[t] = np.broadcast_to(np.arange(k, dtype=_NUMBER), total.shape)
+            if t < wanted.size:
+                worth[t] = float(total[:, wanted[t]].sum())
             if t:
                 before = commitments.previous[commitments.at(t)] - int(commitments.offsets[t - 1])
                 count = commitments.at(t - 1).stop - commitments.at(t - 1).start
                 later = np.zeros((count, k))
-                np.add.at(later, before, worth[t])
-        return worth, choice
+                np.add.at(later, before, total)
+        return choice, worth, earned
 
     def optimum(self, held: int = 0) -> tuple[float, Array]:
         """Optimal value ($, maximised) and ΔM per node (kg), the first ``held`` years as given by ``self.held``."""
-        worth, choice = self._tables
+        choice, worth, earned = self._tables
         commitments, levels, scale = self.commitments, self.levels, shrinkage(self.case)
-        discount = discount_factors(self.case)
-        value = 0.0
+        paid = discount_factors(self.case)[:held] * self.case.investment(np.array(self.held[:held], dtype=float))
+        value = float(worth[held] + (earned[:held] - paid).sum())
         at = np.zeros(1, dtype=np.int64)  # level before the deployment, per commitment of the year
         orders = np.empty(commitments.count)
-        wanted = np.searchsorted(levels, self.held_levels * (1 - 1e-9))
         for t in range(self.tree.horizon + 1):
             here = commitments.at(t)
             if t:
                 at = at[commitments.previous[here] - int(commitments.offsets[t - 1])]
-            rows = np.arange(here.stop - here.start)
-            if t == held:
-                value += float(worth[t][rows, at].sum())
             if t < held:
-                then = np.full(rows.size, wanted[t])
+                then = np.full(at.size, self._held_at[t + 1])
                 orders[here] = self.held[t]
-                paid = commitments.probability[here] @ self.case.investment(orders[here])
-                value += float(self.profit[t][rows, then].sum()) - discount[t] * float(paid)
             else:
-                then = choice[t][rows, at]
+                then = choice[t][np.arange(at.size), at].astype(np.int64)
                 orders[here] = scale[t] * (levels[then] - levels[at])
             at = then
         return value, orders[commitments.of_node]

@@ -70,10 +70,11 @@ _LABELS = {
 }
 
 
+#: How a method is named, before its solver if it has one.
 _METHODS = {
     "ef": "the extensive form with {solver}",
+    "dp": "the exact dynamic programme over levels of plant",
     "ph": "progressive hedging with {solver}",
-    "dp": "a dynamic programme over levels of plant",
 }
 
 

@@ -21,7 +21,7 @@ from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
 
-#: Relative difference of two slopes that is rounding and no bend.
+#: Relative difference of two slopes, or breakpoints, that is rounding and no bend, or piece.
 _SAME = 1e-9
 
 
@@ -30,6 +30,12 @@ def bends(slopes: Array) -> Array:
     step = np.diff(slopes)
     scale = np.maximum(np.abs(slopes[..., :-1]), np.abs(slopes[..., 1:]))
     return np.where(np.abs(step) > _SAME * scale, step, 0.0)
+
+
+def _merged(*breakpoints: Array) -> Array:
+    """Breakpoints of several curves, ascending; of those that differ by rounding, where no slope can be told, one."""
+    x = np.unique(np.concatenate(breakpoints))
+    return np.asarray(x[np.append(True, np.diff(x) > _SAME * x[1:])])
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +99,10 @@ class Curve:
     def __call__(self, size: ArrayLike) -> Array:
         """Value at every size, ≥ 0; same shape as ``size``."""
         x = np.asarray(size, dtype=float)
-        if not (x >= 0).all():
+        if x.size and not x.min() >= 0:
             raise InputError("size: must be >= 0 and not NaN")
+        if self.pieces == 1 and self.fixed == 0:  # what a simulation asks for most
+            return np.asarray(self.slopes[0] * x)
         piece = np.clip(np.searchsorted(self.breakpoints, x, side="right") - 1, 0, self.pieces - 1)
         y = self.values[piece] + self.slopes[piece] * (x - self.breakpoints[piece])
         return np.asarray(np.where(x > 0, self.fixed + y, 0.0))
@@ -135,7 +143,7 @@ class Curve:
         return bool((self.slopes > 0).all())
 
     def inverse(self, value: ArrayLike) -> Array:
-        """Smallest size whose value is at least ``value``.
+        """Smallest size from which on the value is at least ``value``; 0 for what ``fixed`` alone reaches.
 
         Raises
         ------
@@ -157,6 +165,8 @@ class Curve:
 
     def lowest_average(self, upper: float) -> float:
         """Smallest ``f(x)/x`` for 0 < x ≤ ``upper``: the slope of the steepest line below the curve from zero."""
+        if not (np.isfinite(upper) and upper > 0):
+            raise InputError(f"upper: must be a finite number > 0, got {upper!r}")
         ends = np.append(self.breakpoints[(self.breakpoints > 0) & (self.breakpoints < upper)], upper)
         ratios = self(ends) / ends
         return float(min(ratios.min(), self.slopes[0]) if self.fixed == 0 else ratios.min())
@@ -171,7 +181,7 @@ class Curve:
 
     def plus(self, other: Curve) -> Curve:
         """Sum of two curves, on both their breakpoints."""
-        x = np.union1d(self.breakpoints, other.breakpoints)
+        x = _merged(self.breakpoints, other.breakpoints)
         y = self(x) + other(x)
         fixed = self.fixed + other.fixed
         return Curve(x, y - np.where(x > 0, fixed, 0.0), fixed=fixed)
@@ -184,8 +194,7 @@ class Curve:
         """
         if inner.fixed or not inner.is_increasing:
             raise InputError("inner: must rise everywhere and have no jump at zero")
-        x = np.union1d(inner.breakpoints, inner.inverse(self.breakpoints))
-        x = x[np.append(True, np.diff(x) > _SAME * x[1:])]
+        x = _merged(inner.breakpoints, inner.inverse(self.breakpoints))
         z = inner(x)
         return Curve(x, self(z) - np.where(z > 0, self.fixed, 0.0), fixed=self.fixed)._without_straight_points()
 
