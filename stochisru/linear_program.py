@@ -152,13 +152,13 @@ class ProgramBuilder:
             program.name,
             program.sense,
             program.constant,
-            dict(program.columns),
-            dict(program.rows),
-            [(program.lower, program.upper, program.objective, program.integer)],
-            [(program.row_lower, program.row_upper)],
-            [(row, column, matrix.data)],
-            program.objective.size,
-            program.row_lower.size,
+            _columns=dict(program.columns),
+            _rows=dict(program.rows),
+            _column_data=[(program.lower, program.upper, program.objective, program.integer)],
+            _row_data=[(program.row_lower, program.row_upper)],
+            _entries=[(row, column, matrix.data)],
+            _n_columns=program.objective.size,
+            _n_rows=program.row_lower.size,
         )
 
     def variables(
