@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stochisru.cli_options import JsonOpt, SolverOpt, WorkersOpt
+from stochisru.cli_options import FigureOpt, JsonOpt, SolverOpt, WorkersOpt, figure_target, number, save_figure
 from stochisru.console import bar, emit, json_target, print_frame, progress
 from stochisru.errors import InputError
-from stochisru.files import require_writable
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from stochisru.scale.campaign import CampaignResult
-    from stochisru.scale.campaign_data import Campaign
 
 ArchitectureOpt = Annotated[str, typer.Option(help="concentrated (all plants on the Moon), distributed, or both.")]
 FormulationOpt = Annotated[str, typer.Option(help="interval, convex-combination or incremental.")]
@@ -49,19 +45,17 @@ def campaign(
     formulation: FormulationOpt = "interval",
     rel_gap: GapOpt = 0.01,
     time_limit: TimeOpt = 60.0,
-    figure: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the plan (.png, .svg or .pdf).")
-    ] = None,
+    figure: FigureOpt = None,
     solver: SolverOpt = "highs",
     json: JsonOpt = None,
 ) -> None:
     """Least cost of supplying GEO, EML1 and the Moon, with water plants under economies of scale."""
-    from stochisru.scale.campaign_data import ARCHITECTURES, Campaign, Reading
     from stochisru.scale.campaign import solve_campaign
+    from stochisru.scale.campaign_data import ARCHITECTURES, Campaign, Reading
     from stochisru.solvers import solver_named
 
     json_target(json)
-    _figure_target(figure)
+    figure_target(figure)
     solver_named(solver)
     _formulation(formulation)
     base = Campaign(
@@ -86,8 +80,10 @@ def campaign(
     if figure is not None:
         from stochisru.report.campaign_figures import campaign_plan
 
-        _save(campaign_plan(results[-1]), figure)
-    data: Any = {r.campaign.architecture: r.to_dict() for r in results} if architecture == "both" else results[0].to_dict()
+        save_figure(campaign_plan(results[-1]), figure)
+    data: Any = (
+        {r.campaign.architecture: r.to_dict() for r in results} if architecture == "both" else results[0].to_dict()
+    )
     emit(data, json, lambda: _show(results))
 
 
@@ -160,7 +156,7 @@ def campaign_sweep(
     sweep = Sweep(
         base=Campaign(changes=_values(set_), demand=_demand(demand)),
         parameters=tuple(SWEEPS) if parameter == "all" else (parameter,),
-        values=None if values is None else tuple(_float(v, "values") for v in values.split(",")),
+        values=None if values is None else tuple(number(v, "values") for v in values.split(",")),
         architectures=_architectures(architecture),
         phases=chosen[phases],
         rel_gap=rel_gap,
@@ -207,7 +203,7 @@ def _values(items: list[str] | None) -> dict[str, float]:
         key, equals, value = (part.strip() for part in item.partition("="))
         if not equals:
             raise InputError(f"set: must be PARAMETER=VALUE, got {item!r}")
-        found[key] = _float(value, f"set {key}")
+        found[key] = number(value, f"set {key}")
     return found
 
 
@@ -220,24 +216,5 @@ def _demand(items: list[str] | None) -> dict[tuple[str, str], float] | None:
         place, colon, commodity = (part.strip() for part in where.partition(":"))
         if not (equals and colon):
             raise InputError(f"demand: must be PLACE:COMMODITY=KG, as in GEO:oxygen=20000, got {item!r}")
-        found[place, commodity] = _float(value, f"demand of {commodity} at {place}")
+        found[place, commodity] = number(value, f"demand of {commodity} at {place}")
     return found
-
-
-def _float(text: str, field: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InputError(f"{field}: must be a number, got {text!r}") from error
-
-
-def _figure_target(figure: Path | None) -> None:
-    if figure is None:
-        return
-    if figure.suffix not in (".png", ".svg", ".pdf"):
-        raise InputError(f"figure: must end in .png, .svg or .pdf, got {figure.name!r}")
-    require_writable(figure, "figure")
-
-
-def _save(drawn: Figure, path: Path) -> None:
-    drawn.savefig(path, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)

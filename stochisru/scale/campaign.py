@@ -8,14 +8,14 @@ concentrated plan and its cost is never above it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stochisru.errors import InputError, SolverError
-from stochisru.linear_program import Array, Solution, solve_mixed
+from stochisru.linear_program import Array, Solution
 from stochisru.methods.result import Bounds, Reason, Termination
 from stochisru.networks.assembly import Flows
 from stochisru.networks.solution import with_integers_fixed
@@ -26,7 +26,6 @@ from stochisru.scale.campaign_network import (
     WINDOWS_PER_YEAR,
     largest,
     masses,
-    windows,
 )
 from stochisru.scale.campaign_program import (
     CampaignProgram,
@@ -35,6 +34,7 @@ from stochisru.scale.campaign_program import (
     output_curve,
     price_curve,
 )
+from stochisru.scale.campaign_search import search
 from stochisru.scale.formulations import Formulation
 
 if TYPE_CHECKING:
@@ -111,7 +111,9 @@ class CampaignResult:
     def at_bound(self) -> list[str]:
         """Structures as large as the search allows, and legs on which all stages fly: larger ones may be better."""
         found = [
-            f"{kind} {site}" for (kind, site), kg in self.sizes.items() if kg >= largest(self.campaign, kind) * (1 - 1e-6)
+            f"{kind} {site}"
+            for (kind, site), kg in self.sizes.items()
+            if kg >= largest(self.campaign, kind) * (1 - 1e-6)
         ]
         if len(self.flights) and (self.flights["stages"] >= self.campaign["most_stages"]).any():
             found.append("stages on a leg")
@@ -315,10 +317,9 @@ def solve_campaign(
     program = campaign_program(campaign, formulation=formulation)
     known = None if start is None else _started(program, start, solver)
     try:
-        found = solve_mixed(
-            program.program, rel_gap=rel_gap, time_limit=time_limit, solver=solver,
-            start=None if known is None else known.x,
-        )  # fmt: skip
+        found = search(
+            program, rel_gap=rel_gap, time_limit=time_limit, start=None if known is None else known.x, solver=solver
+        )
     except SolverError as error:
         if "Infeasible" in str(error) or "status 3" in str(error):
             raise InputError(
@@ -383,5 +384,3 @@ def table_5(results: list[CampaignResult]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-

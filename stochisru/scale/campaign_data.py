@@ -1,8 +1,8 @@
 """Parameters and readings of the cislunar campaign, every number with its unit, range, status and source.
 
 ``status`` is ``given`` (the paper, or the page that read it), ``secondary`` (a public code that cites the paper) or
-``assumed``. The yearly demands (the paper's Table 4) and the two discounts per scaling interval were not available: they
-are round assumptions, so results beside the published Table 5 are a check of plausibility and no reproduction.
+``assumed``. The yearly demands (the paper's Table 4) and the two discounts per scaling interval were not available:
+they are round assumptions, so results beside the published Table 5 are a check of plausibility and no reproduction.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Parameter:
 
 def _rows(name: str) -> list[dict[str, str]]:
     path = resources.files("stochisru") / "scale" / "data" / f"{name}.csv"
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

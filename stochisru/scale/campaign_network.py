@@ -225,7 +225,19 @@ def campaign_network(campaign: Campaign) -> TimeExpandedNetwork:
         opens[work_arc(kind, site)] = last
     due = [POINTS * WINDOWS_PER_YEAR * year + POINTS - 1 for year in campaign.due]
     expanded = expand(base, steps, demand_steps=due, windows=opens)
-    return _tightened(expanded, campaign)
+    return _tightened(_first_year(expanded, campaign), campaign)
+
+
+def _first_year(expanded: TimeExpandedNetwork, p: Campaign) -> TimeExpandedNetwork:
+    """Demand of the first year in its share of a full year's."""
+    if 1 not in p.due:
+        return expanded
+    step = POINTS * WINDOWS_PER_YEAR + POINTS - 1
+    supply = {
+        (expanded.node(node, step), commodity): -p["first_year_share"] * kg
+        for (node, commodity), kg in p.yearly.items()
+    }
+    return replace(expanded, network=expanded.network.with_supply(supply))
 
 
 def _tightened(expanded: TimeExpandedNetwork, p: Campaign) -> TimeExpandedNetwork:

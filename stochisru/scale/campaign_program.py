@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from numpy.typing import NDArray
+
 from stochisru.linear_program import Array, Index, LinearProgram, ProgramBuilder
 from stochisru.networks.assembly import Assembly, assemble
 from stochisru.networks.time_expansion import TimeExpandedNetwork
@@ -31,6 +33,9 @@ from stochisru.scale.campaign_network import (
 )
 from stochisru.scale.curve import Curve
 from stochisru.scale.formulations import Formulation, Terms, add_curves
+
+#: Columns of whole numbers that count others.
+COUNTS = ("flights", "bought")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +62,15 @@ class CampaignProgram:
     price: Terms
     output: Terms
 
+    @property
+    def window(self) -> Index:
+        """Window of every column with a flight or a launch of stages, −1 for all others; shape (columns,)."""
+        found = np.full(self.program.shape[1], -1)
+        stage = self.assembly.x_out[:, self.expanded.network.commodity("stage")]
+        there = stage >= 0
+        found[stage[there]] = self.expanded.departure[there] // POINTS
+        return np.where(self.program.integer, found, -1)
+
     def carried(self, other: CampaignProgram, x: Array) -> Array:
         """Values of the columns from a solution of a campaign on a part of this network; 0 where it has none."""
         found = np.zeros(self.program.shape[1])
@@ -69,7 +83,7 @@ class CampaignProgram:
         found[self.size[[ours[s] for s in other.campaign.structures]]] = x[other.size]
         for name, block in self.program.columns.items():
             known = other.program.columns.get(name)
-            if name.startswith("plant ") and known is not None and known.size == block.size:
+            if name.startswith(("plant ", *COUNTS)) and known is not None and known.size == block.size:
                 found[block.span] = x[known.span]
         return found
 
@@ -98,7 +112,11 @@ def _breakpoints(campaign: Campaign, kind: str) -> tuple[Array, Array]:
 
 
 def campaign_program(
-    campaign: Campaign, *, formulation: Formulation = "interval", common_bound: float | None = None
+    campaign: Campaign,
+    *,
+    formulation: Formulation = "interval",
+    common_bound: float | None = None,
+    counts: bool = True,
 ) -> CampaignProgram:
     """The mixed-integer program of a campaign.
 
@@ -108,6 +126,9 @@ def campaign_program(
         How curves are put into the program; the optimum is the same.
     common_bound
         One bound of all sizes, kg, in place of each structure's own (to measure what that costs).
+    counts
+        Whether the flights of every leg in a window, and the stages bought up to it, are counted in whole numbers of
+        their own. They follow from the single flights, but a search that branches on them comes farther.
     """
     expanded = campaign_network(campaign)
     assembly = assemble(expanded.network)
@@ -118,7 +139,11 @@ def campaign_program(
     whole |= (expanded.arc == expanded.base.arc("launch")) & (stages >= 0)
     integer[stages[whole]] = True
     builder = ProgramBuilder.extending(replace(base, integer=integer))
-    size, prices, outputs = [], [], []
+    if counts:
+        _count(builder, expanded, stages, whole)
+    size: list[Index] = []
+    prices: list[Terms] = []
+    outputs: list[Terms] = []
     for number, (kind, site) in enumerate(campaign.structures):
         initial = initial_mass(campaign, kind, site)
         upper = largest(campaign, kind) if common_bound is None else common_bound
@@ -137,6 +162,34 @@ def campaign_program(
             found.append(replace(terms, structure=terms.structure + number))
     return CampaignProgram(
         campaign, expanded, assembly, builder.build(), np.concatenate(size), _all(prices), _all(outputs)
+    )
+
+
+def _count(builder: ProgramBuilder, expanded: TimeExpandedNetwork, stages: Index, whole: NDArray[np.bool_]) -> None:
+    """Whole numbers of flights per leg and window, and of stages bought up to each window."""
+    window = expanded.departure // POINTS
+    launch = expanded.arc == expanded.base.arc("launch")
+    flown = np.flatnonzero(whole & ~launch)
+    leg = expanded.arc[flown] * (window.max() + 1) + window[flown]
+    _, group = np.unique(leg, return_inverse=True)
+    several = np.flatnonzero(np.bincount(group) > 1)
+    row = np.full(group.max() + 1, -1)
+    row[several] = np.arange(several.size)
+    mine = row[group] >= 0
+    most = np.bincount(row[group[mine]], builder.bounds(stages[flown[mine]])[1])
+    count = builder.variables("flights", several.size, lower=0.0, upper=most, integer=True).index
+    zero = np.zeros(several.size)
+    builder.rows(
+        "flights", zero, zero, (np.arange(several.size), count, -1.0), (row[group[mine]], stages[flown[mine]], 1.0)
+    )
+    bought = np.flatnonzero(whole & launch)
+    bought = bought[np.argsort(window[bought])]
+    each = np.arange(bought.size)
+    most = np.cumsum(builder.bounds(stages[bought])[1])
+    total = builder.variables("bought", each.size, lower=0.0, upper=most, integer=True).index
+    zero = np.zeros(each.size)
+    builder.rows(
+        "bought", zero, zero, (each, total, -1.0), (each[1:], total[:-1], 1.0), (each, stages[bought], 1.0)
     )
 
 
@@ -176,7 +229,11 @@ def _link(
     assert feed.size == spares.size == delivered.size * periods, "a plant works between windows"
     share = 1 / WINDOWS_PER_YEAR
     terms = [
-        (np.repeat(each, output.column.size), np.tile(output.column, periods), np.tile(-share * output.coefficient, periods))
+        (
+            np.repeat(each, output.column.size),
+            np.tile(output.column, periods),
+            np.tile(-share * output.coefficient, periods),
+        )
     ]
     builder.rows(f"{name} output", -np.inf, np.zeros(periods), (each, feed, 1.0), *terms)
     builder.rows(

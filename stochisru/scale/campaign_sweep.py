@@ -1,7 +1,7 @@
 """Sensitivities of the campaign: the paper's Figures 9-13, for both architectures, with and without a set-up year.
 
-A point of the study is one set of values and one phase; its rows are the architectures, the distributed one started from
-the concentrated plan. Values at which several sweeps meet are computed once.
+A point of the study is one set of values and one phase; its rows are the architectures, the distributed one started
+from the concentrated plan. Values at which several sweeps meet are computed once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Axis:
 
 SWEEPS: dict[str, Axis] = {
     "duration": Axis(9, "years", (1, 2, 3, 4, 5), "mission duration (years)"),
-    "productivity": Axis(10, "productivity", (0.5, 0.75, 1.0, 1.5, 2.0), "productivity of plants (times the reference)"),
+    "productivity": Axis(
+        10, "productivity", (0.5, 0.75, 1.0, 1.5, 2.0), "productivity of plants (times the reference)"
+    ),
     "volume-discount": Axis(11, "volume_discount", (0.0, 0.025, 0.05, 0.075, 0.1), "volume discount per interval"),
     "cost-discount": Axis(12, "cost_discount", (0.0, 0.025, 0.05, 0.075, 0.1), "cost discount per interval"),
     "interval": Axis(13, "interval", (500.0, 1000.0, 2000.0, 3000.0, 5000.0), "scaling interval (kg)"),
@@ -127,9 +129,9 @@ class Sweep:
         """The concentrated campaign of a point."""
         rates = {key: self.base[key] * point["productivity"] for key in ("extraction_rate", "electrolysis_rate")}
         values = {key: point[key] for key in ("volume_discount", "cost_discount", "interval")}
-        return self.base.replace(
-            architecture="concentrated", setup=point["setup"], years=point["years"]
-        ).with_values(**rates, **values)
+        return self.base.replace(architecture="concentrated", setup=point["setup"], years=point["years"]).with_values(
+            **rates, **values
+        )
 
     def __call__(self, point: Point) -> list[Row]:
         """Rows of a point."""

@@ -1,0 +1,126 @@
+"""A search for good campaigns: branch and cut, improved by solving a few windows anew while the others stay.
+
+Branch and cut alone proves bounds but finds good plans late: stages fly in whole numbers, and their flights can be moved
+between windows in many ways that cost nearly the same. So a plan is built first, window by window: flights of two
+windows are whole numbers, later ones may still be fractions, earlier ones are decided. Rounds follow in which the
+flights of some windows and all plants are free and every other flight stays as it is. The rest of the time belongs to
+branch and cut of the whole program, from the best plan: it proves the bound.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from stochisru.errors import SolverError
+from stochisru.linear_program import Array, LinearProgram, Solution, solve_mixed
+from stochisru.scale.campaign_program import COUNTS, CampaignProgram
+
+#: Share of the time for building and improving a plan; the rest goes to the bound.
+_PLAN = 0.5
+#: Windows that are free at a time, narrow neighbourhoods first.
+_WIDTHS = (2, 3)
+#: Longest time of a round, as a share of all.
+_ROUND = 0.08
+#: Relative improvement that counts.
+_BETTER = 1e-6
+
+
+def search(
+    program: CampaignProgram, *, rel_gap: float, time_limit: float, start: Array | None = None, solver: str = "highs"
+) -> Solution:
+    """The best plan found within the time limit, with a bound on all plans.
+
+    Parameters
+    ----------
+    start
+        Values of all columns of a known plan; the result is never worse.
+
+    Raises
+    ------
+    SolverError
+        If there is no plan, or none was found in time.
+    """
+    began = time.perf_counter()
+    whole = program.program
+    until, longest = began + _PLAN * time_limit, _ROUND * time_limit
+    plan = None if start is None else _evaluated(whole, start)
+    if plan is None:
+        plan = built(program, longest=longest, solver=solver)
+    if plan is not None:
+        plan = improved(program, plan, until=until, longest=longest, solver=solver)
+    left = max(time_limit - (time.perf_counter() - began), 0.1 * time_limit)
+    best = solve_mixed(
+        whole, rel_gap=rel_gap, time_limit=left, start=None if plan is None else plan.x, solver=solver
+    )
+    bound = best.bound
+    if plan is not None and plan.objective < best.objective:
+        best = plan
+    done = _gap(best.objective, bound) <= rel_gap
+    spent = time.perf_counter() - began
+    return replace(best, program=whole, bound=bound, seconds=spent, limit=None if done else "time")
+
+
+def _evaluated(program: LinearProgram, x: Array) -> Solution:
+    """Known values as a solution without a bound."""
+    value = float(program.objective @ x) + program.constant
+    return Solution(program, value, -np.inf, x, np.zeros(program.shape[0]), "", 0.0)
+
+
+def built(program: CampaignProgram, *, longest: float, solver: str) -> Solution | None:
+    """A plan window by window, or None if that leads into a dead end."""
+    whole, window = program.program, program.window
+    plants = whole.integer.copy()
+    for name in COUNTS:
+        plants[whole.columns[name].span] = False
+    plants &= window < 0
+    lower, upper, x = whole.lower.copy(), whole.upper.copy(), None
+    last = int(window.max())
+    for first in range(last + 1):
+        now = plants | ((window >= 0) & (window <= first + 1))
+        try:
+            found = solve_mixed(
+                replace(whole.with_bounds(lower, upper), integer=now), rel_gap=5e-3, time_limit=longest, solver=solver
+            )
+        except SolverError:
+            return None
+        x = found.x
+        decided = window == first
+        lower[decided] = upper[decided] = np.round(x[decided])
+        if first + 1 >= last:
+            break
+    assert x is not None
+    return replace(found, program=whole, bound=-np.inf)
+
+
+def _gap(objective: float, bound: float) -> float:
+    return (objective - bound) / max(abs(objective), 1e-300)
+
+
+def improved(program: CampaignProgram, plan: Solution, *, until: float, longest: float, solver: str) -> Solution:
+    """The plan after rounds over neighbouring windows, until none of them helps or the clock says ``until``."""
+    whole, window = program.program, program.window
+    count = int(window.max()) + 1
+    moves = [range(first, first + width) for width in _WIDTHS for first in range(max(count - width + 1, 1))]
+    idle, turn = 0, 0
+    while idle < len(moves) and time.perf_counter() < until:
+        free = np.isin(window, list(moves[turn % len(moves)])) | (window < 0)
+        turn += 1
+        at = np.round(plan.x)
+        lower, upper = np.where(free, whole.lower, at), np.where(free, whole.upper, at)
+        part = whole.with_bounds(lower, upper)
+        try:
+            found = solve_mixed(
+                part, rel_gap=1e-3, time_limit=max(min(longest, until - time.perf_counter()), 0.1), start=plan.x,
+                solver=solver,
+            )  # fmt: skip
+        except SolverError:
+            idle += 1
+            continue
+        if found.objective < plan.objective * (1 - _BETTER):
+            plan, idle = replace(found, bound=plan.bound), 0
+        else:
+            idle += 1
+    return plan
