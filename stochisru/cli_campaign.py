@@ -110,7 +110,7 @@ def _brief(result: CampaignResult) -> Any:
     """Flights without the columns that are nothing."""
     table = result.flights.copy()
     table.insert(3, "leg", table.pop("tail") + "→" + table.pop("head"))
-    table = table.drop(columns=["window"])
+    table = table.drop(columns=["window", "launch"])
     return table[[c for c in table.columns if table[c].dtype.kind not in "fi" or (table[c] != 0).any()]].round(1)
 
 

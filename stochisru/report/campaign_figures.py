@@ -89,11 +89,11 @@ def _cargo(row: Mapping[Any, Any]) -> list[str]:
 
 def _launches(ax: Axes, result: CampaignResult, shown: range) -> None:
     table = result.flights
-    for row in table[table["flight"] == 0].to_dict("records"):
+    for row in table[table["launch"]].to_dict("records"):
         if row["window"] not in shown:
             continue
         total = row["propellant"] + sum(row[c] for c in CARGO)
-        x = _x(row["window"], 0)
+        x = _x(row["window"], row["point"])
         ax.annotate(
             "", (x, _HEIGHT["LEO"]), (x, _HEIGHT["Earth"]),
             arrowprops={"arrowstyle": "-|>", "color": "0.25", "lw": 1 + 2 * min(total / 2e5, 1.5)}, zorder=3,
@@ -110,13 +110,13 @@ def _flights(ax: Axes, result: CampaignResult, shown: range) -> None:
     from matplotlib.patches import FancyArrowPatch
 
     table = result.flights
-    for row in table[table["flight"] > 0].to_dict("records"):
+    for row in table[~table["launch"]].to_dict("records"):
         if row["window"] not in shown:
             continue
         outward = PLACES.index(row["head"]) > PLACES.index(row["tail"])
         color = _OUTWARD if outward else _HOMEWARD
-        start = np.array([_x(row["window"], row["flight"] - 1), _HEIGHT[row["tail"]]])
-        end = np.array([_x(row["window"], row["flight"]), _HEIGHT[row["head"]]])
+        start = np.array([_x(row["window"], row["point"]), _HEIGHT[row["tail"]]])
+        end = np.array([_x(row["window"], row["point"] + 1), _HEIGHT[row["head"]]])
         cargo, mass = _cargo(row), sum(row[c] for c in CARGO)
         ax.add_patch(
             FancyArrowPatch(

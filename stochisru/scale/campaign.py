@@ -22,6 +22,7 @@ from stochisru.networks.solution import with_integers_fixed
 from stochisru.scale.campaign_data import Campaign, parameters, published
 from stochisru.scale.campaign_network import (
     CARGO,
+    LAUNCHES,
     POINTS,
     WINDOWS_PER_YEAR,
     largest,
@@ -135,9 +136,9 @@ class CampaignResult:
 
     @cached_property
     def flights(self) -> pd.DataFrame:
-        """A row per flight and launch: window, year, flight (0 for launches), tail, head, stages, propellant, cargo.
+        """A row per flight and launch: window, year, point, launch or not, tail, head, stages, propellant, cargo.
 
-        Stages in number; the propellant in their tanks at departure and cargo by commodity in kg.
+        Point is that of the window's four at which it leaves. Stages in number; the propellant in their tanks at departure and cargo by commodity in kg.
         """
         return self._moves(loops=False)
 
@@ -177,28 +178,29 @@ class CampaignResult:
             if max(amounts.values()) <= _SMALL:
                 continue
             step, kind = int(expanded.departure[arc]), int(expanded.arc[arc])
-            launch = base.arcs[kind] == "launch"
+            launch = base.arcs[kind] in LAUNCHES
             stages = amounts.pop("stage")
             rows.append(
                 {
                     "window": step // POINTS,
                     "year": step // POINTS / WINDOWS_PER_YEAR,
-                    "flight": 0 if launch else step % POINTS + 1,
+                    "point": step % POINTS,
+                    "launch": launch,
                     "tail": base.nodes[base.tail[kind]],
                     "head": base.nodes[base.head[kind]],
                     "stages": round(stages),
                     **{name: kg if kg > _SMALL else 0.0 for name, kg in amounts.items()},
                 }
             )
-        names = ["window", "year", "flight", "tail", "head", "stages", "propellant", *CARGO]
-        return pd.DataFrame(rows, columns=names).sort_values(["window", "flight", "tail"], ignore_index=True)
+        names = ["window", "year", "point", "launch", "tail", "head", "stages", "propellant", *CARGO]
+        return pd.DataFrame(rows, columns=names).sort_values(["window", "point", "tail"], ignore_index=True)
 
     @cached_property
     def costs(self) -> dict[str, float]:
         """Parts of the cost, $: stages, launch, flights, plants, goods; they sum to ``cost``."""
         p = self.campaign
-        launches = self.flights[self.flights["flight"] == 0]
-        flown = self.flights[self.flights["flight"] > 0]
+        launches = self.flights[self.flights["launch"]]
+        flown = self.flights[~self.flights["launch"]]
         mass = masses(p)
         stages = float(launches["stages"].sum())
         cargo = float(launches[["propellant", *CARGO]].sum(axis=0).sum())

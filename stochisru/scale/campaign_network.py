@@ -1,7 +1,7 @@
 """The cislunar network over time: Earth, LEO, GEO, EML1 and Moon in launch windows half a year apart.
 
 Every window has four points in time and a flight from each of the first three to the next. Launches leave at the first
-point. From the last point to the first one of the next window everything waits and plants work. Stages of a kind are
+point, and with propellant alone also at the next two. From the last point to the first one of the next window everything waits and plants work. Stages of a kind are
 one integer flow: what identical stages carry can be divided among them at will, so nothing is lost.
 
 Commodities in kg, stages in number. Propellant in the tanks of stages is a commodity of its own: delivered oxygen and
@@ -24,6 +24,8 @@ from stochisru.scale.campaign_data import DEMANDED, PLACES, Campaign
 #: Points in time per window: before, between and after its three flights.
 POINTS = 4
 WINDOWS_PER_YEAR = 2
+#: Launches of everything at the first point of a window, of propellant at the next two.
+LAUNCHES = ("launch", "propellant launch")
 LEGS = (("LEO", "GEO"), ("LEO", "EML1"), ("EML1", "GEO"), ("EML1", "Moon"))
 PLANTS = {"SWE": "extraction plant", "DWE": "electrolysis plant"}
 GASES = ("oxygen", "hydrogen")
@@ -99,16 +101,23 @@ def _launch(builder: NetworkBuilder, p: Campaign) -> None:
     mass = masses(p)
     paid = {**mass, "stage": mass["stage"] if p.reading.launch_of_stage_paid else 0.0}
     carried = ("stage", "propellant", *CARGO)
+    cost = {c: price + p["launch_price"] * paid[c] for c, price in _prices(p).items()}
     builder.arc(
         "Earth",
         "LEO",
-        "launch",
+        LAUNCHES[0],
         carries=carried,
+        concurrency_out=_tanks(p),
         limit={**dict.fromkeys(carried, _most(p)), "stage": p["new_stages"]},
-        cost={
-            "cost": {c: price + p["launch_price"] * paid[c] for c, price in _prices(p).items()},
-            "launched": {c: mass[c] for c in carried},
-        },
+        cost={"cost": cost, "launched": {c: mass[c] for c in carried}},
+    )
+    builder.arc(
+        "Earth",
+        "LEO",
+        LAUNCHES[1],
+        carries=["propellant"],
+        limit={"propellant": _most(p)},
+        cost={"cost": {"propellant": cost["propellant"]}, "launched": {"propellant": 1.0}},
     )
 
 
@@ -216,7 +225,10 @@ def campaign_network(campaign: Campaign) -> TimeExpandedNetwork:
     steps = POINTS * count
     last = [POINTS * w + POINTS - 1 for w in range(count)]
     flights = [t for t in range(steps) if t % POINTS < POINTS - 1]
-    opens: dict[str, Sequence[int]] = {"launch": [POINTS * w for w in range(count)]}
+    opens: dict[str, Sequence[int]] = {
+        LAUNCHES[0]: [POINTS * w for w in range(count)],
+        LAUNCHES[1]: [t for t in flights if t % POINTS > 0],
+    }
     for arc in base.arcs:
         if "→" in arc:
             opens[arc] = flights

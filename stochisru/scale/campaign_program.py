@@ -22,6 +22,7 @@ from stochisru.networks.time_expansion import TimeExpandedNetwork
 from stochisru.scale.campaign_data import Campaign
 from stochisru.scale.campaign_network import (
     FEED,
+    LAUNCHES,
     PLANTS,
     POINTS,
     WINDOWS_PER_YEAR,
@@ -136,7 +137,7 @@ def campaign_program(
     integer = base.integer.copy()
     stages = assembly.x_out[:, expanded.network.commodity("stage")]
     whole = (expanded.base.duration[expanded.arc] > 0) & ~expanded.base.loops[expanded.arc] & (stages >= 0)
-    whole |= (expanded.arc == expanded.base.arc("launch")) & (stages >= 0)
+    whole |= (expanded.arc == expanded.base.arc(LAUNCHES[0])) & (stages >= 0)
     integer[stages[whole]] = True
     builder = ProgramBuilder.extending(replace(base, integer=integer))
     if counts:
@@ -168,7 +169,7 @@ def campaign_program(
 def _count(builder: ProgramBuilder, expanded: TimeExpandedNetwork, stages: Index, whole: NDArray[np.bool_]) -> None:
     """Whole numbers of flights per leg and window, and of stages bought up to each window."""
     window = expanded.departure // POINTS
-    launch = expanded.arc == expanded.base.arc("launch")
+    launch = expanded.arc == expanded.base.arc(LAUNCHES[0])
     flown = np.flatnonzero(whole & ~launch)
     leg = expanded.arc[flown] * (window.max() + 1) + window[flown]
     _, group = np.unique(leg, return_inverse=True)

@@ -1,10 +1,10 @@
 """A search for good campaigns: branch and cut, improved by solving a few windows anew while the others stay.
 
 Branch and cut alone proves bounds but finds good plans late: stages fly in whole numbers, and their flights can be moved
-between windows in many ways that cost nearly the same. So a plan is built first, window by window: flights of two
-windows are whole numbers, later ones may still be fractions, earlier ones are decided. Rounds follow in which the
-flights of some windows and all plants are free and every other flight stays as it is. The rest of the time belongs to
-branch and cut of the whole program, from the best plan: it proves the bound.
+between windows in many ways that cost nearly the same. What it does not settle in a short first attempt is therefore
+built window by window: flights of two windows are whole numbers, later ones may still be fractions, earlier ones are
+decided. Rounds follow in which the flights of some windows and all plants are free and every other flight stays as it
+is. The rest of the time belongs to branch and cut of the whole program, from the best plan: it proves the bound.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from dataclasses import replace
 import numpy as np
 
 from stochisru.errors import SolverError
-from stochisru.linear_program import Array, LinearProgram, Solution, solve_mixed
+from stochisru.linear_program import Array, Solution, solve_mixed
 from stochisru.scale.campaign_program import COUNTS, CampaignProgram
 
-#: Share of the time for building and improving a plan; the rest goes to the bound.
+#: Share of the time for a first attempt.
+_FIRST = 0.15
+#: Share of the time up to the end of building and improving a plan; the rest goes to the bound.
 _PLAN = 0.5
 #: Windows that are free at a time, narrow neighbourhoods first.
 _WIDTHS = (2, 3)
@@ -46,27 +48,32 @@ def search(
     began = time.perf_counter()
     whole = program.program
     until, longest = began + _PLAN * time_limit, _ROUND * time_limit
-    plan = None if start is None else _evaluated(whole, start)
-    if plan is None:
-        plan = built(program, longest=longest, solver=solver)
+    known = -np.inf
+    try:
+        plan = solve_mixed(whole, rel_gap=rel_gap, time_limit=_FIRST * time_limit, start=start, solver=solver)
+        if plan.limit is None:
+            return plan
+        known = plan.bound
+    except SolverError as error:
+        if "ime limit" not in str(error):  # not HiGHS' way to say that the time was too short
+            raise
+        plan = None
+    if start is None:
+        fresh = built(program, longest=longest, solver=solver)
+        if fresh is not None and (plan is None or fresh.objective < plan.objective):
+            plan = fresh
     if plan is not None:
         plan = improved(program, plan, until=until, longest=longest, solver=solver)
     left = max(time_limit - (time.perf_counter() - began), 0.1 * time_limit)
     best = solve_mixed(
         whole, rel_gap=rel_gap, time_limit=left, start=None if plan is None else plan.x, solver=solver
     )
-    bound = best.bound
+    bound = max(known, best.bound)
     if plan is not None and plan.objective < best.objective:
         best = plan
     done = _gap(best.objective, bound) <= rel_gap
     spent = time.perf_counter() - began
     return replace(best, program=whole, bound=bound, seconds=spent, limit=None if done else "time")
-
-
-def _evaluated(program: LinearProgram, x: Array) -> Solution:
-    """Known values as a solution without a bound."""
-    value = float(program.objective @ x) + program.constant
-    return Solution(program, value, -np.inf, x, np.zeros(program.shape[0]), "", 0.0)
 
 
 def built(program: CampaignProgram, *, longest: float, solver: str) -> Solution | None:
