@@ -99,11 +99,14 @@ def _launches(ax: Axes, result: CampaignResult, shown: range) -> None:
             arrowprops={"arrowstyle": "-|>", "color": "0.25", "lw": 1 + 2 * min(total / 2e5, 1.5)}, zorder=3,
         )  # fmt: skip
         new = f"{row['stages']} new stage{'s' if row['stages'] > 1 else ''}" if row["stages"] else ""
-        lines = [new, f"{row['propellant'] / 1000:.0f} t propellant" if row["propellant"] >= 50 else ""]
+        fuel = "propellant" if row["point"] == 0 else "prop."
+        lines = [new, f"{row['propellant'] / 1000:.0f} t {fuel}" if row["propellant"] >= 50 else ""]
         rest = (total - row["propellant"]) / 1000
         lines.append(f"{rest:.0f} t cargo" if rest >= 0.5 else "")
         text = "\n".join(line for line in lines if line)
-        ax.text(x + 0.12, 0.47, text, fontsize=6.5, va="center", ha="left", color="0.2", linespacing=1.05)
+        # The three points of a window at three heights, so that their labels do not meet.
+        y = (0.66, 0.3, 0.14)[row["point"]]
+        ax.text(x + 0.12, y, text, fontsize=6.5, va="center", ha="left", color="0.2", linespacing=1.05)
 
 
 def _flights(ax: Axes, result: CampaignResult, shown: range) -> None:
@@ -135,7 +138,8 @@ def _flights(ax: Axes, result: CampaignResult, shown: range) -> None:
         lines = [f"×{row['stages']}"] if row["stages"] > 1 else []
         lines += cargo
         if lines:
-            at = start + (0.62 if outward else 0.38) * (end - start)
+            share = (0.6 if outward else 0.72) - (0.2 if row["point"] % 2 else 0.0)
+            at = start + share * (end - start)
             ax.text(
                 float(at[0]), float(at[1]), "\n".join(lines), fontsize=6, ha="center", va="center", color=color,
                 zorder=4, linespacing=0.95,
@@ -161,18 +165,22 @@ def _work(ax: Axes, result: CampaignResult, shown: range) -> None:
 
 
 def _demand(ax: Axes, result: CampaignResult, shown: range) -> None:
-    due = {year * WINDOWS_PER_YEAR for year in result.campaign.due}
+    campaign = result.campaign
+    due = {year * WINDOWS_PER_YEAR for year in campaign.due}
     for window in due & set(shown):
+        share = campaign["first_year_share"] if window == WINDOWS_PER_YEAR else 1.0
         for place in PLACES[1:]:
             parts = [
-                f"{kg / 1000:g} {_SHORT[c]}" for (node, c), kg in result.campaign.yearly.items() if node == place and kg
+                f"{share * kg / 1000:g} {_SHORT[c]}"
+                for (node, c), kg in campaign.yearly.items()
+                if node == place and share * kg > 0
             ]
             if parts:
                 x, y = _x(window, POINTS - 1), _HEIGHT[place]
                 ax.plot(x, y, marker="v", ms=6, color=_DEMAND, zorder=5)
                 ax.text(
-                    x + 0.18, y + 0.2, "\n".join(parts), fontsize=6, color=_DEMAND, ha="left", va="bottom", zorder=6,
-                    linespacing=0.95,
+                    x + 0.24, y + (0.34 if place == "Moon" else 0.1), "\n".join(parts), fontsize=6, color=_DEMAND,
+                    ha="left", va="bottom", zorder=6, linespacing=0.95,
                 )  # fmt: skip
 
 
