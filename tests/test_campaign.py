@@ -26,7 +26,9 @@ SMALL = {"new_stages": 1.0, "most_stages": 2.0}
 
 
 def small(demand, **changes):
-    return Campaign(years=1, demand=demand, changes={"first_year_share": 1.0, **SMALL}, **{"reading": NO_PLANT} | changes)
+    return Campaign(
+        years=1, demand=demand, changes={"first_year_share": 1.0, **SMALL}, **{"reading": NO_PLANT} | changes
+    )
 
 
 def burnt(dry_and_cargo, delta_v):

@@ -189,9 +189,7 @@ def _count(builder: ProgramBuilder, expanded: TimeExpandedNetwork, stages: Index
     most = np.cumsum(builder.bounds(stages[bought])[1])
     total = builder.variables("bought", each.size, lower=0.0, upper=most, integer=True).index
     zero = np.zeros(each.size)
-    builder.rows(
-        "bought", zero, zero, (each, total, -1.0), (each[1:], total[:-1], 1.0), (each, stages[bought], 1.0)
-    )
+    builder.rows("bought", zero, zero, (each, total, -1.0), (each[1:], total[:-1], 1.0), (each, stages[bought], 1.0))
 
 
 def initial_mass(campaign: Campaign, kind: str, site: str) -> float:

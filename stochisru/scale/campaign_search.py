@@ -65,9 +65,7 @@ def search(
     if plan is not None:
         plan = improved(program, plan, until=until, longest=longest, solver=solver)
     left = max(time_limit - (time.perf_counter() - began), 0.1 * time_limit)
-    best = solve_mixed(
-        whole, rel_gap=rel_gap, time_limit=left, start=None if plan is None else plan.x, solver=solver
-    )
+    best = solve_mixed(whole, rel_gap=rel_gap, time_limit=left, start=None if plan is None else plan.x, solver=solver)
     bound = max(known, best.bound)
     if plan is not None and plan.objective < best.objective:
         best = plan
