@@ -13,6 +13,8 @@ from stochisru.errors import InputError
 
 if TYPE_CHECKING:
     from stochisru.scale.campaign import CampaignResult
+    from stochisru.scale.campaign_data import Campaign
+    from stochisru.scale.campaign_scenarios import ScenarioResult
 
 ArchitectureOpt = Annotated[str, typer.Option(help="concentrated (all plants on the Moon), distributed, or both.")]
 FormulationOpt = Annotated[str, typer.Option(help="interval, convex-combination or incremental.")]
@@ -45,6 +47,9 @@ def campaign(
     formulation: FormulationOpt = "interval",
     rel_gap: GapOpt = 0.01,
     time_limit: TimeOpt = 60.0,
+    scenarios: Annotated[
+        str | None, typer.Option(help="FACTOR:PROBABILITY,… of demand, known after the first window only.")
+    ] = None,
     figure: FigureOpt = None,
     solver: SolverOpt = "highs",
     json: JsonOpt = None,
@@ -67,6 +72,11 @@ def campaign(
     )
     chosen = ARCHITECTURES if architecture == "both" else (architecture,)
     cells = [base.replace(architecture=a) for a in chosen]
+    if scenarios is not None:
+        if figure is not None:
+            raise InputError("figure: is drawn of one plan, must not be given with --scenarios")
+        _scenarios(cells, scenarios, rel_gap, time_limit, formulation, solver, json)
+        return
     results: list[CampaignResult] = []
     with progress("solving") as step:
         for cell in cells:
@@ -85,6 +95,47 @@ def campaign(
         {r.campaign.architecture: r.to_dict() for r in results} if architecture == "both" else results[0].to_dict()
     )
     emit(data, json, lambda: _show(results))
+
+
+def _scenarios(
+    cells: list[Campaign], text: str, rel_gap: float, time_limit: float, formulation: Any, solver: str, json: str | None
+) -> None:
+    """Two-stage plans; see `stochisru.scale.campaign_scenarios`."""
+    from stochisru.scale.campaign_scenarios import parse_scenarios, solve_scenarios
+
+    cases = parse_scenarios(text)
+    results: list[ScenarioResult] = []
+    with progress("solving") as step:
+        for cell in cells:
+            results.append(
+                solve_scenarios(
+                    cell, cases, rel_gap=rel_gap, time_limit=time_limit, formulation=formulation, solver=solver,
+                    start=results[0] if results else None, progress=step,
+                )
+            )  # fmt: skip
+    data: Any = {r.campaign.architecture: r.to_dict() for r in results}
+    emit(data if len(results) > 1 else results[0].to_dict(), json, lambda: _show_scenarios(results))
+
+
+def _show_scenarios(results: list[ScenarioResult]) -> None:
+    import pandas as pd
+
+    from stochisru.scale.campaign import CAVEAT
+    from stochisru.scale.campaign_scenarios import VALUES
+
+    for result in results:
+        brackets = [(text, getattr(result, name).lower, getattr(result, name).upper) for name, text in VALUES.items()]
+        brackets += [("VSS = EEV − RP", *result.vss), ("EVPI = RP − WS", *result.evpi)]
+        rows = [{"expected cost": text, "lower": low / 1e9, "upper": high / 1e9} for text, low, high in brackets]
+        print_frame(pd.DataFrame(rows), f"{result.campaign.title}: brackets, billion $ (minimised)")
+        plants = [
+            {"plant": f"{kind} {site}", "two-stage": kg, "mean demand": result.mean_sizes[kind, site]}
+            for (kind, site), kg in result.sizes.items()
+            if kg > 1e-3 or result.mean_sizes[kind, site] > 1e-3
+        ]
+        print_frame(pd.DataFrame(plants, columns=["plant", "two-stage", "mean demand"]).round(0), "plants (kg)")
+        typer.echo(f"after {result.seconds:.0f} s")
+    typer.echo(CAVEAT)
 
 
 def _show(results: list[CampaignResult]) -> None:

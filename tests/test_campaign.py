@@ -14,6 +14,7 @@ from stochisru.scale.campaign import solve_campaign, table_5
 from stochisru.scale.campaign_data import Campaign, Reading, demands, parameters, published
 from stochisru.scale.campaign_network import CARGO, campaign_network
 from stochisru.scale.campaign_program import campaign_program, output_curve, price_curve
+from stochisru.scale.campaign_scenarios import DemandScenario, extensive_form, parse_scenarios, solve_scenarios
 from stochisru.scale.campaign_sweep import SWEEPS, Sweep, run_sweep
 from stochisru.studies.store import Execution
 
@@ -284,3 +285,43 @@ def test_plan_is_drawn_with_its_flights(plant_pays):
     assert "SWE" in text
     arrows = [patch for patch in figure.axes[0].patches if type(patch).__name__ == "FancyArrowPatch"]
     assert len(arrows) == (~plant_pays.flights["launch"]).sum()
+
+
+WATER = Campaign(years=2, setup=True, demand={("Moon", "water"): 20_000.0}, changes={"new_stages": 2.0})
+TWO = parse_scenarios("0.5:0.5,1.5:0.5")
+
+
+def test_two_stages_lie_between_perfect_information_and_the_means_plan():
+    result = solve_scenarios(WATER, TWO, rel_gap=0.1, time_limit=10)
+    assert result.ws.lower <= result.rp.lower <= result.rp.upper <= result.eev.upper * (1 + 1e-9)
+    assert result.ws.upper <= result.rp.upper
+    assert 0 <= result.vss[0] <= result.vss[1]
+    assert 0 <= result.evpi[0] <= result.evpi[1]
+    assert np.dot([s.probability for s in TWO], result.costs) == pytest.approx(result.rp.upper, rel=1e-6)
+    data = result.to_dict()
+    assert data["cost"] == data["bounds"]["upper"]
+
+
+def test_one_scenario_is_the_campaign_itself():
+    single = campaign_program(WATER, counts=False)
+    extensive = extensive_form(single, [DemandScenario(1.0, 1.0)])
+    assert extensive.program.shape == single.program.shape
+    relaxed = [
+        solve(p.__class__(**{**p.__dict__, "integer": np.zeros_like(p.integer)})).objective
+        for p in (single.program, extensive.program)
+    ]
+    assert relaxed[0] == pytest.approx(relaxed[1], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1", "must be FACTOR:PROBABILITY"),
+        ("1:0.5,2:0.4", "must sum to 1, got 0.9"),
+        ("1:0.5,1:0.5", "must be different factors"),
+        ("-1:1", r"a factor of demand must be in \(0, 10\]"),
+    ],
+)
+def test_bad_scenarios(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_scenarios(text)

@@ -138,9 +138,36 @@ class CampaignResult:
     def flights(self) -> pd.DataFrame:
         """A row per flight and launch: window, year, point, launch or not, tail, head, stages, propellant, cargo.
 
-        Point is that of the window's four at which it leaves. Stages in number; the propellant in their tanks at departure and cargo by commodity in kg.
+        Point is that of the window's four at which it leaves. Stages in number; the propellant in their tanks at
+        departure and cargo by commodity in kg.
         """
-        return self._moves(loops=False)
+        import pandas as pd
+
+        expanded, out = self.program.expanded, self.flows.out
+        base, c = expanded.base, expanded.base.commodity
+        columns = ["stage", "propellant", *CARGO]
+        rows = []
+        for arc in np.flatnonzero(~base.loops[expanded.arc]):
+            amounts = {name: float(out[arc, c(name)]) for name in columns}
+            if max(amounts.values()) <= _SMALL:
+                continue
+            step, kind = int(expanded.departure[arc]), int(expanded.arc[arc])
+            launch = base.arcs[kind] in LAUNCHES
+            stages = amounts.pop("stage")
+            rows.append(
+                {
+                    "window": step // POINTS,
+                    "year": step // POINTS / WINDOWS_PER_YEAR,
+                    "point": step % POINTS,
+                    "launch": launch,
+                    "tail": base.nodes[base.tail[kind]],
+                    "head": base.nodes[base.head[kind]],
+                    "stages": round(stages),
+                    **{name: kg if kg > _SMALL else 0.0 for name, kg in amounts.items()},
+                }
+            )
+        names = ["window", "year", "point", "launch", "tail", "head", "stages", "propellant", *CARGO]
+        return pd.DataFrame(rows, columns=names).sort_values(["window", "point", "tail"], ignore_index=True)
 
     @cached_property
     def work(self) -> pd.DataFrame:
@@ -165,35 +192,6 @@ class CampaignResult:
                         }
                     )
         return pd.DataFrame(rows, columns=["window", "year", "kind", "site", "feed"])
-
-    def _moves(self, *, loops: bool) -> pd.DataFrame:
-        import pandas as pd
-
-        expanded, out = self.program.expanded, self.flows.out
-        base, c = expanded.base, expanded.base.commodity
-        columns = ["stage", "propellant", *CARGO]
-        rows = []
-        for arc in np.flatnonzero(base.loops[expanded.arc] == loops):
-            amounts = {name: float(out[arc, c(name)]) for name in columns}
-            if max(amounts.values()) <= _SMALL:
-                continue
-            step, kind = int(expanded.departure[arc]), int(expanded.arc[arc])
-            launch = base.arcs[kind] in LAUNCHES
-            stages = amounts.pop("stage")
-            rows.append(
-                {
-                    "window": step // POINTS,
-                    "year": step // POINTS / WINDOWS_PER_YEAR,
-                    "point": step % POINTS,
-                    "launch": launch,
-                    "tail": base.nodes[base.tail[kind]],
-                    "head": base.nodes[base.head[kind]],
-                    "stages": round(stages),
-                    **{name: kg if kg > _SMALL else 0.0 for name, kg in amounts.items()},
-                }
-            )
-        names = ["window", "year", "point", "launch", "tail", "head", "stages", "propellant", *CARGO]
-        return pd.DataFrame(rows, columns=names).sort_values(["window", "point", "tail"], ignore_index=True)
 
     @cached_property
     def costs(self) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """The cislunar network over time: Earth, LEO, GEO, EML1 and Moon in launch windows half a year apart.
 
 Every window has four points in time and a flight from each of the first three to the next. Launches leave at the first
-point, and with propellant alone also at the next two. From the last point to the first one of the next window everything waits and plants work. Stages of a kind are
-one integer flow: what identical stages carry can be divided among them at will, so nothing is lost.
+point, and with propellant alone also at the next two. From the last point to the first one of the next window
+everything waits and plants work. Identical stages are one integer flow: what they carry can be divided among them at
+will, so nothing is lost.
 
 Commodities in kg, stages in number. Propellant in the tanks of stages is a commodity of its own: delivered oxygen and
 hydrogen fly as cargo in tanks and may be filled into a stage in the mixture that its engine burns.

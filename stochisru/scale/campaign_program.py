@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from stochisru.linear_program import Array, Index, LinearProgram, ProgramBuilder

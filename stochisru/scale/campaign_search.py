@@ -1,10 +1,11 @@
 """A search for good campaigns: branch and cut, improved by solving a few windows anew while the others stay.
 
-Branch and cut alone proves bounds but finds good plans late: stages fly in whole numbers, and their flights can be moved
-between windows in many ways that cost nearly the same. What it does not settle in a short first attempt is therefore
-built window by window: flights of two windows are whole numbers, later ones may still be fractions, earlier ones are
-decided. Rounds follow in which the flights of some windows and all plants are free and every other flight stays as it
-is. The rest of the time belongs to branch and cut of the whole program, from the best plan: it proves the bound.
+Branch and cut alone proves bounds but finds good plans late: stages fly in whole numbers, and their flights can be
+moved between windows in many ways that cost nearly the same. What it does not settle in a short first attempt is
+therefore built window by window: flights of two windows are whole numbers, later ones may still be fractions, earlier
+ones are decided. Rounds follow in which the flights of some windows and all plants are free and every other flight
+stays as it is. The rest of the time belongs to branch and cut of the whole program, from the best plan: it proves the
+bound.
 """
 
 from __future__ import annotations
