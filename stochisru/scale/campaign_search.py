@@ -59,10 +59,10 @@ def search(
         if "ime limit" not in str(error):  # not HiGHS' way to say that the time was too short
             raise
         plan = None
-    if start is None:
-        fresh = built(program, longest=longest, solver=solver)
-        if fresh is not None and (plan is None or fresh.objective < plan.objective):
-            plan = fresh
+    # Also beside a known plan: what is good about more sites is often far from it.
+    fresh = built(program, longest=longest, solver=solver)
+    if fresh is not None and (plan is None or fresh.objective < plan.objective):
+        plan = fresh
     if plan is not None:
         plan = improved(program, plan, until=until, longest=longest, solver=solver)
     left = max(time_limit - (time.perf_counter() - began), 0.1 * time_limit)
