@@ -25,8 +25,10 @@ _FIRST = 0.15
 _PLAN = 0.5
 #: Windows that are free at a time, narrow neighbourhoods first.
 _WIDTHS = (2, 3)
-#: Longest time of a round, as a share of all.
-_ROUND = 0.08
+#: Longest time of a round: a share of all, and seconds at least.
+_ROUND, _ROUND_LEAST = 0.08, 2.0
+#: Times that branch and cut goes on for twice as long where there is no plan at all yet.
+_ATTEMPTS = 5
 #: Relative improvement that counts.
 _BETTER = 1e-6
 
@@ -34,7 +36,7 @@ _BETTER = 1e-6
 def search(
     program: CampaignProgram, *, rel_gap: float, time_limit: float, start: Array | None = None, solver: str = "highs"
 ) -> Solution:
-    """The best plan found within the time limit, with a bound on all plans.
+    """The best plan found within the time limit, with a bound on all plans; longer where there is none by then.
 
     Parameters
     ----------
@@ -44,11 +46,11 @@ def search(
     Raises
     ------
     SolverError
-        If there is no plan, or none was found in time.
+        If there is no plan, or none was found in many times the time limit.
     """
     began = time.perf_counter()
     whole = program.program
-    until, longest = began + _PLAN * time_limit, _ROUND * time_limit
+    until, longest = began + _PLAN * time_limit, max(_ROUND * time_limit, _ROUND_LEAST)
     known = -np.inf
     try:
         plan = solve_mixed(whole, rel_gap=rel_gap, time_limit=_FIRST * time_limit, start=start, solver=solver)
@@ -56,7 +58,7 @@ def search(
             return plan
         known = plan.bound
     except SolverError as error:
-        if "ime limit" not in str(error):  # not HiGHS' way to say that the time was too short
+        if not _too_short(error):
             raise
         plan = None
     # Also beside a known plan: what is good about more sites is often far from it.
@@ -66,13 +68,30 @@ def search(
     if plan is not None:
         plan = improved(program, plan, until=until, longest=longest, solver=solver)
     left = max(time_limit - (time.perf_counter() - began), 0.1 * time_limit)
-    best = solve_mixed(whole, rel_gap=rel_gap, time_limit=left, start=None if plan is None else plan.x, solver=solver)
+    for attempt in range(_ATTEMPTS):
+        try:
+            best = solve_mixed(
+                whole,
+                rel_gap=rel_gap,
+                time_limit=left * 2**attempt,
+                start=None if plan is None else plan.x,
+                solver=solver,
+            )
+            break
+        except SolverError as error:
+            if not _too_short(error) or attempt == _ATTEMPTS - 1:
+                raise
     bound = max(known, best.bound)
     if plan is not None and plan.objective < best.objective:
         best = plan
     done = _gap(best.objective, bound) <= rel_gap
     spent = time.perf_counter() - began
     return replace(best, program=whole, bound=bound, seconds=spent, limit=None if done else "time")
+
+
+def _too_short(error: SolverError) -> bool:
+    """Whether HiGHS or Gurobi says that there was no plan within the time."""
+    return "ime limit" in str(error) or "status 9" in str(error)
 
 
 def built(program: CampaignProgram, *, longest: float, solver: str) -> Solution | None:
