@@ -80,11 +80,10 @@ def campaign(
     results: list[CampaignResult] = []
     with progress("solving") as step:
         for cell in cells:
-            start = results[0] if results else None
             results.append(
                 solve_campaign(
                     cell, rel_gap=rel_gap, time_limit=time_limit, formulation=formulation,  # type: ignore[arg-type]
-                    solver=solver, start=start, progress=step,
+                    solver=solver, starts=results, progress=step,
                 )
             )  # fmt: skip
     if figure is not None:

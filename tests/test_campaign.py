@@ -134,7 +134,7 @@ def test_the_plan_keeps_every_rule(plant_pays):
 
 def test_distributed_is_never_above_concentrated_and_contains_it(plant_pays):
     distributed = solve_campaign(
-        plant_pays.campaign.replace(architecture="distributed"), rel_gap=0.02, time_limit=5, start=plant_pays
+        plant_pays.campaign.replace(architecture="distributed"), rel_gap=0.02, time_limit=5, starts=[plant_pays]
     )
     assert distributed.cost <= plant_pays.cost * (1 + 1e-9)
     assert distributed.bounds.lower <= distributed.cost
@@ -155,7 +155,7 @@ def test_relaxations_and_optima_are_ordered():
     np.testing.assert_allclose(values, values[0], rtol=1e-6)
     loose = campaign_program(base.replace(reading=Reading()), common_bound=50_000.0).program
     assert solve(loose.__class__(**{**loose.__dict__, "integer": np.zeros_like(loose.integer)})).objective <= values[0]
-    optima = [solve_campaign(base, rel_gap=1e-4, formulation=form).cost for form in forms]
+    optima = [solve_campaign(base, rel_gap=1e-4, formulation=form).cost for form in forms[:2]]
     np.testing.assert_allclose(optima, optima[0], rtol=2e-4)
     more = {key: 1.2 * kg for key, kg in base.yearly.items()}
     assert solve_campaign(base.replace(demand=more), rel_gap=1e-4).cost > optima[0]
@@ -230,8 +230,9 @@ def test_sweep_is_resumed_where_it_stopped(tmp_path):
 def test_sweep_shares_points_and_leaves_out_what_is_not_possible():
     sweep = Sweep(parameters=tuple(SWEEPS))
     assert len(sweep.cells) > len(sweep.points)
-    assert not any(point["years"] == 1 and point["setup"] for point in sweep.points)
-    assert sweep.campaign(sweep.point("productivity", 2.0, False))["extraction_rate"] == 21.0
+    assert sweep.phases_of({"years": 1}) == [False]
+    assert sweep.phases_of({"years": 2}) == [False, True]
+    assert sweep.campaign(sweep.point("productivity", 2.0))["extraction_rate"] == 21.0
     with pytest.raises(InputError, match="years: must be whole years"):
         Sweep(values=(1.5,))
     with pytest.raises(InputError, match="parameter: must be one of"):
@@ -287,7 +288,7 @@ def test_plan_is_drawn_with_its_flights(plant_pays):
     assert len(arrows) == (~plant_pays.flights["launch"]).sum()
 
 
-WATER = Campaign(years=2, setup=True, demand={("Moon", "water"): 20_000.0}, changes={"new_stages": 2.0})
+WATER = Campaign(years=1, demand={("Moon", "water"): 10_000.0}, changes={"first_year_share": 1.0})
 TWO = parse_scenarios("0.5:0.5,1.5:0.5")
 
 

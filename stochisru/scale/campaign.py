@@ -7,7 +7,7 @@ concentrated plan and its cost is never above it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -283,7 +283,7 @@ def solve_campaign(
     time_limit: float = TIME_LIMIT,
     formulation: Formulation = "interval",
     solver: str = "highs",
-    start: CampaignResult | None = None,
+    starts: Sequence[CampaignResult] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> CampaignResult:
     """The least cost of a campaign.
@@ -296,9 +296,10 @@ def solve_campaign(
         Gap and seconds at which the search of a program ends; a distributed campaign solves two.
     formulation
         How the curves of the plants are put into the program.
-    start
-        A plan of the concentrated architecture, or of the same one, from which to start; a distributed campaign
-        finds its own if none is given.
+    starts
+        Plans of other campaigns that may be plans of this one, such as the concentrated one of a distributed campaign
+        or one without a set-up year. The best that fits is where the search starts, so the cost is never above it. A
+        distributed campaign finds its concentrated one if none is given.
 
     Raises
     ------
@@ -308,14 +309,19 @@ def solve_campaign(
         If no plan was found within the time limit.
     """
     campaign = campaign or Campaign()
-    if start is None and campaign.architecture == "distributed":
-        alone = campaign.replace(architecture="concentrated")
-        start = solve_campaign(
-            alone, rel_gap=rel_gap, time_limit=time_limit, formulation=formulation, solver=solver, progress=progress
-        )
+    seconds, alone = 0.0, campaign.replace(architecture="concentrated")
+    inside = [r for r in starts if r.campaign == alone] if campaign.architecture == "distributed" else []
+    if campaign.architecture == "distributed" and not inside:
+        inside = [
+            solve_campaign(
+                alone, rel_gap=rel_gap, time_limit=time_limit, formulation=formulation, solver=solver, progress=progress
+            )
+        ]
+        starts, seconds = [*starts, *inside], inside[0].seconds
     progress(campaign.title)
     program = campaign_program(campaign, formulation=formulation)
-    known = None if start is None else _started(program, start, solver)
+    found_plans = [plan for plan in (_started(program, r, solver) for r in starts) if plan is not None]
+    known = min(found_plans, key=lambda plan: plan.objective, default=None)
     try:
         found = search(
             program, rel_gap=rel_gap, time_limit=time_limit, start=None if known is None else known.x, solver=solver
@@ -330,8 +336,8 @@ def solve_campaign(
     best = with_integers_fixed(program.program, found.x, solver)
     if known is not None and known.objective < best.objective:
         best = known
-    spent = found.seconds + best.seconds + (0.0 if start is None else start.seconds)
-    return _result(program, best, found, spent, start)
+    seconds += found.seconds + best.seconds
+    return _result(program, best, found, seconds, inside[0] if inside else None)
 
 
 def _started(program: CampaignProgram, start: CampaignResult, solver: str) -> Solution | None:
@@ -343,15 +349,12 @@ def _started(program: CampaignProgram, start: CampaignResult, solver: str) -> So
 
 
 def _result(
-    program: CampaignProgram, best: Solution, found: Solution, seconds: float, start: CampaignResult | None
+    program: CampaignProgram, best: Solution, found: Solution, seconds: float, inside: CampaignResult | None
 ) -> CampaignResult:
     moved = float(np.abs(program.program.objective * best.x).sum())
     # The search may end with a bound that is above an exact plan by its tolerance.
     bounds = Bounds(min(found.bound, best.objective), best.objective, bool(np.isfinite(found.bound)), flows=moved)
     reason = Reason.OPTIMAL if found.limit is None else Reason.LIMIT
-    kept = start if start is not None and start.campaign.architecture == "concentrated" else None
-    if program.campaign.architecture == "concentrated":
-        kept = None
     return CampaignResult(
         program=program,
         x=best.x,
@@ -360,7 +363,7 @@ def _result(
         termination=Termination(reason, found.limit, f"gap {bounds.gap:.2g}"),
         seconds=seconds,
         solver=found.solver,
-        concentrated=kept,
+        concentrated=inside,
     )
 
 

@@ -1,7 +1,8 @@
 """Sensitivities of the campaign: the paper's Figures 9-13, for both architectures, with and without a set-up year.
 
-A point of the study is one set of values and one phase; its rows are the architectures, the distributed one started
-from the concentrated plan. Values at which several sweeps meet are computed once.
+A point of the study is one set of values; its rows are the phases and architectures. Each starts from the plans before
+it that it contains: a set-up year only drops demand, the distributed architecture only adds sites. Values at which
+several sweeps meet are computed once.
 """
 
 from __future__ import annotations
@@ -92,13 +93,12 @@ class Sweep:
         """Values of a parameter."""
         return SWEEPS[parameter].values if self.values is None else self.values
 
-    def point(self, parameter: str, value: float, setup: bool) -> dict[str, Any]:
+    def point(self, parameter: str, value: float) -> dict[str, Any]:
         """The base with one value changed."""
         found: dict[str, Any] = {
             "years": self.base.years,
             "productivity": 1.0,
             **{key: self.base[key] for key in ("volume_discount", "cost_discount", "interval")},
-            "setup": setup,
         }
         found[SWEEPS[parameter].key] = float(value)
         if found["years"] != int(found["years"]):
@@ -108,13 +108,12 @@ class Sweep:
     @property
     def cells(self) -> list[tuple[str, float, dict[str, Any]]]:
         """Parameter, value and point of everything that is shown."""
-        found = [
-            (parameter, value, self.point(parameter, value, setup))
-            for parameter in self.parameters
-            for value in self.axis(parameter)
-            for setup in self.phases
-        ]
-        return [cell for cell in found if cell[2]["years"] > 1 or not cell[2]["setup"]]
+        found = [(name, value, self.point(name, value)) for name in self.parameters for value in self.axis(name)]
+        return [cell for cell in found if self.phases_of(cell[2])]
+
+    def phases_of(self, point: Mapping[str, Any]) -> list[bool]:
+        """Phases of a point: one year has no room for a set-up year."""
+        return [setup for setup in self.phases if point["years"] > 1 or not setup]
 
     @property
     def points(self) -> list[dict[str, Any]]:
@@ -126,30 +125,29 @@ class Sweep:
         return found
 
     def campaign(self, point: Mapping[str, Any]) -> Campaign:
-        """The concentrated campaign of a point."""
+        """The concentrated campaign of a point without a set-up year."""
         rates = {key: self.base[key] * point["productivity"] for key in ("extraction_rate", "electrolysis_rate")}
         values = {key: point[key] for key in ("volume_discount", "cost_discount", "interval")}
-        return self.base.replace(architecture="concentrated", setup=point["setup"], years=point["years"]).with_values(
-            **rates, **values
-        )
+        base = self.base.replace(architecture="concentrated", setup=False, years=point["years"])
+        return base.with_values(**rates, **values)
 
     def __call__(self, point: Point) -> list[Row]:
         """Rows of a point."""
         rows: list[Row] = []
-        result: CampaignResult | None = None
-        for architecture in ARCHITECTURES:
-            if architecture == "distributed" and architecture not in self.architectures:
-                break
-            result = solve_campaign(
-                self.campaign(point).replace(architecture=architecture),
-                rel_gap=self.rel_gap,
-                time_limit=self.time_limit,
-                formulation=self.formulation,
-                solver=self.solver,
-                start=result,
-            )
-            if architecture in self.architectures:
-                rows.append({**point, "architecture": architecture, **_row(result)})
+        results: list[CampaignResult] = []
+        for setup in self.phases_of(point):
+            for architecture in ARCHITECTURES if "distributed" in self.architectures else self.architectures:
+                result = solve_campaign(
+                    self.campaign(point).replace(architecture=architecture, setup=setup),
+                    rel_gap=self.rel_gap,
+                    time_limit=self.time_limit,
+                    formulation=self.formulation,
+                    solver=self.solver,
+                    starts=results,
+                )
+                results.append(result)
+                if architecture in self.architectures:
+                    rows.append({**point, "architecture": architecture, "setup": setup, **_row(result)})
         return rows
 
     @property
@@ -165,6 +163,7 @@ class Sweep:
             "kind": KIND,
             "numbers": hashlib.sha256(to_json(numbers).encode()).hexdigest()[:16],
             "architectures": list(self.architectures),
+            "phases": list(self.phases),
             "rel_gap": self.rel_gap,
             "time_limit": self.time_limit,
             "formulation": self.formulation,
