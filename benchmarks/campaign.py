@@ -25,7 +25,7 @@ SEEDS = (1, 2, 3)
 ONE_M = 50_000.0
 REL_GAP = 0.01
 LIMIT = 90.0
-FIXED = 20.0
+FIXED = 12.0
 INSTANCES = {
     "Moon": Campaign(years=2, setup=True, demand={("Moon", "oxygen"): 40_000.0}),
     "EML1": Campaign(years=2, setup=True, demand={("EML1", "oxygen"): 20_000.0}),
