@@ -38,10 +38,10 @@ def campaign_plan(result: CampaignResult) -> Figure:
     panels = -(-count // _PER_PANEL)
     with new_figure(11.0, 0.9 + 4.1 * panels) as (figure, axes):
         figure.delaxes(axes)
-        p, gap = result.campaign, 100 * result.bounds.gap
+        p, least = result.campaign, result.bounds.lower / 1e9
         plants = ", ".join(f"{kind} {site} {kg / 1000:.1f} t" for (kind, site), kg in result.sizes.items() if kg > 0)
         figure.suptitle(
-            f"{p.title}: {result.cost / 1e9:.3f} billion $ (minimised, within {gap:.1f} % of the least), "
+            f"{p.title}: {result.cost / 1e9:.3f} billion $ (minimised; none can cost less than {least:.3f}), "
             f"{result.isru_mass / 1000:.1f} t of plant ({plants})\n"
             "×n: stages (1 if not given); then cargo in tonnes; dashed: no cargo. Demands are assumed.",
             fontsize=9,
