@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stochisru.cli_campaign import register as register_campaign
 from stochisru.cli_networks import network_app
 from stochisru.cli_options import (
     BranchingOpt,
@@ -297,6 +298,7 @@ def case_check(case: CaseArg, json: JsonOpt = None) -> None:
 
 
 register_studies(app)
+register_campaign(app)
 
 
 @app.command()

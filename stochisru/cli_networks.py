@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stochisru.cli_options import JsonOpt, SolverOpt
+from stochisru.cli_options import FigureOpt, JsonOpt, SolverOpt, figure_target, number, save_figure
 from stochisru.console import emit, json_target, print_frame, progress
 from stochisru.errors import InputError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from stochisru.methods.result import Bounds
     from stochisru.networks.ksa import SaudiOptions
     from stochisru.networks.mars import MarsScenario
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 network_app = typer.Typer(help="Commodity networks: Mars, toy, Saudi Arabia, your own.", rich_markup_mode=None)
 
-FigureOpt = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a figure (.png, .svg or .pdf).")]
 GapOpt = Annotated[float, typer.Option("--rel-gap", help="Relative gap at which to stop.")]
 TimeOpt = Annotated[float, typer.Option("--time-limit", help="Seconds for each program.")]
 YearOpt = Annotated[int, typer.Option(help="2030 or 2050.")]
@@ -55,7 +52,7 @@ def mars(
     from stochisru.solvers import solver_named
 
     json_target(json)
-    _figure_target(figure)
+    figure_target(figure)
     solver_named(solver)
     options = {
         "isru_rate": rate,
@@ -81,7 +78,7 @@ def mars(
     if figure is not None:
         from stochisru.report.network_figures import mars_routes
 
-        _save(mars_routes(results[0]), figure)
+        save_figure(mars_routes(results[0]), figure)
     data: dict[str, Any] = {"scenarios": {r.scenario.name: r.to_dict() for r in results}}
     emit(data if scenario == "all" else results[0].to_dict(), json, lambda: _show_mars(results))
 
@@ -148,15 +145,15 @@ def mars_sweep(
     from stochisru.networks.network import one_of
 
     json_target(json)
-    _figure_target(figure)
+    figure_target(figure)
     field, usual = SWEEPS[one_of(list(SWEEPS), parameter, "parameter")]
-    grid = usual if values is None else tuple(_float(v, "values") for v in values.split(","))
+    grid = usual if values is None else tuple(number(v, "values") for v in values.split(","))
     with progress("solving"):
         table = sweep(field, grid, solver=solver)
     if figure is not None:
         from stochisru.report.network_figures import mars_sweep_figure
 
-        _save(mars_sweep_figure(table, field), figure)
+        save_figure(mars_sweep_figure(table, field), figure)
     data = {"parameter": field, "sense": "minimise", "unit": "kg", "rows": table.to_dict("records")}
     emit(data, json, lambda: print_frame(table, "Mars baseline: mass at KSC (kg, minimised), IMLEO and plants (kg)"))
 
@@ -221,7 +218,7 @@ def ksa(
     from stochisru.solvers import solver_named
 
     json_target(json)
-    _figure_target(figure)
+    figure_target(figure)
     solver_named(solver)
     options = SaudiOptions(
         year=year,
@@ -234,7 +231,7 @@ def ksa(
     )
     one_of(("published", "own"), scales, "scales")
     kind = one_of(FORMS, form, "form")
-    weights = WEIGHTS if weight == "all" else (_float(weight, "weight"),)
+    weights = WEIGHTS if weight == "all" else (number(weight, "weight"),)
     with progress(f"Saudi Arabia {year}") as step:
         factors = published_scales(year) if scales == "published" else own_scales(options, rel_gap, time_limit)
         results = solve_weights(
@@ -250,7 +247,7 @@ def ksa(
     if figure is not None:
         from stochisru.report.network_figures import saudi_front, saudi_map
 
-        _save(saudi_front(results) if weight == "all" else saudi_map(results[0]), figure)
+        save_figure(saudi_front(results) if weight == "all" else saudi_map(results[0]), figure)
 
     def show() -> None:
         _show_ksa(results, options)
@@ -365,15 +362,8 @@ def _assignments(texts: list[str] | None, field: str) -> dict[str, float] | None
         name, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"{field}: must be CRITERION=NUMBER, got {text!r}")
-        found[name.strip()] = _float(value, field)
+        found[name.strip()] = number(value, field)
     return found
-
-
-def _float(text: str, field: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InputError(f"{field}: must be a number, got {text!r}") from error
 
 
 def _bracket(bounds: Bounds, unit: str, digits: int) -> str:
@@ -381,16 +371,3 @@ def _bracket(bounds: Bounds, unit: str, digits: int) -> str:
     if not bounds.certified:
         return f"at most {bounds.upper:,.{digits}f}{space}; no bound from below is proven (flows without a limit)"
     return f"bounds [{bounds.lower:,.{digits}f}, {bounds.upper:,.{digits}f}]{space}, gap {bounds.gap:.2g}"
-
-
-def _figure_target(path: Path | None) -> None:
-    from stochisru.files import require_writable
-
-    if path is not None:
-        if path.suffix not in (".png", ".svg", ".pdf"):
-            raise InputError(f"figure: must end in .png, .svg or .pdf, got {path.name!r}")
-        require_writable(path, "figure")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from stochisru.errors import InputError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from scenario_trees import ScenarioTree
     from stochisru.case import DeploymentCase
 
@@ -21,6 +24,7 @@ SolverOpt = Annotated[str, typer.Option(help="highs or gurobi.")]
 PathsOpt = Annotated[int, typer.Option(help="Monte Carlo paths.")]
 SeedOpt = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 SamplerOpt = Annotated[str, typer.Option(help="pseudo-random, antithetic or sobol.")]
+FigureOpt = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a figure (.png, .svg or .pdf).")]
 WorkersOpt = Annotated[int, typer.Option(help="Processes; results do not depend on it.")]
 
 
@@ -48,3 +52,26 @@ def given_options(
         if chosen not in taken_by[name]:
             raise InputError(f"{name}: is an option of --{option} {' and '.join(taken_by[name])}")
     return given
+
+
+def number(text: str, field: str) -> float:
+    """A number given as text; `InputError` names the field if it is none."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"{field}: must be a number, got {text!r}") from error
+
+
+def figure_target(path: Path | None) -> None:
+    """Refuse a file that no figure can be drawn into, before any work is done."""
+    from stochisru.files import require_writable
+
+    if path is not None:
+        if path.suffix not in (".png", ".svg", ".pdf"):
+            raise InputError(f"figure: must end in .png, .svg or .pdf, got {path.name!r}")
+        require_writable(path, "figure")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that its suffix names."""
+    figure.savefig(path)

@@ -143,6 +143,24 @@ class ProgramBuilder:
     _n_columns: int = 0
     _n_rows: int = 0
 
+    @classmethod
+    def extending(cls, program: LinearProgram) -> ProgramBuilder:
+        """A builder that holds all of a program already: what is added comes after its columns and rows."""
+        matrix = program.matrix.tocoo()
+        row, column = (c.astype(np.int64) for c in matrix.coords)
+        return cls(
+            program.name,
+            program.sense,
+            program.constant,
+            _columns=dict(program.columns),
+            _rows=dict(program.rows),
+            _column_data=[(program.lower, program.upper, program.objective, program.integer)],
+            _row_data=[(program.row_lower, program.row_upper)],
+            _entries=[(row, column, matrix.data)],
+            _n_columns=program.objective.size,
+            _n_rows=program.row_lower.size,
+        )
+
     def variables(
         self,
         name: str,
@@ -260,7 +278,12 @@ def solve(program: LinearProgram, solver: str = "highs") -> Solution:
 
 
 def solve_mixed(
-    program: LinearProgram, *, rel_gap: float, time_limit: float | None = None, solver: str = "highs"
+    program: LinearProgram,
+    *,
+    rel_gap: float,
+    time_limit: float | None = None,
+    start: Array | None = None,
+    solver: str = "highs",
 ) -> Solution:
     """Solve a mixed-integer program to a relative gap, or as far as the time limit allows.
 
@@ -270,6 +293,8 @@ def solve_mixed(
         ``|objective − bound| / |objective|`` at which the search ends.
     time_limit
         Seconds; none if not given.
+    start
+        Values of all variables of a known solution, from which the search goes on; the result is never worse.
 
     Raises
     ------
@@ -284,7 +309,9 @@ def solve_mixed(
         raise InputError(f"rel_gap: must be in [0, 1), got {rel_gap}")
     if time_limit is not None and not time_limit > 0:
         raise InputError(f"time_limit: must be > 0 seconds, got {time_limit}")
-    return solver_named(solver).solve_mixed(program, rel_gap, time_limit)
+    if start is not None and start.shape != program.objective.shape:
+        raise InputError(f"start: must be {program.objective.size} numbers, one per variable, got {start.size}")
+    return solver_named(solver).solve_mixed(program, rel_gap, time_limit, start)
 
 
 def solve_family(

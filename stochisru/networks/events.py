@@ -7,7 +7,7 @@ them in the order in which they happen. Masses are in kilograms, times in days, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -73,20 +73,27 @@ class Burn:
         Specific impulse, s.
     mixture
         Shares of the propellants; they sum to 1.
+    unit_mass
+        Mass of a unit of the commodities that are not counted in kg, such as whole vehicles.
     """
 
     delta_v_km_s: float
     isp_s: float
     mixture: Mapping[str, float]
+    unit_mass: Mapping[str, float] = field(default_factory=dict)
 
     def matrix(self, commodities: Sequence[str]) -> Array:
-        """Column sums are 1 − φ, φ the propellant fraction."""
+        """A unit loses φ times its mass, φ the propellant fraction: in kilograms, column sums are 1 − φ."""
         total = sum(self.mixture.values())
         _require("mixture", abs(total - 1) < 1e-9, "shares that sum to 1", total)
         phi = propellant_fraction(self.delta_v_km_s, self.isp_s)
+        mass = np.ones(len(commodities))
+        for commodity, kg in self.unit_mass.items():
+            _require(f"unit_mass of {commodity}", kg >= 0, ">= 0 kg", kg)
+            mass[_index(commodities, commodity)] = kg
         found = np.eye(len(commodities))
         for propellant, share in self.mixture.items():
-            found[_index(commodities, propellant)] -= phi * share
+            found[_index(commodities, propellant)] -= phi * share * mass
         return found
 
 

@@ -29,8 +29,10 @@ class Solver(Protocol):
         """
         ...
 
-    def solve_mixed(self, program: LinearProgram, rel_gap: float, time_limit: float | None) -> Solution:
-        """Solve a mixed-integer program to a relative gap or until the time is up.
+    def solve_mixed(
+        self, program: LinearProgram, rel_gap: float, time_limit: float | None, start: Array | None = None
+    ) -> Solution:
+        """Solve a mixed-integer program to a relative gap or until the time is up, from a known solution if given.
 
         `SolverError` is raised if there is no solution or no bound by then.
         """

@@ -33,13 +33,17 @@ class Gurobi:
             with guarded(program, program.name):
                 yield self._optimum(program.with_bounds(lower, upper))
 
-    def solve_mixed(self, program: LinearProgram, rel_gap: float, time_limit: float | None) -> Solution:
+    def solve_mixed(
+        self, program: LinearProgram, rel_gap: float, time_limit: float | None, start: Array | None = None
+    ) -> Solution:
         """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
         import gurobipy as gp
 
         with guarded(program, program.name):
-            start = time.perf_counter()
+            began = time.perf_counter()
             model, x, _ = load_program(program)
+            if start is not None:
+                x.Start = start
             model.Params.MIPGap = rel_gap
             if time_limit is not None:
                 model.Params.TimeLimit = time_limit
@@ -56,7 +60,7 @@ class Gurobi:
                 x=np.asarray(x.X),
                 row_dual=np.zeros(program.shape[0]),
                 solver=f"gurobi {self.version()}",
-                seconds=time.perf_counter() - start,
+                seconds=time.perf_counter() - began,
                 limit=ended[model.Status],
             )
 

@@ -39,12 +39,18 @@ class Highs:
                 model.changeColsBounds(every.size, every, lower / scale.q, upper / scale.q)
             yield self._optimum(model, variant, scale, start)
 
-    def solve_mixed(self, program: LinearProgram, rel_gap: float, time_limit: float | None) -> Solution:
+    def solve_mixed(
+        self, program: LinearProgram, rel_gap: float, time_limit: float | None, start: Array | None = None
+    ) -> Solution:
         """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
         import highspy
 
-        start, scale = time.perf_counter(), Scale.of(program)
+        began, scale = time.perf_counter(), Scale.of(program)
         model = load_program(program, scale)
+        if start is not None:
+            known = highspy.HighsSolution()
+            known.col_value = (start / scale.q).tolist()
+            model.setSolution(known)
         model.setOptionValue("mip_rel_gap", rel_gap)
         if time_limit is not None:
             model.setOptionValue("time_limit", time_limit)
@@ -65,7 +71,7 @@ class Highs:
             x=np.asarray(solution.col_value, dtype=float) * scale.q,
             row_dual=np.zeros(program.shape[0]),
             solver=f"highs {model.version()}",
-            seconds=time.perf_counter() - start,
+            seconds=time.perf_counter() - began,
             limit=ended[status],
         )
 

@@ -41,18 +41,28 @@ def fill(
     settings: Mapping[str, Any],
 ) -> None:
     """Write tables (CSV and Parquet), figures (PNG and PDF), case and manifest."""
-    import pandas as pd
-
-    for name in ("tables", "figures"):
-        (folder / name).mkdir()
-    for name, rows in tables.items():
-        table = pd.DataFrame(list(rows))
-        table.to_csv(folder / "tables" / f"{name}.csv", index=False)
-        table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
-    for name, figure in figures.items():
-        figure.savefig(folder / "figures" / f"{name}.png")
-        figure.savefig(folder / "figures" / f"{name}.pdf", metadata={"CreationDate": None})
+    write_tables(folder, tables)
+    write_figures(folder, figures)
     (folder / "case.toml").write_text(case.to_toml(), encoding="utf-8")
     manifest = {**MADE_BY, "study": kind, "case": case.name, "case_hash": case.digest(), "horizon": case.horizon.T}
     manifest |= {**settings, "versions": versions()}
     (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
+
+
+def write_tables(folder: Path, tables: Mapping[str, Sequence[Row]]) -> None:
+    """Write tables as CSV and Parquet into ``folder/tables``."""
+    import pandas as pd
+
+    (folder / "tables").mkdir()
+    for name, rows in tables.items():
+        table = pd.DataFrame(list(rows))
+        table.to_csv(folder / "tables" / f"{name}.csv", index=False)
+        table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
+
+
+def write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
+    """Write figures as PNG and PDF into ``folder/figures``."""
+    (folder / "figures").mkdir()
+    for name, figure in figures.items():
+        figure.savefig(folder / "figures" / f"{name}.png")
+        figure.savefig(folder / "figures" / f"{name}.pdf", metadata={"CreationDate": None})

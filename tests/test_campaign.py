@@ -1,0 +1,328 @@
+"""The cislunar campaign: hand-computed flights, balances of the plan, orders of optima, sweep, command line."""
+
+import json
+from math import exp
+
+import numpy as np
+import pytest
+
+from stochisru.derivation import STANDARD_GRAVITY
+from stochisru.errors import InputError
+from stochisru.linear_program import solve
+from stochisru.networks.solution import violation
+from stochisru.scale.campaign import solve_campaign, table_5
+from stochisru.scale.campaign_data import Campaign, Reading, demands, parameters, published
+from stochisru.scale.campaign_network import CARGO, campaign_network
+from stochisru.scale.campaign_program import campaign_program, output_curve, price_curve
+from stochisru.scale.campaign_scenarios import DemandScenario, extensive_form, parse_scenarios, solve_scenarios
+from stochisru.scale.campaign_sweep import SWEEPS, Sweep, run_sweep
+from stochisru.studies.store import Execution
+
+NO_PLANT = Reading(initial="none")
+LAUNCH, STAGE, FLIGHT = 5000.0, 150e6 + 6000 * 5000.0, 0.5e6
+TANK = 1 / 40 * (800 + LAUNCH)  # $ per kg of water
+PROPELLANT = LAUNCH + (5.5 * 0.15 + 5.97) / 6.5
+#: Small ones that are solved to the end in a second or two.
+SMALL = {"new_stages": 1.0, "most_stages": 2.0}
+
+
+def small(demand, **changes):
+    return Campaign(
+        years=1, demand=demand, changes={"first_year_share": 1.0, **SMALL}, **{"reading": NO_PLANT} | changes
+    )
+
+
+def burnt(dry_and_cargo, delta_v):
+    return dry_and_cargo * (exp(delta_v * 1000 / (STANDARD_GRAVITY * 420)) - 1)
+
+
+def test_water_in_leo_costs_its_launch_and_tank():
+    result = solve_campaign(small({("LEO", "water"): 8000.0}), rel_gap=0)
+    assert result.cost == pytest.approx(8000 * (LAUNCH + TANK), rel=1e-9)
+    assert result.isru_mass == 0
+    assert result.costs["launch"] == pytest.approx(8200 * LAUNCH)
+    assert sum(result.costs.values()) == pytest.approx(result.cost)
+    assert result.bounds.certified
+    assert result.bounds.gap < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("place", "kg", "delta_v", "flights"),
+    [("GEO", 5000.0, 4.33, 1), ("EML1", 5000.0, 3.77, 1), ("Moon", 1000.0, 3.77 + 2.51, 2)],
+)
+def test_one_stage_flies_by_the_rocket_equation(place, kg, delta_v, flights):
+    campaign = small({(place, "water"): kg}).with_values(first_plant_price=1e9)
+    result = solve_campaign(campaign, rel_gap=0)
+    propellant = burnt(6000 + kg * (1 + 1 / 40), delta_v)
+    assert result.cost == pytest.approx(
+        STAGE + flights * FLIGHT + kg * (LAUNCH + TANK) + propellant * PROPELLANT, rel=1e-6
+    )
+    moves = result.flights
+    assert moves.groupby("launch")["stages"].sum().tolist() == [flights, 1]
+    assert moves.loc[moves["launch"], "propellant"].sum() == pytest.approx(propellant, rel=1e-6)
+
+
+def test_gases_fly_in_tanks_and_own_propellant_is_an_option():
+    demand = {("EML1", "oxygen"): 5500.0, ("EML1", "hydrogen"): 1000.0}
+    cargo = solve_campaign(small(demand), rel_gap=0)
+    mass = 6500 * (1 + 1 / 1.478)
+    goods = 5500 * 0.15 + 1000 * 5.97 + 6500 / 1.478 * 1869
+    expected = STAGE + FLIGHT + mass * LAUNCH + goods + burnt(6000 + mass, 3.77) * PROPELLANT
+    assert cargo.cost == pytest.approx(expected, rel=1e-6)
+    own = solve_campaign(small(demand, reading=Reading(initial="none", delivers_own_propellant=True)), rel_gap=0)
+    without = STAGE + FLIGHT + (6500 + burnt(6000 + 6500, 3.77)) * PROPELLANT
+    assert own.cost == pytest.approx(without, rel=1e-6)
+
+
+def test_who_pays_for_the_launch_of_a_stage():
+    demand = {("GEO", "water"): 1000.0}
+    paid, free = (
+        solve_campaign(small(demand, reading=Reading(initial="none", launch_of_stage_paid=p)), rel_gap=0).cost
+        for p in (True, False)
+    )
+    assert paid - free == pytest.approx(6000 * LAUNCH)
+
+
+def test_the_initial_plant_is_paid_and_kept_up():
+    demand = {("LEO", "water"): 1.0}
+    kept = solve_campaign(small(demand, reading=Reading()), rel_gap=0)
+    mass = 50.0  # 5 % of 1,000 kg in a year; it flies to the Moon
+    moved = STAGE + 2 * FLIGHT + burnt(6000 + mass, 3.77 + 2.51) * PROPELLANT
+    assert kept.cost == pytest.approx(10e6 + mass * (10_000 + LAUNCH) + moved + LAUNCH + TANK, rel=1e-6)
+    assert kept.isru_mass == 1000
+    uncounted = solve_campaign(small(demand, reading=Reading(initial_counts=False)), rel_gap=0)
+    assert uncounted.isru_mass == 0
+
+
+def test_curves_by_hand():
+    campaign = Campaign(changes={"volume_discount": 0.1, "cost_discount": 0.2})
+    makes, price = output_curve(campaign, "SWE"), price_curve(campaign, "SWE")
+    np.testing.assert_allclose(makes([1000, 1500, 2000]), [10_500, 10_500 + 5775, 10_500 + 11_550])
+    np.testing.assert_allclose(price([1, 1000, 2000, 2500]), [10e6, 10e6, 18e6, 18e6 + 500 * 6400])
+    assert output_curve(campaign, "DWE")(1000) == 35_000
+    assert makes.is_convex
+    wide = price_curve(campaign.with_values(interval=3000.0), "SWE")
+    np.testing.assert_allclose(wide([1000, 3000, 4000]), [10e6, 30e6, 30e6 + 8e6])
+
+
+@pytest.fixture(scope="module")
+def plant_pays():
+    """Two years of water on the Moon with stages so dear that a plant pays."""
+    campaign = Campaign(
+        years=2, setup=True, demand={("Moon", "water"): 30_000.0}, changes={"new_stages": 2.0, "most_stages": 3.0}
+    )
+    return solve_campaign(campaign, rel_gap=0.02, time_limit=20)
+
+
+def test_the_plan_keeps_every_rule(plant_pays):
+    result, out = plant_pays, plant_pays.flows.out
+    network = result.program.expanded.network
+    for block, excess in violation(network, out).items():
+        assert excess.max(initial=0) < 1e-2, block
+    assert result.sizes["SWE", "Moon"] > 1000
+    makes = float(output_curve(result.campaign, "SWE")(result.sizes["SWE", "Moon"]))
+    work = result.work
+    assert (work["feed"] <= makes / 2 * (1 + 1e-6)).all()
+    delivered = result.flights.query("head == 'Moon'")["extraction plant"].sum()
+    assert delivered == pytest.approx(result.sizes["SWE", "Moon"] - 1000, abs=0.1)
+    landed = result.flights.query("head == 'Moon'")["water"].sum()
+    assert work["feed"].sum() + landed >= 30_000 - 0.1
+    flown = result.flights.query("~launch")
+    assert (flown[list(CARGO)].sum(axis=1) <= 40_000 * flown["stages"] + 0.1).all()
+    assert result.bounds.lower <= result.cost == result.bounds.upper
+
+
+def test_distributed_is_never_above_concentrated_and_contains_it(plant_pays):
+    distributed = solve_campaign(
+        plant_pays.campaign.replace(architecture="distributed"), rel_gap=0.02, time_limit=5, starts=[plant_pays]
+    )
+    assert distributed.cost <= plant_pays.cost * (1 + 1e-9)
+    assert distributed.bounds.lower <= distributed.cost
+    assert distributed.concentrated is plant_pays
+    assert len(distributed.sizes) == 5
+    carried = distributed.program.carried(plant_pays.program, plant_pays.x)
+    assert carried @ distributed.program.program.objective == pytest.approx(plant_pays.cost, rel=1e-9)
+
+
+def test_relaxations_and_optima_are_ordered():
+    base = small({("GEO", "water"): 4000.0})
+    forms = ("interval", "convex-combination", "incremental")
+    relaxed = {}
+    for form in forms:
+        program = campaign_program(base.replace(reading=Reading()), formulation=form).program
+        relaxed[form] = solve(program.__class__(**{**program.__dict__, "integer": np.zeros_like(program.integer)}))
+    values = [relaxed[form].objective for form in forms]
+    np.testing.assert_allclose(values, values[0], rtol=1e-6)
+    loose = campaign_program(base.replace(reading=Reading()), common_bound=50_000.0).program
+    assert solve(loose.__class__(**{**loose.__dict__, "integer": np.zeros_like(loose.integer)})).objective <= values[0]
+    optima = [solve_campaign(base, rel_gap=1e-4, formulation=form).cost for form in forms[:2]]
+    np.testing.assert_allclose(optima, optima[0], rtol=2e-4)
+    more = {key: 1.2 * kg for key, kg in base.yearly.items()}
+    assert solve_campaign(base.replace(demand=more), rel_gap=1e-4).cost > optima[0]
+
+
+def test_network_over_time():
+    campaign = Campaign(years=3, setup=True)
+    expanded = campaign_network(campaign)
+    assert expanded.steps == 7 * 4
+    demand = np.minimum(expanded.network.supply, 0.0).sum(axis=1).reshape(expanded.steps, -1).sum(axis=1)
+    assert np.flatnonzero(demand).tolist() == [2 * 2 * 4 + 3, 3 * 2 * 4 + 3]
+    assert demand.sum() == pytest.approx(-2 * sum(demands().values()))
+    with_first = campaign_network(campaign.replace(setup=False))
+    share = campaign["first_year_share"]
+    assert np.minimum(with_first.network.supply, 0.0).sum() == pytest.approx(-(2 + share) * sum(demands().values()))
+
+
+def test_every_number_has_a_status_and_table_5_is_as_published():
+    assert {p.status for p in parameters().values()} <= {"given", "secondary", "assumed"}
+    for one in parameters().values():
+        assert one.lower <= one.value <= one.upper, one.key
+        assert one.unit
+        assert one.source
+    assert parameters()["volume_discount"].status == parameters()["cost_discount"].status == "assumed"
+    assert published()["distributed", True] == (2.083e9, 9295)
+    assert len(published()) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": "both"}, "architecture: must be one of concentrated, distributed, got 'both'"),
+        ({"years": 0}, "years: must be an integer >= 1 and <= 10, got 0"),
+        ({"years": 1, "setup": True}, "years: must be >= 2 with a set-up year, got 1"),
+        ({"changes": {"isp": 1.0}}, r"isp: must be in \[100, 2000\] s, got 1.0"),
+        ({"changes": {"ispp": 1.0}}, "parameter: must be one of isp"),
+        ({"changes": {"new_stages": 1.5}}, "new_stages: must be a whole number of stages"),
+        ({"demand": {("Mars", "water"): 1.0}}, "demand place: must be one of"),
+        ({"demand": {("GEO", "water"): -1.0}}, r"demand of water at GEO: must be in \[0, 1e9\) kg/yr"),
+    ],
+)
+def test_bad_campaigns(changes, message):
+    with pytest.raises(InputError, match=message):
+        Campaign(**changes)
+
+
+def test_demand_that_cannot_be_met_is_named():
+    with pytest.raises(InputError, match="demand: cannot be met in time"):
+        solve_campaign(small({("Moon", "water"): 1e7}))
+
+
+def tiny_sweep(**changes):
+    base = small({("LEO", "water"): 2000.0})
+    return Sweep(**{"base": base, "parameters": ("productivity",), "values": (1.0, 2.0), "phases": (False,)} | changes)
+
+
+def test_sweep_is_resumed_where_it_stopped(tmp_path):
+    sweep = tiny_sweep()
+    done = run_sweep(sweep, Execution(checkpoint=tmp_path / "s"))
+    assert [(r["value"], r["architecture"]) for r in done] == [
+        (v, a) for v in (1.0, 2.0) for a in ("concentrated", "distributed")
+    ]
+    lines = (tmp_path / "s" / "points.jsonl").read_text().splitlines()
+    (tmp_path / "s" / "points.jsonl").write_text(lines[0] + "\n" + lines[1][:20])
+    again = run_sweep(sweep, Execution(checkpoint=tmp_path / "s", resume=True))
+    drop = [{k: v for k, v in r.items() if k != "seconds"} for r in (*done, *again)]
+    assert drop[:4] == drop[4:]
+    with pytest.raises(InputError, match="belongs to another study"):
+        run_sweep(tiny_sweep(rel_gap=0.5), Execution(checkpoint=tmp_path / "s", resume=True))
+
+
+def test_sweep_shares_points_and_leaves_out_what_is_not_possible():
+    sweep = Sweep(parameters=tuple(SWEEPS))
+    assert len(sweep.cells) > len(sweep.points)
+    assert sweep.phases_of({"years": 1}) == [False]
+    assert sweep.phases_of({"years": 2}) == [False, True]
+    assert sweep.campaign(sweep.point("productivity", 2.0))["extraction_rate"] == 21.0
+    with pytest.raises(InputError, match="years: must be whole years"):
+        Sweep(values=(1.5,))
+    with pytest.raises(InputError, match="parameter: must be one of"):
+        Sweep(parameters=("weather",))
+
+
+def test_command(run_cli, tmp_path):
+    tiny = ("--years", "1", "--demand", "LEO:water=2000", "--set", "new_stages=1", "--set", "most_stages=2")
+    out = run_cli("campaign", "--architecture", "distributed", *tiny, "--initial", "none", "--json", "-",
+                  "--figure", "plan.png", check=0)  # fmt: skip
+    data = json.loads(out.stdout)
+    assert {"cost", "isru_mass", "bounds", "size"} <= set(data)
+    assert set(data["bounds"]) == {"lower", "upper", "gap", "certified"}
+    assert data["bounds"]["lower"] <= data["cost"] <= data["concentrated"]["cost"] * (1 + 1e-9)
+    assert "no reproduction" in data["note"]
+    assert out.stderr == ""
+    assert (tmp_path / "plan.png").stat().st_size > 1000
+    text = run_cli("campaign", "--architecture", "both", *tiny, "--initial", "none", check=0).stdout
+    assert "assumed" in text
+    for call, message in (
+        (("campaign", "--architecture", "scattered"), "architecture: must be one of"),
+        (("campaign", "--set", "isp"), "set: must be PARAMETER=VALUE"),
+        (("campaign", "--demand", "GEO=1"), "demand: must be PLACE:COMMODITY=KG"),
+        (("campaign", "--formulation", "big-m"), "formulation: must be one of"),
+        (("campaign-sweep", "--parameter", "weather"), "parameter: must be one of"),
+    ):
+        bad = run_cli(*call, check=2)
+        assert message in bad.stderr
+        assert len(bad.stderr.strip().splitlines()) == 1
+
+
+def test_sweep_command_draws(run_cli, tmp_path):
+    run_cli("campaign-sweep", "--parameter", "productivity", "--values", "1", "--phases", "without",
+            "--demand", "LEO:water=2000", "--set", "new_stages=1", "--set", "initial_plant=0", "--out", "s",
+            check=0)  # fmt: skip
+    assert (tmp_path / "s" / "figures" / "productivity.png").exists()
+    assert len((tmp_path / "s" / "tables" / "sweep.csv").read_text().splitlines()) == 3
+
+
+def test_table_5_leaves_published_empty_for_other_horizons():
+    result = solve_campaign(small({("LEO", "water"): 1.0}))
+    assert table_5([result])["Table 5"].isna().all()
+
+
+def test_plan_is_drawn_with_its_flights(plant_pays):
+    from stochisru.report.campaign_figures import campaign_plan
+
+    figure = campaign_plan(plant_pays)
+    text = " ".join(t.get_text() for t in figure.axes[0].texts)
+    assert all(place in text for place in ("Earth", "LEO", "GEO", "EML1", "Moon"))
+    assert "SWE" in text
+    arrows = [patch for patch in figure.axes[0].patches if type(patch).__name__ == "FancyArrowPatch"]
+    assert len(arrows) == (~plant_pays.flights["launch"]).sum()
+
+
+WATER = Campaign(years=1, demand={("Moon", "water"): 10_000.0}, changes={"first_year_share": 1.0})
+TWO = parse_scenarios("0.5:0.5,1.5:0.5")
+
+
+def test_two_stages_lie_between_perfect_information_and_the_means_plan():
+    result = solve_scenarios(WATER, TWO, rel_gap=0.1, time_limit=10)
+    assert result.ws.lower <= result.rp.lower <= result.rp.upper <= result.eev.upper * (1 + 1e-9)
+    assert result.ws.upper <= result.rp.upper
+    assert 0 <= result.vss[0] <= result.vss[1]
+    assert 0 <= result.evpi[0] <= result.evpi[1]
+    assert np.dot([s.probability for s in TWO], result.costs) == pytest.approx(result.rp.upper, rel=1e-6)
+    data = result.to_dict()
+    assert data["cost"] == data["bounds"]["upper"]
+
+
+def test_one_scenario_is_the_campaign_itself():
+    single = campaign_program(WATER, counts=False)
+    extensive = extensive_form(single, [DemandScenario(1.0, 1.0)])
+    assert extensive.program.shape == single.program.shape
+    relaxed = [
+        solve(p.__class__(**{**p.__dict__, "integer": np.zeros_like(p.integer)})).objective
+        for p in (single.program, extensive.program)
+    ]
+    assert relaxed[0] == pytest.approx(relaxed[1], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1", "must be FACTOR:PROBABILITY"),
+        ("1:0.5,2:0.4", "must sum to 1, got 0.9"),
+        ("1:0.5,1:0.5", "must be different factors"),
+        ("-1:1", r"a factor of demand must be in \(0, 10\]"),
+    ],
+)
+def test_bad_scenarios(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_scenarios(text)
