@@ -101,15 +101,28 @@ class Demand(_Part):
 class Launch(_Part):
     """What a launch campaign costs and carries beyond its mass."""
 
-    lot: Positive | None = _symbol("mass of a module: ΔM is a whole number of them (none: any mass)", "kg", None)
-    fixed_cost: NonNegative = _symbol("cost of a campaign, in every year in which plant arrives", "$", 0.0)
+    lot: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, strict=True)] | None = _symbol(
+        "mass of a module: ΔM is a whole number of them (none: any mass)", "kg", None
+    )
+    fixed_cost: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=True)] = _symbol(
+        "cost of a campaign, in every year in which plant arrives", "$", 0.0
+    )
 
 
 class Points(_Part):
-    """A curve as a case file gives it: ascending breakpoints from 0, and the values there."""
+    """A curve as a case file gives it: ascending breakpoints from 0, and the values there; or made of a `Curve`."""
 
     breakpoints: tuple[Finite, ...]
     values: tuple[Finite, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_curve(cls, given: Any) -> Any:
+        if not isinstance(given, Curve):
+            return given
+        if given.fixed:
+            raise ValueError("fixed: must be 0; a cost of any size belongs to launch.fixed_cost")
+        return {"breakpoints": tuple(map(float, given.breakpoints)), "values": tuple(map(float, given.values))}
 
     @model_validator(mode="after")
     def _is_a_rising_curve(self) -> Points:

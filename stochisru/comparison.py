@@ -6,7 +6,8 @@ All are simulated on the same fresh paths. The gap of a policy to the optimum is
 
 over the paths, whose expectation is RP − E[NPV of the policy] and whose variance is that of a difference.
 Wait-and-see, the bound that no policy can pass, is estimated in the same way: WS = RP + mean(NPV with perfect
-information − NPV of the exact policy). Where no exact policy exists there is no RP, and WS is the plain mean.
+information − NPV of the exact policy). Where no exact policy exists there is no RP, and WS is the plain mean; where the
+cost of a deployment is not concave in its size, perfect information is not solved and there is no WS either.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from scenario_trees.sampling import Sampler
 from stochisru.case import DeploymentCase
+from stochisru.deployment.levels import has_exact_levels
 from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.files import plain
 from stochisru.methods.result import Bounds
@@ -53,7 +55,7 @@ class Comparison:
     optimum
         RP of the process, $, or None where no exact policy exists.
     wait_and_see
-        WS, $, with its confidence interval.
+        WS, $, with its confidence interval, or None where perfect information is not solved.
     foresight_paths
         Number of paths that WS is estimated from.
     evpi
@@ -64,7 +66,7 @@ class Comparison:
 
     simulation: Simulation
     optimum: Bounds | None
-    wait_and_see: Estimate
+    wait_and_see: Estimate | None
     foresight_paths: int
     evpi: Estimate | None
     gaps: dict[str, Estimate]
@@ -106,15 +108,18 @@ class Comparison:
         for name, gap in self.gaps.items():
             data["strategies"][name]["gap"] = gap.value
             data["strategies"][name]["ci"]["gap"] = [gap.lower, gap.upper]
-        ws = {"value": self.wait_and_see.value, "lower": self.wait_and_see.lower, "upper": self.wait_and_see.upper}
-        data["wait_and_see"] = {**ws, "paths": self.foresight_paths}
+        ws = self.wait_and_see
+        data["wait_and_see"] = (
+            {"value": ws.value, "lower": ws.lower, "upper": ws.upper, "paths": self.foresight_paths} if ws else None
+        )
         data["optimum"] = self.optimum.to_dict() if self.optimum else None
         data["evpi"] = {k: getattr(self.evpi, k) for k in ("value", "lower", "upper")} if self.evpi else None
         return dict(plain(data))
 
     def __repr__(self) -> str:
         optimum = f"RP {self.optimum.lower:,.0f}, " if self.optimum else ""
-        return f"Comparison({optimum}WS {self.wait_and_see.value:,.0f}; {self.simulation!r})"
+        ws = f"WS {self.wait_and_see.value:,.0f}; " if self.wait_and_see else ""
+        return f"Comparison({optimum}{ws}{self.simulation!r})"
 
 
 def foresight_sample(units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -181,6 +186,8 @@ def compare(
         confidence=confidence,
         progress=progress,
     )
+    if not (case.is_linear or has_exact_levels(case)):
+        return Comparison(whole, None, None, 0, None, {})
     chosen_paths, units = foresight_sample(whole.units)
     seen = chosen_paths.size
     foresight = wait_and_see_on_paths(case, chosen_paths, paths, seed=seed, sampler=source)

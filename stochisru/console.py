@@ -129,9 +129,9 @@ def print_comparison(outcome: Comparison) -> None:
     if outcome.optimum is not None:
         print_frame(outcome.to_frame(), "Gap to the exact optimum ($, paired on common paths)")
         sys.stdout.write(f"exact optimum RP {outcome.optimum.lower:,.0f} $\n")
-    sys.stdout.write(
-        f"wait-and-see WS {ws.value:,.0f} $, {ws.lower:,.0f} to {ws.upper:,.0f} ({outcome.foresight_paths:,} paths)\n"
-    )
+    if ws is not None:
+        sample = f"({outcome.foresight_paths:,} paths)"
+        sys.stdout.write(f"wait-and-see WS {ws.value:,.0f} $, {ws.lower:,.0f} to {ws.upper:,.0f} {sample}\n")
 
 
 @contextlib.contextmanager

@@ -49,7 +49,8 @@ def _tree(case: DeploymentCase) -> Strategy:
     from stochisru.methods.tree_dp import tree_dp
     from stochisru.trees import case_tree
 
-    best = extensive_form if case.is_linear else tree_dp
+    exact = not case.is_linear and has_exact_levels(case)
+    best = tree_dp if exact else extensive_form
     return best(case, case_tree(case)).policy(name="tree")
 
 

@@ -342,6 +342,7 @@ def process_values(
         case, [exact.recourse.policy()], paths=paths, seed=seed, sampler=sampler, workers=workers, confidence=confidence
     )
     assert outcome.evpi is not None  # the exact policy exists
+    assert outcome.wait_and_see is not None
     error = exact.rp.upper - exact.recourse.objective
     found = {
         "ws": _estimated(outcome.wait_and_see, error),
@@ -385,6 +386,7 @@ def _simulated_values(
     npv = {name: run.npv[i] for i, name in enumerate(names)} | {"no_earth": alone.npv[0]}
     chosen, units = foresight_sample(run.units)
     foresight = wait_and_see_on_paths(case, chosen, paths, seed=seed, sampler=source)
+    assert outcome.wait_and_see is not None  # refused before where it is not solved
     found = {"ws": _estimated(outcome.wait_and_see)}
     found["evpi"] = _estimated(mean_estimate(foresight - npv["rp"][chosen], units, confidence))
     ev = expected_value_plan_on_process(case).value

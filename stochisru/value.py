@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.tree_program import TreePlan
+from stochisru.errors import InputError
 from stochisru.methods.extensive_form import extensive_forms
 from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
 from stochisru.methods.result import ROUNDING, Bounds, Result, require_order, versions
@@ -174,7 +175,12 @@ def value_table(
         Solver of the recourse problems where costs are linear; the other values, and with economies of scale all of
         them, are exact without one.
     recourse
-        Result for RP from another method, with its bracket; solved exactly if not given.
+        Result for RP from another method on the same case and tree, with its bracket; solved exactly if not given.
+
+    Raises
+    ------
+    InputError
+        If tree, case and ``recourse`` do not belong together, or the cost of a deployment is not concave in its size.
     progress
         Called with the name of each value before it is computed.
 
@@ -190,6 +196,8 @@ def value_table(
     say = progress or (lambda _: None)
     say("ws")
     ws = wait_and_see(case, tree)
+    if recourse is not None and (recourse.plan.case != case or recourse.plan.tree != tree):
+        raise InputError("recourse: must be a result for this case and tree")
     say("static, fixed, ev, eev")
     static, fixed, eev = static_plan(case, tree), fixed_design(case, tree), expected_value(case, tree)
     ev = expected_value_plan(case, tree)

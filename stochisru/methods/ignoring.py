@@ -99,6 +99,7 @@ def sddp_ignoring(
     if known:
         npv = npv - npv_on_paths(case.linear_bound, relaxed.policy(), demand)
     found = shifted(mean_estimate(npv, units, confidence), relaxed.bounds.lower if known else 0.0)
+    relaxed = replace(relaxed, plan=replace(relaxed.plan, simulated=found))
     return _judged(case, relaxed, found, f"{paths:,} paths of the lattice", start)
 
 

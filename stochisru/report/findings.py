@@ -238,6 +238,7 @@ def _section(r: HorizonResult, figures: Mapping[str, Figure], settings: Mapping[
         for row in r.comparison.to_frame().to_dict("records")
     ]
     ws = r.comparison.wait_and_see
+    assert ws is not None  # costs are linear
     parts = [
         f'<h2 id="T{r.years}">{r.years} years</h2>',
         inline(figures[f"target_curves_{r.years}"], f"Target curves on {r.comparison.simulation.paths:,} common runs."),

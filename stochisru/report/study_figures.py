@@ -337,8 +337,8 @@ def _round(value: float) -> float:
 def scale_panels(study: ScaleStudy, quantity: str = "flexibility") -> Figure:
     """A quantity over the scale exponent: a panel per discount and learning rate, a line per volatility."""
     rates, learning = study.axis("r"), study.axis("learning")
-    names = {"flexibility": "value of flexibility, RP − fixed", "deployments": "expected number of deployments"}
-    size = 1.1 + 2.0 * len(learning), 0.9 + 1.6 * len(rates)
+    names = {"flexibility": "value of flexibility", "deployments": "expected deployments"}
+    size = 1.1 + 2.0 * len(learning), 1.5 + 1.5 * len(rates)
     with new_figure(*size, columns=len(learning), rows=len(rates)) as (figure, axes):
         grid = np.reshape(np.array(axes, dtype=object), (len(rates), len(learning)))
         largest = max(abs(row[quantity]) for row in study.rows)

@@ -316,8 +316,13 @@ def _findings(study: ScaleStudy) -> list[str]:
         low, high = axes[axis][0], axes[axis][-1]
         return study.at(**{**centre, **fixed, axis: low}), study.at(**{**centre, **fixed, axis: high})
 
-    def billion(value: float) -> str:
-        return f"{value / 1e9:,.3f} billion $"
+    largest = max(abs(row["flexibility"]) for row in study.rows)
+    size, unit = next(
+        (s, u) for s, u in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")) if largest >= s or s == 1e3
+    )
+
+    def dollars(value: float) -> str:
+        return f"{value / size:,.3f} {unit} $"
 
     def share(row: Row) -> str:
         return f"{row['flexibility'] / abs(row['rp']):.0%}"
@@ -327,21 +332,21 @@ def _findings(study: ScaleStudy) -> list[str]:
         big, small = ends("exponent")
         sentences.append(
             f"From a scale exponent of {small['exponent']:g} to {big['exponent']:g} (r = {centre['r']:g}, "
-            f"σ = {centre['sigma']:g}, no learning) the first plant of the flexible design goes from "
+            f"σ = {centre['sigma']:g}, λ = {centre['learning']:g}) the first plant of the flexible design goes from "
             f"{small['first_plant']:,.0f} to {big['first_plant']:,.0f} kg, and its expected number of deployments "
             f"from {small['deployments']:.1f} to {big['deployments']:.1f}."
         )
         change = "falls" if big["flexibility"] < small["flexibility"] else "rises"
         sentences.append(
-            f"The value of flexibility {change} from {billion(small['flexibility'])} to "
-            f"{billion(big['flexibility'])}, {share(small)} and {share(big)} of the optimum."
+            f"The value of flexibility {change} from {dollars(small['flexibility'])} to "
+            f"{dollars(big['flexibility'])}, {share(small)} and {share(big)} of the optimum."
         )
     for axis, words in (("sigma", "volatility"), ("r", "discount rate"), ("learning", "learning rate")):
         if len(axes[axis]) > 1:
             low, high = ends(axis)
             sentences.append(
                 f"From a {words} of {low[axis]:g} to {high[axis]:g} (scale exponent {centre['exponent']:g}) "
-                f"flexibility goes from {billion(low['flexibility'])} to {billion(high['flexibility'])}, "
+                f"flexibility goes from {dollars(low['flexibility'])} to {dollars(high['flexibility'])}, "
                 f"from {share(low)} to {share(high)} of the optimum."
             )
     learned = [row for row in study.rows if row["learning"] > 0]
@@ -351,7 +356,7 @@ def _findings(study: ScaleStudy) -> list[str]:
         sentences.append(
             f"The stage-wise approximation of learning misstates value by at most "
             f"{abs(worst['stage_wise_error']) / abs(worst['rp']):.2%} and loses at most "
-            f"{lost['stage_wise_loss'] / abs(lost['rp']):.2%} of the optimum."
+            f"{max(lost['stage_wise_loss'], 0.0) / abs(lost['rp']):.2%} of the optimum."
         )
     errors = [abs(row["lattice_error"] / row["rp"]) for row in study.rows if row["lattice_error"] is not None]
     if errors:
