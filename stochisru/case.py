@@ -276,6 +276,11 @@ class DeploymentCase(_Part):
         """All symbols of the case, by name."""
         return {symbol: getattr(getattr(self, part), symbol) for part, symbol in _places()}
 
+    @property
+    def plain_values(self) -> dict[str, Any]:
+        """All symbols as plain data: curves as their breakpoints and values."""
+        return {s: v.model_dump() if isinstance(v, Points) else v for s, v in self.values.items()}
+
     def replace(self, **symbols: Any) -> DeploymentCase:
         """Return a copy with some symbols changed.
 

@@ -255,7 +255,8 @@ def case_show(case: CaseArg, json: JsonOpt = None) -> None:
     json_target(json, case)
     problem = named_case(case)
     frame = problem.to_frame().reset_index()
-    data = {"name": problem.name, "hash": problem.digest(), "parameters": frame.to_dict("records")}
+    rows = [{**row, "value": problem.plain_values[str(row["symbol"])]} for row in frame.to_dict("records")]
+    data = {"name": problem.name, "hash": problem.digest(), "parameters": rows}
     emit(data, json, lambda: print_frame(frame, problem.name))
 
 

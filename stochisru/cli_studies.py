@@ -392,7 +392,7 @@ def scale(
 ) -> None:
     """Economies of scale against uncertainty: the value of flexibility, with learning."""
     from stochisru.console_studies import show_scale
-    from stochisru.studies.scale import ScaleStudy, scale_study
+    from stochisru.studies.scale import ScaleStudy, reference_of, scale_study
 
     json_target(json, case)
     problem = named_case(case, horizon)
@@ -412,7 +412,7 @@ def scale(
         return {name: scale_panels(study, name) for name in ("flexibility", "deployments")}
 
     how = _execution(workers, backend, checkpoint, resume)
-    settings: dict[str, Any] = {**grid, "reference": reference, "states": states}
+    settings: dict[str, Any] = {**grid, "reference": reference or reference_of(problem), "states": states}
     study = _run("scale", problem, compute, ScaleStudy.to_rows, draw, prod(map(len, grid.values())), how, out, settings)
     emit({"rows": study.to_rows(), "findings": study.findings()}, json, lambda: show_scale(study))
 

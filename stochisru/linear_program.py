@@ -161,6 +161,11 @@ class ProgramBuilder:
             _n_rows=program.row_lower.size,
         )
 
+    @property
+    def columns(self) -> int:
+        """Number of columns so far."""
+        return self._n_columns
+
     def variables(
         self,
         name: str,

@@ -38,6 +38,13 @@ def _merged(*breakpoints: Array) -> Array:
     return np.asarray(x[np.append(True, np.diff(x) > _SAME * x[1:])])
 
 
+def _numbers(name: str, given: ArrayLike) -> Array:
+    try:
+        return np.asarray(given, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: must be numbers, got {given!r}") from error
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """A piecewise linear curve from zero.
@@ -69,7 +76,7 @@ class Curve:
     fixed: float
 
     def __init__(self, breakpoints: ArrayLike, values: ArrayLike, *, fixed: float = 0.0) -> None:
-        x, y = (np.array(a, dtype=float) for a in (breakpoints, values))
+        x, y = _numbers("breakpoints", breakpoints), _numbers("values", values)
         if x.ndim != 1 or x.size < 2 or not np.isfinite(x).all() or x[0] != 0 or not (np.diff(x) > 0).all():
             raise InputError(f"breakpoints: must be at least two finite numbers that ascend from 0, got {x.tolist()}")
         if y.shape != x.shape or not np.isfinite(y).all() or y[0] != 0:
@@ -78,7 +85,7 @@ class Curve:
             )
         if not (np.isfinite(fixed) and fixed >= 0):
             raise InputError(f"fixed: must be a finite number >= 0, got {fixed!r}")
-        for name, value in (("breakpoints", x), ("values", y)):
+        for name, value in (("breakpoints", x.copy()), ("values", y.copy())):
             value.setflags(write=False)
             object.__setattr__(self, name, value)
         object.__setattr__(self, "fixed", float(fixed))
@@ -86,7 +93,7 @@ class Curve:
     @classmethod
     def from_slopes(cls, breakpoints: ArrayLike, slopes: ArrayLike, *, fixed: float = 0.0) -> Curve:
         """A curve by the slope of each piece; ``slopes`` has one entry less than ``breakpoints``."""
-        x, slope = np.array(breakpoints, dtype=float), np.array(slopes, dtype=float)
+        x, slope = _numbers("breakpoints", breakpoints), _numbers("slopes", slopes)
         if slope.shape != (max(x.size - 1, 0),):
             raise InputError(f"slopes: must be {max(x.size - 1, 0)} numbers, one per piece, got {slope.tolist()}")
         return cls(x, np.concatenate([[0.0], np.cumsum(slope * np.diff(x))]), fixed=fixed)
@@ -98,7 +105,7 @@ class Curve:
 
     def __call__(self, size: ArrayLike) -> Array:
         """Value at every size, ≥ 0; same shape as ``size``."""
-        x = np.asarray(size, dtype=float)
+        x = _numbers("size", size)
         if x.size and not x.min() >= 0:
             raise InputError("size: must be >= 0 and not NaN")
         if self.pieces == 1 and self.fixed == 0:  # what a simulation asks for most

@@ -122,7 +122,12 @@ def add_curves(
     >>> solution.values("size").round(3).tolist(), round(solution.objective)
     ([2500.0, 0.0], 27000000)
     """
-    column = np.asarray(size, dtype=np.int64)
+    column = np.asarray(size)
+    if column.dtype.kind not in "iu" or column.ndim != 1 or np.unique(column).size < column.size:
+        raise InputError(f"size: must be different numbers of columns, got {column.tolist()}")
+    column = column.astype(np.int64)
+    if column.size and not (column.min() >= 0 and column.max() < builder.columns):
+        raise InputError(f"size: must be numbers of columns below {builder.columns}, got {column.tolist()}")
     low, high = builder.bounds(column)
     floor = np.broadcast_to(np.asarray(least, float), column.shape)
     for i in np.flatnonzero(~(np.isfinite(high) & (low >= 0) & (high >= 0))):

@@ -232,22 +232,26 @@ def scale_study(
     (True, True)
     """
     if case.scale.c_dev_curve is not None or case.scale.c_dev_exponent != 1:
-        raise InputError("scale.c_dev: the study varies the exponent itself; give it a case without one")
+        raise InputError(
+            "scale.c_dev_exponent, scale.c_dev_curve: the study varies the exponent itself; give it a case without them"
+        )
     if isinstance(states, bool) or not isinstance(states, int) or not 1 <= states <= 100:
         raise InputError(f"states: must be an integer from 1 to 100, got {states!r}")
     grids = {"exponents": exponents, "learning_rates": learning_rates}
     grids |= {"discount_rates": discount_rates, "volatilities": volatilities}
     limits = {"exponents": (0, 1, "0 < b <= 1"), "learning_rates": (-1e-300, 1, "0 <= λ < 1")}
     for name, values in grids.items():
+        if not isinstance(values, (list, tuple, np.ndarray)):
+            raise InputError(f"{name}: must be a list of numbers, got {values!r}")
         numbers = [v for v in values if isinstance(v, (int, float, np.number)) and not isinstance(v, bool)]
         if not numbers or len(numbers) < len(values) or len(set(map(float, numbers))) < len(numbers):
             raise InputError(f"{name}: must be numbers that differ, got {list(values)}")
-        low, high, text = limits.get(name, (-np.inf, np.inf, ""))
+        low, high, text = limits.get(name, (-np.inf, np.inf, "finite values"))
         for value in values:
-            if not low < value <= high or (name == "learning_rates" and value >= 1):
+            if not low < value <= high or np.isinf(value) or (name == "learning_rates" and value >= 1):
                 raise InputError(f"{name}: must be numbers with {text}, got {value!r}")
-    size = reference if reference is not None else case.scale.reference or case.demand.D0 / case.technology.eta
-    base = case.replace(reference=float(size))
+    size = reference_of(case) if reference is None else reference
+    base = case.replace(reference=size)
     points: list[Point] = [
         dict(zip(AXES, map(float, place), strict=True))
         for place in product(exponents, learning_rates, discount_rates, volatilities)
@@ -257,6 +261,11 @@ def scale_study(
     identity = {"study": "scale", **case_identity(base), "reference": float(size), "states": states}
     rows = run_study(Study(identity, points, partial(_row, base, states)), execution)
     return ScaleStudy(base, float(size), states, tuple(rows))
+
+
+def reference_of(case: DeploymentCase) -> float:
+    """m_ref of a case, kg: its own, or what serves the demand of year 0."""
+    return case.scale.reference or case.demand.D0 / case.technology.eta
 
 
 def _problem(base: DeploymentCase, point: Point) -> DeploymentCase:
