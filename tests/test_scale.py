@@ -367,7 +367,7 @@ def test_fit_messages():
         fit_pieces(*law, 20.0, 20.0, pieces=2)
     with pytest.raises(InputError, match="give either pieces or max_error"):
         fit_pieces(*law, 20.0, 30.0)
-    with pytest.raises(InputError, match="pieces: must be >= 1"):
+    with pytest.raises(InputError, match="pieces: must be an integer >= 1"):
         fit_pieces(*law, 20.0, 30.0, pieces=0)
     with pytest.raises(InputError, match=r"max_error: must be in \(0, 1\)"):
         fit_pieces(*law, 20.0, 30.0, max_error=2.0)

@@ -34,6 +34,8 @@ Choice = NDArray[np.int16]
 
 #: Entries (path, level, level) or (commitment, level) handled at once; bounds the memory.
 _CHUNK = 4_000_000
+#: Entries (commitment, level) that stay in the processor's cache while all steps between levels are tried.
+_NEAR = 100_000
 #: Levels that a tree may have: time grows with their square.
 MOST_LEVELS = 2_000
 #: Holds the number of a level of a tree, of which there is one per commitment and level.
@@ -284,15 +286,21 @@ class TreeLevels:
     def _best_step(self, t: int, total: Array, weight: Array) -> tuple[Array, Choice]:
         """Best worth of (commitments, levels) before the deployment of year t, and the level to go to."""
         k = self.levels.size
-        price = discount_factors(self.case)[t]
-        scale = shrinkage(self.case)[t]
-        best, choice = np.empty_like(total), np.empty(total.shape, dtype=_NUMBER)
+        price, scale = discount_factors(self.case)[t], shrinkage(self.case)[t]
+        cost = np.zeros((k, k))
         for i in range(k):
-            cost = price * self.case.investment(scale * (self.levels[i:] - self.levels[i]))
-            net = total[:, i:] - weight[:, None] * cost
-            at = net.argmax(axis=1)
-            choice[:, i] = at + i
-            best[:, i] = net[np.arange(at.size), at]
+            cost[i, i:] = price * self.case.investment(scale * (self.levels[i:] - self.levels[i]))
+        best, choice = np.empty_like(total), np.empty(total.shape, dtype=_NUMBER)
+        size = max(1, _NEAR // k)
+        for first in range(0, weight.size, size):
+            part = slice(first, first + size)
+            after, share = total[part], weight[part, None]
+            rows = np.arange(after.shape[0])
+            for i in range(k):
+                net = share * cost[i, i:]
+                np.subtract(after[:, i:], net, out=net)
+                at = net.argmax(axis=1)  # ties: the lowest level
+                choice[part, i], best[part, i] = at + i, net[rows, at]
         return best, choice
 
     @cached_property

@@ -185,7 +185,7 @@ def fit_pieces(
         pieces = next((n for n, enough in enumerate(reached, 1) if enough), None)
         if pieces is None:
             raise InputError(f"max_error: must be large enough for {_MOST} pieces, got {max_error!r}")
-    elif isinstance(pieces, bool) or not isinstance(pieces, int) or pieces < 1:
+    elif isinstance(pieces, bool) or not isinstance(pieces, (int, np.integer)) or pieces < 1:
         raise InputError(f"pieces: must be an integer >= 1, got {pieces!r}")
     ratio = (upper / lower) ** (1 / pieces)
     factor = 2 / (2 + _gap(ratio, exponent)) if balanced else 1.0

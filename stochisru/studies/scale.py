@@ -10,7 +10,7 @@ with M the plant built before (with degradation what stands of it, in kilograms 
 makes the next deployment cheaper by λ. All values are on a recombining lattice
 (`stochisru.deployment.lattice_levels`). Without learning they are exact there. With learning the cost is not concave in
 the level that a step starts from, so an optimum may lie between levels, and the values are those of the best policies
-on them: four more levels between each two raised RP by at most 4e-6 of itself in trials (T up to 10, λ up to 0.4, b of
+on them: four more levels between each two raised RP by at most 5e-6 of itself in trials (T up to 10, λ up to 0.4, b of
 0.6 and 1).
 
 Methods that cannot see M in the cost take a *stage-wise* approximation: in year t the cost falls by what is expected of
