@@ -8,7 +8,8 @@ import pytest
 
 from stochisru.derivation import STANDARD_GRAVITY
 from stochisru.errors import InputError
-from stochisru.linear_program import solve
+from stochisru.linear_program import ProgramBuilder, solve, solve_mixed
+from stochisru.networks.events import Burn
 from stochisru.networks.solution import violation
 from stochisru.scale.campaign import solve_campaign, table_5
 from stochisru.scale.campaign_data import Campaign, Reading, demands, parameters, published
@@ -326,3 +327,33 @@ def test_one_scenario_is_the_campaign_itself():
 def test_bad_scenarios(text, message):
     with pytest.raises(InputError, match=message):
         parse_scenarios(text)
+
+
+def knapsack():
+    builder = ProgramBuilder("knapsack", "maximise")
+    x = builder.variables("x", 3, lower=0, upper=1, objective=[5, 4, 3], integer=True)
+    builder.rows("weight", -np.inf, 5.0, (np.zeros(3, int), x.index, np.array([2.0, 3.0, 1.0])))
+    return builder.build()
+
+
+def test_programs_can_be_extended_and_started():
+    program = knapsack()
+    same = ProgramBuilder.extending(program).build()
+    assert (same.matrix != program.matrix).nnz == 0
+    assert same.columns == program.columns
+    assert same.rows == program.rows
+    builder = ProgramBuilder.extending(program)
+    more = builder.variables("y", 1, lower=0, upper=1, objective=10, integer=True)
+    builder.rows("either", -np.inf, 1.0, (np.zeros(2, int), np.array([0, more.start]), np.ones(2)))
+    longer = builder.build()
+    assert solve_mixed(longer, rel_gap=0).objective == 17
+    assert solve_mixed(program, rel_gap=0, start=np.array([1.0, 0.0, 0.0])).objective == 9
+    with pytest.raises(InputError, match="start: must be 3 numbers, one per variable, got 2"):
+        solve_mixed(program, rel_gap=0, start=np.zeros(2))
+
+
+def test_burns_count_the_mass_of_what_is_no_kilogram():
+    matrix = Burn(3.77, 420, {"fuel": 1.0}, {"stage": 6000.0}).matrix(["stage", "fuel", "cargo"])
+    phi = 1 - exp(-3770 / (STANDARD_GRAVITY * 420))
+    np.testing.assert_allclose(matrix[1], [-6000 * phi, 1 - phi, -phi])
+    np.testing.assert_allclose(matrix[0], [1, 0, 0])
