@@ -269,9 +269,9 @@ def test_no_deployment_undercuts_the_linear_bound(changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lot": 0.0}, "launch.lot: must be a finite number > 0, got 0.0"),
-        ({"lot": float("nan")}, "launch.lot: must be a finite number > 0, got nan"),
-        ({"fixed_cost": -1.0}, "launch.fixed_cost: must be a finite number >= 0, got -1.0"),
+        ({"lot": 0.0}, "launch.lot: must be a finite number > 0 and <= 1e+09, got 0.0"),
+        ({"lot": float("nan")}, "launch.lot: must be a finite number > 0 and <= 1e+09, got nan"),
+        ({"fixed_cost": -1.0}, "launch.fixed_cost: must be a finite number >= 0 and <= 1e+15, got -1.0"),
         ({"c_dev_exponent": 0.7}, "scale.reference: needed by c_dev_exponent, in kg"),
         ({"c_dev_curve": 3}, "scale.c_dev_curve: must be a table, got 3"),
         ({"c_dev_curve": {"breakpoints": [0, 1], "values": [0, -1]}}, "scale.c_dev_curve.values: must ascend"),
