@@ -147,7 +147,7 @@ class Candidates:
             left = before * (kept if t else 1.0)
             room = np.clip(plant_upper[:, t] - left, 0.0, order_upper[:, t])
             if lot is not None:
-                room = np.floor(room / lot + _SAME) * lot
+                room = np.floor(room / lot + 1e-9) * lot  # plant stays within its bounds to a solver's tolerance
             orders[:, t] = feasible_orders(case, np.minimum(plant[:, t] - left, room), order_upper[:, t])
             before = left + orders[:, t]
         return orders
