@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stochisru.case import DeploymentCase, Launch, Scale
+from stochisru.case import DeploymentCase
+from stochisru.case_parts import Launch, Scale
 from stochisru.errors import InputError
 from stochisru.studies.store import Execution, Row
 from stochisru.studies.values import changed, moved, require_number, require_quantity, unit_of, values_at
