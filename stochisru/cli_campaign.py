@@ -46,7 +46,7 @@ def campaign(
     storage_in_tanks: Annotated[bool, typer.Option(help="Whether what waits needs tanks, too.")] = False,
     formulation: FormulationOpt = "interval",
     rel_gap: GapOpt = 0.01,
-    time_limit: TimeOpt = 60.0,
+    time_limit: TimeOpt = 90.0,
     scenarios: Annotated[
         str | None, typer.Option(help="FACTOR:PROBABILITY,… of demand, known after the first window only.")
     ] = None,

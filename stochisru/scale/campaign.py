@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REL_GAP = 0.01
-TIME_LIMIT = 60.0
+TIME_LIMIT = 90.0
 #: What every output says about its numbers.
 CAVEAT = (
     "Demands (Table 4 of the paper) and discounts per interval are assumed, not the paper's: "

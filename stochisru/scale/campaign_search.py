@@ -20,13 +20,15 @@ from stochisru.linear_program import Array, Solution, solve_mixed
 from stochisru.scale.campaign_program import COUNTS, CampaignProgram
 
 #: Share of the time for a first attempt.
-_FIRST = 0.15
+_FIRST = 0.08
 #: Share of the time up to the end of building and improving a plan; the rest goes to the bound.
-_PLAN = 0.5
+_PLAN = 0.75
 #: Windows that are free at a time, narrow neighbourhoods first.
 _WIDTHS = (2, 3)
 #: Longest time of a round: a share of all, and seconds at least.
-_ROUND, _ROUND_LEAST = 0.08, 2.0
+_ROUND, _ROUND_LEAST = 0.06, 2.0
+#: A window without a plan in that time gets so many times as much.
+_PATIENCE = 3.0
 #: Times that branch and cut goes on for twice as long where there is no plan at all yet.
 _ATTEMPTS = 5
 #: Relative improvement that counts.
@@ -101,22 +103,21 @@ def built(program: CampaignProgram, *, longest: float, solver: str) -> Solution 
     for name in COUNTS:
         plants[whole.columns[name].span] = False
     plants &= window < 0
-    lower, upper, x = whole.lower.copy(), whole.upper.copy(), None
+    lower, upper = whole.lower.copy(), whole.upper.copy()
     last = int(window.max())
     for first in range(last + 1):
-        now = plants | ((window >= 0) & (window <= first + 1))
-        try:
-            found = solve_mixed(
-                replace(whole.with_bounds(lower, upper), integer=now), rel_gap=5e-3, time_limit=longest, solver=solver
-            )
-        except SolverError:
+        now = replace(whole.with_bounds(lower, upper), integer=plants | ((window >= 0) & (window <= first)))
+        for seconds in (longest, _PATIENCE * longest):
+            try:
+                found = solve_mixed(now, rel_gap=5e-3, time_limit=seconds, solver=solver)
+                break
+            except SolverError as error:
+                if not _too_short(error):
+                    return None  # what is decided leads nowhere
+        else:
             return None
-        x = found.x
         decided = window == first
-        lower[decided] = upper[decided] = np.round(x[decided])
-        if first + 1 >= last:
-            break
-    assert x is not None
+        lower[decided] = upper[decided] = np.round(found.x[decided])
     return replace(found, program=whole, bound=-np.inf)
 
 
