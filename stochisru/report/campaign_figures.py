@@ -212,7 +212,7 @@ def sweep_figure(rows: Sequence[Mapping[str, Any]], parameter: str) -> Figure:
         left.set(xlabel=axis.label, ylabel="cost (billion $, minimised)")
         right.set(xlabel=axis.label, ylabel="ISRU mass (t)")
         for ax in (left, right):
-            ax.set_ylim(bottom=0)
+            ax.set_ylim(0, 1.05 * ax.get_ylim()[1])
             ax.set_xticks(sorted(table["value"].unique()))
         figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=2)
         return figure
