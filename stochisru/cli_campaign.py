@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 ArchitectureOpt = Annotated[str, typer.Option(help="concentrated (all plants on the Moon), distributed, or both.")]
 FormulationOpt = Annotated[str, typer.Option(help="interval, convex-combination or incremental.")]
 GapOpt = Annotated[float, typer.Option("--rel-gap", help="Relative gap at which to stop.")]
-TimeOpt = Annotated[float, typer.Option("--time-limit", help="Seconds for each program; distributed solves two.")]
+TimeOpt = Annotated[
+    float, typer.Option("--time-limit", help="Seconds for each program; more where there is no plan by then.")
+]
 SetOpt = Annotated[list[str] | None, typer.Option("--set", help="PARAMETER=VALUE of the data; may be repeated.")]
 DemandOpt = Annotated[
     list[str] | None, typer.Option(help="PLACE:COMMODITY=KG of a year, instead of all assumed ones; may be repeated.")
@@ -70,6 +72,8 @@ def campaign(
         demand=_demand(demand),
         reading=Reading(initial, initial_counts, stage_launch_paid, return_to_leo, own_propellant, storage_in_tanks),
     )
+    if architecture not in (*ARCHITECTURES, "both"):
+        raise InputError(f"architecture: must be one of {', '.join(ARCHITECTURES)}, both, got {architecture!r}")
     chosen = ARCHITECTURES if architecture == "both" else (architecture,)
     cells = [base.replace(architecture=a) for a in chosen]
     if scenarios is not None:
@@ -266,5 +270,7 @@ def _demand(items: list[str] | None) -> dict[tuple[str, str], float] | None:
         place, colon, commodity = (part.strip() for part in where.partition(":"))
         if not (equals and colon):
             raise InputError(f"demand: must be PLACE:COMMODITY=KG, as in GEO:oxygen=20000, got {item!r}")
+        if (place, commodity) in found:
+            raise InputError(f"demand: must be given once for {commodity} at {place}, got {item!r} again")
         found[place, commodity] = number(value, f"demand of {commodity} at {place}")
     return found

@@ -11,7 +11,7 @@ from stochisru.errors import InputError
 from stochisru.linear_program import ProgramBuilder, solve, solve_mixed
 from stochisru.networks.events import Burn
 from stochisru.networks.solution import violation
-from stochisru.scale.campaign import solve_campaign, table_5
+from stochisru.scale.campaign import published_cell, solve_campaign, table_5
 from stochisru.scale.campaign_data import Campaign, Reading, demands, parameters, published
 from stochisru.scale.campaign_network import CARGO, campaign_network
 from stochisru.scale.campaign_program import campaign_program, output_curve, price_curve
@@ -357,3 +357,23 @@ def test_burns_count_the_mass_of_what_is_no_kilogram():
     phi = 1 - exp(-3770 / (STANDARD_GRAVITY * 420))
     np.testing.assert_allclose(matrix[1], [-6000 * phi, 1 - phi, -phi])
     np.testing.assert_allclose(matrix[0], [1, 0, 0])
+
+
+def test_sweep_over_both_phases_and_architectures(run_cli):
+    arguments = ["--parameter", "duration", "--values", "2", "--demand", "Moon:water=9999", "--time-limit", "2"]
+    outcome = run_cli("campaign-sweep", *arguments, "--rel-gap", "0.05", "--json", "-", check=0)
+    rows = json.loads(outcome.stdout)["rows"]
+    cost = {(row["architecture"], row["setup"]): row["cost"] for row in rows}
+    assert len(cost) == 4
+    for setup in (False, True):
+        assert cost["distributed", setup] <= cost["concentrated", setup] * (1 + 1e-9)
+    for architecture in ("concentrated", "distributed"):
+        assert cost[architecture, True] <= cost[architecture, False] * (1 + 1e-9)
+    assert all(0 <= row["lower"] <= row["cost"] for row in rows)
+
+
+def test_table_5_is_beside_its_own_campaign_only():
+    assert published_cell(Campaign()) is not None
+    assert published_cell(Campaign(demand={("Moon", "water"): 1.0})) is None
+    assert published_cell(Campaign().with_values(isp=450)) is None
+    assert published_cell(Campaign(years=2)) is None

@@ -272,8 +272,9 @@ class CampaignResult:
 
 
 def published_cell(campaign: Campaign) -> tuple[float, float] | None:
-    """Cost ($) and ISRU mass (kg) of Table 5 where it has this architecture and phase: three years."""
-    return published().get((campaign.architecture, campaign.setup)) if campaign.years == 3 else None
+    """Cost ($) and ISRU mass (kg) of Table 5 where it has this campaign: three years, nothing changed."""
+    same = Campaign(architecture=campaign.architecture, setup=campaign.setup)
+    return published().get((campaign.architecture, campaign.setup)) if campaign == same else None
 
 
 def solve_campaign(
@@ -341,7 +342,9 @@ def solve_campaign(
 
 
 def _started(program: CampaignProgram, start: CampaignResult, solver: str) -> Solution | None:
-    """The best plan of this program with the whole numbers of another plan, or None if there is none."""
+    """The best plan of this program with the whole numbers of another plan, or None if it does not fit."""
+    if not program.contains(start.program):
+        return None
     try:
         return with_integers_fixed(program.program, program.carried(start.program, start.x), solver)
     except SolverError:

@@ -71,6 +71,11 @@ class CampaignProgram:
         found[stage[there]] = self.expanded.departure[there] // POINTS
         return np.where(self.program.integer, found, -1)
 
+    def contains(self, other: CampaignProgram) -> bool:
+        """Whether every arc and every plant of another campaign is one of this."""
+        arcs, theirs = self.assembly.network.arcs, other.assembly.network.arcs
+        return set(theirs) <= set(arcs) and set(other.campaign.structures) <= set(self.campaign.structures)
+
     def carried(self, other: CampaignProgram, x: Array) -> Array:
         """Values of the columns from a solution of a campaign on a part of this network; 0 where it has none."""
         found = np.zeros(self.program.shape[1])

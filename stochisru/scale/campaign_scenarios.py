@@ -24,7 +24,7 @@ from stochisru.errors import InputError, SolverError
 from stochisru.linear_program import Array, Index, LinearProgram, ProgramBuilder, Solution, solve_mixed
 from stochisru.methods.result import Bounds
 from stochisru.networks.solution import with_integers_fixed
-from stochisru.scale.campaign_data import Campaign
+from stochisru.scale.campaign_data import Campaign, parameters
 from stochisru.scale.campaign_network import POINTS
 from stochisru.scale.campaign_program import CampaignProgram, campaign_program
 from stochisru.scale.formulations import Formulation
@@ -110,12 +110,21 @@ class ScenarioResult:
                 {**s._asdict(), "cost": cost, "mean_plan_cost": mean}
                 for s, cost, mean in zip(self.scenarios, self.costs, self.mean_costs, strict=True)
             ],
-            "plants": {f"{kind} {site}": kg for (kind, site), kg in self.sizes.items()},
-            "mean_plants": {f"{kind} {site}": kg for (kind, site), kg in self.mean_sizes.items()},
+            "plants": _records(self.sizes),
+            "mean_plants": _records(self.mean_sizes),
+            "demand": [
+                {"node": node, "commodity": commodity, "kg_per_year": kg}
+                for (node, commodity), kg in self.campaign.yearly.items()
+            ],
+            "parameters": {key: self.campaign[key] for key in parameters()},
             "note": CAVEAT,
             "size": self.size,
             "seconds": self.seconds,
         }
+
+
+def _records(sizes: dict[tuple[str, str], float]) -> list[dict[str, Any]]:
+    return [{"kind": kind, "site": site, "size": kg} for (kind, site), kg in sizes.items() if kg > 0]
 
 
 def parse_scenarios(text: str) -> tuple[DemandScenario, ...]:

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from stochisru.errors import SolverError
-from stochisru.linear_program import Array, Solution, solve_mixed
+from stochisru.linear_program import Array, Solution, solve, solve_mixed
 from stochisru.scale.campaign_program import COUNTS, CampaignProgram
 
 #: Share of the time for a first attempt.
@@ -53,12 +53,13 @@ def search(
     began = time.perf_counter()
     whole = program.program
     until, longest = began + _PLAN * time_limit, max(_ROUND * time_limit, _ROUND_LEAST)
-    known = -np.inf
+    # Costs are not negative, and the relaxation bounds them before branch and cut does.
+    known = max(solve(replace(whole, integer=np.zeros_like(whole.integer)), solver).bound, 0.0)
     try:
         plan = solve_mixed(whole, rel_gap=rel_gap, time_limit=_FIRST * time_limit, start=start, solver=solver)
         if plan.limit is None:
             return plan
-        known = plan.bound
+        known = max(known, plan.bound)
     except SolverError as error:
         if not _too_short(error):
             raise
