@@ -179,7 +179,7 @@ def campaign_sweep(
     demand: DemandOpt = None,
     formulation: FormulationOpt = "interval",
     rel_gap: GapOpt = 0.01,
-    time_limit: TimeOpt = 30.0,
+    time_limit: TimeOpt = 90.0,
     workers: WorkersOpt = 1,
     backend: Annotated[str, typer.Option(help="Where workers run: processes or dask.")] = "processes",
     checkpoint: Annotated[Path | None, typer.Option(help="Folder that remembers finished points.")] = None,
