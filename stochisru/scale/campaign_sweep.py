@@ -74,7 +74,7 @@ class Sweep:
     architectures: tuple[Architecture, ...] = ARCHITECTURES
     phases: tuple[bool, ...] = (False, True)
     rel_gap: float = 0.01
-    time_limit: float = 30.0
+    time_limit: float = 90.0
     formulation: Formulation = "interval"
     solver: str = "highs"
 
