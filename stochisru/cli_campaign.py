@@ -193,8 +193,9 @@ def campaign_sweep(
 
     from stochisru.scale.campaign import CAVEAT
     from stochisru.scale.campaign_data import Campaign
-    from stochisru.scale.campaign_sweep import SWEEPS, Sweep, run_sweep, sweep_folder, write_sweep
+    from stochisru.scale.campaign_sweep import KIND, SWEEPS, Sweep, run_sweep, write_sweep
     from stochisru.solvers import solver_named
+    from stochisru.studies.folder import study_folder
     from stochisru.studies.store import Execution
 
     json_target(json)
@@ -219,7 +220,7 @@ def campaign_sweep(
         solver=solver,
     )
     how = Execution(workers, backend, checkpoint, resume)
-    with sweep_folder(out) as folder:
+    with study_folder(out, KIND) as folder:
         with bar("campaigns", len(sweep.points)) as advance:
             rows = run_sweep(sweep, Execution(how.workers, how.backend, how.checkpoint, how.resume, advance))
         if folder is not None:

@@ -15,8 +15,24 @@ class SolverError(StochisruError, RuntimeError):
     """A program that could not be solved; the message names program, solver and status."""
 
 
+class InfeasibleError(SolverError):
+    """A program that has no solution."""
+
+
+class TimeLimitError(SolverError):
+    """A mixed-integer program without a solution or a bound when its time was over."""
+
+
 class BoundsError(StochisruError, ArithmeticError):
     """Bounds that cross or values out of their order: a defect, never reported as a gap."""
 
 
-__all__ = ["BoundsError", "InputError", "SolverError", "StochisruError", "TreeError"]
+__all__ = [
+    "BoundsError",
+    "InfeasibleError",
+    "InputError",
+    "SolverError",
+    "StochisruError",
+    "TimeLimitError",
+    "TreeError",
+]

@@ -306,7 +306,8 @@ def solve_mixed(
     InputError
         If the solver is unknown or not installed, or a number is out of range.
     SolverError
-        If the program is infeasible or unbounded, or has no solution or no bound within the time limit.
+        If the program is infeasible (`InfeasibleError`) or unbounded, or has no solution or no bound within the time
+        limit (`TimeLimitError`).
     """
     from stochisru.solvers import solver_named
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stochisru.derivation import STANDARD_GRAVITY
-from stochisru.errors import InputError
+from stochisru.errors import InfeasibleError, InputError, TimeLimitError
 from stochisru.linear_program import ProgramBuilder, solve, solve_mixed
 from stochisru.networks.events import Burn
 from stochisru.networks.solution import violation
@@ -377,3 +377,20 @@ def test_table_5_is_beside_its_own_campaign_only():
     assert published_cell(Campaign(demand={("Moon", "water"): 1.0})) is None
     assert published_cell(Campaign().with_values(isp=450)) is None
     assert published_cell(Campaign(years=2)) is None
+
+
+@pytest.mark.parametrize("solver", ["highs", "gurobi"])
+@pytest.mark.parametrize("integer", [False, True])
+def test_programs_without_a_solution_say_so_by_their_error(solver, integer):
+    if solver == "gurobi":
+        pytest.importorskip("gurobipy")
+    builder = ProgramBuilder("nothing", "minimise")
+    x = builder.variables("x", 1, lower=0, upper=1, objective=1.0, integer=integer)
+    builder.rows("too much", 2.0, np.inf, (np.zeros(1, dtype=int), x.index, np.ones(1)))
+    with pytest.raises(InfeasibleError, match=f"nothing: {solver} ended with status"):
+        solve_mixed(builder.build(), rel_gap=0.0, solver=solver) if integer else solve(builder.build(), solver)
+
+
+def test_a_search_without_time_says_so_by_its_error():
+    with pytest.raises(TimeLimitError, match="highs ended with status 'Time limit reached'"):
+        solve_mixed(campaign_program(Campaign()).program, rel_gap=0.0, time_limit=1e-3)

@@ -23,7 +23,7 @@ from scenario_trees.lattice import MarkovLattice
 from stochisru.case import DeploymentCase
 from stochisru.deployment.lattice_layers import require_lattice
 from stochisru.deployment.layers import allowed_years
-from stochisru.deployment.levels import candidate_levels, distinct, profit_at, require_exact_levels, shrinkage
+from stochisru.deployment.levels import levels_of, profit_at, require_exact_levels, shrinkage
 from stochisru.deployment.operations import discount_factors
 
 Array = NDArray[np.float64]
@@ -111,11 +111,7 @@ class LatticeLevels:
     @cached_property
     def levels(self) -> Array:
         """Levels of plant, kg of year 0, ascending; the first is the plant in place."""
-        bends = [
-            candidate_levels(self.case, values[None, :], np.array([t])).ravel()
-            for t, values in enumerate(self.lattice.values)
-        ]
-        return distinct(np.concatenate([[self.case.technology.M0], *bends]))
+        return levels_of(self.case, self.lattice.values)
 
     @cached_property
     def _profit(self) -> list[Array]:

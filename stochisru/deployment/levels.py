@@ -15,11 +15,12 @@ multistage problem is one on a tree of commitments (`Commitments`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
@@ -94,9 +95,23 @@ def candidate_levels(case: DeploymentCase, demand: Array, year: Index) -> Array:
     return np.maximum(levels, start)
 
 
-def distinct(levels: Array) -> Array:
-    """Levels in ascending order, each once."""
-    levels = np.unique(levels)
+def levels_of(case: DeploymentCase, demand: Iterable[Array], also: ArrayLike = ()) -> Array:
+    """Levels of plant that can be optimal for any of the demands of years 0..T, kg of year 0, ascending, each once.
+
+    Parameters
+    ----------
+    demand
+        Demands that may occur, kg/yr, one array per year.
+    also
+        Further levels that are wanted.
+
+    Returns
+    -------
+    numpy.ndarray
+        The first is the plant in place.
+    """
+    bends = [candidate_levels(case, np.unique(d)[None, :], np.array([t])).ravel() for t, d in enumerate(demand)]
+    levels = np.unique(np.concatenate([[case.technology.M0], also, *bends]))
     return np.asarray(levels[np.append(True, np.diff(levels) > _SAME * levels[1:])])
 
 
@@ -208,8 +223,7 @@ def open_loop(
     for values, weights in zip(demand, probability, strict=True):
         points, which = np.unique(values, return_inverse=True)
         laws.append((points, np.bincount(which, weights=weights)))
-    bends = [candidate_levels(case, points[None, :], np.array([t])).ravel() for t, (points, _) in enumerate(laws)]
-    levels = distinct(np.concatenate([[case.technology.M0], *bends]))
+    levels = levels_of(case, (points for points, _ in laws))
     profit = np.zeros((len(laws), levels.size))
     rows = max(1, _CHUNK // levels.size)
     for t, (points, weight) in enumerate(laws):
@@ -255,13 +269,8 @@ class TreeLevels:
     @cached_property
     def levels(self) -> Array:
         """Levels of plant, kg of year 0, ascending; the first is the plant in place."""
-        tree = self.tree
-        bends = [
-            candidate_levels(self.case, np.unique(tree.value[tree.at(t)])[None, :], np.array([t])).ravel()
-            for t in range(tree.horizon + 1)
-        ]
-        start = np.array([self.case.technology.M0])
-        return distinct(np.concatenate([start, self.held_levels, *bends]))
+        stages = (self.tree.value[self.tree.at(t)] for t in range(self.tree.horizon + 1))
+        return levels_of(self.case, stages, self.held_levels)
 
     @property
     def held_levels(self) -> Array:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stochisru.errors import InputError, SolverError
+from stochisru.errors import InfeasibleError, InputError, SolverError
 from stochisru.linear_program import Array, Solution
 from stochisru.methods.result import Bounds, Reason, Termination
 from stochisru.networks.assembly import Flows
@@ -327,13 +327,11 @@ def solve_campaign(
         found = search(
             program, rel_gap=rel_gap, time_limit=time_limit, start=None if known is None else known.x, solver=solver
         )
-    except SolverError as error:
-        if "Infeasible" in str(error) or "status 3" in str(error):
-            raise InputError(
-                f"demand: cannot be met in time with {campaign['new_stages']:g} new stages per window and at most "
-                f"{campaign['most_stages']:g} on a leg; lower it or allow more stages"
-            ) from error
-        raise
+    except InfeasibleError as error:
+        raise InputError(
+            f"demand: cannot be met in time with {campaign['new_stages']:g} new stages per window and at most "
+            f"{campaign['most_stages']:g} on a leg; lower it or allow more stages"
+        ) from error
     best = with_integers_fixed(program.program, found.x, solver)
     if known is not None and known.objective < best.objective:
         best = known

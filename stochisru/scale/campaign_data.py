@@ -20,7 +20,6 @@ from stochisru.networks.network import one_of, position
 Architecture = Literal["concentrated", "distributed"]
 Kind = Literal["SWE", "DWE"]
 ARCHITECTURES: tuple[Architecture, ...] = ("concentrated", "distributed")
-KINDS: tuple[Kind, ...] = ("SWE", "DWE")
 #: Places of the network; ISRU in the concentrated architecture is all on the Moon.
 PLACES = ("Earth", "LEO", "GEO", "EML1", "Moon")
 #: Where electrolysis may stand; extraction always stands on the Moon.

@@ -15,8 +15,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from stochisru.errors import SolverError
+from stochisru.errors import SolverError, TimeLimitError
 from stochisru.linear_program import Array, Solution, solve, solve_mixed
+from stochisru.methods.result import relative_gap
 from stochisru.scale.campaign_program import COUNTS, CampaignProgram
 
 #: Share of the time for a first attempt.
@@ -60,9 +61,7 @@ def search(
         if plan.limit is None:
             return plan
         known = max(known, plan.bound)
-    except SolverError as error:
-        if not _too_short(error):
-            raise
+    except TimeLimitError:
         plan = None
     # Also beside a known plan: what is good about more sites is often far from it.
     fresh = built(program, longest=longest, solver=solver)
@@ -81,20 +80,15 @@ def search(
                 solver=solver,
             )
             break
-        except SolverError as error:
-            if not _too_short(error) or attempt == _ATTEMPTS - 1:
+        except TimeLimitError:
+            if attempt == _ATTEMPTS - 1:
                 raise
     bound = max(known, best.bound)
     if plan is not None and plan.objective < best.objective:
         best = plan
-    done = _gap(best.objective, bound) <= rel_gap
+    done = relative_gap(bound, best.objective) <= rel_gap
     spent = time.perf_counter() - began
     return replace(best, program=whole, bound=bound, seconds=spent, limit=None if done else "time")
-
-
-def _too_short(error: SolverError) -> bool:
-    """Whether HiGHS or Gurobi says that there was no plan within the time."""
-    return "ime limit" in str(error) or "status 9" in str(error)
 
 
 def built(program: CampaignProgram, *, longest: float, solver: str) -> Solution | None:
@@ -112,18 +106,15 @@ def built(program: CampaignProgram, *, longest: float, solver: str) -> Solution 
             try:
                 found = solve_mixed(now, rel_gap=5e-3, time_limit=seconds, solver=solver)
                 break
-            except SolverError as error:
-                if not _too_short(error):
-                    return None  # what is decided leads nowhere
+            except TimeLimitError:
+                continue
+            except SolverError:
+                return None  # what is decided leads nowhere
         else:
             return None
         decided = window == first
         lower[decided] = upper[decided] = np.round(found.x[decided])
     return replace(found, program=whole, bound=-np.inf)
-
-
-def _gap(objective: float, bound: float) -> float:
-    return (objective - bound) / max(abs(objective), 1e-300)
 
 
 def improved(program: CampaignProgram, plan: Solution, *, until: float, longest: float, solver: str) -> Solution:

@@ -7,17 +7,16 @@ several sweeps meet are computed once.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stochisru.errors import InputError
-from stochisru.files import MADE_BY, MANIFEST, replacing_folder, to_json
+from stochisru.files import MADE_BY, MANIFEST, to_json
 from stochisru.methods.result import versions
-from stochisru.scale.campaign import CAVEAT, CampaignResult, solve_campaign
+from stochisru.scale.campaign import CAVEAT, REL_GAP, TIME_LIMIT, CampaignResult, solve_campaign
 from stochisru.scale.campaign_data import ARCHITECTURES, Architecture, Campaign, parameters
 from stochisru.scale.formulations import Formulation
 from stochisru.studies.folder import write_figures, write_tables
@@ -73,8 +72,8 @@ class Sweep:
     values: tuple[float, ...] | None = None
     architectures: tuple[Architecture, ...] = ARCHITECTURES
     phases: tuple[bool, ...] = (False, True)
-    rel_gap: float = 0.01
-    time_limit: float = 90.0
+    rel_gap: float = REL_GAP
+    time_limit: float = TIME_LIMIT
     formulation: Formulation = "interval"
     solver: str = "highs"
 
@@ -192,16 +191,6 @@ def run_sweep(sweep: Sweep, execution: Execution | None = None) -> list[Row]:
         mine = [row for row in rows if all(row[key] == point[key] for key in point)]
         found.extend({"parameter": parameter, "value": float(value), **row} for row in mine)
     return found
-
-
-@contextlib.contextmanager
-def sweep_folder(out: Path | None) -> Iterator[Path | None]:
-    """Folder to fill while the sweep runs; it takes its place when all went well. None passes None on."""
-    if out is None:
-        yield None
-        return
-    with replacing_folder(out, KIND) as folder:
-        yield folder
 
 
 def write_sweep(folder: Path, sweep: Sweep, rows: list[Row]) -> None:

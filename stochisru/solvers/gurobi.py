@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stochisru.errors import InputError, SolverError
+from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError
 from stochisru.linear_program import Array, LinearProgram, Solution
 
 
@@ -50,7 +50,7 @@ class Gurobi:
             model.optimize()
             ended = {gp.GRB.OPTIMAL: None, gp.GRB.TIME_LIMIT: "time"}
             if model.Status not in ended or model.SolCount == 0 or not np.isfinite(model.ObjBound):
-                raise SolverError(
+                raise _error(model.Status)(
                     f"{program.name}: gurobi ended with status {model.Status} before a solution and a bound were found"
                 )
             return Solution(
@@ -71,7 +71,7 @@ class Gurobi:
         model, x, rows = load_program(program)
         model.optimize()
         if model.Status != gp.GRB.OPTIMAL:
-            raise SolverError(f"{program.name}: gurobi ended with status {model.Status}")
+            raise _error(model.Status)(f"{program.name}: gurobi ended with status {model.Status}")
         dual = np.zeros(program.shape[0])
         mixed = bool(program.integer.any())
         if not mixed:
@@ -128,3 +128,10 @@ def guarded(program: LinearProgram, name: str) -> Iterator[None]:
                 f"{n_rows:,} and {n_columns:,}; use highs, a later cut stage or a full licence"
             ) from error
         raise SolverError(f"{name}: gurobi failed: {error}") from error
+
+
+def _error(status: int) -> type[SolverError]:
+    """The error for a status of a model without a solution."""
+    import gurobipy as gp
+
+    return {gp.GRB.INFEASIBLE: InfeasibleError, gp.GRB.TIME_LIMIT: TimeLimitError}.get(status, SolverError)

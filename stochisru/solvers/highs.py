@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stochisru.errors import InputError, SolverError
+from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError
 from stochisru.linear_program import Array, Block, Index, LinearProgram, Solution
 
 #: HiGHS' strategy for a subsystem by solving (2), made irreducible (4).
@@ -60,7 +60,7 @@ class Highs:
         found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         if status not in ended or not (found and np.isfinite(info.mip_dual_bound)):
             text = model.modelStatusToString(status)
-            raise SolverError(
+            raise _error(status)(
                 f"{program.name}: highs ended with status {text!r} before a solution and a bound were found"
             )
         solution = model.getSolution()
@@ -110,8 +110,19 @@ def optimise(model: Any, name: str) -> None:
         model.setOptionValue("presolve", presolve)
         if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
             return
-    status = model.modelStatusToString(model.getModelStatus())
-    raise SolverError(f"{name}: highs ended with status {status!r}")
+    status = model.getModelStatus()
+    raise _error(status)(f"{name}: highs ended with status {model.modelStatusToString(status)!r}")
+
+
+def _error(status: Any) -> type[SolverError]:
+    """The error for a status of a model without a solution."""
+    import highspy
+
+    kinds = {
+        highspy.HighsModelStatus.kInfeasible: InfeasibleError,
+        highspy.HighsModelStatus.kTimeLimit: TimeLimitError,
+    }
+    return kinds.get(status, SolverError)
 
 
 def conflicting_rows(program: LinearProgram) -> Index | None:
