@@ -317,13 +317,14 @@ def solve(
 ) -> None:
     """Solve a network of your own."""
     from stochisru.networks.assembly import FORMS, assemble
-    from stochisru.networks.files import load_network
+    from stochisru.networks.files import load_network, require_static
     from stochisru.networks.network import one_of
     from stochisru.networks.solution import solve_network
 
     json_target(json, source)
     kind = one_of(FORMS, form, "form")
     network = load_network(source)
+    require_static(network, source)
     weights, limits = _assignments(weight, "weight"), _assignments(limit, "limit")
     if export is not None:
         written = assemble(network, weights, limits, kind).program.write(export)
