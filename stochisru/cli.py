@@ -68,7 +68,9 @@ app.add_typer(network_app, name="network")
 @app.command()
 def run(
     case: CaseArg = "lunar-reference",
-    out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/NAME].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder [default: runs/NAME, with the hash of a case that is not shipped].")
+    ] = None,
     branching: BranchingOpt = None,
     horizon: HorizonOpt = None,
     quantization: QuantizationOpt = "gauss-hermite",
@@ -81,6 +83,7 @@ def run(
     json: JsonOpt = None,
 ) -> None:
     """Study a case: values, strategies, figures and a report, into a run folder."""
+    from stochisru.files import default_folder
     from stochisru.run import run_case
     from stochisru.solvers import solver_named
 
@@ -88,7 +91,7 @@ def run(
     problem = named_case(case, horizon)
     solver_named(solver)
     tree = named_tree(problem, branching, quantization)
-    folder = out if out is not None else Path("runs") / problem.name
+    folder = out if out is not None else default_folder(problem)
     with progress(f"running {problem.name}") as step:
         outcome = run_case(
             problem,
@@ -104,7 +107,7 @@ def run(
         )
 
     def show() -> None:
-        print_values(outcome.values.to_frame().reset_index(), problem.name)
+        print_values(outcome.values.to_frame().reset_index(), problem.title)
         print_strategies(outcome.simulation)
         typer.echo(f"report: {folder / 'report.html'}")
 
@@ -160,7 +163,7 @@ def value(
     if on == "process":
         with progress(f"valuing {problem.name}"):
             found = process_values(problem, **chosen)
-        title = f"{problem.name}, T = {problem.horizon.T}, on the process"
+        title = f"{problem.title}, T = {problem.horizon.T}, on the process"
         emit(found.to_dict(), json, lambda: print_values(found.to_frame().reset_index(), title))
         return
     solver_named(chosen.get("solver", "highs"))
@@ -257,7 +260,7 @@ def case_show(case: CaseArg, json: JsonOpt = None) -> None:
     frame = problem.to_frame().reset_index()
     rows = [{**row, "value": problem.plain_values[str(row["symbol"])]} for row in frame.to_dict("records")]
     data = {"name": problem.name, "hash": problem.digest(), "parameters": rows}
-    emit(data, json, lambda: print_frame(frame, problem.name))
+    emit(data, json, lambda: print_frame(frame, problem.title))
 
 
 @case_app.command("init")
@@ -289,12 +292,14 @@ def case_init(
 @case_app.command("check")
 def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     """Check a case file; exit with 2 and one line if it cannot be used."""
+    from stochisru.usual import unusual
+
     json_target(json, case)
     problem = named_case(case)
     emit(
-        {"name": problem.name, "hash": problem.digest(), "ok": True},
+        {"name": problem.name, "hash": problem.digest(), "ok": True, "warnings": unusual(problem)},
         json,
-        lambda: typer.echo(f"{problem.name}: ok ({len(problem.values)} parameters, hash {problem.digest()})"),
+        lambda: typer.echo(f"{problem.title}: ok ({len(problem.values)} parameters, hash {problem.digest()})"),
     )
 
 

@@ -207,7 +207,7 @@ def _exact(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[
 
 def _show(case: DeploymentCase, result: Result[Plan], worth: str, has_rule: bool) -> None:
     size = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in result.plan.size.items())
-    typer.echo(f"{case.name}, T = {case.horizon.T}, {result.method}: {size}")
+    typer.echo(f"{case.title}, T = {case.horizon.T}, {result.method}: {size}")
     typer.echo(f"{worth + ' (maximise)':<24} {result.objective:,.2f} $")
     bounds = result.bounds
     proof = "certified" if bounds.certified else "not certified"

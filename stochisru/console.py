@@ -118,7 +118,7 @@ def print_strategies(outcome: Simulation) -> None:
     wide = frame.pivot(index="strategy", columns="metric", values="value").loc[outcome.names, list(columns)]
     mean = frame[frame["metric"] == "npv_mean"].set_index("strategy").loc[outcome.names]
     wide.insert(1, "± (CI)", (mean["upper"] - mean["lower"]).to_numpy() / 2)
-    title = f"{outcome.case.name}: {outcome.paths:,} paths, T = {outcome.case.horizon.T} ($, NPV maximised)"
+    title = f"{outcome.case.title}: {outcome.paths:,} paths, T = {outcome.case.horizon.T} ($, NPV maximised)"
     print_frame(wide.reset_index(), title)
 
 

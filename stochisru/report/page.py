@@ -225,7 +225,7 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         "plans are also judged below on fresh paths of the process itself."
     )
     shape = f"{manifest['leaves']:,} scenarios, {manifest['nodes']:,} nodes"
-    body = f"""<h1>{html.escape(str(manifest["case"]))}</h1>
+    body = f"""<h1>{html.escape(str(manifest.get("title", manifest["case"])))}</h1>
 <p class="lead">{summary}</p>
 <p>{caveat}</p>
 <h2 id="values">Values of information and flexibility</h2>
@@ -250,4 +250,4 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
 {_tree_check(tables["tree_check"])}
 <h2 id="manifest">How this was made</h2>
 {manifest_table(manifest)}"""
-    return whole_page(f"stochisru: {manifest['case']}", body)
+    return whole_page(f"stochisru: {manifest.get('title', manifest['case'])}", body)
