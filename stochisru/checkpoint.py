@@ -124,12 +124,12 @@ def package_code() -> str:
     return digest.hexdigest()[:16]
 
 
-def code_of(compute: Callable[..., Any]) -> str:
+def code_of(compute: object) -> str:
     """Digest of a function or callable object: its code, the code of its module that it uses, and its constants.
 
     Plain values, arrays, fields of the user's dataclasses and whatever has a ``digest()`` count by what they are, other
     objects by their class alone. Code of Python and of installed packages, this one included, counts by its name: the
-    identity of a folder has `package_code` besides.
+    identity of a folder has `package_code` besides, and studies of this package name all that their rows depend on.
     """
     digest = hashlib.sha256()
     _describe(compute, digest.update, set())
@@ -159,7 +159,7 @@ def _describe(value: Any, tell: Callable[[bytes], None], seen: set[Any]) -> None
     elif isinstance(value, (set, frozenset)):
         parts = sorted(value, key=repr)
     elif isinstance(value, functools.partial):
-        parts = [value.func, value.args, value.keywords]
+        parts = [value.func, value.args, value.keywords] if _is_users(value.func.__module__) else [value.func]
     elif isinstance(value, types.MethodType):
         parts = [value.__func__, value.__self__]
     elif isinstance(value, (staticmethod, classmethod)):
