@@ -257,7 +257,7 @@ def _years(index: Any) -> Array:
         )
     if index.is_month_start.all() or index.is_month_end.all():  # months are of one length, whatever their days
         return np.asarray(index.year + (index.month - 1) / 12, dtype=np.float64)
-    day = (index - index.normalize()) / pd.Timedelta(days=1) + index.dayofyear - 1
+    day = (index - index.normalize()) / pd.Timedelta(days=1) + index.day_of_year - 1
     times: Array = np.asarray(index.year + day / np.where(index.is_leap_year, 366, 365), dtype=np.float64)
     return times
 

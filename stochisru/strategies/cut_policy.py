@@ -54,5 +54,6 @@ class CutPolicy:
         """The rule as one sentence."""
         return (
             "Order up to the level at which another kilogram is worth its price by the cuts of SDDP, "
-            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year{believed(self.plan.lattice.origin)}{ignored_by(case)}"
+            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year"
+            f"{believed(self.plan.lattice.origin)}{ignored_by(case)}"
         )

@@ -50,5 +50,6 @@ class LatticePolicy:
         """The rule as one sentence."""
         return (
             "Order up to a multiple of demand that depends on year and demand, "
-            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year{believed(self.plan.lattice.origin)}{ignored_by(case)}"
+            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year"
+            f"{believed(self.plan.lattice.origin)}{ignored_by(case)}"
         )
