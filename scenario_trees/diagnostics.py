@@ -178,6 +178,7 @@ def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0,
 
 def check_lattice(lattice: MarkovLattice, process: GeometricBrownianMotion, dt: float = 1.0) -> LatticeCheck:
     """Compare the marginal laws and the conditional means of ``lattice`` with ``process``."""
+    require_number("dt", dt, low=0.0, strict=True)
     stages = np.arange(lattice.horizon + 1)
     mean, variance = process.mean(stages * dt), process.variance(stages * dt)
     laws = list(zip(lattice.values, lattice.probabilities, strict=True))

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scenario_trees.errors import TreeError, numbers, require_integer, require_number
 from scenario_trees.files import replacing
 from scenario_trees.normal_bins import bin_masses, bin_transitions, normal_edges
-from scenario_trees.origin import Origin
+from scenario_trees.origin import Origin, require_origin
 from scenario_trees.process import GeometricBrownianMotion, require_gbm
 from scenario_trees.quantization import GaussHermite, Quantization
 from scenario_trees.sampling import Sampler, require_sampler
@@ -89,6 +89,7 @@ class MarkovLattice:
                 array.setflags(write=False)
                 arrays.append(array)
             object.__setattr__(self, name, tuple(arrays))
+        require_origin(self.origin)
         self._validate()
 
     def _validate(self) -> None:
@@ -311,6 +312,10 @@ class MarkovLattice:
         numpy.ndarray
             States of stages 0..steps, shape ``(steps + 1, paths)``.
         """
+        if uniforms.ndim != 2 or uniforms.shape[0] > self.horizon:
+            raise TreeError(
+                f"uniforms: must have shape (steps, paths) with at most {self.horizon} steps, got {uniforms.shape}"
+            )
         out = np.zeros((uniforms.shape[0] + 1, uniforms.shape[1]), dtype=np.int64)
         for t, u in enumerate(uniforms):
             # One search for all rows: row i of the distribution function is lifted by i.

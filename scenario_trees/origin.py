@@ -52,3 +52,9 @@ class Origin:
     def __str__(self) -> str:
         """Process and step in one line."""
         return str(self.process) + ("" if self.dt == 1 else f" in steps of {self.dt:g}")
+
+
+def require_origin(origin: object) -> None:
+    """Refuse what is neither an `Origin` nor None."""
+    if origin is not None and not isinstance(origin, Origin):
+        raise TreeError(f"origin: must be an Origin or None, got {origin!r}")

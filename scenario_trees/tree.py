@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from scenario_trees.errors import TreeError, require_number
 from scenario_trees.files import replacing
-from scenario_trees.origin import Origin
+from scenario_trees.origin import Origin, require_origin
 from scenario_trees.process import GeometricBrownianMotion
 from scenario_trees.quantization import GaussHermite, Quantization
 
@@ -96,6 +96,7 @@ class ScenarioTree:
             array = np.asarray(given, dtype=dtype) if frozen else np.array(given, dtype=dtype)
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        require_origin(self.origin)
         self._validate()
 
     def _validate(self) -> None:

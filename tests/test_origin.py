@@ -128,6 +128,9 @@ def test_derived_trees_keep_their_origin():
     paths = PROCESS.sample(50, 2, seed=1)
     assert tree_from_paths(paths, [2, 2]).origin is None
     assert MarkovLattice.from_paths(paths, 2).origin is None
+    for make in (tree.as_belief, lattice.as_belief):
+        with pytest.raises(TreeError, match="origin: must be an Origin or None"):
+            replace(make(), origin=PROCESS)
 
 
 @pytest.mark.parametrize(
