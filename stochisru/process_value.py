@@ -33,7 +33,7 @@ from stochisru.deployment.root_plan import (
 )
 from stochisru.deployment.single_deployment import single_deployment
 from stochisru.deployment.unit_value import UnitValue, scales_with_demand
-from stochisru.methods.result import ROUNDING, Bounds, Result, require_order, versions
+from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.methods.threshold import ThresholdPlan, threshold
 from stochisru.methods.wait_and_see import wait_and_see_on_paths
 from stochisru.metrics import Estimate, mean_estimate
@@ -81,7 +81,7 @@ class ExactValues:
         return UnitValue.of(self.case).without_plants()
 
     def _exact(self, value: float) -> Bounds:
-        return Bounds.exact(value, self._flows)
+        return Bounds.point(value, Kind.EXACT, Of.PROCESS, self._flows)
 
     @property
     def rp(self) -> Bounds:
@@ -127,7 +127,7 @@ class ExactValues:
     def single(self) -> Bounds:
         """Best single deployment whose time and size may wait."""
         found = single_deployment(self.case)
-        return Bounds(found.value - found.error, found.value + found.error, certified=False, flows=self._flows)
+        return Bounds(found.value - found.error, found.value + found.error, Kind.EXACT, Of.PROCESS, self._flows)
 
     @cached_property
     def no_earth(self) -> Bounds:

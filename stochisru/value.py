@@ -22,7 +22,7 @@ from stochisru.deployment.tree_program import TreePlan
 from stochisru.errors import InputError
 from stochisru.methods.extensive_form import extensive_forms
 from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
-from stochisru.methods.result import ROUNDING, Bounds, Result, require_order, versions
+from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.methods.tree_dp import tree_dps
 from stochisru.methods.wait_and_see import WaitAndSee, wait_and_see
 
@@ -220,7 +220,7 @@ def value_table(
         rp=rp.bounds,
         static=static.bounds,
         fixed=fixed.bounds,
-        ev=Bounds.exact(ev.value, ws.bounds.flows),
+        ev=Bounds.point(ev.value, Kind.CERTIFIED, Of.TREE, ws.bounds.flows),
         eev=eev.bounds,
         eev_t=(*eev_t, eev.bounds),
         recourse=rp,

@@ -13,7 +13,7 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.information import Commitments, flows, require_match
 from stochisru.deployment.tree_program import TreePlan, plan_from_solution, plant_limits, tree_program
 from stochisru.linear_program import LinearProgram, Solution, solve_family, solve_mixed
-from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Reason, Result, Termination
+from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Kind, Of, Reason, Result, Termination
 
 Array = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ def extensive_forms(
         plan = plan_from_solution(case, tree, solution)
         # The solver's bound of a mixed-integer program is relative to its tolerance on whole numbers.
         upper = solution.bound + (MIXED_ROUNDING * size if mixed else 0.0)
-        bounds = Bounds(plan.value, upper, certified=not mixed, flows=size)
+        bounds = Bounds(plan.value, upper, Kind.SOLVER if mixed else Kind.CERTIFIED, Of.TREE, size)
         met = bounds.meets(gap)
         told = f"{solution.solver} solved the whole tree{_whole_numbers(program)}"
         read = time.perf_counter() - solved

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stochisru.errors import InputError
 from stochisru.linear_program import LinearProgram, ProgramBuilder, solve, solve_mixed
-from stochisru.methods.result import Bounds, Reason, Termination
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, assemble
 from stochisru.networks.network import Array, Index, Network
 from stochisru.networks.solution import value_of, with_integers_fixed
@@ -138,7 +138,8 @@ def solve_with_failures(
         unmet[failure.name][_elastic(assembly, unmet_price)] = at.x[short]
     moved = float(np.abs(program.objective * at.x).sum())
     certified = bool(np.isfinite(found.bound))
-    bounds = Bounds(found.bound if certified else at.objective, at.objective, certified, flows=moved)
+    kind = Kind.CERTIFIED if certified else Kind.SOLVER
+    bounds = Bounds(found.bound if certified else at.objective, at.objective, kind, Of.PROGRAM, moved)
     reason = Reason.OPTIMAL if found.limit is None else Reason.LIMIT
     return RecourseSolution(
         network=network,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stochisru.errors import InputError, SolverError
 from stochisru.linear_program import Array, LinearProgram, Solution, solve, solve_mixed
-from stochisru.methods.result import Bounds, Reason, Termination
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
 from stochisru.networks.network import Criterion, Network
 
@@ -272,9 +272,10 @@ def _read(assembly: Assembly, weights: Mapping[str, float], found: Solution, pri
     flows = assembly.flows(priced.x)
     padded = np.append(priced.row_dual, 0.0)
     certified = bool(np.isfinite(found.bound))
+    kind = Kind.CERTIFIED if certified else Kind.SOLVER
     objective = priced.objective
     moved = float(np.abs(priced.program.objective * priced.x).sum())
-    bounds = Bounds(found.bound if certified else objective, objective, certified, flows=moved)
+    bounds = Bounds(found.bound if certified else objective, objective, kind, Of.PROGRAM, moved)
     optimal = found.limit is None
     detail = f"gap {bounds.gap:.2g}" if certified else "bound of the solver, not certified: some flows have no limit"
     return NetworkSolution(

@@ -16,7 +16,7 @@ import numpy as np
 
 from stochisru.errors import InfeasibleError, InputError, SolverError
 from stochisru.linear_program import Array, Solution
-from stochisru.methods.result import Bounds, Reason, Termination
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Termination
 from stochisru.networks.assembly import Flows
 from stochisru.networks.solution import with_integers_fixed
 from stochisru.scale.campaign_data import Campaign, parameters, published
@@ -354,7 +354,7 @@ def _result(
 ) -> CampaignResult:
     moved = float(np.abs(program.program.objective * best.x).sum())
     # The search may end with a bound that is above an exact plan by its tolerance.
-    bounds = Bounds(min(found.bound, best.objective), best.objective, bool(np.isfinite(found.bound)), flows=moved)
+    bounds = Bounds(min(found.bound, best.objective), best.objective, Kind.SOLVER, Of.PROGRAM, moved)
     reason = Reason.OPTIMAL if found.limit is None else Reason.LIMIT
     return CampaignResult(
         program=program,

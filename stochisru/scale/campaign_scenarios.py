@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from stochisru.errors import InputError, SolverError
 from stochisru.linear_program import Array, Index, LinearProgram, ProgramBuilder, Solution, solve_mixed
-from stochisru.methods.result import Bounds
+from stochisru.methods.result import Bounds, Kind, Of
 from stochisru.networks.solution import with_integers_fixed
 from stochisru.scale.campaign_data import Campaign, parameters
 from stochisru.scale.campaign_network import POINTS
@@ -295,7 +295,7 @@ def solve_scenarios(
     flows = float(np.abs(extensive.program.objective * best.x).sum())
 
     def bracket(lower: float, upper: float) -> Bounds:
-        return Bounds(min(lower, upper), upper, True, flows=flows)
+        return Bounds(min(lower, upper), upper, Kind.SOLVER, Of.TREE, flows)
 
     ws = bracket(expected(alone, lower=True), expected(alone))
     rp = bracket(max(found.bound, ws.lower), best.objective)
@@ -305,7 +305,7 @@ def solve_scenarios(
         campaign=campaign,
         scenarios=cases,
         rp=rp,
-        ws=Bounds(ws.lower, min(ws.upper, rp.upper), True, flows=flows),
+        ws=Bounds(ws.lower, min(ws.upper, rp.upper), Kind.SOLVER, Of.TREE, flows),
         eev=eev,
         sizes=_sizes(single, chosen),
         mean_sizes=_sizes(single, mean.x),
