@@ -37,6 +37,8 @@ UNITS = {
     "payback_year": "yr",
     "never_pays_back": "-",
     "self_sufficiency": "-",
+    "demand_satisfaction": "-",
+    "shortage": "kg",
     "utilization": "-",
     "final_capacity": "kg/yr",
     "expansions": "-",
@@ -47,6 +49,7 @@ UNITS = {
 OUTCOMES = (
     "delivered",
     "demand",
+    "shortage",
     "capacity",
     "final_capacity",
     "expansions",
@@ -267,8 +270,12 @@ def strategy_metrics(
     paid = _ratio(moments, at["paid_back"], -1, confidence)
     out["never_pays_back"] = _share(Estimate(1 - paid.value, paid.standard_error, 1 - paid.upper, 1 - paid.lower))
     out["self_sufficiency"] = _ratio(moments, at["delivered"], at["demand"], confidence)
+    short = _ratio(moments, at["shortage"], at["demand"], confidence)
+    out["demand_satisfaction"] = _share(
+        Estimate(1 - short.value, short.standard_error, 1 - short.upper, 1 - short.lower)
+    )
     out["utilization"] = _ratio(moments, at["delivered"], at["capacity"], confidence)
-    for name in ("final_capacity", "expansions", "first_year_capital"):
+    for name in ("shortage", "final_capacity", "expansions", "first_year_capital"):
         out[name] = _ratio(moments, at[name], -1, confidence)
     return {name: out[name] for name in UNITS}
 

@@ -2,8 +2,8 @@
 
 Paths are drawn in the blocks of `scenario_trees.sampling`; every strategy sees the same paths. Blocks are
 independent of each other, so they are simulated in any number of processes and added up in their order: the
-same seed gives the same bytes. Memory is the net present values (8 bytes per path and strategy) plus a few
-blocks.
+same seed gives the same bytes. Memory is the net present values (8 bytes per path and strategy), the indicators of
+the first paths (`stochisru.indicators`) and a few blocks.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.operations import MeritOrder, discount_factors
 from stochisru.errors import InputError
 from stochisru.files import plain
+from stochisru.indicators import KEPT_PATHS, DeploymentCounts, distributions, indicators_of_paths
 from stochisru.methods.result import versions
 from stochisru.metrics import UNITS, Estimate, Moments, mean_estimate, metrics_frame, strategy_metrics
 from stochisru.policies import policy_named, require_policy
@@ -98,26 +99,30 @@ def npv_on_paths(case: DeploymentCase, strategy: Strategy, demand: Array) -> Arr
     numpy.ndarray
         Shape ``(n,)``.
     """
-    return np.asarray(_simulate_block(case, [strategy], demand, np.array([demand.shape[1]])).npv[0])
+    return np.asarray(_simulate_block(case, [strategy], demand, np.array([demand.shape[1]]), keep=0).npv[0])
 
 
 @dataclass(frozen=True, eq=False)
 class _Block:
     """Outcome of one block of paths.
 
-    NPV (strategies, paths), moments per strategy, and sums over paths of demand (years), deliveries and plant
-    (strategies, years).
+    NPV (strategies, paths), moments per strategy, sums over paths of demand (years), deliveries, shortage and plant
+    (strategies, years), counts of deployments, and the indicators of the paths that are kept (strategies, indicators,
+    paths).
     """
 
     npv: Array
     moments: list[Moments]
     demand: Array
     delivered: Array
+    shortage: Array
     plant: Array
+    counts: DeploymentCounts
+    indicators: Array
 
 
 def _simulate_block(
-    case: DeploymentCase, strategies: Sequence[Strategy], demand: Array, units: NDArray[np.int64]
+    case: DeploymentCase, strategies: Sequence[Strategy], demand: Array, units: NDArray[np.int64], keep: int
 ) -> _Block:
     demand.setflags(write=False)  # strategies look, they do not touch: all see the same paths
     merit = MeritOrder.of(case)
@@ -127,7 +132,10 @@ def _simulate_block(
     total_demand = demand.sum(axis=0)
     unserved = [d * merit.without_plants(row) for d, row in zip(discount, demand, strict=True)]
     npv = np.empty((len(strategies), n))
-    yearly_delivered, yearly_plant = (np.empty((len(strategies), demand.shape[0])) for _ in range(2))
+    yearly_demand = demand.sum(axis=1)
+    yearly_delivered, yearly_shortage, yearly_plant = (np.empty((len(strategies), demand.shape[0])) for _ in range(3))
+    counts = DeploymentCounts.empty(len(strategies), demand.shape[0])
+    indicators = []
     moments = []
     buffer, mask = np.empty(n), np.empty(n, dtype=bool)
     for s, strategy in enumerate(strategies):
@@ -136,12 +144,17 @@ def _simulate_block(
         # Counts of years in one byte each (T ≤ 200): a fraction of the traffic of floats.
         expansions, unpaid_years = np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=np.uint8)
         unpaid = np.ones(n, dtype=bool)
+        waiting = np.ones(n, dtype=bool)
+        shortage = np.zeros(n)
         for t, (deployment, plant) in enumerate(follow(case, strategy, demand)):
             capacity = plant * eta
             served = merit.delivered(capacity, demand[t])
             if merit.limited:
                 worth += discount[t] * merit.gain(capacity, demand[t])
                 holding = operate
+                short = merit.alternatives(served, demand[t])[1]
+                shortage += short
+                yearly_shortage[s, t] = np.add.reduce(short)
             else:
                 worth += np.multiply(served, discount[t] * merit.against_alternative, out=buffer)
                 holding = operate + merit.idle * eta
@@ -153,17 +166,28 @@ def _simulate_block(
             plant_years += plant
             yearly_delivered[s, t], yearly_plant[s, t] = np.add.reduce(served), np.add.reduce(plant)
             expansions += np.greater(deployment, 0.0, out=mask).view(np.uint8)
+            counts.deploying[s, t] = np.count_nonzero(mask)
+            if t > 0:
+                np.greater(waiting, mask, out=waiting)
+            counts.waiting[s, t] = np.count_nonzero(waiting)
             unpaid &= np.less(worth, 0.0, out=mask)
             unpaid_years += unpaid.view(np.uint8)
             if t == 0:
                 capital = spent
         if not np.isfinite(worth).all():
             raise InputError(f"strategy {strategy.name}: deployments must be finite, the NPV of a path is not")
+        if not merit.limited:  # one source serves all that plants do not, so sums over years or paths are enough
+            shortage = np.maximum(merit.alternatives(delivered, total_demand)[1], 0.0)
+            yearly_shortage[s] = np.maximum(merit.alternatives(yearly_delivered[s], yearly_demand)[1], 0.0)
         npv[s] = worth
+        counts.numbers[s] = np.bincount(expansions, minlength=demand.shape[0] + 1)
+        sums = (total_demand, delivered, shortage, plant_years, plant)
+        indicators.append(indicators_of_paths(case, *(x[:keep] for x in sums)))
         paid = (~unpaid).astype(float)
         outcomes = [
             delivered,
             total_demand,
+            shortage,
             plant_years * eta,
             plant * eta,
             expansions.astype(float),
@@ -172,7 +196,16 @@ def _simulate_block(
             unpaid_years * paid,
         ]
         moments.append(Moments.of(outcomes, units))
-    return _Block(npv, moments, demand.sum(axis=1), yearly_delivered, yearly_plant)
+    return _Block(
+        npv,
+        moments,
+        yearly_demand,
+        yearly_delivered,
+        yearly_shortage,
+        yearly_plant,
+        counts,
+        np.stack(indicators),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +220,12 @@ class Simulation:
         Moments of the other outcomes, per strategy.
     demand
         Mean demand per year, kg/yr, shape ``(T + 1,)``.
-    delivered, plant
-        Mean deliveries (kg/yr) and plant (kg) per year, shape ``(strategies, T + 1)``.
+    delivered, shortage, plant
+        Mean deliveries and shortage (kg/yr) and plant (kg) per year, shape ``(strategies, T + 1)``.
+    counts
+        When the paths deploy.
+    indicators
+        `stochisru.indicators.INDICATORS` of the first paths, shape ``(strategies, indicators, paths kept)``.
     units
         Sizes of the independent groups of paths.
     """
@@ -199,7 +236,10 @@ class Simulation:
     moments: tuple[Moments, ...]
     demand: Array
     delivered: Array
+    shortage: Array
     plant: Array
+    counts: DeploymentCounts
+    indicators: Array
     units: NDArray[np.int64]
     seed: int
     sampler: str
@@ -223,7 +263,10 @@ class Simulation:
             npv=self.npv[:count],
             moments=self.moments[:count],
             delivered=self.delivered[:count],
+            shortage=self.shortage[:count],
             plant=self.plant[:count],
+            counts=self.counts.first(count),
+            indicators=self.indicators[:count],
         )
 
     @cached_property
@@ -239,9 +282,14 @@ class Simulation:
         return metrics_frame(self.metrics)
 
     def yearly(self) -> pd.DataFrame:
-        """Operations over time: strategy, year, demand, delivered, capacity, utilization, self_sufficiency.
+        """Operations over time.
 
-        The first three are means over all paths, kg/yr, the last two ratios of these means.
+        Returns
+        -------
+        pandas.DataFrame
+            ``strategy``, ``year``; means over all paths of ``demand``, ``delivered``, ``shortage`` and ``capacity``,
+            kg/yr; ratios of these means: ``utilization`` Q/Qcap, ``self_sufficiency`` Q/D and ``demand_satisfaction``
+            (Q + Q_earth)/D.
         """
         import pandas as pd
 
@@ -253,12 +301,42 @@ class Simulation:
                 "year": np.tile(np.arange(years), n),
                 "demand": np.tile(self.demand, n),
                 "delivered": self.delivered.ravel(),
+                "shortage": self.shortage.ravel(),
                 "capacity": capacity.ravel(),
             }
         )
         frame["utilization"] = frame["delivered"] / frame["capacity"].where(frame["capacity"] > 0)
         frame["self_sufficiency"] = frame["delivered"] / frame["demand"]
+        frame["demand_satisfaction"] = 1 - frame["shortage"] / frame["demand"]
         return frame
+
+    def distributions(self) -> pd.DataFrame:
+        """Quantiles of the indicators of a path other than NPV.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``strategy``, ``indicator`` (one of `stochisru.indicators.INDICATORS`), ``level`` (0, 0.01, …, 1),
+            ``value``, ``unit``, and ``paths``: how many of the first paths they are from; paths on which there never is
+            capacity have no utilisation.
+        """
+        return distributions(self.names, self.indicators)
+
+    def deployment_times(self) -> pd.DataFrame:
+        """When plant arrives.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``strategy``, ``year``, ``deploying`` (share of all paths on which plant arrives that year), ``mass`` (mean
+            ΔM_t over all paths, kg), ``mass_if_deploying`` (over those, kg), and ``first``: share of all paths whose
+            first arrival after year 0 is in that year; what is missing to 1 never deploys after year 0.
+        """
+        return self.counts.times(self.case, self.names, self.plant)
+
+    def deployment_numbers(self) -> pd.DataFrame:
+        """Share of all paths by number of years in which plant arrives: strategy, deployments, share."""
+        return self.counts.by_number(self.names)
 
     def difference(self, first: str, second: str) -> Estimate:
         """Mean of the paired difference NPV(first) − NPV(second), $, with its confidence interval."""
@@ -408,7 +486,9 @@ def simulate(
         for block in range(first, min(first + per_task, blocks)):
             count = min(size, paths - block * size)
             demand = case.process.paths(source.block(seed, block, count, case.horizon.T))
-            done.append(_simulate_block(case, chosen, demand, units[first_unit[block] : last_unit[block]]))
+            own = units[first_unit[block] : last_unit[block]]
+            keep = max(0, min(count, KEPT_PATHS - block * size))
+            done.append(_simulate_block(case, chosen, demand, own, keep))
         return done
 
     npv = np.empty((len(chosen), paths))
@@ -429,7 +509,10 @@ def simulate(
         moments=tuple(reduce(operator.add, (p.moments[s] for p in parts)) for s in range(len(chosen))),
         demand=reduce(operator.add, (p.demand for p in parts)) / paths,
         delivered=reduce(operator.add, (p.delivered for p in parts)) / paths,
+        shortage=reduce(operator.add, (p.shortage for p in parts)) / paths,
         plant=reduce(operator.add, (p.plant for p in parts)) / paths,
+        counts=reduce(operator.add, (p.counts for p in parts)),
+        indicators=np.concatenate([p.indicators for p in parts], axis=2),
         units=units,
         seed=seed,
         sampler=source.name,
