@@ -127,9 +127,9 @@ class DeploymentCounts:
         import pandas as pd
 
         n, years = plant.shape
-        before = np.column_stack([np.full(n, case.technology.M0 / (1 - case.technology.degradation)), plant[:, :-1]])
+        kept = np.column_stack([np.full(n, case.technology.M0), (1 - case.technology.degradation) * plant[:, :-1]])
         share = self.deploying / self.numbers.sum(axis=1, keepdims=True)
-        mass = np.where(share > 0, plant - (1 - case.technology.degradation) * before, 0.0)
+        mass = np.where(share > 0, plant - kept, 0.0)
         first = -np.diff(self.waiting, axis=1, prepend=self.waiting[:, :1]) / self.numbers.sum(axis=1, keepdims=True)
         return pd.DataFrame(
             {

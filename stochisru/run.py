@@ -147,6 +147,9 @@ def _tables(process: ProcessValues, values: ValueTable, simulation: Simulation) 
         "metrics": simulation.to_frame(),
         "differences": simulation.differences(),
         "operations": simulation.yearly(),
+        "distributions": simulation.distributions(),
+        "deployment_times": simulation.deployment_times(),
+        "deployment_numbers": simulation.deployment_numbers(),
         "npv": npv,
     }
 

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+OPERATIONS_CAPTION = (
+    "Utilisation of capacity and self-sufficiency over time (and demand satisfaction, where any demand is short), as "
+    "ratios of means over all paths."
+)
+TIMING_CAPTION = (
+    "When plant arrives, over all paths: share of paths and mean mass by year; share whose first deployment after year "
+    "0 came by a year; share with at least so many years with a deployment."
+)
 #: Nodes above this number are thinned in the fan figure.
 _DRAWN_NODES = 1500
 
@@ -179,26 +187,108 @@ def target_curves(npv: pd.DataFrame | Mapping[str, ArrayLike], metrics: pd.DataF
 
 
 def operations_over_time(operations: pd.DataFrame) -> Figure:
-    """Utilisation and self-sufficiency per year and strategy."""
-    with new_figure(7.2, 3.2, 2) as (figure, axes):
+    """Utilisation and self-sufficiency per year and strategy, and demand satisfaction where any demand is short."""
+    columns = {"utilization": "utilisation Q/Qcap", "self_sufficiency": "self-sufficiency Q/D"}
+    if (operations["shortage"] > 0).any():
+        columns["demand_satisfaction"] = "demand satisfaction (Q + Q_earth)/D"
+    with new_figure(3.6 * len(columns), 3.2, len(columns)) as (figure, axes):
         names = list(dict.fromkeys(operations["strategy"]))
-        for ax, column, label in zip(
-            axes,
-            ("utilization", "self_sufficiency"),
-            ("utilisation Q/Qcap", "self-sufficiency Q/D"),
-            strict=True,
-        ):
-            _lines(ax, operations, names, column)
+        for ax, (column, label) in zip(axes, columns.items(), strict=True):
+            _lines(ax, operations, names, "year", column)
             ax.set(xlabel="year", ylabel=label, ylim=(0, 1.03))
             ax.xaxis.get_major_locator().set_params(integer=True)
-        axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return figure
 
 
-def _lines(ax: Axes, table: pd.DataFrame, names: list[str], column: str) -> None:
+def _lines(ax: Axes, table: pd.DataFrame, names: list[str], x: str, y: str) -> None:
     for name, color, dash in zip(names, cycle(PALETTE), cycle(DASHES), strict=False):
         part = table[table["strategy"] == name]
-        ax.plot(part["year"], part[column], color=color, ls=dash, lw=1.4, label=name)
+        ax.plot(part[x], part[y], color=color, ls=dash, lw=1.4, label=name)
+
+
+#: Indicators of the figure of distributions.
+_INDICATORS = {
+    "self_sufficiency": "self-sufficiency ΣQ/ΣD",
+    "utilization": "utilisation ΣQ/ΣQcap",
+    "demand_satisfaction": "demand satisfaction Σ(Q + Q_earth)/ΣD",
+    "shortage": "shortage ΣS (kg)",
+    "final_capacity": "final capacity (kg/yr)",
+    "total_deployment": "total deployment ΣΔM (kg)",
+}
+#: A largest value over this many times the smallest is drawn on a logarithmic scale.
+_WIDE = 30.0
+
+
+def indicator_distributions(distributions: pd.DataFrame) -> Figure:
+    """Cumulative distribution of every indicator that differs between paths or strategies, one panel each."""
+    varying = _varying(distributions)
+    columns = len(varying) if len(varying) <= 3 else 2 if len(varying) == 4 else 3
+    rows = -(-len(varying) // columns)
+    with new_figure(2.9 * columns + 1.2, 2.7 * rows, columns, rows) as (figure, axes):
+        panels = list(np.ravel(axes))
+        for ax in panels[len(varying) :]:
+            ax.set_axis_off()
+        names = list(dict.fromkeys(distributions["strategy"]))
+        for ax, indicator in zip(panels, varying, strict=False):
+            part = distributions[distributions["indicator"] == indicator]
+            _lines(ax, part, names, "value", "level")
+            inner = part[(part["level"] >= 0.01) & (part["level"] <= 0.99)]["value"]
+            low, high = float(inner.min()), float(inner.max())
+            if part["unit"].iloc[0] != "-" and low > 0 and high > _WIDE * low:
+                ax.set_xscale("log")
+                ax.set_xlim(low / 1.1, high * 1.1)
+            elif high > low:
+                ax.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
+            ax.set(xlabel=_INDICATORS[indicator], ylim=(0, 1))
+        for ax in panels[::columns]:
+            ax.set_ylabel("share of paths ≤ x")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center")
+        return figure
+
+
+def _varying(distributions: pd.DataFrame) -> list[str]:
+    """Indicators that differ between paths or strategies; all if none does."""
+    spans = distributions.groupby("indicator")["value"].agg(["min", "max"])
+    found = [name for name in _INDICATORS if spans.loc[name, "max"] - spans.loc[name, "min"] > 1e-9]
+    return found or list(_INDICATORS)
+
+
+def distributions_caption(distributions: pd.DataFrame) -> str:
+    """What the figure of distributions shows, and the values of the indicators that it leaves out."""
+    varying = _varying(distributions)
+    text = f"Cumulative distributions over {distributions['paths'].max():,} paths of the indicators other than NPV."
+    constant = [name for name in _INDICATORS if name not in varying]
+    if constant:
+        value = distributions.groupby("indicator")["value"].max()
+        said = ", ".join(f"{_INDICATORS[name]} = {value[name]:g}" for name in constant)
+        text += f" The same on every path and for every strategy: {said}."
+    return text
+
+
+def deployment_timing(times: pd.DataFrame, numbers: pd.DataFrame) -> Figure:
+    """When plant arrives: share of paths and mean mass by year, first arrival after year 0, number of arrivals."""
+    with new_figure(7.6, 5.6, 2, 2) as (figure, ((share, mass), (first, count))):
+        names = list(dict.fromkeys(times["strategy"]))
+        drawn = times.assign(mass=times["mass"].where(times["mass"] > 0))
+        added = times.assign(first=times.groupby("strategy")["first"].cumsum())
+        tail = numbers.assign(more=1 - numbers.groupby("strategy")["share"].cumsum() + numbers["share"])
+        for ax, table, x, y, label in (
+            (share, times, "year", "deploying", "share of paths on which plant arrives"),
+            (mass, drawn, "year", "mass", "mean ΔM (kg)"),
+            (first, added, "year", "first", "share first deploying after 0 by year"),
+            (count, tail, "deployments", "more", "share with at least so many"),
+        ):
+            _lines(ax, table, names, x, y)
+            ax.set(xlabel=x if x == "year" else "years with a deployment", ylabel=label)
+            ax.xaxis.get_major_locator().set_params(integer=True)
+            if ax is not mass:
+                ax.set_ylim(-0.02, 1.03)
+        if drawn["mass"].max() > _WIDE * drawn["mass"].median():
+            mass.set_yscale("log")
+        figure.legend(*share.get_legend_handles_labels(), loc="outside right center")
+        return figure
 
 
 def hedging_convergence(log: pd.DataFrame) -> Figure:
@@ -253,6 +343,14 @@ def all_figures(tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, str]
         ),
         "operations": (
             operations_over_time(tables["operations"]),
-            "Utilisation of capacity and self-sufficiency over time, as ratios of means over all paths.",
+            OPERATIONS_CAPTION,
+        ),
+        "distributions": (
+            indicator_distributions(tables["distributions"]),
+            distributions_caption(tables["distributions"]),
+        ),
+        "deployment_times": (
+            deployment_timing(tables["deployment_times"], tables["deployment_numbers"]),
+            TIMING_CAPTION,
         ),
     }

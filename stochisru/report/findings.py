@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stochisru.methods.result import versions
 from stochisru.metrics import Estimate
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
+from stochisru.report.figures import OPERATIONS_CAPTION, TIMING_CAPTION, distributions_caption
 from stochisru.report.page import metrics_table
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 PROFITABILITY = ("npv_mean", "npv_sd", "npv_p5", "npv_p50", "npv_p95", "sharpe", "sortino", "first_year_capital",
                  "payback_year", "never_pays_back")  # fmt: skip
 RISK = ("p_positive", "npv_p5", "cvar95", "npv_sd")
-OPERATIONS = ("self_sufficiency", "utilization", "final_capacity", "expansions")
+OPERATIONS = ("self_sufficiency", "demand_satisfaction", "shortage", "utilization", "final_capacity", "expansions")
 #: The strategies that the study is about.
 _STUDIED = ("conservative", "moderate", "aggressive")
 _NAMES = {"threshold": "the exact policy", "static": "the static plan", "fixed": "the fixed design"}
@@ -253,7 +254,9 @@ def _section(r: HorizonResult, figures: Mapping[str, Figure], settings: Mapping[
         metrics_table(metrics, sampling, RISK),
         "<h3>Operations</h3>",
         metrics_table(metrics, sampling, OPERATIONS),
-        inline(figures[f"operations_{r.years}"], "Utilisation and self-sufficiency, ratios of means over all runs."),
+        inline(figures[f"operations_{r.years}"], OPERATIONS_CAPTION),
+        inline(figures[f"distributions_{r.years}"], distributions_caption(r.comparison.simulation.distributions())),
+        inline(figures[f"deployment_times_{r.years}"], TIMING_CAPTION),
         "<h3>Information and flexibility</h3>",
         table(
             ["value", "$ million", "bracket", "kind", "meaning"],

@@ -29,6 +29,9 @@ _TABLES = (
     "metrics",
     "differences",
     "operations",
+    "distributions",
+    "deployment_times",
+    "deployment_numbers",
     "npv",
 )
 
@@ -43,6 +46,8 @@ _COMPARED = {
     "p_positive": True,
     "first_year_capital": False,
     "self_sufficiency": True,
+    "demand_satisfaction": True,
+    "shortage": False,
     "utilization": True,
     "payback_year": False,
     "never_pays_back": False,
@@ -61,6 +66,8 @@ _LABELS = {
     "p_positive": "P(NPV > 0)",
     "first_year_capital": "first-year capital",
     "self_sufficiency": "self-sufficiency ΣQ/ΣD",
+    "demand_satisfaction": "demand satisfaction Σ(Q + Q_earth)/ΣD",
+    "shortage": "shortage ΣS, mean",
     "utilization": "utilisation ΣQ/ΣQcap",
     "payback_year": "payback year (of those that pay back)",
     "never_pays_back": "share that never pays back",
@@ -168,7 +175,7 @@ def metrics_table(metrics: pd.DataFrame, manifest: dict[str, Any], shown: Sequen
     for metric in shown:
         better = _COMPARED[metric]
         values = {n: float(at.loc[(metric, n), "value"]) for n in names}
-        shares = ("p_positive", "self_sufficiency", "utilization", "never_pays_back")
+        shares = ("p_positive", "self_sufficiency", "demand_satisfaction", "utilization", "never_pays_back")
         unit = "%" if metric in shares else UNITS[metric]
         known = {n: v for n, v in values.items() if v == v}
         best = (max if better else min)(known.values()) if known and better is not None else None
@@ -285,6 +292,8 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
 {metrics_table(tables["metrics"], manifest)}
 {_differences(tables["differences"], tables["metrics"])}
 {picture["operations"]}
+{picture["distributions"]}
+{picture["deployment_times"]}
 <h3>The rules</h3>
 <dl>{rules}</dl>
 <h2 id="parameters">Parameters and sources</h2>

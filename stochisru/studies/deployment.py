@@ -107,6 +107,9 @@ def study_tables(results: Sequence[HorizonResult]) -> dict[str, list[Row]]:
         "metrics": over(lambda r: r.comparison.simulation.to_frame()),
         "gaps": over(lambda r: r.comparison.to_frame()),
         "operations": over(lambda r: r.comparison.simulation.yearly()),
+        "distributions": over(lambda r: r.comparison.simulation.distributions()),
+        "deployment_times": over(lambda r: r.comparison.simulation.deployment_times()),
+        "deployment_numbers": over(lambda r: r.comparison.simulation.deployment_numbers()),
         "npv": over(lambda r: pd.DataFrame(r.comparison.simulation.npv.T, columns=r.comparison.simulation.names)),
         "rules": over(
             lambda r: pd.DataFrame(
@@ -123,7 +126,12 @@ def study_figures(results: Sequence[HorizonResult]) -> dict[str, Figure]:
     """Figures by file name: one of each kind per horizon, and those over all horizons."""
     import pandas as pd
 
-    from stochisru.report.figures import operations_over_time, target_curves
+    from stochisru.report.figures import (
+        deployment_timing,
+        indicator_distributions,
+        operations_over_time,
+        target_curves,
+    )
     from stochisru.report.study_figures import (
         efficiency_frontiers,
         flexibility_by_horizon,
@@ -140,6 +148,8 @@ def study_figures(results: Sequence[HorizonResult]) -> dict[str, Figure]:
         figures |= {
             f"target_curves_{r.years}": target_curves(pd.DataFrame(run.npv.T, columns=run.names), run.to_frame()),
             f"operations_{r.years}": operations_over_time(run.yearly()),
+            f"distributions_{r.years}": indicator_distributions(run.distributions()),
+            f"deployment_times_{r.years}": deployment_timing(run.deployment_times(), run.deployment_numbers()),
             f"tornado_{r.years}": tornado_pair(r.tornado),
             f"frontier_{r.years}": efficiency_frontiers(r.frontier),
         }
