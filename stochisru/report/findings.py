@@ -11,11 +11,14 @@ from stochisru.metrics import Estimate
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
 from stochisru.report.figures import OPERATIONS_CAPTION, TIMING_CAPTION, distributions_caption
 from stochisru.report.page import metrics_table
+from stochisru.studies.hypothesis import SCAN_PATHS, state_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stochisru.studies.deployment import HorizonResult
+    from stochisru.studies.hypothesis import Hypothesis
+    from stochisru.studies.store import Row
 
 #: Metrics of the three tables.
 PROFITABILITY = ("npv_mean", "npv_sd", "npv_p5", "npv_p50", "npv_p95", "sharpe", "sortino", "first_year_capital",
@@ -45,6 +48,7 @@ def findings(results: Sequence[HorizonResult]) -> dict[str, list[str]]:
     return {
         "Profitability": [s for r in results for s in _profitability(r)],
         "Risk": [s for r in results for s in _risk(r)],
+        "The hypothesis: aggressive riskier, conservative concentrated": [s for r in results for s in _hypothesis(r)],
         "Operations": [s for r in results for s in _operations(r)],
         "Information and flexibility": [s for r in results for s in _flexibility(r)],
         "Sensitivity": [s for r in results for s in _sensitivity(r)],
@@ -102,13 +106,111 @@ def _worst(loss: Estimate) -> Estimate:
     return Estimate(-loss.value, loss.standard_error, -loss.upper, -loss.lower)
 
 
+#: Measures of `stochisru.studies.hypothesis` in words.
+_MEASURES = {"sd": "standard deviation", "p5_loss": "P5", "cvar_loss": "mean of the worst 5 %"}
+_VERDICTS = {
+    "holds": "holds",
+    "fails": "fails",
+    "holds in part": "holds in part",
+    "open": "is open on these runs",
+}
+
+
+def _hypothesis(r: HorizonResult) -> list[str]:
+    """Whether the outline's hypothesis holds, why, and where around the case."""
+    found = r.hypothesis
+    if found is None:
+        return [f"Over {r.years} years nothing is uncertain (σ = 0), so no rule is riskier than another."]
+    metrics = r.comparison.simulation.metrics
+    numbers = "; ".join(
+        f"{label} of NPV: "
+        + ", ".join(
+            f"{rule} {_amount(_worst(metrics[rule][name]) if name == 'cvar95' else metrics[rule][name])}"
+            for rule in found.exposure
+        )
+        for name, label in (("npv_sd", "standard deviation"), ("npv_p5", "P5"), ("cvar95", "mean of the worst 5 %"))
+    )
+    parts = [
+        f"it {word} by {' and '.join(_MEASURES[m] for m in found.by(state))}"
+        for state, word in (("holds", "holds"), ("fails", "fails"), ("open", "is open"))
+        if found.by(state)
+    ]
+    mixed = f" ({', '.join(parts)})" if len(parts) > 1 else ""
+    return [
+        f"Over {r.years} years the hypothesis that aggressive is riskier and conservative more concentrated "
+        f"{_VERDICTS[found.verdict]}{mixed}. {numbers[0].upper()}{numbers[1:]}.",
+        _exposures(r, found),
+        *_where(r, found),
+    ]
+
+
+def _exposures(r: HorizonResult, found: Hypothesis) -> str:
+    """Why: what demand does to each rule."""
+    metrics = r.comparison.simulation.metrics
+    lines = []
+    for rule, exposure in found.exposure.items():
+        left = 1 - metrics[rule]["self_sufficiency"].value
+        short = 1 - metrics[rule]["demand_satisfaction"].value
+        lines.append(
+            f"{rule} leaves {left:.1%} of demand unserved by plants ({short:.1%} is short), a kilogram more of demand "
+            f"changes its NPV by {money(exposure.slope)}, which explains {exposure.explained:.0%} of its variance, and "
+            f"its worst 5 % of runs have {exposure.worst_demand:.2g} times the mean demand"
+        )
+    bold, careful = found.exposure.values()
+    more = "aggressive" if abs(bold.slope) > abs(careful.slope) else "conservative"
+    return (
+        f"The reason over {r.years} years (demand and kilograms discounted): {'; '.join(lines)}. A kilogram that plants "
+        f"do not serve costs {money(found.unserved)}, so demand moves the NPV of {more} more."
+    )
+
+
+def _where(r: HorizonResult, found: Hypothesis) -> list[str]:
+    """Where it holds: counts over the scan."""
+    rows = found.rows
+    held = [row for row in rows if row["verdict"] == "holds"]
+    wide = [row for row in rows if state_of(row["sd_riskier"]) == "holds"]
+    agree = sum(
+        (abs(row["slope_aggressive"]) > abs(row["slope_conservative"]))
+        == (row["sd_aggressive"] > row["sd_conservative"])
+        for row in rows
+    )
+
+    def counts(factor: str, chosen: Sequence[Row]) -> str:
+        values = dict.fromkeys(row[factor] for row in rows)
+        each = sum(row[factor] == next(iter(values)) for row in rows)
+        return ", ".join(f"×{x:g} {sum(row[factor] == x for row in chosen)} of {each}" for x in values)
+
+    def spread(chosen: Sequence[Row]) -> str:
+        return (
+            f"by multiples of c_E and c_bu {counts('unserved_factor', chosen)}; of P_m "
+            f"{counts('price_factor', chosen)}; of σ {counts('sigma_factor', chosen)}"
+        )
+
+    size = f"{len(rows)} points around the case over {r.years} years ({SCAN_PATHS:,} runs each)"
+    sentences = [
+        f"Of {size} it holds by all three measures at {len(held)}" + (f": {spread(held)}." if held else "."),
+        f"By the standard deviation alone it holds at {len(wide)} of them" + (f": {spread(wide)}." if wide else "."),
+        f"At {agree} of the {len(rows)} points the rule whose NPV demand moves more also has the larger standard "
+        f"deviation over {r.years} years.",
+    ]
+    if held:
+        dearest = max(held, key=lambda row: min(row["c_E"], row["c_bu"]))
+        sentences.append(
+            f"The dearest unserved kilogram at which all three hold over {r.years} years costs "
+            f"{money(min(dearest['c_E'], dearest['c_bu']))} (P_m = {money(dearest['P_m'])}, σ = {dearest['sigma']:g})."
+        )
+    return sentences
+
+
 def _operations(r: HorizonResult) -> list[str]:
     metrics = r.comparison.simulation.metrics
     names = (*_STUDIED, "threshold")
+    satisfied = ", ".join(f"{_NAMES.get(n, n)} {_share(metrics[n]['demand_satisfaction'])}" for n in names)
     served = ", ".join(f"{_NAMES.get(n, n)} {_share(metrics[n]['self_sufficiency'])}" for n in names)
     used = ", ".join(f"{_NAMES.get(n, n)} {_share(metrics[n]['utilization'])}" for n in names)
     return [
         f"Share of demand served from plants over {r.years} years: {served}.",
+        f"Share of demand served from plants or from Earth over {r.years} years: {satisfied}.",
         f"Share of capacity in use over {r.years} years: {used}.",
     ]
 
@@ -216,6 +318,26 @@ def render_findings(
     return whole_page(f"stochisru study: {results[0].case.title}", "\n".join(body))
 
 
+def _scan_table(found: Hypothesis) -> str:
+    """Where the hypothesis holds: a row per σ and price, a column per cost of unserved demand."""
+    costs = sorted({row["unserved_factor"] for row in found.rows})
+    lines: dict[tuple[float, float], list[str]] = {}
+    for row in sorted(found.rows, key=lambda row: (row["sigma"], row["P_m"], row["unserved_factor"])):
+        cell = row["verdict"]
+        if cell == "holds in part":
+            cell = "by " + ", ".join(_MEASURES[m] for m in _MEASURES if state_of(row[f"{m}_riskier"]) == "holds")
+        lines.setdefault((row["sigma"], row["P_m"]), []).append(html.escape(cell))
+    unit = min(found.rows, key=lambda row: abs(row["unserved_factor"] - 1))
+    scale = min(unit["c_E"], unit["c_bu"]) / unit["unserved_factor"]
+    return table(
+        ["σ, price P_m ($/kg)", *(f"unserved kg costs {money(x * scale)}" for x in costs)],
+        [[f"{sigma:g}, {price:,.0f}", *cells] for (sigma, price), cells in lines.items()],
+        numeric=False,
+        caption=f"Where aggressive is riskier than conservative: by all three measures (holds), by some, by none (fails); "
+        f"open where neither side wins 97.5 % of resamples of {SCAN_PATHS:,} runs",
+    )
+
+
 def _section(r: HorizonResult, figures: Mapping[str, Figure], settings: Mapping[str, Any]) -> str:
     metrics = r.comparison.simulation.to_frame()
     sampling = dict(settings)
@@ -252,6 +374,7 @@ def _section(r: HorizonResult, figures: Mapping[str, Figure], settings: Mapping[
         ),
         "<h3>Risk</h3>",
         metrics_table(metrics, sampling, RISK),
+        *([] if r.hypothesis is None else [_scan_table(r.hypothesis)]),
         "<h3>Operations</h3>",
         metrics_table(metrics, sampling, OPERATIONS),
         inline(figures[f"operations_{r.years}"], OPERATIONS_CAPTION),

@@ -22,6 +22,7 @@ from stochisru.simulation import require_sampling
 from stochisru.strategies import MODERATE, Strategy
 from stochisru.studies.efficiency import Frontier, default_strategies, frontier
 from stochisru.studies.folder import case_entry, fill, study_folder
+from stochisru.studies.hypothesis import Hypothesis, hypothesis
 from stochisru.studies.rules import RULE_RANGES, sample_rules
 from stochisru.studies.sensitivity import Tornado, tornado
 from stochisru.studies.store import Execution, Row
@@ -59,6 +60,7 @@ class HorizonResult:
     tornado: Tornado
     frontier: Frontier
     tuning: Tuning
+    hypothesis: Hypothesis | None
 
     @property
     def years(self) -> int:
@@ -96,13 +98,16 @@ def _with_horizon(tables: Sequence[tuple[int, pd.DataFrame]]) -> list[Row]:
 
 
 def study_tables(results: Sequence[HorizonResult]) -> dict[str, list[Row]]:
-    """Tidy tables over all horizons: values, metrics, gaps, operations, triggers, tornado, frontier, tuning, rules."""
+    """Tidy tables over all horizons: values, metrics, gaps, operations, deployments, tornado, hypothesis, ...."""
     import pandas as pd
 
     def over(table: Callable[[HorizonResult], pd.DataFrame]) -> list[Row]:
         return _with_horizon([(r.years, table(r)) for r in results])
 
+    judged = [(r.years, r.hypothesis) for r in results if r.hypothesis is not None]
     return {
+        "hypothesis": [{"horizon": T, **row} for T, found in judged for row in found.to_rows()],
+        "hypothesis_scan": [{"horizon": T, **row} for T, found in judged for row in found.rows],
         "values": over(lambda r: r.values.to_frame().reset_index()),
         "metrics": over(lambda r: r.comparison.simulation.to_frame()),
         "gaps": over(lambda r: r.comparison.to_frame()),
@@ -236,7 +241,9 @@ def deployment_study(
                 generations=_GENERATIONS,
                 execution=remembered("tuning"),
             )
-            results.append(HorizonResult(here, comparison, values, swings, efficient, tuned))
+            say(f"T = {T}: hypothesis")
+            judged = hypothesis(here, comparison.simulation, seed=seed, execution=remembered("hypothesis"))
+            results.append(HorizonResult(here, comparison, values, swings, efficient, tuned, judged))
         say("tables and figures")
         settings = {
             "horizons": [r.years for r in results],

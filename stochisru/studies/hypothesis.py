@@ -1,4 +1,4 @@
-"""Is the aggressive rule the riskier one and the conservative rule the more concentrated one, and where?
+"""The hypothesis that the aggressive rule is riskier and the conservative one more concentrated, and where it holds.
 
 That is the outline's hypothesis (7.4). Three measures judge it on common paths: the standard deviation of NPV, its
 lower tail (P5) and the mean of the worst 5 % (CVaR). It holds by a measure where the aggressive rule is riskier in at
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.sampling import SAMPLERS
 from stochisru.case import DeploymentCase
 from stochisru.deployment.operations import discount_factors
 from stochisru.errors import InputError
@@ -84,7 +85,7 @@ class Exposure:
     slope
         $ per discounted kilogram more of demand (least squares over the paths).
     explained
-        Share of the variance of NPV that the line explains.
+        Share of the variance of NPV that the line explains; 0 where NPV does not vary.
     worst_demand
         Mean discounted demand of the worst 5 % of the paths, as a multiple of the mean of all.
     """
@@ -98,10 +99,10 @@ class Exposure:
         """From NPV ($) and discounted demand (kg) per path, both of which vary."""
         x, y = demand - demand.mean(), npv - npv.mean()
         slope = float((x * y).mean() / (x * x).mean())
+        variance = float((y * y).mean())
+        explained = slope**2 * float((x * x).mean()) / variance if variance > 0 else 0.0
         worst = np.argsort(npv, kind="stable")[: max(1, int(np.ceil(0.05 * npv.size)))]
-        return cls(
-            slope, slope**2 * float((x * x).mean() / (y * y).mean()), float(demand[worst].mean() / demand.mean())
-        )
+        return cls(slope, explained, float(demand[worst].mean() / demand.mean()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,16 +134,27 @@ class Hypothesis:
 
     def by(self, state: str) -> list[str]:
         """Measures by which the hypothesis "holds", "fails" or is "open"."""
-        return [name for name, share in self.holds.items() if _state(share) == state]
+        return [name for name, share in self.holds.items() if state_of(share) == state]
+
+    def to_rows(self) -> list[Row]:
+        """The hypothesis at the case itself, one row per measure and per rule's exposure to demand."""
+        judged = [{"quantity": f"{name}_riskier", "value": share} for name, share in self.holds.items()]
+        exposed = [
+            {"quantity": f"{part}_{rule}", "value": value}
+            for rule, exposure in self.exposure.items()
+            for part, value in vars(exposure).items()
+        ]
+        return [*judged, *exposed, {"quantity": "unserved", "value": self.unserved}]
 
 
-def _state(share: float) -> str:
+def state_of(share: float) -> str:
+    """What a share of resamples says of one measure: "holds", "fails" or "open"."""
     return "holds" if share >= _ENOUGH else "fails" if share <= 1 - _ENOUGH else "open"
 
 
 def verdict(shares: Sequence[float]) -> str:
     """What the measures say together: all of them, none, some, or not sure."""
-    states = {_state(x) for x in shares}
+    states = {state_of(x) for x in shares}
     if len(states) == 1:
         return states.pop()
     return "holds in part" if "holds" in states else "open"
@@ -176,7 +188,8 @@ def hypothesis(
     if case.demand.sigma == 0:
         return None
     one, other = (simulation.npv[simulation.names.index(name)] for name in RULES)
-    demand = case.process.sample(simulation.paths, case.horizon.T, seed=simulation.seed, sampler=simulation.sampler)
+    sampler = SAMPLERS[simulation.sampler]
+    demand = case.process.sample(simulation.paths, case.horizon.T, seed=simulation.seed, sampler=sampler)
     total = discount_factors(case) @ demand
     points = [
         {"price": p, "unserved": u, "sigma": s} for s, p, u in product(SIGMA_FACTORS, PRICE_FACTORS, UNSERVED_FACTORS)
