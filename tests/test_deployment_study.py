@@ -27,9 +27,12 @@ def test_folder_has_every_table_figure_and_page(study):
     on_disk = {str(p.relative_to(study.folder)) for p in study.folder.rglob("*") if p.is_file()}
     assert on_disk == set(study.files)
     tables = {p.stem for p in (study.folder / "tables").glob("*.csv")}
-    assert tables == {"values", "metrics", "gaps", "operations", "npv", "rules", "tornado", "frontier", "tuning"}
+    assert tables == {
+        *("values", "metrics", "gaps", "operations", "npv", "rules", "tornado", "frontier", "tuning"),
+        *("distributions", "deployment_times", "deployment_numbers", "hypothesis", "hypothesis_scan"),
+    }
     figures = {p.stem for p in (study.folder / "figures").glob("*.png")}
-    for kind in ("target_curves", "operations", "tornado", "frontier"):
+    for kind in ("target_curves", "operations", "distributions", "deployment_times", "tornado", "frontier"):
         assert {f"{kind}_3", f"{kind}_5"} <= figures
     assert {"shares", "flexibility"} <= figures
     manifest = json.loads((study.folder / "manifest.json").read_text())
@@ -100,6 +103,35 @@ def test_sentences_say_what_the_tables_say(study):
         assert html.escape(sentence) in page
 
 
+def test_the_hypothesis_is_judged_from_the_tables(study):
+    """Verdict, reason and counts of the sentences are formed again from the tables on disk."""
+    read = {n: pd.read_parquet(study.folder / "tables" / f"{n}.parquet") for n in ("hypothesis", "hypothesis_scan")}
+    metrics = pd.read_parquet(study.folder / "tables" / "metrics.parquet").set_index(["horizon", "strategy", "metric"])
+    text = " ".join(study.findings)
+    for T in (3, 5):
+        at = read["hypothesis"].set_index(["horizon", "quantity"])["value"].loc[T]
+        assert set(at[["sd_riskier", "p5_loss_riskier", "cvar_loss_riskier"]]) == {0.0}
+        said = next(s for s in study.findings if s.startswith(f"Over {T} years the hypothesis"))
+        assert "conservative more concentrated fails. Standard deviation" in said
+        for rule in ("aggressive", "conservative"):
+            sd, tail = (metrics.loc[(T, rule, m)] for m in ("npv_sd", "cvar95"))
+            assert f"{rule} {money(sd['value'])} [{money(sd['lower'])}, {money(sd['upper'])}]" in said
+            assert f"{rule} {money(-tail['value'])} [" in said
+            left = 1 - metrics.loc[(T, rule, "self_sufficiency"), "value"]
+            assert f"{rule} leaves {left:.1%} of demand unserved by plants (0.0% is short)" in text
+            assert f"by {money(at[f'slope_{rule}'])}, which explains {at[f'explained_{rule}']:.0%}" in text
+        assert abs(at["slope_conservative"]) > abs(at["slope_aggressive"])
+        assert at["unserved"] == 3000
+        scan = read["hypothesis_scan"].query("horizon == @T")
+        held = scan[scan["verdict"] == "holds"]
+        assert 0 < len(held) < len(scan)
+        assert f"Of {len(scan)} points around the case over {T} years" in text
+        assert f"by all three measures at {len(held)}: by multiples of c_E and c_bu" in text
+        assert f"over {T} years costs {money(held['unserved_cost'].max())} (" in text
+    page = (study.folder / "report.html").read_text()
+    assert "Where aggressive is riskier than conservative" in page
+
+
 def test_a_fixed_start_says_what_flexibility_is_measured_from(tmp_path):
     case = load_case("contested-market").replace(initial_deployment="fixed")
     study = deployment_study(case, tmp_path / "out", horizons=(3,), paths=100, rules=2)
@@ -157,6 +189,6 @@ def test_page_opens_in_a_browser(study, browser, tmp_path):
     probe.write_text(page.replace("</body>", script + "</body>"), encoding="utf-8")
     shown = chromium(browser, "--window-size=1200,900", "--dump-dom", probe.as_uri()).stdout.decode()
     seen = json.loads(re.search(r"\{.*\}", shown)[0])
-    assert len(seen["pictures"]) == 2 + 2 * 4
+    assert len(seen["pictures"]) == 2 + 2 * 6
     assert min(seen["pictures"]) > 100
     assert not seen["wide"]

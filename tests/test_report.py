@@ -48,11 +48,21 @@ def test_page_opens_and_shows_every_figure(run, browser, tmp_path):
     )
     dom = chromium(browser, "--dump-dom", "--window-size=1200,900", f"file://{probe}").stdout.decode()
     title = re.search(r"<title>(.*?)</title>", dom).group(1)
-    assert '"figures":5' in title.replace("&quot;", '"')
+    assert '"figures":7' in title.replace("&quot;", '"')
     assert '"overflow":0' in title
     shot = tmp_path / "page.png"
     chromium(browser, "--hide-scrollbars", "--window-size=1200,900", f"--screenshot={shot}", f"file://{page}")
     assert shot.stat().st_size > 20_000
+
+
+def test_page_says_how_much_demand_is_met_and_which_indicators_do_not_vary(run):
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "demand satisfaction Σ(Q + Q_earth)/ΣD" in page
+    assert "The same on every path and for every strategy: demand satisfaction Σ(Q + Q_earth)/ΣD = 1, shortage" in page
+    assert {"tables/distributions.csv", "tables/deployment_times.csv", "tables/deployment_numbers.csv"} <= set(
+        run.files
+    )
+    assert {"figures/distributions.png", "figures/deployment_times.pdf"} <= set(run.files)
 
 
 def test_report_of_progressive_hedging_shows_its_convergence(tmp_path):

@@ -159,8 +159,8 @@ def _exposures(r: HorizonResult, found: Hypothesis) -> str:
     bold, careful = found.exposure.values()
     more = "aggressive" if abs(bold.slope) > abs(careful.slope) else "conservative"
     return (
-        f"The reason over {r.years} years (demand and kilograms discounted): {'; '.join(lines)}. A kilogram that plants "
-        f"do not serve costs {money(found.unserved)}, so demand moves the NPV of {more} more."
+        f"The reason over {r.years} years (demand and kilograms discounted): {'; '.join(lines)}. A kilogram that "
+        f"plants do not serve costs {money(found.unserved)}, so demand moves the NPV of {more} more."
     )
 
 
@@ -194,10 +194,10 @@ def _where(r: HorizonResult, found: Hypothesis) -> list[str]:
         f"deviation over {r.years} years.",
     ]
     if held:
-        dearest = max(held, key=lambda row: min(row["c_E"], row["c_bu"]))
+        dearest = max(held, key=lambda row: float(row["unserved_cost"]))
         sentences.append(
             f"The dearest unserved kilogram at which all three hold over {r.years} years costs "
-            f"{money(min(dearest['c_E'], dearest['c_bu']))} (P_m = {money(dearest['P_m'])}, σ = {dearest['sigma']:g})."
+            f"{money(dearest['unserved_cost'])} (P_m = {money(dearest['P_m'])}, σ = {dearest['sigma']:g})."
         )
     return sentences
 
@@ -327,14 +327,12 @@ def _scan_table(found: Hypothesis) -> str:
         if cell == "holds in part":
             cell = "by " + ", ".join(_MEASURES[m] for m in _MEASURES if state_of(row[f"{m}_riskier"]) == "holds")
         lines.setdefault((row["sigma"], row["P_m"]), []).append(html.escape(cell))
-    unit = min(found.rows, key=lambda row: abs(row["unserved_factor"] - 1))
-    scale = min(unit["c_E"], unit["c_bu"]) / unit["unserved_factor"]
     return table(
-        ["σ, price P_m ($/kg)", *(f"unserved kg costs {money(x * scale)}" for x in costs)],
+        ["σ, price P_m ($/kg)", *(f"unserved kg costs {money(x * found.unserved)}" for x in costs)],
         [[f"{sigma:g}, {price:,.0f}", *cells] for (sigma, price), cells in lines.items()],
         numeric=False,
-        caption=f"Where aggressive is riskier than conservative: by all three measures (holds), by some, by none (fails); "
-        f"open where neither side wins 97.5 % of resamples of {SCAN_PATHS:,} runs",
+        caption="Where aggressive is riskier than conservative: by all three measures (holds), by some, by none "
+        f"(fails); open where neither side wins 97.5 % of resamples of {SCAN_PATHS:,} runs",
     )
 
 

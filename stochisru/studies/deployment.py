@@ -1,6 +1,7 @@
 """The study that the project began with: how to deploy oxygen plants over 10, 30 and 50 years.
 
-For every horizon: the strategies and the exact optimum on common runs (profitability, risk, operations), the values of
+For every horizon: the strategies and the exact optimum on common runs (profitability, risk, operations), whether the
+outline's hypothesis on the risk of the rules holds and where, the values of
 information and flexibility, sensitivity of value and of flexibility, the efficiency frontier over strategies and rules,
 and a rule of three numbers tuned and judged against the optimum. Everything goes into one folder of tables and figures,
 with a page of findings whose sentences are written from the numbers (`stochisru.report.findings`).
@@ -98,7 +99,7 @@ def _with_horizon(tables: Sequence[tuple[int, pd.DataFrame]]) -> list[Row]:
 
 
 def study_tables(results: Sequence[HorizonResult]) -> dict[str, list[Row]]:
-    """Tidy tables over all horizons: values, metrics, gaps, operations, deployments, tornado, hypothesis, ...."""
+    """Tidy tables over all horizons, by name; one row per horizon and entry."""
     import pandas as pd
 
     def over(table: Callable[[HorizonResult], pd.DataFrame]) -> list[Row]:

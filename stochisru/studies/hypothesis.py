@@ -116,7 +116,7 @@ class Hypothesis:
     exposure
         Per rule.
     unserved
-        What a kilogram costs that plants do not serve, $: the cheaper of supply from Earth and shortage.
+        What a kilogram costs that plants do not serve, $.
     rows
         The scan: factors and values of the symbols, the measures of both rules ($), the shares of resamples, the slopes
         and the verdict.
@@ -199,9 +199,15 @@ def hypothesis(
     return Hypothesis(
         holds=dict(zip(MEASURES, map(float, riskier(one, other, simulation.units, seed)), strict=True)),
         exposure={name: Exposure.of(npv, total) for name, npv in zip(RULES, (one, other), strict=True)},
-        unserved=min(case.costs.c_E, case.costs.c_bu),
+        unserved=unserved_cost(case),
         rows=tuple(rows),
     )
+
+
+def unserved_cost(case: DeploymentCase) -> float:
+    """What a kilogram costs that plants do not serve, $: supply from Earth unless shortage is cheaper or Earth shut."""
+    shut = case.costs.earth_limit == 0
+    return float(case.costs.c_bu if shut else min(case.costs.c_E, case.costs.c_bu))
 
 
 def _point(case: DeploymentCase, seed: int, point: Point) -> list[Row]:
@@ -216,6 +222,7 @@ def _point(case: DeploymentCase, seed: int, point: Point) -> list[Row]:
     total = discount_factors(here) @ here.process.sample(SCAN_PATHS, here.horizon.T, seed=seed)
     shares = riskier(*outcome.npv, outcome.units, seed)
     row: Row = {**{f"{name}_factor": x for name, x in point.items()}, **values}
+    row["unserved_cost"] = unserved_cost(here)
     for name, npv in zip(RULES, outcome.npv, strict=True):
         row |= {f"{m}_{name}": float(x) for m, x in zip(MEASURES, risk(npv), strict=True)}
         row[f"slope_{name}"] = Exposure.of(npv, total).slope
