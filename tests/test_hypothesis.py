@@ -46,11 +46,16 @@ def test_exposure_of_a_line_and_of_doing_nothing(reference):
 
 
 @pytest.mark.parametrize(
-    ("name", "T", "expected"),
-    [("lunar-reference", 10, "fails"), ("contested-market", 10, "fails"), ("predecessor", 30, "holds")],
+    ("name", "symbols", "expected"),
+    [
+        ("lunar-reference", {"T": 10}, "fails"),
+        ("contested-market", {"T": 10}, "fails"),
+        # Unused capacity is dear there; at its own c_E the standard deviations are too near to call.
+        ("predecessor", {"T": 30, "c_E": 10_000.0}, "holds"),
+    ],
 )
-def test_shipped_cases(name, T, expected):
-    case = load_case(name).replace(T=T)
+def test_where_it_fails_and_holds(name, symbols, expected):
+    case = load_case(name).replace(**symbols)
     found = hypothesis(case, simulate(case, list(RULES), paths=1000, seed=4), seed=1)
     assert found.verdict == expected
     assert found.by(expected) == list(MEASURES)

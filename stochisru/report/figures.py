@@ -251,7 +251,8 @@ def indicator_distributions(distributions: pd.DataFrame) -> Figure:
 def _varying(distributions: pd.DataFrame) -> list[str]:
     """Indicators that differ between paths or strategies; all if none does."""
     spans = distributions.groupby("indicator")["value"].agg(["min", "max"])
-    found = [name for name in _INDICATORS if spans.loc[name, "max"] - spans.loc[name, "min"] > 1e-9]
+    width = dict(zip(spans.index, (spans["max"] - spans["min"]).to_numpy(dtype=float), strict=True))
+    found = [name for name in _INDICATORS if width[name] > 1e-9]
     return found or list(_INDICATORS)
 
 

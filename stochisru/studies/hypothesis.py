@@ -220,7 +220,7 @@ def _point(case: DeploymentCase, seed: int, point: Point) -> list[Row]:
     here = case.replace(**values)
     outcome = simulate(here, list(RULES), paths=SCAN_PATHS, seed=seed)
     total = discount_factors(here) @ here.process.sample(SCAN_PATHS, here.horizon.T, seed=seed)
-    shares = riskier(*outcome.npv, outcome.units, seed)
+    shares = riskier(outcome.npv[0], outcome.npv[1], outcome.units, seed)
     row: Row = {**{f"{name}_factor": x for name, x in point.items()}, **values}
     row["unserved_cost"] = unserved_cost(here)
     for name, npv in zip(RULES, outcome.npv, strict=True):
