@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.errors import InputError, SolverError
+from stochisru.errors import InputError, SolverError, UnboundedError
 from stochisru.linear_program import Array, LinearProgram, Solution, solve, solve_mixed
 from stochisru.methods.result import Bounds, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
@@ -232,7 +232,7 @@ def solve_network(
     except SolverError as error:
         if (reason := conflict(network, limits)) is not None:
             raise InputError(str(reason)) from error
-        if "nbounded" in str(error):
+        if isinstance(error, UnboundedError):
             raise InputError(
                 f"{network.name}: is unbounded: some flow has a negative price and no limit; give it one"
             ) from error
