@@ -87,17 +87,16 @@ class LinearProgram:
         y = np.where((y < 0) & np.isinf(self.row_lower), 0.0, y)
         cost = sign * (self.objective if objective is None else objective)
         reduced = cost - self.matrix.T @ y
-        with np.errstate(invalid="ignore"):
-            rows = np.where(y > 0, y * self.row_upper, np.where(y < 0, y * self.row_lower, 0.0))
-            cols = np.where(reduced > 0, reduced * self.upper, np.where(reduced < 0, reduced * self.lower, 0.0))
-        bound = rows.sum() + cols.sum() + sign * self.constant
         eps = np.finfo(float).eps
         blur = 16 * eps * (np.abs(cost) + abs(self.matrix).T @ np.abs(y))
-        far = np.maximum(np.abs(self.lower), np.abs(self.upper))
         with np.errstate(invalid="ignore"):
-            spread = np.where(blur > 0, blur * far, 0.0).sum()
+            rows = np.where(y > 0, y * self.row_upper, np.where(y < 0, y * self.row_lower, 0.0))
+            # d is known up to blur: d·x + blur·|x| is convex in x, so its supremum is at a bound.
+            ends = [(reduced * np.sign(x) + blur) * np.abs(x) for x in (self.lower, self.upper)]
+        cols = np.maximum(*(np.where(np.isnan(end), 0.0, end) for end in ends))  # 0 · ∞: the variable does not matter
+        bound = rows.sum() + cols.sum() + sign * self.constant
         magnitude = np.abs(rows).sum() + np.abs(cols).sum() + abs(self.constant)
-        return float(sign * (bound + spread + 64 * eps * magnitude))
+        return float(sign * (bound + 64 * eps * magnitude))
 
     def require_feasible(self, x: Array, column_unit: Array | float = 1.0, row_unit: Array | float = 1.0) -> None:
         """Check a point against the program as it was stated, whatever a solver was handed and made of it.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.information import Commitments, flows, require_match
-from stochisru.deployment.tree_program import TreePlan, plan_from_solution, plant_limits, tree_program
+from stochisru.deployment.tree_program import TreePlan, plan_from_solution, plant_limits, tree_bound, tree_program
 from stochisru.linear_program import LinearProgram, Solution, solve_family, solve_mixed
 from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Reason, Result, Termination
 
@@ -100,6 +100,9 @@ def extensive_forms(
         # The solver's bound of a mixed-integer program is relative to its tolerance on whole numbers.
         upper = solution.bound + (MIXED_ROUNDING * size if mixed else 0.0)
         bounds = Bounds(plan.value, upper, certified=not mixed, flows=size)
+        if not mixed and not bounds.meets(gap):
+            upper = tree_bound(case, tree, solution.program, solution.row_dual)
+            bounds = Bounds(plan.value, upper, certified=True, flows=size)
         met = bounds.meets(gap)
         told = f"{solution.solver} solved the whole tree{_whole_numbers(program)}"
         read = time.perf_counter() - solved
