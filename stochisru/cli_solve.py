@@ -114,6 +114,7 @@ def solve(
 ) -> None:
     """Solve the multistage problem by one method."""
     from stochisru import mpi
+    from stochisru.methods.result import Reason
 
     json_target(json, case)
     problem = named_case(case, horizon)
@@ -153,6 +154,8 @@ def solve(
     has_rule = boil_off is None  # strategies know no store
     if mpi.rank() == 0:
         emit(result.to_dict(), json, lambda: _show(problem, result, worth, has_rule))
+    if result.termination.reason is Reason.LIMIT and result.termination.limit != "approximation":
+        raise typer.Exit(1)  # the gap was not met
 
 
 def _on_tree(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:

@@ -20,7 +20,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.tree_program import TreePlan
 from stochisru.errors import InputError
-from stochisru.methods.extensive_form import extensive_forms
+from stochisru.methods.extensive_form import bettered, extensive_forms
 from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
 from stochisru.methods.result import ROUNDING, Bounds, Result, require_order, versions
 from stochisru.methods.tree_dp import tree_dps
@@ -78,6 +78,10 @@ class ValueTable:
         ):
             for low, high in pairwise(chain):
                 require_order(low, chain[low].lower, high, chain[high].upper, chain[low].flows)
+                # The plans in hand as well: each is feasible for all that stand above it.
+                require_order(
+                    f"plan of {low}", chain[low].lower, f"plan of {high}", chain[high].lower, chain[low].flows
+                )
 
     @property
     def evpi(self) -> Bounds:
@@ -209,10 +213,16 @@ def value_table(
     wanted = [*whole, *held]
     solved = extensive_forms(case, tree, wanted, solver=solver) if case.is_linear else tree_dps(case, tree, wanted)
     rp = next(solved) if recourse is None else recourse
-    eev_t = []
+    later = []
     for t in stages:
         say(f"eev_{t}")
-        eev_t.append(next(solved).bounds)
+        later.append(next(solved))
+    # A plan that holds more in advance is feasible where less is held, and nothing is worth more than to know.
+    floor, eev_t = eev, []
+    for result in reversed(later):
+        floor = bettered(result, [floor], ws.bounds.upper)
+        eev_t.insert(0, floor.bounds)
+    rp = bettered(rp, [static, fixed, floor], ws.bounds.upper)
     return ValueTable(
         case=case,
         tree=tree,

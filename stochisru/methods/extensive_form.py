@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +106,7 @@ def extensive_forms(
             bounds = Bounds(plan.value, upper, certified=True, flows=size)
         met = bounds.meets(gap)
         told = f"{solution.solver} solved the whole tree{_whole_numbers(program)}"
+        told += "; bound of the solver" if mixed else ""
         read = time.perf_counter() - solved
         yield Result(
             method="ef",
@@ -119,6 +121,25 @@ def extensive_forms(
             timings={"build": building, "solve": solution.seconds, "read": read},
             solver=solution.solver,
         )
+
+
+def bettered(result: Result[TreePlan], plans: Iterable[Result[TreePlan]], ceiling: float = np.inf) -> Result[TreePlan]:
+    """The result with the best plan in hand: its own or one of others of the same problem.
+
+    Parameters
+    ----------
+    plans
+        Plans that are feasible for the problem of ``result``, such as the static one.
+    ceiling
+        Value that no plan can exceed, $, such as that of perfect information.
+    """
+    best = max((result, *plans), key=lambda r: r.objective)
+    old = result.bounds
+    if best is result and ceiling >= old.upper:
+        return result
+    value = best.objective
+    bounds = Bounds(value, min(old.upper, ceiling), certified=old.certified, flows=old.flows)
+    return replace(result, objective=value, bounds=bounds, plan=best.plan)
 
 
 def _whole_numbers(program: LinearProgram) -> str:
