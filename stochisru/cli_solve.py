@@ -154,7 +154,11 @@ def solve(
     has_rule = boil_off is None  # strategies know no store
     if mpi.rank() == 0:
         emit(result.to_dict(), json, lambda: _show(problem, result, worth, has_rule))
-    if result.termination.reason is Reason.LIMIT and result.termination.limit != "approximation":
+    world = mpi.world()
+    if world is not None:
+        world.Barrier()  # an exit code ends all ranks: the first one has to have spoken
+    missed = result.termination.reason is Reason.LIMIT and result.termination.limit != "approximation"
+    if missed and mpi.rank() == 0:
         raise typer.Exit(1)  # the gap was not met
 
 

@@ -218,7 +218,8 @@ def value_table(
         say(f"eev_{t}")
         later.append(next(solved))
     # A plan that holds more in advance is feasible where less is held, and nothing is worth more than to know.
-    floor, eev_t = eev, []
+    floor = eev
+    eev_t: list[Bounds] = []
     for result in reversed(later):
         floor = bettered(result, [floor], ws.bounds.upper)
         eev_t.insert(0, floor.bounds)

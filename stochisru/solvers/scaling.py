@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stochisru.linear_program import Array, LinearProgram
+from stochisru.linear_program import Array, Index, LinearProgram
 
 #: Coefficients between these, and quantities above the second, are left in their units.
 _COEFFICIENTS, _SMALLEST = (1e-6, 1e8), 1e-4
@@ -20,6 +20,8 @@ _LARGEST = (1.0, 1e9)
 _TARGET = 2.0**17
 #: What the largest cost becomes in a program whose rows and columns are scaled one by one.
 _COST = 2.0**20
+#: Binary digits from 1 up to which a coefficient is made near 1.
+_SAY = 50.0
 #: Rounds of equilibration.
 _ROUNDS = 20
 
@@ -94,7 +96,8 @@ class Scale(NamedTuple):
         matrix = program.matrix.tocoo()
         used = matrix.data != 0
         row, column = (np.asarray(c)[used].astype(np.int64) for c in matrix.coords)
-        size = np.log2(np.abs(matrix.data[used]))
+        # Numbers further from 1 than that have no say: some are rounding.
+        size = np.clip(np.log2(np.abs(matrix.data[used])), -_SAY, _SAY)
         rows, columns = program.shape
         # Right-hand sides are entries of one more column, whose unit is 1.
         side_row, side = _sides(program)
@@ -113,10 +116,10 @@ class Scale(NamedTuple):
             total = np.bincount(column, weights=size + by_row[row], minlength=columns)
             wanted = -np.divide(total, per_column, out=-alone, where=per_column > 0)
             by_column = np.where(free, wanted, 0.0)
-        units = 2.0 ** np.round(by_column)
+        units = np.exp2(np.round(by_column))
         costs = _finite(program.objective * units)
         f = 2.0 ** np.round(np.log2(_COST / costs.max())) if costs.size else 1.0
-        return cls(float(f), units, 2.0 ** np.round(by_row))
+        return cls(float(f), np.asarray(units), np.asarray(np.exp2(np.round(by_row))))
 
 
 def _lift(costs: Array) -> float:
@@ -131,7 +134,7 @@ def _finite(*sides: Array) -> Array:
     return every[np.isfinite(every) & (every > 0)]
 
 
-def _sides(program: LinearProgram) -> tuple[np.ndarray, Array]:
+def _sides(program: LinearProgram) -> tuple[Index, Array]:
     """Rows with a right-hand side, and the logarithm of its size."""
     low, high = (np.where(np.isfinite(s), np.abs(s), 0.0) for s in (program.row_lower, program.row_upper))
     size = np.maximum(low, high)
