@@ -42,9 +42,11 @@ from stochisru.console import (
     json_target,
     print_comparison,
     print_frame,
+    print_process_values,
     print_strategies,
-    print_values,
+    print_tree_values,
     progress,
+    warn_of_gap,
 )
 from stochisru.errors import InputError, StochisruError, TreeError
 
@@ -104,11 +106,13 @@ def run(
         )
 
     def show() -> None:
-        print_values(outcome.values.to_frame().reset_index(), problem.name)
+        print_process_values(outcome.values)
+        print_tree_values(outcome.tree_values, outcome.distance)
         print_strategies(outcome.simulation)
         typer.echo(f"report: {folder / 'report.html'}")
 
     emit(outcome.to_dict(), json, show)
+    warn_of_gap(outcome.tree_values.recourse)
 
 
 #: Options of ``value`` and where each has a meaning.
@@ -123,7 +127,7 @@ def value(
     case: CaseArg,
     on: Annotated[
         str | None,
-        typer.Option(help="tree or process [default: tree where --branching is given or T <= 12, else process]."),
+        typer.Option(help="process or tree [default: tree where --branching is given, else process]."),
     ] = None,
     branching: BranchingOpt = None,
     horizon: HorizonOpt = None,
@@ -135,10 +139,10 @@ def value(
     workers: Annotated[int | None, typer.Option(help="process: processes; results do not depend on it.")] = None,
     json: JsonOpt = None,
 ) -> None:
-    """Value of information and of flexibility: on a scenario tree, or on the demand process itself."""
+    """Value of information and of flexibility: on the demand process itself, or on a scenario tree."""
+    from stochisru.distance import distance
     from stochisru.process_value import process_values
     from stochisru.solvers import solver_named
-    from stochisru.trees import TREE_HORIZON
     from stochisru.value import value_table
 
     json_target(json, case)
@@ -146,7 +150,7 @@ def value(
     if on not in (None, "tree", "process"):
         raise InputError(f"on: must be one of tree, process, got {on!r}")
     if on is None:
-        on = "tree" if branching is not None or problem.horizon.T <= TREE_HORIZON else "process"
+        on = "tree" if branching is not None else "process"
     given = {
         "branching": branching,
         "quantization": quantization,
@@ -160,14 +164,15 @@ def value(
     if on == "process":
         with progress(f"valuing {problem.name}"):
             found = process_values(problem, **chosen)
-        title = f"{problem.name}, T = {problem.horizon.T}, on the process"
-        emit(found.to_dict(), json, lambda: print_values(found.to_frame().reset_index(), title))
+        emit(found.to_dict(), json, lambda: print_process_values(found))
         return
     solver_named(chosen.get("solver", "highs"))
     tree = named_tree(problem, branching, chosen.get("quantization", "gauss-hermite"))
     with progress(f"valuing {problem.name}") as step:
         table = value_table(problem, tree, solver=chosen.get("solver", "highs"), progress=step)
-    emit(table.to_dict(), json, lambda: print_values(table.to_frame().reset_index(), repr(tree)))
+        away = distance(problem, tree)
+    emit({**table.to_dict(), "distance": away.to_dict()}, json, lambda: print_tree_values(table, away))
+    warn_of_gap(table.recourse)
 
 
 @app.command()

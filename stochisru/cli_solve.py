@@ -22,6 +22,7 @@ from stochisru.errors import InputError
 
 if TYPE_CHECKING:
     from stochisru.case import DeploymentCase
+    from stochisru.distance import Distance
     from stochisru.methods.result import Plan, Result
 
 #: Methods on a tree come first.
@@ -153,7 +154,9 @@ def solve(
     worth = "expected NPV" if risk_weight is None else "risk-adjusted NPV"
     has_rule = boil_off is None  # strategies know no store
     if mpi.rank() == 0:
-        emit(result.to_dict(), json, lambda: _show(problem, result, worth, has_rule))
+        away = _distance(problem, result) if risk_weight is None and has_rule else None
+        data = result.to_dict() | ({"distance": away.to_dict()} if away else {})
+        emit(data, json, lambda: _show(problem, result, worth, has_rule, away))
     world = mpi.world()
     if world is not None:
         world.Barrier()  # an exit code ends all ranks: the first one has to have spoken
@@ -212,15 +215,29 @@ def _exact(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[
         return threshold(case) if case.is_linear else threshold_ignoring(case)
 
 
-def _show(case: DeploymentCase, result: Result[Plan], worth: str, has_rule: bool) -> None:
+def _distance(case: DeploymentCase, result: Result[Any]) -> Distance | None:
+    """How far the tree or lattice of a result is from the process; None for results on the process itself."""
+    from stochisru.distance import distance
+    from stochisru.methods.result import Of
+
+    if result.bounds.of is Of.PROCESS:
+        return None
+    return distance(case, result.plan.tree if result.bounds.of is Of.TREE else result.plan.lattice)
+
+
+def _show(case: DeploymentCase, result: Result[Plan], worth: str, has_rule: bool, away: Distance | None) -> None:
     size = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in result.plan.size.items())
     typer.echo(f"{case.name}, T = {case.horizon.T}, {result.method}: {size}")
     typer.echo(f"{worth + ' (maximise)':<24} {result.objective:,.2f} $")
     bounds = result.bounds
-    proof = "certified" if bounds.certified else "not certified"
-    typer.echo(f"bounds                   [{bounds.lower:,.2f}, {bounds.upper:,.2f}] $, gap {bounds.gap:.2g}, {proof}")
+    typer.echo(
+        f"{'bounds of the ' + bounds.of:<24} [{bounds.lower:,.2f}, {bounds.upper:,.2f}] $, "
+        f"gap {bounds.gap:.2g}, {bounds.kind}"
+    )
     for name, mass in result.first_stage.items():
         typer.echo(f"{name:<24} {mass:,.3f} kg")
     if has_rule:
         typer.echo(f"rule: {result.policy().describe(case)}")
+    if away is not None:
+        typer.echo(away.describe(result.objective, result.first_stage))
     typer.echo(f"{result.termination.reason}: {result.termination.detail} in {sum(result.timings.values()):.2f} s")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stochisru.comparison import Comparison
-    from stochisru.methods.result import LogLine
+    from stochisru.distance import Distance
+    from stochisru.methods.result import LogLine, Result
+    from stochisru.process_value import ProcessValues
     from stochisru.simulation import Simulation
+    from stochisru.value import ValueTable
 
 
 def json_target(target: str | None, *inputs: str) -> None:
@@ -68,14 +71,14 @@ def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: progress.advance(task, done)
 
 
-def print_frame(frame: pd.DataFrame, title: str) -> None:
-    """A table on standard output."""
+def print_frame(frame: pd.DataFrame, title: str, right: Collection[str] = ()) -> None:
+    """A table on standard output; numbers, and columns named in ``right``, stand at the right."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for column in frame.columns:
-        numeric = frame[column].dtype.kind in "fi"
+        numeric = frame[column].dtype.kind in "fi" or column in right
         table.add_column(str(column), justify="right" if numeric else "left")
     for row in frame.itertuples(index=False):
         table.add_row(*(_cell(v) for v in row))
@@ -93,13 +96,47 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+#: Width from which a table has room for what each value means.
+_ROOM = 120
+
+
 def print_values(table: pd.DataFrame, title: str) -> None:
-    """The table of values."""
-    columns = ["quantity", "value", "lower", "upper", "unit", "kind", "meaning"]
-    print_frame(
-        table[[c for c in columns if c in table]],
-        f"{title}: values ($, NPV maximised)",
+    """The table of values, in millions; what each means where there is room."""
+    from rich.console import Console
+
+    shown = table[["quantity"]].assign(
+        **{column: [f"{x / 1e6:,.3f}" for x in table[column]] for column in ("value", "lower", "upper")},
+        kind=table["kind"],
     )
+    console = Console()
+    if not console.is_terminal or console.width >= _ROOM:
+        shown = shown.assign(meaning=table["meaning"])
+    print_frame(shown, f"{title} ($ million, NPV maximised)", right=("value", "lower", "upper"))
+
+
+def print_process_values(values: ProcessValues) -> None:
+    """What to commit now, and the values of the process."""
+    case, plan = values.case, values.recourse
+    print_values(values.to_frame().reset_index(), f"{case.name}, T = {case.horizon.T}: values of the process")
+    if not values.exact:
+        sys.stdout.write("no exact policy exists for this case: rp is a policy's value and an upper bound\n")
+    orders = ", ".join(f"{name} {mass:,.1f} kg" for name, mass in plan.first_stage.items())
+    sys.stdout.write(f"decision: {orders}; then {plan.policy().describe(case)}\n")
+
+
+def print_tree_values(values: ValueTable, away: Distance) -> None:
+    """Values of the tree, and how far it is from the process."""
+    case, plan = values.case, values.recourse
+    frame = values.to_frame().reset_index()
+    held = frame["quantity"].str.match(r"eev_\d+$")
+    print_values(frame[~held], f"{case.name}: values of the tree, {values.tree!r}")
+    sys.stdout.write(f"{away.describe(plan.objective, plan.first_stage)}\n")
+
+
+def warn_of_gap(result: Result[Any]) -> None:
+    """A line on standard error where a method ended at a limit, so that its gap is wider than asked for."""
+    if result.termination.limit is not None:
+        sys.stderr.write(f"warning: {result.method} of the {result.bounds.of}: {result.termination.detail}\n")
 
 
 def print_strategies(outcome: Simulation) -> None:

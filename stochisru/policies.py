@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
 from stochisru.deployment.in_advance import open_loop
+from stochisru.deployment.layers import OpenLoopPlan
 from stochisru.deployment.levels import has_exact_levels
 from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
@@ -17,6 +19,9 @@ from stochisru.strategies import STRATEGIES, RollingHorizon, Schedule
 from stochisru.strategies.protocol import Strategy
 from stochisru.strategies.rolling import ROLLING_BRANCHING
 from stochisru.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
+
+if TYPE_CHECKING:
+    from stochisru.methods.result import Result
 
 Array = NDArray[np.float64]
 
@@ -27,13 +32,18 @@ def _threshold(case: DeploymentCase) -> Strategy:
     return threshold(case.linear_bound).policy()
 
 
-def _lattice(case: DeploymentCase) -> Strategy:
+def lattice_optimum(case: DeploymentCase) -> Result[Any]:
+    """Exact optimum on the case's lattice; that of the linear problem below a case without exact levels."""
     from stochisru.methods.lattice_dp import lattice_dp
     from stochisru.methods.level_dp import level_dp
 
     if not case.is_linear and has_exact_levels(case):
-        return level_dp(case).policy(name="lattice")
-    return lattice_dp(case.linear_bound).policy(name="lattice")
+        return level_dp(case)
+    return lattice_dp(case.linear_bound)
+
+
+def _lattice(case: DeploymentCase) -> Strategy:
+    return lattice_optimum(case).policy(name="lattice")
 
 
 def _sddp(case: DeploymentCase) -> Strategy:
@@ -59,15 +69,16 @@ def _rolling(case: DeploymentCase) -> Strategy:
     return RollingHorizon(ROLLING_BRANCHING + (1,) * more)
 
 
-def open_loop_plans(case: DeploymentCase) -> dict[str, Array]:
-    """ΔM_0..ΔM_T, kg, of the plans that do not react to demand: ``static``, ``fixed`` and ``ev``.
+def open_loop_optima(case: DeploymentCase) -> dict[str, OpenLoopPlan]:
+    """Plans that do not react to demand, ``static``, ``fixed`` and ``ev``, each with the value of its problem.
 
-    Exact for lognormal demand; under a limit on supply from Earth, or with economies of scale, the law of a year is a
-    lattice's.
+    ``ev`` has the value of the mean path. The others are exact for lognormal demand; under a limit on supply from
+    Earth, or with economies of scale, the law of a year is a lattice's, and their values are upper bounds on the
+    process: a state is the mean of its bin and a plan that is fixed earns a concave function of demand (Jensen).
     """
     from stochisru.deployment import root_plan
 
-    ev = root_plan.expected_value_plan_on_process(case).deployment
+    ev = root_plan.expected_value_plan_on_process(case)
     if scales_with_demand(case):
         static, fixed = root_plan.static_plan_on_process(case), root_plan.fixed_design_on_process(case)
     else:
@@ -75,7 +86,12 @@ def open_loop_plans(case: DeploymentCase) -> dict[str, Array]:
         law = list(lattice.values), list(lattice.probabilities)
         static = open_loop(case, *law)
         fixed = open_loop(case, *law, allowed=np.arange(case.horizon.T + 1) == 0)
-    return {"static": static.deployment, "fixed": fixed.deployment, "ev": ev}
+    return {"static": static, "fixed": fixed, "ev": ev}
+
+
+def open_loop_plans(case: DeploymentCase) -> dict[str, Array]:
+    """ΔM_0..ΔM_T, kg, of the plans of `open_loop_optima`."""
+    return {name: plan.deployment for name, plan in open_loop_optima(case).items()}
 
 
 def _open_loop(name: str, case: DeploymentCase) -> Strategy:

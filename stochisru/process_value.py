@@ -6,7 +6,9 @@ control variate: its value is known, so
 
     EVPI = E[NPV with perfect information − NPV of the exact policy]
 
-is estimated from paired differences and WS = RP + EVPI. The value of flexibility is decomposed into options:
+is estimated from paired differences and WS = RP + EVPI. Elsewhere RP is a bracket: the simulated value of a policy
+below, an upper bound that holds for the process above (`stochisru.policy_value`). The value of flexibility is
+decomposed into options:
 
     flexibility = RP − fixed = (single − fixed) + (RP − single) = value of deferring + value of staging,
 
@@ -17,13 +19,16 @@ serve is short.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from scenario_trees.sampling import Sampler
 from stochisru.case import DeploymentCase
-from stochisru.comparison import compare, foresight_sample
+from stochisru.comparison import compare
 from stochisru.deployment.layers import OpenLoopPlan
 from stochisru.deployment.root_plan import (
     expected_value_plan_on_process,
@@ -33,23 +38,18 @@ from stochisru.deployment.root_plan import (
 )
 from stochisru.deployment.single_deployment import single_deployment
 from stochisru.deployment.unit_value import UnitValue, scales_with_demand
-from stochisru.methods.result import ROUNDING, Bounds, Result, require_order, versions
+from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.methods.threshold import ThresholdPlan, threshold
-from stochisru.methods.wait_and_see import wait_and_see_on_paths
-from stochisru.metrics import Estimate, mean_estimate
-from stochisru.policies import policy_named
-from stochisru.simulation import require_sampling, simulate
-from stochisru.strategies.protocol import Strategy
-from stochisru.value import MEANING
+from stochisru.policy_value import PolicyValues, ProcessValue, policy_values
+from stochisru.value import DIFFERENCES as _ON_TREES
+from stochisru.value import MEANING, Differences
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Differences and the two values each is made of: high less low.
 DIFFERENCES = {
-    "vss": ("rp", "eev"),
-    "vms": ("rp", "static"),
-    "flexibility": ("rp", "fixed"),
+    **_ON_TREES,
     "defer": ("single", "fixed"),
     "staging": ("rp", "single"),
     "earth_backup": ("rp", "no_earth"),
@@ -57,7 +57,7 @@ DIFFERENCES = {
 
 
 @dataclass(frozen=True, eq=False)
-class ExactValues:
+class ExactValues(Differences):
     """Values of a case on its demand process, each computed when asked for; $ (maximised).
 
     Raises
@@ -81,7 +81,7 @@ class ExactValues:
         return UnitValue.of(self.case).without_plants()
 
     def _exact(self, value: float) -> Bounds:
-        return Bounds.exact(value, self._flows)
+        return Bounds.point(value, Kind.EXACT, Of.PROCESS, self._flows)
 
     @property
     def rp(self) -> Bounds:
@@ -124,30 +124,20 @@ class ExactValues:
         return self._exact(plan_value_on_process(self.case, self.expected_plan.deployment))
 
     @cached_property
+    def nothing(self) -> Bounds:
+        """No deployment at all."""
+        return self._exact(plan_value_on_process(self.case, np.zeros(self.case.horizon.T + 1)))
+
+    @cached_property
     def single(self) -> Bounds:
         """Best single deployment whose time and size may wait."""
         found = single_deployment(self.case)
-        return Bounds(found.value - found.error, found.value + found.error, certified=False, flows=self._flows)
+        return Bounds(found.value - found.error, found.value + found.error, Kind.EXACT, Of.PROCESS, self._flows)
 
     @cached_property
     def no_earth(self) -> Bounds:
         """RP where Earth supplies nothing."""
         return threshold(self.case.replace(earth_limit=0.0)).bounds
-
-    @property
-    def vss(self) -> Bounds:
-        """RP − EEV."""
-        return self.rp.minus(self.eev)
-
-    @property
-    def vms(self) -> Bounds:
-        """RP − static plan."""
-        return self.rp.minus(self.static)
-
-    @property
-    def flexibility(self) -> Bounds:
-        """RP − fixed design."""
-        return self.rp.minus(self.fixed)
 
     @property
     def defer(self) -> Bounds:
@@ -170,12 +160,13 @@ class ExactValues:
             high, low = DIFFERENCES[name]
             difference = self.point(high) - self.point(low)
             return difference if abs(difference) > ROUNDING * self._flows else 0.0
-        bounds: Bounds = getattr(self, name)
+        bounds = self.bracket(name)
         return 0.5 * (bounds.lower + bounds.upper)
 
     def check_order(self) -> None:
-        """Check EEV ≤ static ≤ RP and fixed ≤ single ≤ RP, fixed ≤ static; `BoundsError` otherwise."""
-        pairs = (("eev", "static"), ("static", "rp"), ("fixed", "static"), ("fixed", "single"), ("single", "rp"))
+        """Check EEV ≤ static ≤ RP and nothing ≤ fixed ≤ single ≤ RP, fixed ≤ static; `BoundsError` otherwise."""
+        pairs = [("eev", "static"), ("static", "rp"), ("fixed", "static"), ("fixed", "single"), ("single", "rp")]
+        pairs.append(("nothing", "fixed"))
         for low, high in pairs:
             below, above = getattr(self, low), getattr(self, high)
             require_order(low, below.lower, high, above.upper, self._flows)
@@ -210,28 +201,11 @@ _OPTIONS = {
     "staging": "value of staging, RP − single",
     "earth_backup": "value of Earth supply as a back-up, RP − RP without it",
 }
-_ORDER = "ws rp static fixed single no_earth ev eev evpi vss vms flexibility defer staging earth_backup"
+_ORDER = (
+    "ws rp static fixed single nothing no_earth ev eev evpi vss vms scheduling flexibility defer staging earth_backup"
+)
 #: All values in the order of the report.
 _MEANING = {name: (MEANING | _OPTIONS)[name] for name in _ORDER.split()}
-
-
-@dataclass(frozen=True)
-class ProcessValue:
-    """One value on the process.
-
-    Attributes
-    ----------
-    value, lower, upper
-        $ (maximised): the value and its bracket. The bracket of an exact value is its error of integration, that of a
-        simulated one a confidence interval.
-    kind
-        ``exact`` or ``simulated``.
-    """
-
-    value: float
-    lower: float
-    upper: float
-    kind: Literal["exact", "simulated"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -241,35 +215,54 @@ class ProcessValues:
     Attributes
     ----------
     values
-        By name, in the order of the report. Where no exact policy exists, ``rp`` is the value of the plan of a lattice,
-        a lower bound, and the options that have no closed form are missing.
+        By name, in the order of the report. What has no closed form and no simulated bracket for the case is missing.
+    recourse
+        The plan behind ``rp``: the exact policy, or the plan of a lattice.
     paths
         Fresh paths behind the simulated values.
     foresight_paths
         Paths behind ``ws`` and ``evpi``.
-    method
-        What stands for the multistage optimum: ``threshold`` (exact), or ``lattice-dp`` or ``level-dp`` (a policy).
+    foresight
+        The problem whose perfect information ``ws`` is: ``case``, or ``linear relaxation`` where it is not solved for
+        the case itself; ``ws`` then bounds RP but is no more than an upper bound on the case's own WS.
     """
 
     case: DeploymentCase
-    values: dict[str, ProcessValue]
+    values: Mapping[str, ProcessValue]
+    recourse: Result[Any]
     paths: int
     foresight_paths: int
+    foresight: str
     seed: int
     sampler: str
     confidence: float
-    method: str
+
+    @property
+    def exact(self) -> bool:
+        """Whether ``rp`` is the optimum itself, not a bracket."""
+        return self.values["rp"].kind is Kind.EXACT
+
+    @property
+    def method(self) -> str:
+        """What stands for RP: ``threshold`` (exact), or ``lattice-dp`` or ``level-dp`` (a policy)."""
+        return self.recourse.method
+
+    @property
+    def decision(self) -> dict[str, Any]:
+        """What to commit now, ΔM_0..ΔM_L (kg), and the rule that the plan follows after it."""
+        rule = self.recourse.policy().describe(self.case)
+        return {**self.recourse.first_stage, "rule": rule, "method": self.method, "of": Of.PROCESS.value}
 
     def point(self, name: str) -> float:
         """One value, $."""
         return self.values[name].value
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per value: value, lower, upper, unit, sense, kind, meaning."""
+        """One row per value: value, lower, upper ($), kind, of, unit, sense, meaning."""
         import pandas as pd
 
         rows = [
-            {"quantity": name, **vars(v), "unit": "$", "sense": "maximise", "meaning": _MEANING[name]}
+            {"quantity": name, **v.to_dict(), "unit": "$", "sense": "maximise", "meaning": _MEANING[name]}
             for name, v in self.values.items()
         ]
         return pd.DataFrame(rows).set_index("quantity")
@@ -281,11 +274,15 @@ class ProcessValues:
             "horizon": self.case.horizon.T,
             "sense": "maximise",
             "unit": "$",
+            "of": Of.PROCESS.value,
             **{name: self.values[name].value if name in self.values else None for name in _MEANING},
+            "reacting": self.values["vms"].value if "vms" in self.values else None,
             "brackets": {name: [v.lower, v.upper] for name, v in self.values.items()},
-            "kind": {name: v.kind for name, v in self.values.items()},
+            "kind": {name: v.kind.value for name, v in self.values.items()},
             "certified": False,
             "method": self.method,
+            "decision": self.decision,
+            "foresight": self.foresight,
             "paths": self.paths,
             "foresight_paths": self.foresight_paths,
             "seed": self.seed,
@@ -296,7 +293,7 @@ class ProcessValues:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {v.value:,.0f}" for name, v in self.values.items())
-        return f"ProcessValues({self.case.name}, T = {self.case.horizon.T}, $ maximised: {values})"
+        return f"ProcessValues({self.case.name}, T = {self.case.horizon.T}, $ of the process, maximised: {values})"
 
 
 def process_values(
@@ -311,7 +308,7 @@ def process_values(
     """Compute all values of a case on its demand process.
 
     Exact where the exact policy exists, but for wait-and-see, which is simulated. With a limit on supply from Earth, or
-    costs that are not linear, everything but ``ev`` is simulated on common paths and differences are paired.
+    costs that are not linear, see `stochisru.policy_value`.
 
     Parameters
     ----------
@@ -335,7 +332,25 @@ def process_values(
     True
     """
     if not scales_with_demand(case):
-        return _simulated_values(case, paths, seed, sampler, workers, confidence)
+        found = policy_values(case, paths=paths, seed=seed, sampler=sampler, workers=workers, confidence=confidence)
+    else:
+        found = _exact_values(case, paths, seed, sampler, workers, confidence)
+    return ProcessValues(
+        case=case,
+        values={name: found.values[name] for name in _MEANING if name in found.values},
+        recourse=found.recourse,
+        paths=paths,
+        foresight_paths=found.foresight_paths,
+        foresight=found.foresight,
+        seed=seed,
+        sampler=found.sampler,
+        confidence=confidence,
+    )
+
+
+def _exact_values(
+    case: DeploymentCase, paths: int, seed: int, sampler: Sampler | str, workers: int, confidence: float
+) -> PolicyValues:
     exact = exact_values(case)
     exact.check_order()
     outcome = compare(
@@ -345,64 +360,11 @@ def process_values(
     assert outcome.wait_and_see is not None
     error = exact.rp.upper - exact.recourse.objective
     found = {
-        "ws": _estimated(outcome.wait_and_see, error),
-        "evpi": _estimated(outcome.evpi, error),
+        "ws": ProcessValue.estimated(outcome.wait_and_see, error),
+        "evpi": ProcessValue.estimated(outcome.evpi, error),
     }
     for name in _MEANING:
         if name not in found:
-            bounds: Bounds = getattr(exact, name)
-            value = exact.point(name)
-            found[name] = ProcessValue(value, min(bounds.lower, value), max(bounds.upper, value), "exact")
-    return ProcessValues(
-        case=case,
-        values={name: found[name] for name in _MEANING},
-        paths=paths,
-        foresight_paths=outcome.foresight_paths,
-        seed=seed,
-        sampler=outcome.simulation.sampler,
-        confidence=confidence,
-        method="threshold",
-    )
-
-
-def _estimated(estimate: Estimate, error: float = 0.0) -> ProcessValue:
-    return ProcessValue(estimate.value, estimate.lower - error, estimate.upper + error, "simulated")
-
-
-def _simulated_values(
-    case: DeploymentCase, paths: int, seed: int, sampler: Sampler | str, workers: int, confidence: float
-) -> ProcessValues:
-    """All values from policies on common paths."""
-    source = require_sampling(paths, seed, sampler, workers)
-    plan = policy_named("lattice", case)
-    names: dict[str, Strategy | str] = {"rp": plan, "static": "static", "fixed": "fixed", "eev": "ev"}
-    outcome = compare(
-        case, list(names.values()), paths=paths, seed=seed, sampler=source, workers=workers, confidence=confidence
-    )
-    run = outcome.simulation
-    alone = simulate(
-        case.replace(earth_limit=0.0), ["lattice"], paths=paths, seed=seed, sampler=source, workers=workers
-    )
-    npv = {name: run.npv[i] for i, name in enumerate(names)} | {"no_earth": alone.npv[0]}
-    chosen, units = foresight_sample(run.units)
-    foresight = wait_and_see_on_paths(case, chosen, paths, seed=seed, sampler=source)
-    assert outcome.wait_and_see is not None  # refused before where it is not solved
-    found = {"ws": _estimated(outcome.wait_and_see)}
-    found["evpi"] = _estimated(mean_estimate(foresight - npv["rp"][chosen], units, confidence))
-    ev = expected_value_plan_on_process(case).value
-    found["ev"] = ProcessValue(ev, ev, ev, "exact")
-    for name, sample in npv.items():
-        found[name] = _estimated(mean_estimate(sample, run.units, confidence))
-    for name, (high, low) in DIFFERENCES.items():
-        if high in npv and low in npv:
-            found[name] = _estimated(mean_estimate(npv[high] - npv[low], run.units, confidence))
-    return ProcessValues(
-        case=case,
-        values={name: found[name] for name in _MEANING if name in found},
-        paths=paths,
-        foresight_paths=chosen.size,
-        seed=seed,
-        sampler=source.name,
-        confidence=confidence,
-        method="lattice-dp" if case.is_linear else "level-dp",
-    )
+            bounds, value = exact.bracket(name), exact.point(name)
+            found[name] = ProcessValue(value, min(bounds.lower, value), max(bounds.upper, value), Kind.EXACT)
+    return PolicyValues(found, exact.recourse, outcome.foresight_paths, "case", outcome.simulation.sampler)

@@ -8,7 +8,7 @@ tables alone, so `stochisru report` can make them again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +18,16 @@ import numpy as np
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
+from stochisru.distance import Distance, distance
 from stochisru.errors import InputError
 from stochisru.files import MADE_BY, MANIFEST, replacing_folder, to_json
 from stochisru.methods.progressive_hedging import progressive_hedging
 from stochisru.methods.result import versions
+from stochisru.process_value import ProcessValues, process_values
 from stochisru.simulation import Simulation, require_sampling, simulate
-from stochisru.strategies import STRATEGIES, Schedule
-from stochisru.value import ValueTable, value_table
+from stochisru.strategies import STRATEGIES
+from stochisru.strategies.protocol import Strategy
+from stochisru.value import MEANING, ValueTable, value_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,10 +40,24 @@ _STORED_PATHS = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Outcome of `run_case`."""
+    """Outcome of `run_case`.
+
+    Attributes
+    ----------
+    values
+        Values of the process: the headline, and what to commit now.
+    tree_values, distance
+        Values of the scenario tree, and how far the tree is from the process.
+    simulation
+        Strategies on fresh paths of the process.
+    files
+        Files of the run folder.
+    """
 
     folder: Path
-    values: ValueTable
+    values: ProcessValues
+    tree_values: ValueTable
+    distance: Distance
     simulation: Simulation
     files: tuple[str, ...]
 
@@ -50,11 +67,20 @@ class Run:
         return {
             "case": self.values.case.name,
             "folder": str(self.folder),
+            "decision": self.values.decision,
             "values": self.values.to_dict(),
+            "tree": {"values": self.tree_values.to_dict(), "distance": self.tree_distance},
             "strategies": simulation.pop("strategies"),
             "simulation": simulation,
             "files": list(self.files),
         }
+
+    @property
+    def tree_distance(self) -> dict[str, Any]:
+        """Distance of the tree to the process, and of its values to those of the process: tree less process, $."""
+        here, there = self.tree_values, self.values.values
+        off = {name: here.point(name) - there[name].value for name in MEANING if name in there}
+        return {**self.distance.to_dict(), "values": off}
 
 
 def schedule_table(values: ValueTable) -> pd.DataFrame:
@@ -95,7 +121,7 @@ def schedule_table(values: ValueTable) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _tables(values: ValueTable, simulation: Simulation) -> dict[str, pd.DataFrame]:
+def _tables(process: ProcessValues, values: ValueTable, simulation: Simulation) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
     case, tree = values.case, values.tree
@@ -107,7 +133,8 @@ def _tables(values: ValueTable, simulation: Simulation) -> dict[str, pd.DataFram
     return {
         **({"iterations": log} if len(log) else {}),
         "parameters": parameters,
-        "values": values.to_frame().reset_index(),
+        "values": process.to_frame().reset_index(),
+        "tree_values": values.to_frame().reset_index(),
         "schedule": schedule_table(values),
         "tree": tree.to_frame().reset_index(),
         "plan": pd.DataFrame(
@@ -143,7 +170,7 @@ def run_case(
     method: str = "ef",
     progress: Callable[[str], None] | None = None,
 ) -> Run:
-    """Study a case: values, strategies on fresh paths, figures and report.
+    """Study a case: values of the process and of a tree, strategies on fresh paths, figures and report.
 
     Parameters
     ----------
@@ -179,14 +206,19 @@ def run_case(
             say("rp by progressive hedging")
             recourse = progressive_hedging(case, tree, solver=solver)
         values = value_table(case, tree, solver=solver, recourse=recourse, progress=say)
+        away = distance(case, tree)
+        say("values of the process")
+        process = process_values(case, seed=seed, workers=workers)
         say("strategies")
-        static = Schedule("static", tuple(_root_plan(values)))
-        policy = values.recourse.policy("scaled", name="tree")
-        strategies = [*STRATEGIES.values(), static, policy]
+        optimal = process.recourse.policy(name="optimal" if process.exact else "lattice")
+        strategies: list[Strategy | str] = [*STRATEGIES.values()]
+        if "static" in process.values:
+            strategies.append("static")
+        strategies += [values.recourse.policy("scaled", name="tree"), optimal]
         simulation = simulate(case, strategies, paths=paths, seed=seed, sampler=sampler, workers=workers)
         say("tables")
         (folder / "tables").mkdir()
-        tables = _tables(values, simulation)
+        tables = _tables(process, values, simulation)
         for name, table in tables.items():
             table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)
@@ -201,6 +233,10 @@ def run_case(
             "nodes": tree.n_nodes,
             "leaves": tree.n_leaves,
             "horizon": case.horizon.T,
+            "decision": process.decision,
+            "distance": away.to_dict(),
+            "exact": process.exact,
+            "foresight_paths": process.foresight_paths,
             "paths": paths,
             "seed": seed,
             "sampler": simulation.sampler,
@@ -215,9 +251,4 @@ def run_case(
         say("report")
         build_report(folder)
         files = tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
-    return Run(folder=out, values=values, simulation=simulation, files=files)
-
-
-def _root_plan(values: ValueTable) -> Sequence[float]:
-    tree = values.tree
-    return [float(x) for x in values.static_result.plan.deployment[tree.offsets[:-1]]]
+    return Run(out, process, values, away, simulation, files)

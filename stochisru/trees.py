@@ -14,8 +14,6 @@ from stochisru.errors import InputError
 
 #: Nodes that the tree of `default_branching` does not exceed: HiGHS solves that many in seconds.
 DEFAULT_NODES = 100_000
-#: Years up to which a tree of `DEFAULT_NODES` nodes branches in nearly all of them.
-TREE_HORIZON = 12
 #: States per stage of a lattice whose plan is as good as the exact one to about 0.1 % up to T = 30.
 DEFAULT_STATES = 100
 #: States per stage of a lattice on which levels of plant are a second state: time grows with T³ and their cube.

@@ -2,8 +2,16 @@
 
 For maximisation (Birge and Louveaux 2011, ch. 4; Escudero et al. 2007)::
 
-    EEV ≤ static ≤ RP ≤ WS        fixed ≤ static
+    EEV ≤ static ≤ RP ≤ WS        nothing ≤ fixed ≤ static
     EVPI = WS − RP    VSS = RP − EEV    VMS = RP − static    flexibility = RP − fixed
+
+Flexibility has two parts, ``static − fixed``, which is *scheduling*: plants may come in several years, though nothing
+is learned, and ``RP − static = VMS``, which is *reacting*: what is deployed may depend on demand seen. Without
+uncertainty nothing can be reacted to, and all flexibility is scheduling.
+
+All values are net present values of whoever bears all flows of the source formulation: sales of lunar oxygen less
+plants, launch, operation, by-product, shortage and supply from Earth. Oxygen from Earth is a cost and earns nothing, so
+doing nothing (``nothing``) is dear where demand must be served, and a plan is worth what it adds to that.
 
 ``EEV_t`` holds what the expected-value plan decides at stages 0..t, the deployments of years 0..t + L, and leaves
 later decisions free, so ``EEV = EEV_{T−L} ≤ … ≤ EEV_0 ≤ RP``.
@@ -16,13 +24,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
+from stochisru.deployment.information import plan_value
 from stochisru.deployment.tree_program import TreePlan
 from stochisru.errors import InputError
 from stochisru.methods.extensive_form import bettered, extensive_forms
 from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
-from stochisru.methods.result import ROUNDING, Bounds, Result, require_order, versions
+from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.methods.tree_dp import tree_dps
 from stochisru.methods.wait_and_see import WaitAndSee, wait_and_see
 
@@ -35,18 +46,67 @@ MEANING = {
     "rp": "recourse problem: the multistage optimum",
     "static": "best plan decided at the root",
     "fixed": "best single deployment in year 0 (none where the case fixes it at 0)",
+    "nothing": "no deployment at all: Earth serves demand, or nobody does",
     "ev": "optimum of the mean path",
     "eev": "expected result of the mean path's plan",
     "evpi": "value of perfect information, WS − RP",
     "vss": "value of the stochastic solution, RP − EEV",
-    "vms": "value of the multistage solution, RP − static",
-    "flexibility": "value of flexibility, RP − fixed",
+    "vms": "value of the multistage solution, RP − static: reacting",
+    "scheduling": "value of deploying in several years that are fixed in advance, static − fixed",
+    "flexibility": "value of flexibility, RP − fixed: scheduling and reacting",
+}
+#: Differences and the two values each is made of: high less low.
+DIFFERENCES = {
+    "evpi": ("ws", "rp"),
+    "vss": ("rp", "eev"),
+    "vms": ("rp", "static"),
+    "scheduling": ("static", "fixed"),
+    "flexibility": ("rp", "fixed"),
 }
 
 
+class Differences:
+    """Differences of the values that a class has as attributes, each a `Bounds`, by the names of `DIFFERENCES`."""
+
+    @property
+    def evpi(self) -> Bounds:
+        """WS − RP: what a perfect forecast is worth."""
+        return self.bracket("evpi")
+
+    @property
+    def vss(self) -> Bounds:
+        """RP − EEV."""
+        return self.bracket("vss")
+
+    @property
+    def vms(self) -> Bounds:
+        """RP − static plan: what reacting is worth."""
+        return self.bracket("vms")
+
+    @property
+    def scheduling(self) -> Bounds:
+        """Static plan − fixed design."""
+        return self.bracket("scheduling")
+
+    @property
+    def flexibility(self) -> Bounds:
+        """RP − fixed design."""
+        return self.bracket("flexibility")
+
+    def bracket(self, name: str) -> Bounds:
+        """Bracket of a value or of a difference."""
+        if name in DIFFERENCES:
+            high, low = (self.bracket(part) for part in DIFFERENCES[name])
+            return high.minus(low)
+        bounds: Bounds = getattr(self, name)
+        return bounds
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class ValueTable:
+class ValueTable(Differences):
     """Values of a case on a tree, each with its bracket, in $ (maximised).
+
+    They are the tree's: `stochisru.process_value` has those of the process that the tree stands for.
 
     Raises
     ------
@@ -60,6 +120,7 @@ class ValueTable:
     rp: Bounds
     static: Bounds
     fixed: Bounds
+    nothing: Bounds
     ev: Bounds
     eev: Bounds
     eev_t: tuple[Bounds, ...]
@@ -73,7 +134,7 @@ class ValueTable:
         ladder = {f"eev_t[{t}]": b for t, b in reversed(list(enumerate(self.eev_t)))}
         for chain in (
             {"eev": self.eev, "static": self.static, "rp": self.rp, "ws": self.ws},
-            {"fixed": self.fixed, "static": self.static},
+            {"nothing": self.nothing, "fixed": self.fixed, "static": self.static},
             {"eev": self.eev, **ladder, "rp": self.rp},
         ):
             for low, high in pairwise(chain):
@@ -83,75 +144,54 @@ class ValueTable:
                     f"plan of {low}", chain[low].lower, f"plan of {high}", chain[high].lower, chain[low].flows
                 )
 
-    @property
-    def evpi(self) -> Bounds:
-        """WS − RP."""
-        return self.ws.minus(self.rp)
-
-    @property
-    def vss(self) -> Bounds:
-        """RP − EEV."""
-        return self.rp.minus(self.eev)
-
-    @property
-    def vms(self) -> Bounds:
-        """RP − static plan."""
-        return self.rp.minus(self.static)
-
-    @property
-    def flexibility(self) -> Bounds:
-        """RP − fixed design."""
-        return self.rp.minus(self.fixed)
-
     def point(self, name: str) -> float:
         """Value of one entry: what the plan in hand is worth, or the difference of two such values (0 if rounding)."""
-        pairs = {
-            "evpi": ("ws", "rp"),
-            "vss": ("rp", "eev"),
-            "vms": ("rp", "static"),
-            "flexibility": ("rp", "fixed"),
-        }
-        if name in pairs:
-            high, low = pairs[name]
+        if name in DIFFERENCES:
+            high, low = DIFFERENCES[name]
             difference = self.point(high) - self.point(low)
             return difference if abs(difference) > ROUNDING * self.rp.flows else 0.0
-        bounds: Bounds = getattr(self, name)
-        return bounds.lower
+        return self.bracket(name).lower
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {self.point(name):,.0f}" for name in MEANING)
-        return f"ValueTable({self.case.name}, {self.tree!r}, $ maximised: {values})"
+        return f"ValueTable({self.case.name}, {self.tree!r}, $ of the tree, maximised: {values})"
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per value: value, lower, upper, unit, sense, meaning."""
+        """One row per value: value, lower, upper ($), kind, of, unit, sense, meaning."""
         import pandas as pd
 
-        rows = []
-        for name, meaning in MEANING.items():
-            bounds: Bounds = getattr(self, name)
-            row = {"quantity": name, "value": self.point(name), "lower": bounds.lower, "upper": bounds.upper}
-            rows.append({**row, "unit": "$", "sense": "maximise", "meaning": meaning})
+        entries = [(name, self.point(name), self.bracket(name), meaning) for name, meaning in MEANING.items()]
         for t, bounds in enumerate(self.eev_t):
-            row = {
-                "quantity": f"eev_{t}",
-                "value": bounds.lower,
+            entries.append((f"eev_{t}", bounds.lower, bounds, f"decisions of stages 0..{t} as in the mean path's plan"))
+        rows = [
+            {
+                "quantity": name,
+                "value": value,
                 "lower": bounds.lower,
                 "upper": bounds.upper,
+                "kind": bounds.kind.value,
+                "of": bounds.of.value,
+                "unit": "$",
+                "sense": "maximise",
+                "meaning": meaning,
             }
-            meaning = f"decisions of stages 0..{t} as in the mean path's plan"
-            rows.append({**row, "unit": "$", "sense": "maximise", "meaning": meaning})
+            for name, value, bounds, meaning in entries
+        ]
         return pd.DataFrame(rows).set_index("quantity")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON: the keys of ``docs/cli.md``, brackets beside them."""
-        brackets: dict[str, Bounds] = {name: getattr(self, name) for name in MEANING}
+        brackets = {name: self.bracket(name) for name in MEANING}
         return {
             "case": self.case.name,
             "sense": "maximise",
             "unit": "$",
+            "of": Of.TREE.value,
             **{name: self.point(name) for name in MEANING},
+            "reacting": self.point("vms"),
             "eev_t": [b.lower for b in self.eev_t],
             "brackets": {name: [b.lower, b.upper] for name, b in brackets.items()},
+            "kind": {name: b.kind.value for name, b in brackets.items()},
             "certified": all(b.certified for b in brackets.values()),
             "branching": self.tree.branching,
             "nodes": self.tree.n_nodes,
@@ -205,6 +245,8 @@ def value_table(
     say("static, fixed, ev, eev")
     static, fixed, eev = static_plan(case, tree), fixed_design(case, tree), expected_value(case, tree)
     ev = expected_value_plan(case, tree)
+    idle = plan_value(case, tree, np.zeros(tree.n_nodes))
+    nothing = Bounds.point(idle, Kind.CERTIFIED, Of.TREE, ws.bounds.flows)
     say("rp")
     T, lead = case.horizon.T, case.horizon.lead_time
     stages = range(max(T - lead, 0))  # at stage T − L the last decision is taken and EEV is reached
@@ -231,7 +273,8 @@ def value_table(
         rp=rp.bounds,
         static=static.bounds,
         fixed=fixed.bounds,
-        ev=Bounds.exact(ev.value, ws.bounds.flows),
+        nothing=nothing,
+        ev=Bounds.point(ev.value, Kind.CERTIFIED, Of.TREE, ws.bounds.flows),
         eev=eev.bounds,
         eev_t=(*eev_t, eev.bounds),
         recourse=rp,

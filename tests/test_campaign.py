@@ -246,7 +246,7 @@ def test_command(run_cli, tmp_path):
                   "--figure", "plan.png", check=0)  # fmt: skip
     data = json.loads(out.stdout)
     assert {"cost", "isru_mass", "bounds", "size"} <= set(data)
-    assert set(data["bounds"]) == {"lower", "upper", "gap", "certified"}
+    assert set(data["bounds"]) == {"lower", "upper", "gap", "certified", "kind", "of"}
     assert data["bounds"]["lower"] <= data["cost"] <= data["concentrated"]["cost"] * (1 + 1e-9)
     assert "no reproduction" in data["note"]
     assert out.stderr == ""

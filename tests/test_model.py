@@ -27,6 +27,7 @@ from stochisru.deployment.path_model import path_model, scenario_model, solve_py
 from stochisru.deployment.tree_program import tree_program
 from stochisru.linear_program import ProgramBuilder, solve
 from stochisru.methods.open_loop import expected_value, fixed_design, static_plan
+from stochisru.methods.result import Kind, Of
 from stochisru.methods.wait_and_see import wait_and_see
 from tests.cases import deployment_cases
 
@@ -356,11 +357,11 @@ def test_values_near_zero_are_no_crossing_bounds(reference):
 
 def test_bounds_that_cross_are_an_error():
     with pytest.raises(BoundsError, match="bounds cross"):
-        Bounds(2.0, 1.0, certified=True)
+        Bounds(2.0, 1.0, Kind.CERTIFIED, Of.TREE)
     with pytest.raises(BoundsError, match="bounds cross"):
-        Bounds(float("nan"), 1.0, certified=True)
-    assert Bounds(1.0 + 1e-12, 1.0, certified=True).upper == 1.0 + 1e-12
-    assert Bounds(-1e-3, 0.0, certified=True, flows=1e9).meets(0.0)
+        Bounds(float("nan"), 1.0, Kind.CERTIFIED, Of.TREE)
+    assert Bounds(1.0 + 1e-12, 1.0, Kind.CERTIFIED, Of.TREE).upper == 1.0 + 1e-12
+    assert Bounds(-1e-3, 0.0, Kind.CERTIFIED, Of.TREE, flows=1e9).meets(0.0)
 
 
 def test_commitments_follow_the_lead_time(reference):

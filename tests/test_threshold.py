@@ -20,7 +20,7 @@ from stochisru.deployment.root_plan import (
 from stochisru.deployment.single_deployment import single_deployment
 from stochisru.deployment.threshold_recursion import Rule, ThresholdRecursion
 from stochisru.deployment.unit_value import UnitValue
-from stochisru.methods.result import Bounds
+from stochisru.methods.result import Bounds, Kind, Of
 from stochisru.methods.threshold import _solve
 from stochisru.process_value import exact_values
 from stochisru.testing import check_strategy
@@ -423,6 +423,6 @@ def test_options_add_up():
     cheap = exact_values(load_case("lunar-reference").replace(c_bu=1.0))  # shortage costs less than Earth
     assert cheap.point("earth_backup") == 0
     broken = exact_values(load_case("lunar-reference"))
-    vars(broken)["eev"] = Bounds.exact(1e12)
+    vars(broken)["eev"] = Bounds.point(1e12, Kind.EXACT, Of.PROCESS)
     with pytest.raises(BoundsError, match="bounds cross: eev"):
         broken.check_order()

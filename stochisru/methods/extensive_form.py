@@ -14,7 +14,7 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.information import Commitments, flows, require_match
 from stochisru.deployment.tree_program import TreePlan, plan_from_solution, plant_limits, tree_bound, tree_program
 from stochisru.linear_program import LinearProgram, Solution, solve_family, solve_mixed
-from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Reason, Result, Termination
+from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Kind, Of, Reason, Result, Termination
 
 Array = NDArray[np.float64]
 
@@ -100,10 +100,9 @@ def extensive_forms(
         plan = plan_from_solution(case, tree, solution)
         # The solver's bound of a mixed-integer program is relative to its tolerance on whole numbers.
         upper = solution.bound + (MIXED_ROUNDING * size if mixed else 0.0)
-        bounds = Bounds(plan.value, upper, certified=not mixed, flows=size)
+        bounds = Bounds(plan.value, upper, Kind.SOLVER if mixed else Kind.CERTIFIED, Of.TREE, size)
         if not mixed and not bounds.meets(gap):
-            upper = tree_bound(case, tree, solution.program, solution.row_dual)
-            bounds = Bounds(plan.value, upper, certified=True, flows=size)
+            bounds = replace(bounds, upper=tree_bound(case, tree, solution.program, solution.row_dual))
         met = bounds.meets(gap)
         told = f"{solution.solver} solved the whole tree{_whole_numbers(program)}"
         told += "; bound of the solver" if mixed else ""
@@ -138,7 +137,7 @@ def bettered(result: Result[TreePlan], plans: Iterable[Result[TreePlan]], ceilin
     if best is result and ceiling >= old.upper:
         return result
     value = best.objective
-    bounds = Bounds(value, min(old.upper, ceiling), certified=old.certified, flows=old.flows)
+    bounds = replace(old, lower=value, upper=min(old.upper, ceiling))
     return replace(result, objective=value, bounds=bounds, plan=best.plan)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.sampling import SAMPLERS
 from stochisru.case import DeploymentCase
-from stochisru.methods.result import Bounds, Plan, Reason, Result, Termination
+from stochisru.methods.result import Bounds, Kind, Plan, Reason, Result, Termination
 from stochisru.methods.sddp import sddp
 from stochisru.methods.threshold import ThresholdPlan, threshold
 from stochisru.metrics import Estimate, mean_estimate, shifted
@@ -109,7 +109,7 @@ def _judged(case: DeploymentCase, relaxed: Result[P], found: Estimate, sample: s
     return replace(
         relaxed,
         objective=min(found.value, upper),
-        bounds=Bounds(min(found.lower, upper), upper, certified=False, flows=relaxed.bounds.flows),
+        bounds=Bounds(min(found.lower, upper), upper, Kind.STATISTICAL, relaxed.bounds.of, relaxed.bounds.flows),
         termination=Termination(
             Reason.LIMIT,
             "approximation",

@@ -9,7 +9,7 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.information import flows
 from stochisru.deployment.lattice_layers import LatticeLayers
 from stochisru.deployment.lattice_plan import LatticePlan
-from stochisru.methods.result import Bounds, Reason, Result, Termination
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.trees import DEFAULT_STATES, case_lattice
 
 
@@ -62,7 +62,7 @@ def lattice_dp(
     return Result(
         method="lattice-dp",
         objective=value,
-        bounds=Bounds(value, best.value, certified=True, flows=flows(case, lattice)),
+        bounds=Bounds(value, best.value, Kind.CERTIFIED, Of.LATTICE, flows(case, lattice)),
         termination=Termination(Reason.OPTIMAL, detail=f"exact on {lattice!r}, layer by layer"),
         plan=LatticePlan(case, lattice, best.root, best.levels),
         timings={"build": built - start, "solve": solved - built, "evaluate": time.perf_counter() - solved},

@@ -9,7 +9,7 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.information import flows
 from stochisru.deployment.lattice_levels import LatticeLevels
 from stochisru.deployment.level_plan import LevelPlan
-from stochisru.methods.result import Bounds, Reason, Result, Termination
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.trees import LEVEL_STATES, case_lattice
 
 
@@ -56,7 +56,7 @@ def level_dp(
     return Result(
         method="level-dp",
         objective=worth,
-        bounds=Bounds(worth, value, certified=True, flows=flows(case, lattice)),
+        bounds=Bounds(worth, value, Kind.CERTIFIED, Of.LATTICE, flows(case, lattice)),
         termination=Termination(Reason.OPTIMAL, detail=f"exact on {lattice!r} and {problem.levels.size:,} levels"),
         plan=LevelPlan(problem, rule),
         timings={"solve": solved - start, "evaluate": time.perf_counter() - solved},

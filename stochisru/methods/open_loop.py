@@ -16,7 +16,7 @@ from stochisru.deployment import layers
 from stochisru.deployment.in_advance import open_loop
 from stochisru.deployment.information import flows, plan_value, require_match
 from stochisru.deployment.tree_program import TreePlan
-from stochisru.methods.result import Bounds, Reason, Result, Termination
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 
 Array = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ def static_plan(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:
     require_match(case, tree)
     best = open_loop(case, *_stages(tree))
     bounds = Bounds(
-        plan_value(case, tree, best.deployment[tree.stage]), best.value, certified=True, flows=flows(case, tree)
+        plan_value(case, tree, best.deployment[tree.stage]), best.value, Kind.CERTIFIED, Of.TREE, flows(case, tree)
     )
     return _result("static", case, tree, best.deployment, bounds, start)
 
@@ -69,7 +69,7 @@ def fixed_design(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:
     first[0] = True
     best = open_loop(case, *_stages(tree), allowed=first)
     bounds = Bounds(
-        plan_value(case, tree, best.deployment[tree.stage]), best.value, certified=True, flows=flows(case, tree)
+        plan_value(case, tree, best.deployment[tree.stage]), best.value, Kind.CERTIFIED, Of.TREE, flows(case, tree)
     )
     return _result("fixed", case, tree, best.deployment, bounds, start)
 
@@ -86,4 +86,5 @@ def expected_value(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]
     start = time.perf_counter()
     best = expected_value_plan(case, tree)
     value = plan_value(case, tree, best.deployment[tree.stage])
-    return _result("eev", case, tree, best.deployment, Bounds.exact(value, flows(case, tree)), start)
+    bounds = Bounds.point(value, Kind.CERTIFIED, Of.TREE, flows(case, tree))
+    return _result("eev", case, tree, best.deployment, bounds, start)

@@ -29,7 +29,7 @@ from stochisru.deployment.subtrees import Subtrees
 from stochisru.deployment.tree_program import TreePlan
 from stochisru.errors import BoundsError, InputError, StochisruError
 from stochisru.methods.ph_monitor import Checkpoint, Incumbent, Iteration, Monitor, State
-from stochisru.methods.result import Bounds, Reason, Result, Termination
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.solvers import solver_named
 from stochisru.solvers.proximal import Proximal, proximal_term
 
@@ -158,7 +158,9 @@ def progressive_hedging(
     plan = TreePlan(case, tree, orders)
     if abs(plan.value - monitor.lower) > 1e-7 * monitor.flows:
         raise BoundsError(f"the incumbent is worth {plan.value!r} on the whole tree, {monitor.lower!r} by subtrees")
-    bounds = Bounds(plan.value, monitor.upper, certified=not subtrees.mixed, flows=monitor.flows)
+    bounds = Bounds(
+        plan.value, monitor.upper, Kind.SOLVER if subtrees.mixed else Kind.CERTIFIED, Of.TREE, monitor.flows
+    )
     met = bounds.meets(rel_gap)
     layout = "one process" if ranks == 1 else f"{ranks} ranks in {cylinders} cylinders"
     detail = (

@@ -63,17 +63,43 @@ class Termination:
     detail: str = ""
 
 
+class Of(StrEnum):
+    """The problem that a value or a bracket is about."""
+
+    TREE = "tree"
+    LATTICE = "lattice"
+    PROCESS = "process"
+    #: A deterministic program: a network, a campaign.
+    PROGRAM = "program"
+
+
+class Kind(StrEnum):
+    """What stands behind a bracket, from the strongest to the weakest.
+
+    ``certified``: proven by arithmetic of our own, up to rounding: a plan evaluated, and a dual bound by weak duality
+    or an exact recursion over finitely many nodes. ``exact``: a closed form or a recursion on the process, up to the
+    error of integration, which is estimated. ``solver``: the bound of a solver's branch and cut, which holds within
+    its tolerances. ``95 %``: statistical, covers the value in 95 of 100 samples (or the confidence asked for).
+    """
+
+    CERTIFIED = "certified"
+    EXACT = "exact"
+    SOLVER = "solver"
+    STATISTICAL = "95 %"
+
+
 @dataclass(frozen=True)
 class Bounds:
-    """Bracket of an optimal value, $.
+    """Bracket of the optimal value of one problem, $.
 
     Attributes
     ----------
     lower, upper
         ``lower ≤ optimum ≤ upper``; the lower bound is the worth of something in hand.
-    certified
-        Whether both sides are proven: an implementable plan evaluated, and a valid dual bound (up to
-        rounding).
+    kind
+        What stands behind the bracket.
+    of
+        The problem that it brackets. A tree or a lattice stands for the process and is not the process.
     flows
         Size of the sums of money that the value is a difference of, $: rounding is relative to them. An upper bound
         that is below the lower one by no more than rounding is raised to it.
@@ -86,7 +112,8 @@ class Bounds:
 
     lower: float
     upper: float
-    certified: bool
+    kind: Kind
+    of: Of
     flows: float = 0.0
 
     def __post_init__(self) -> None:
@@ -94,9 +121,14 @@ class Bounds:
         object.__setattr__(self, "upper", max(self.lower, self.upper))
 
     @classmethod
-    def exact(cls, value: float, flows: float = 0.0) -> Bounds:
-        """Bounds of a value in closed form."""
-        return cls(value, value, certified=True, flows=flows)
+    def point(cls, value: float, kind: Kind, of: Of, flows: float = 0.0) -> Bounds:
+        """Bracket without width."""
+        return cls(value, value, kind, of, flows)
+
+    @property
+    def certified(self) -> bool:
+        """Whether both sides are proven."""
+        return self.kind is Kind.CERTIFIED
 
     @property
     def gap(self) -> float:
@@ -111,17 +143,28 @@ class Bounds:
         return self.gap <= rel_gap or self.upper - self.lower <= ROUNDING * self.flows
 
     def minus(self, other: Bounds) -> Bounds:
-        """Bracket of a difference."""
-        return Bounds(
-            self.lower - other.upper,
-            self.upper - other.lower,
-            self.certified and other.certified,
-            max(self.flows, other.flows),
-        )
+        """Bracket of a difference of two values of one problem, as weak as the weaker of the two.
+
+        Raises
+        ------
+        BoundsError
+            If they are about different problems: a difference of a tree's and the process' value is neither's.
+        """
+        if self.of is not other.of:
+            raise BoundsError(f"of: a value of the {self.of} cannot be compared with one of the {other.of}")
+        weaker = max(self.kind, other.kind, key=list(Kind).index)
+        return Bounds(self.lower - other.upper, self.upper - other.lower, weaker, self.of, max(self.flows, other.flows))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers."""
-        return {"lower": self.lower, "upper": self.upper, "gap": self.gap, "certified": self.certified}
+        return {
+            "lower": self.lower,
+            "upper": self.upper,
+            "gap": self.gap,
+            "certified": self.certified,
+            "kind": self.kind.value,
+            "of": self.of.value,
+        }
 
 
 def require_order(low_name: str, low: float, high_name: str, high: float, flows: float) -> None:
@@ -275,8 +318,9 @@ class Result(Generic[P_co]):
 
     def __repr__(self) -> str:
         return (
-            f"Result({self.method}: {self.objective:,.0f} $, maximise, bounds [{self.bounds.lower:,.0f}, "
-            f"{self.bounds.upper:,.0f}], gap {self.bounds.gap:.2g}, {self.termination.reason})"
+            f"Result({self.method}: {self.objective:,.0f} $, maximise, bounds of the {self.bounds.of} "
+            f"[{self.bounds.lower:,.0f}, {self.bounds.upper:,.0f}], gap {self.bounds.gap:.2g}, "
+            f"{self.termination.reason})"
         )
 
 

@@ -19,7 +19,7 @@ from stochisru.deployment.cut_plan import CutPlan
 from stochisru.deployment.stage_program import StagePrograms
 from stochisru.deployment.storage import Storage
 from stochisru.errors import InputError
-from stochisru.methods.result import Bounds, Reason, Result, Termination
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.methods.risk import Expectation, RiskMeasure
 from stochisru.methods.sddp_crew import crew_of
 from stochisru.methods.sddp_monitor import Checkpoint, Iteration
@@ -159,7 +159,7 @@ def sddp(
     bounds, objective = run.bounds, run.worth if run.by_levels else run.lower
     if not bounds.certified:
         objective = min(plan.simulated.value, run.upper)
-        bounds = Bounds(min(plan.simulated.lower, run.upper), run.upper, certified=False, flows=programs.flows)
+        bounds = Bounds(min(plan.simulated.lower, run.upper), run.upper, Kind.STATISTICAL, Of.LATTICE, programs.flows)
     met = bounds.certified and bounds.meets(rel_gap)  # an interval proves nothing
     last = run.log[-1]
     detail = (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stochisru.deployment.cut_plan import CutPlan, padded
 from stochisru.deployment.stage_program import StagePrograms
-from stochisru.methods.result import Bounds, require_order
+from stochisru.methods.result import Bounds, Kind, Of, require_order
 from stochisru.methods.risk import RiskMeasure
 from stochisru.methods.sddp_engine import Engine
 from stochisru.methods.sddp_monitor import Iteration, State, parts
@@ -70,7 +70,13 @@ class Run:
     @property
     def bounds(self) -> Bounds:
         """Bracket so far; certified once a lower bound is proven."""
-        return Bounds(self.lower, self.upper, certified=bool(np.isfinite(self.lower)), flows=self.programs.flows)
+        return Bounds(
+            self.lower,
+            self.upper,
+            Kind.CERTIFIED if np.isfinite(self.lower) else Kind.STATISTICAL,
+            Of.LATTICE,
+            self.programs.flows,
+        )
 
     def advance(self) -> Iteration:
         """Form the bounds after an iteration was absorbed, and its line of the log."""

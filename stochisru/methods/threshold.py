@@ -21,7 +21,7 @@ from stochisru.deployment.threshold_certain import CertainRecursion
 from stochisru.deployment.threshold_recursion import COARSE, FINE, Rule, ThresholdRecursion
 from stochisru.deployment.unit_value import UnitValue
 from stochisru.errors import InputError
-from stochisru.methods.result import Bounds, Reason, Result, Termination
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.strategies.order_up_to import OrderUpTo
 from stochisru.strategies.protocol import root_years
 
@@ -189,7 +189,7 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     -------
     Result
         The objective is the optimum RP itself, $ (maximised); its bounds are the objective ∓ the estimated error of
-        integration, so they are not certified. The plan holds root deployments, thresholds and value function.
+        integration (exact, of the process). The plan holds root deployments, thresholds and value function.
 
     Raises
     ------
@@ -215,7 +215,7 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     return Result(
         method="threshold",
         objective=value,
-        bounds=Bounds(value - error, value + error, certified=False, flows=unit.without_plants()),
+        bounds=Bounds(value - error, value + error, Kind.EXACT, Of.PROCESS, unit.without_plants()),
         termination=Termination(
             Reason.OPTIMAL,
             detail=f"exact recursion on the demand process; estimated error of integration {error:.2g} $",

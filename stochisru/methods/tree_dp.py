@@ -17,7 +17,7 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.information import flows, require_match
 from stochisru.deployment.levels import TreeLevels
 from stochisru.deployment.tree_program import TreePlan
-from stochisru.methods.result import Bounds, Reason, Result, Termination
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 
 Array = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def tree_dps(case: DeploymentCase, tree: ScenarioTree, held: Sequence[Array]) ->
     for plan in held:
         value, deployment = levels.optimum(len(plan))
         found = TreePlan(case, tree, deployment)
-        bounds = Bounds(found.value, value, certified=True, flows=size)
+        bounds = Bounds(found.value, value, Kind.CERTIFIED, Of.TREE, size)
         seconds = time.perf_counter() - start
         yield Result(
             method="dp",

@@ -13,7 +13,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.in_advance import perfect_information
 from stochisru.deployment.information import flows, require_match
-from stochisru.methods.result import Bounds
+from stochisru.methods.result import Bounds, Kind, Of
 
 Array = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
     value, deployment = perfect_information(case, np.ascontiguousarray(tree.value[nodes].T))
     probability = tree.probability[tree.leaves]
     return WaitAndSee(
-        bounds=Bounds.exact(float(probability @ value), flows(case, tree)),
+        bounds=Bounds.point(float(probability @ value), Kind.CERTIFIED, Of.TREE, flows(case, tree)),
         leaf_value=value,
         leaf_deployment=deployment,
         probability=probability,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stochisru.errors import InputError, SolverError, UnboundedError
 from stochisru.linear_program import Array, LinearProgram, Solution, solve, solve_mixed
-from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Reason, Termination
+from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
 from stochisru.networks.network import Criterion, Network
 
@@ -310,7 +310,8 @@ def bracket(program: LinearProgram, x: Array, bound: float, limit: str | None) -
     mixed = bool(program.integer.any())
     if mixed and worth < bound <= worth + SWITCH_ROUNDING * moved:
         bound = worth
-    bounds = Bounds(bound, worth, certified=not mixed and bool(np.isfinite(bound)), flows=moved)
+    proven = not mixed and bool(np.isfinite(bound))
+    bounds = Bounds(bound, worth, Kind.CERTIFIED if proven else Kind.SOLVER, Of.PROGRAM, moved)
     if mixed:
         detail = f"bound of the solver, gap {bounds.gap:.2g}"
     elif bounds.certified:

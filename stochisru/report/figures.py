@@ -241,7 +241,7 @@ def all_figures(tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, str]
         ),
         "value_ladder": (
             value_ladder(tables["values"]),
-            "Expected NPV on the tree, maximised, and what information and flexibility add.",
+            "Expected NPV on the process, maximised, and what information and flexibility add.",
         ),
         "target_curves": (
             target_curves(tables["npv"], tables["metrics"]),

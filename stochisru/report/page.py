@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _TABLES = (
     "parameters",
     "values",
+    "tree_values",
     "schedule",
     "tree",
     "tree_check",
@@ -125,17 +126,38 @@ def build_report(folder: Path) -> list[Path]:
     return [*written, page]
 
 
-def _values(values: pd.DataFrame) -> str:
+def _values(values: pd.DataFrame, caption: str) -> str:
     rows = [
         [
             html.escape(str(r["quantity"])),
             number(r["value"], "$"),
             f"[{number(r['lower'], '$')}, {number(r['upper'], '$')}]",
+            html.escape(str(r["kind"])),
             html.escape(str(r["meaning"])),
         ]
         for r in values.to_dict("records")
     ]
-    return table(["value", "$ million", "bracket", "meaning"], rows, caption="Values on the tree (NPV, maximised)")
+    return table(["value", "$ million", "bracket", "bracket is", "meaning"], rows, caption=caption)
+
+
+def _beside(values: pd.DataFrame, tree: pd.DataFrame) -> str:
+    """Values of the process and of the tree, and their difference."""
+    there, here = values.set_index("quantity")["value"], tree.set_index("quantity")["value"]
+    rows = [
+        [html.escape(name), number(there[name], "$"), number(here[name], "$"), number(here[name] - there[name], "$")]
+        for name in there.index.intersection(here.index)
+    ]
+    head = ["value", "process, $ million", "tree, $ million", "tree less process"]
+    return table(head, rows, caption="The tree beside the process (NPV, maximised)")
+
+
+def _decision(decision: dict[str, Any]) -> str:
+    orders = ", ".join(
+        f"<b>{number(mass)}&nbsp;kg</b> to arrive in year {name[2:]}"
+        for name, mass in decision.items()
+        if name.startswith("dM")
+    )
+    return f"Commit now {orders}. Then: {html.escape(str(decision['rule']))}"
 
 
 def metrics_table(metrics: pd.DataFrame, manifest: dict[str, Any], shown: Sequence[str] = tuple(_COMPARED)) -> str:
@@ -209,31 +231,52 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         for r in tables["strategies"].to_dict("records")
     )
 
-    def bracket(name: str) -> str:
-        row = values.loc[name]
-        return f"${number(row['value'], '$')}&nbsp;million"
+    def money(name: str) -> str:
+        return f"<b>$&nbsp;{number(values.loc[name, 'value'], '$')}&nbsp;million</b>"
 
-    summary = (
-        f"The best plan that reacts to demand is worth <b>{bracket('rp')}</b> of expected NPV. "
-        f"Knowing all demand in advance would add <b>{bracket('evpi')}</b> (EVPI). "
-        f"Planning for the mean alone would lose <b>{bracket('vss')}</b> (VSS), "
-        f"fixing all deployments at the start {bracket('vms')} (VMS), "
-        f"and building once and never again <b>{bracket('flexibility')}</b>: the value of flexibility."
+    def between(name: str) -> str:
+        row = values.loc[name]
+        return f"{number(row['lower'], '$')} to {number(row['upper'], '$')}"
+
+    gain = number(values.loc["rp", "value"] - values.loc["nothing", "value"], "$")
+    worth = (
+        f"The best plan is worth {money('rp')} of expected NPV"
+        if manifest["exact"]
+        else f"The plan is worth {money('rp')} of expected NPV, and no plan more than "
+        f"$&nbsp;{number(values.loc['rp', 'upper'], '$')}&nbsp;million (bracket {between('rp')}, 95 %)"
     )
+    summary = (
+        f"{worth}, $&nbsp;{gain}&nbsp;million more than doing nothing ({money('nothing')}: Earth serves demand, or "
+        f"nobody does). A perfect forecast would add at most {money('evpi')} (EVPI, {between('evpi')})."
+    )
+    if "flexibility" in values.index:
+        summary += (
+            f" Deploying in several years instead of once adds {money('scheduling')} even if all is fixed in advance "
+            f"(scheduling), and letting deployments depend on demand adds {money('vms')} more (reacting): together the "
+            f"value of flexibility, {money('flexibility')}."
+        )
     caveat = (
-        "These are values of the tree, exact up to the brackets; a tree has fewer extremes than the process, so "
-        "plans are also judged below on fresh paths of the process itself."
+        "These are values of the demand process. <b>exact</b> means a closed form or recursion with its error of "
+        "integration, <b>95 %</b> an interval from simulated paths, <b>certified</b> a proof by arithmetic, which here "
+        "only the tree's values have. NPV is that of whoever bears every flow: sales of lunar oxygen less plants, "
+        "launches, operation, shortage and supply from Earth. Oxygen from Earth earns nothing in the source "
+        "formulation: it is only a cost."
+    )
+    distance = manifest["distance"]
+    off = (
+        f"The variance of demand is off by {distance['variance_error']:+.1%} at worst, the Wasserstein distance at most "
+        f"{distance['wasserstein']:.1%} of the mean. A tree has fewer extremes than the process: what information and "
+        "flexibility are worth differs most."
     )
     shape = f"{manifest['leaves']:,} scenarios, {manifest['nodes']:,} nodes"
     body = f"""<h1>{html.escape(str(manifest["case"]))}</h1>
+<p class="lead">{_decision(manifest["decision"])}</p>
 <p class="lead">{summary}</p>
 <p>{caveat}</p>
 <h2 id="values">Values of information and flexibility</h2>
-<p>Tree of {shape}, years 0 to {manifest["horizon"]}; solved by
-{_METHODS[manifest["method"]].format(solver=html.escape(str(manifest["solver"])))}.</p>
+<p>Of the demand process, years 0 to {manifest["horizon"]}; simulated ones on {manifest["foresight_paths"]:,} paths.</p>
 {picture["value_ladder"]}
-{_values(tables["values"])}
-{picture.get("convergence", "")}
+{_values(tables["values"], "Values of the process (NPV, maximised)")}
 <h2 id="deployment">Demand and deployment</h2>
 {picture["demand_fan"]}
 {picture["deployment_schedule"]}
@@ -246,7 +289,12 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
 <dl>{rules}</dl>
 <h2 id="parameters">Parameters and sources</h2>
 {_parameters(tables["parameters"])}
-<h2 id="tree">Quality of the tree</h2>
+<h2 id="tree">The tree beside the process</h2>
+<p>Tree of {shape}, solved by
+{_METHODS[manifest["method"]].format(solver=html.escape(str(manifest["solver"])))}. {off}</p>
+{_beside(tables["values"], tables["tree_values"])}
+{_values(tables["tree_values"], "Values of the tree (NPV, maximised)")}
+{picture.get("convergence", "")}
 {_tree_check(tables["tree_check"])}
 <h2 id="manifest">How this was made</h2>
 {manifest_table(manifest)}"""

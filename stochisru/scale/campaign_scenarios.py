@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from stochisru.errors import InputError, SolverError
 from stochisru.linear_program import Array, Index, LinearProgram, ProgramBuilder, Solution, solve_mixed
-from stochisru.methods.result import SWITCH_ROUNDING, Bounds
+from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of
 from stochisru.networks.solution import with_integers_fixed
 from stochisru.scale.campaign_data import Campaign, parameters
 from stochisru.scale.campaign_network import POINTS
@@ -297,7 +297,7 @@ def solve_scenarios(
     def bracket(lower: float, upper: float) -> Bounds:
         # The solver's bounds hold to its tolerances.
         lower = upper if upper < lower <= upper + SWITCH_ROUNDING * flows else lower
-        return Bounds(lower, upper, certified=False, flows=flows)
+        return Bounds(lower, upper, Kind.SOLVER, Of.TREE, flows)
 
     ws = bracket(expected(alone, lower=True), expected(alone))
     rp = bracket(max(found.bound, ws.lower), best.objective)
@@ -307,7 +307,7 @@ def solve_scenarios(
         campaign=campaign,
         scenarios=cases,
         rp=rp,
-        ws=Bounds(ws.lower, min(ws.upper, rp.upper), certified=False, flows=flows),
+        ws=Bounds(ws.lower, min(ws.upper, rp.upper), Kind.SOLVER, Of.TREE, flows),
         eev=eev,
         sizes=_sizes(single, chosen),
         mean_sizes=_sizes(single, mean.x),
