@@ -5,10 +5,12 @@ solver. Notation: ``t = 0..T`` are stages one ``dt`` apart, a *node* is one poss
 stage, a *leaf* is one scenario.
 """
 
+from scenario_trees.calibration import Goodness, ProcessFit
 from scenario_trees.diagnostics import LatticeCheck, TreeCheck, check, check_lattice
-from scenario_trees.errors import TreeError
+from scenario_trees.errors import CalibrationWarning, TreeError
 from scenario_trees.lattice import MarkovLattice
-from scenario_trees.process import GeometricBrownianMotion, ProcessFit
+from scenario_trees.origin import Origin
+from scenario_trees.process import GeometricBrownianMotion
 from scenario_trees.quantization import (
     QUANTIZATIONS,
     Binomial,
@@ -26,11 +28,14 @@ __all__ = [
     "SAMPLERS",
     "Antithetic",
     "Binomial",
+    "CalibrationWarning",
     "EqualProbability",
     "GaussHermite",
     "GeometricBrownianMotion",
+    "Goodness",
     "LatticeCheck",
     "MarkovLattice",
+    "Origin",
     "ProcessFit",
     "PseudoRandom",
     "Quantization",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.errors import require_integer, require_number
 from scenario_trees.process import GeometricBrownianMotion
 
 if TYPE_CHECKING:
@@ -39,12 +40,23 @@ class TreeCheck:
         Relative error of the variance; 0 where neither process nor tree has one, infinite where only the tree has.
     wasserstein
         Wasserstein-1 distance to the process divided by the mean.
+    conditional_mean_error
+        Largest relative error of E[D_t | node before] over the nodes of the stage before; 0 at stage 0. A tree whose
+        nodes know what comes next has it large, however good its marginal laws.
+    conditional_mean_error_average
+        The same, averaged in absolute value with the probabilities of those nodes.
+    conditional_mean_error_sampling
+        What that average would be from sampling alone, in a tree of so many paths of the process; NaN if their number
+        was not given. A tree of paths whose average is well above it tells the future.
     """
 
     probability_error: Array
     mean_error: Array
     variance_error: Array
     wasserstein: Array
+    conditional_mean_error: Array
+    conditional_mean_error_average: Array
+    conditional_mean_error_sampling: Array
 
     def to_frame(self) -> pd.DataFrame:
         """One row per stage."""
@@ -111,8 +123,19 @@ def _variance_error(found: Array, variance: Array, found_mean: Array) -> Array:
         return np.where(variance > 0, found / variance - 1, np.where(some, np.inf, 0.0))
 
 
-def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0) -> TreeCheck:
-    """Compare the marginal law of every stage of ``tree`` with ``process``."""
+def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0, paths: int | None = None) -> TreeCheck:
+    """Compare the marginal law of every stage of ``tree``, and the conditional mean of every node, with ``process``.
+
+    Parameters
+    ----------
+    dt
+        Time between two stages.
+    paths
+        Number of paths that the tree was made from by `tree_from_paths`; gives ``conditional_mean_error_sampling``.
+    """
+    require_number("dt", dt, low=0.0, strict=True)
+    if paths is not None:
+        require_integer("paths", paths, 1)
     stages = np.arange(tree.horizon + 1)
     total = np.add.reduceat(tree.probability, tree.offsets[:-1])
     mean = process.mean(stages * dt)
@@ -129,16 +152,33 @@ def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0)
         )
         for t in range(tree.horizon + 1)
     ]
+    growth = float(process.mean(dt)) / process.initial
+    spread = float(np.sqrt(process.variance(dt))) / float(process.mean(dt))  # of the growth of one path
+    largest, average, sampling = np.zeros((3, stages.size))
+    sampling[1:] = np.nan
+    for t in range(tree.horizon):
+        below, probability = tree.at(t + 1), tree.probability[tree.at(t)]
+        possible = probability > 0
+        total_below = tree.children_sum(tree.probability[below] * tree.value[below], t)[possible]
+        expected = growth * (probability * tree.value[tree.at(t)])[possible]
+        error, weight = np.abs(total_below / expected - 1), probability[possible]
+        largest[t + 1], average[t + 1] = error.max(), weight @ error
+        if paths is not None:  # E|N(0, 1)| = √(2/π), and a node of probability p has p·paths of them
+            sampling[t + 1] = spread * np.sqrt(2 / (np.pi * paths)) * np.sqrt(weight).sum()
     return TreeCheck(
         probability_error=np.abs(total - 1),
         mean_error=tree_mean / mean - 1,
         variance_error=_variance_error(tree_variance, variance, tree_mean),
         wasserstein=np.array(distance) / mean,
+        conditional_mean_error=largest,
+        conditional_mean_error_average=average,
+        conditional_mean_error_sampling=sampling,
     )
 
 
 def check_lattice(lattice: MarkovLattice, process: GeometricBrownianMotion, dt: float = 1.0) -> LatticeCheck:
     """Compare the marginal laws and the conditional means of ``lattice`` with ``process``."""
+    require_number("dt", dt, low=0.0, strict=True)
     stages = np.arange(lattice.horizon + 1)
     mean, variance = process.mean(stages * dt), process.variance(stages * dt)
     laws = list(zip(lattice.values, lattice.probabilities, strict=True))

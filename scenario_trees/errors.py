@@ -1,5 +1,44 @@
-"""The one error type of the package."""
+"""The error and the warning of the package, and the checks of arguments that many functions share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class TreeError(ValueError):
     """Input that no process or tree can have; the message names the field and the allowed range."""
+
+
+class CalibrationWarning(UserWarning):
+    """A series that can be calibrated but looks wrong; the message names place and size of what is unusual."""
+
+
+def require_integer(name: str, value: object, low: int, high: int | None = None) -> int:
+    """Return ``value`` if it is an integer from ``low`` to ``high``; raise `TreeError` otherwise."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
+        allowed = f">= {low:,}" + ("" if high is None else f" and <= {high:,}")
+        raise TreeError(f"{name}: must be an integer {allowed}, got {value!r}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def require_number(name: str, value: object, *, low: float = -math.inf, strict: bool = False) -> float:
+    """Return ``value`` if it is a finite number >= ``low`` (``strict``: > ``low``); raise `TreeError` otherwise."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not np.isfinite(value) or value < low or (strict and value == low):  # type: ignore[call-overload, operator]
+        allowed = f"{'>' if strict else '>='} {low:g} and finite" if np.isfinite(low) else "finite"
+        raise TreeError(f"{name}: must be {allowed}, got {value!r}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def numbers(name: str, values: Any) -> NDArray[np.float64]:
+    """``values`` as an array of floats; raise `TreeError` for anything that is not a number."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        shown = " ".join(repr(values).split())
+        raise TreeError(f"{name}: must hold numbers, got {shown[:60]}{'…' * (len(shown) > 60)}") from error

@@ -12,7 +12,7 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scenario_trees.errors import TreeError
+from scenario_trees.errors import TreeError, numbers, require_integer, require_number
 from scenario_trees.files import replacing
 from scenario_trees.normal_bins import bin_masses, bin_transitions, normal_edges
-from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.origin import Origin, require_origin
+from scenario_trees.process import GeometricBrownianMotion, require_gbm
 from scenario_trees.quantization import GaussHermite, Quantization
-from scenario_trees.sampling import PseudoRandom, Sampler
+from scenario_trees.sampling import Sampler, require_sampler
 from scenario_trees.tree import ScenarioTree, require_branching
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_FORMAT = 1
+_FORMAT = 2
 _MAX_STATES = 5_000
 _MAX_HORIZON = 10_000
 #: Values that differ by less than this share are one state of a recombining lattice.
@@ -55,6 +56,9 @@ class MarkovLattice:
     transitions
         Probability of going from state i of stage t to state j of stage t + 1, one array of shape
         ``(states of t, states of t + 1)`` per stage 0..T−1; every row sums to 1.
+    origin
+        Process and step that the lattice was made from; None for one of one's own numbers. It takes no part in equality
+        and `digest`, which are of the arrays.
 
     Raises
     ------
@@ -70,6 +74,7 @@ class MarkovLattice:
 
     values: tuple[Array, ...]
     transitions: tuple[Array, ...]
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         for name, dimensions in (("values", 1), ("transitions", 2)):
@@ -84,6 +89,7 @@ class MarkovLattice:
                 array.setflags(write=False)
                 arrays.append(array)
             object.__setattr__(self, name, tuple(arrays))
+        require_origin(self.origin)
         self._validate()
 
     def _validate(self) -> None:
@@ -128,7 +134,8 @@ class MarkovLattice:
         Parameters
         ----------
         process
-            Process whose values the states take; without volatility every stage has one state.
+            Process whose values the states take; without volatility every stage has one state. The bins are of a
+            lognormal law, so that what only looks like a `GeometricBrownianMotion` is refused.
         horizon
             Last stage T >= 0.
         states
@@ -141,10 +148,13 @@ class MarkovLattice:
             with 0.5 both ends are resolved (30 stages of σ = 0.2, 100 states: the error of the optimum falls from
             0.7 % to 0.3 %, the loss of the lattice's policy on fresh paths from 0.5 % to 0.1 %).
         """
+        require_gbm(
+            process, "use MarkovLattice.from_paths on its paths, or from_growth with a quantization of your own"
+        )
         _require_size(horizon, states)
-        for name, number, allowed in (("dt", dt, dt > 0), ("tilt", tilt, 0 <= tilt <= 1)):
-            if not (np.isfinite(number) and allowed):
-                raise TreeError(f"{name}: must be {'> 0 and finite' if name == 'dt' else 'in [0, 1]'}, got {number!r}")
+        require_number("dt", dt, low=0.0, strict=True)
+        if require_number("tilt", tilt, low=0.0) > 1:
+            raise TreeError(f"tilt: must be in [0, 1], got {tilt!r}")
         count = states if process.volatility > 0 else 1
         with np.errstate(over="ignore"):
             means = process.mean(np.arange(horizon + 1) * dt)
@@ -164,7 +174,7 @@ class MarkovLattice:
             values.append(means[t] * level)
         transitions = [bin_masses(edges[1])[None, :]] if horizon else []
         transitions += [bin_transitions(edges[t], edges[t + 1], t) for t in range(1, horizon)]
-        return cls(tuple(values), tuple(transitions))
+        return cls(tuple(values), tuple(transitions), Origin.of(process, dt))
 
     @classmethod
     def from_growth(
@@ -188,8 +198,11 @@ class MarkovLattice:
             Growth factors of the steps from stages 0..T−1, each >= 1.
         quantization
             Growth factors; Gauss–Hermite if not given.
+        dt
+            Time between two stages, > 0.
         """
         require_branching(branching)
+        require_number("dt", dt, low=0.0, strict=True)
         rule = quantization or GaussHermite()
         values, transitions = [np.array([process.initial])], []
         for t, branches in enumerate(branching):
@@ -211,7 +224,7 @@ class MarkovLattice:
             mass = np.bincount(cell, weights=np.tile(weight, shape[0]), minlength=shape[0] * shape[1])
             values.append(ascending[new])
             transitions.append(mass.reshape(shape))
-        return cls(tuple(values), tuple(transitions))
+        return cls(tuple(values), tuple(transitions), Origin.of(process, dt))
 
     @classmethod
     def from_paths(cls, paths: ArrayLike, states: int, seed: int = 0) -> MarkovLattice:
@@ -231,12 +244,13 @@ class MarkovLattice:
         """
         from scenario_trees.reduction import k_means
 
-        sample = np.asarray(paths, dtype=float)
+        sample = numbers("paths", paths)
         if sample.ndim != 2 or 0 in sample.shape:
             raise TreeError(f"paths: must have shape (T + 1, paths), got {sample.shape}")
         if not (np.isfinite(sample) & (sample > 0)).all():
             raise TreeError("paths: every value must be > 0 and finite")
         _require_size(sample.shape[0] - 1, states)
+        require_integer("seed", seed, 0)
         streams = np.random.SeedSequence(seed).spawn(sample.shape[0])
         values, groups = [np.array([sample[0].mean()])], np.zeros(sample.shape[1], dtype=np.int64)
         transitions = []
@@ -281,6 +295,10 @@ class MarkovLattice:
 
     # -------------------------------------------------------------- operations
 
+    def as_belief(self) -> MarkovLattice:
+        """The same lattice as one's own belief about the future: it is no longer checked against any process."""
+        return replace(self, origin=None)
+
     def walk(self, uniforms: Array) -> Index:
         """State paths driven by numbers uniform in [0, 1), one row per step.
 
@@ -294,6 +312,10 @@ class MarkovLattice:
         numpy.ndarray
             States of stages 0..steps, shape ``(steps + 1, paths)``.
         """
+        if uniforms.ndim != 2 or uniforms.shape[0] > self.horizon:
+            raise TreeError(
+                f"uniforms: must have shape (steps, paths) with at most {self.horizon} steps, got {uniforms.shape}"
+            )
         out = np.zeros((uniforms.shape[0] + 1, uniforms.shape[1]), dtype=np.int64)
         for t, u in enumerate(uniforms):
             # One search for all rows: row i of the distribution function is lifted by i.
@@ -322,9 +344,9 @@ class MarkovLattice:
         """
         from scipy.special import ndtr
 
-        if paths < 1:
-            raise TreeError(f"paths: must be >= 1, got {paths}")
-        sampler = sampler or PseudoRandom()
+        require_integer("paths", paths, 1)
+        require_integer("seed", seed, 0)
+        sampler = require_sampler(sampler)
         size = sampler.block_size(paths)
         out = np.empty((self.horizon + 1, paths), dtype=np.int64)
         for index, first in enumerate(range(0, paths, size)):
@@ -358,7 +380,13 @@ class MarkovLattice:
             value.append(self.values[t + 1][after])
             offset += state.size
             state = after
-        return ScenarioTree(*(np.concatenate(parts) for parts in (parent, stage, probability, value)))
+        return ScenarioTree(
+            np.concatenate(parent),
+            np.concatenate(stage),
+            np.concatenate(probability),
+            np.concatenate(value),
+            self.origin,
+        )
 
     def check(self, process: GeometricBrownianMotion, dt: float = 1.0) -> LatticeCheck:
         """Compare the lattice with a process: see `scenario_trees.diagnostics.check_lattice`."""
@@ -384,7 +412,8 @@ class MarkovLattice:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the lattice to one compressed ``.npz`` file, atomically; return its path."""
         target = Path(path)
-        header = np.array(json.dumps({"format": _FORMAT, "lattice": True}))
+        origin = None if self.origin is None else self.origin.to_dict()
+        header = np.array(json.dumps({"format": _FORMAT, "lattice": True, "origin": origin}))
         try:
             with replacing(target) as part, part.open("wb") as stream:
                 np.savez_compressed(
@@ -400,18 +429,22 @@ class MarkovLattice:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> MarkovLattice:
-        """Read a lattice written by `save`; raise `TreeError` for anything else."""
+        """Read a lattice written by `save`; raise `TreeError` for anything else.
+
+        Files of format 1 say nothing of the process: their lattices come back as one's own.
+        """
         try:
             with np.load(Path(path), allow_pickle=False) as data:
                 header = json.loads(str(data["header"]))
                 sizes, values, flat = data["sizes"], data["values"], data["transitions"]
-            if not header.get("lattice") or header.get("format") != _FORMAT:
-                raise TreeError(f"path: {path} is not a saved lattice of format {_FORMAT}")
+            if not header.get("lattice") or header.get("format") not in range(1, _FORMAT + 1):
+                raise TreeError(f"path: {path} is not a saved lattice of format 1 to {_FORMAT}")
             cells = sizes[:-1] * sizes[1:]
             matrices = np.split(flat, np.cumsum(cells)[:-1]) if cells.size else []
             return cls(
                 tuple(np.split(values, np.cumsum(sizes)[:-1])),
                 tuple(m.reshape(a, b) for m, a, b in zip(matrices, sizes[:-1], sizes[1:], strict=True)),
+                Origin.from_dict(header.get("origin")),
             )
         except OSError as error:
             raise TreeError(f"path: cannot read a lattice from {path}: {error.strerror or error}") from error
@@ -444,6 +477,5 @@ class MarkovLattice:
 
 
 def _require_size(horizon: int, states: int) -> None:
-    for name, number, low, high in (("horizon", horizon, 0, _MAX_HORIZON), ("states", states, 1, _MAX_STATES)):
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not low <= number <= high:
-            raise TreeError(f"{name}: must be an integer >= {low} and <= {high:,}, got {number!r}")
+    require_integer("horizon", horizon, 0, _MAX_HORIZON)
+    require_integer("states", states, 1, _MAX_STATES)

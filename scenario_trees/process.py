@@ -13,19 +13,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scenario_trees.errors import TreeError
-from scenario_trees.sampling import PseudoRandom, Sampler
+from scenario_trees.errors import TreeError, numbers, require_integer, require_number
+from scenario_trees.sampling import Sampler, require_sampler
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scenario_trees.calibration import ProcessFit
+
 Array = NDArray[np.float64]
 
 
-def _finite(name: str, value: float, *, low: float, strict: bool) -> None:
-    if not np.isfinite(value) or value < low or (strict and value == low):
-        allowed = f"{'>' if strict else '>='} {low:g} and finite" if np.isfinite(low) else "finite"
-        raise TreeError(f"{name}: must be {allowed}, got {value!r}")
+def _times(t: ArrayLike) -> Array:
+    times = numbers("t", t)
+    if not (times >= 0).all():  # also refuses NaN
+        raise TreeError(f"t: times must be >= 0, got {t!r}")
+    return times
+
+
+def _levels(level: ArrayLike) -> Array:
+    levels = numbers("level", level)
+    if not (levels >= 0).all():
+        raise TreeError(f"level: must be >= 0, got {level!r}")
+    return levels
 
 
 @dataclass(frozen=True)
@@ -52,31 +62,32 @@ class GeometricBrownianMotion:
     volatility: float
 
     def __post_init__(self) -> None:
-        _finite("initial", self.initial, low=0.0, strict=True)
-        _finite("drift", self.drift, low=-np.inf, strict=False)
-        _finite("volatility", self.volatility, low=0.0, strict=False)
+        require_number("initial", self.initial, low=0.0, strict=True)
+        require_number("drift", self.drift)
+        require_number("volatility", self.volatility, low=0.0)
 
     def growth(self, z: ArrayLike, dt: float = 1.0) -> Array:
         """Growth factor of one step for standard normal numbers ``z``."""
+        require_number("dt", dt, low=0.0, strict=True)
         log_drift = (self.drift - 0.5 * self.volatility**2) * dt
-        return np.asarray(np.exp(log_drift + self.volatility * np.sqrt(dt) * np.asarray(z, dtype=float)))
+        return np.asarray(np.exp(log_drift + self.volatility * np.sqrt(dt) * numbers("z", z)))
 
     def mean(self, t: ArrayLike) -> Array:
         """E[D_t] = D_0 e^{μt}."""
-        return np.asarray(self.initial * np.exp(self.drift * np.asarray(t, dtype=float)))
+        return np.asarray(self.initial * np.exp(self.drift * _times(t)))
 
     def variance(self, t: ArrayLike) -> Array:
         """Var[D_t] = D_0² e^{2μt} (e^{σ²t} − 1)."""
-        return np.asarray(self.mean(t) ** 2 * np.expm1(self.volatility**2 * np.asarray(t, dtype=float)))
+        return np.asarray(self.mean(t) ** 2 * np.expm1(self.volatility**2 * _times(t)))
 
     def quantile(self, q: ArrayLike, t: ArrayLike) -> Array:
         """Quantile of D_t at level ``q`` in (0, 1); broadcasts ``q`` against ``t``."""
         from scipy.special import ndtri
 
-        levels = np.asarray(q, dtype=float)
+        levels = numbers("q", q)
         if not np.all((levels > 0) & (levels < 1)):
-            raise TreeError(f"quantile: levels must lie in (0, 1), got {q!r}")
-        t = np.asarray(t, dtype=float)
+            raise TreeError(f"q: levels must lie in (0, 1), got {q!r}")
+        t = _times(t)
         return np.asarray(
             self.initial
             * np.exp((self.drift - 0.5 * self.volatility**2) * t + self.volatility * np.sqrt(t) * ndtri(levels))
@@ -92,13 +103,13 @@ class GeometricBrownianMotion:
         """E[min(D_t, level)] for levels ≥ 0, the lognormal partial expectation; broadcasts ``level`` against ``t``."""
         from scipy.special import ndtr
 
-        level = np.asarray(level, dtype=float)
+        level = _levels(level)
         below = self.mean(t) * ndtr(-self._distance(level, t, 0.5))
         return np.asarray(np.where(level > 0, level * self.exceedance(level, t) + below, 0.0))
 
     def _distance(self, level: ArrayLike, t: ArrayLike, share: float) -> Array:
         """(ln(D_0/level) + (μ + share·σ²) t) / (σ √t), infinite where D_t is certain."""
-        level, t = np.asarray(level, dtype=float), np.asarray(t, dtype=float)
+        level, t = _levels(level), _times(t)
         spread = self.volatility * np.sqrt(t)
         with np.errstate(divide="ignore", invalid="ignore"):
             ahead = np.log(self.initial / level) + (self.drift + share * self.volatility**2) * t
@@ -117,6 +128,8 @@ class GeometricBrownianMotion:
         """
         import pandas as pd
 
+        require_integer("horizon", horizon, 0)
+        require_number("dt", dt, low=0.0, strict=True)
         stages = np.arange(horizon + 1)
         table = {"mean": self.mean(stages * dt)} | {q: self.quantile(q, stages * dt) for q in levels}
         return pd.DataFrame(table, index=pd.Index(stages, name="t"))
@@ -134,6 +147,10 @@ class GeometricBrownianMotion:
         numpy.ndarray
             Shape ``(steps + 1, paths)``; row 0 is the initial value.
         """
+        normals = numbers("normals", normals)
+        if normals.ndim != 2:
+            raise TreeError(f"normals: must have shape (steps, paths), got {normals.shape}")
+        require_number("dt", dt, low=0.0, strict=True)
         steps, n = normals.shape
         out = np.empty((steps + 1, n))
         out[0] = self.initial
@@ -160,11 +177,11 @@ class GeometricBrownianMotion:
         numpy.ndarray
             Shape ``(horizon + 1, paths)``, in the unit of ``initial``.
         """
-        if paths < 1:
-            raise TreeError(f"paths: must be >= 1, got {paths}")
-        if horizon < 0:
-            raise TreeError(f"horizon: must be >= 0, got {horizon}")
-        sampler = sampler or PseudoRandom()
+        require_integer("paths", paths, 1)
+        require_integer("horizon", horizon, 0)
+        require_integer("seed", seed, 0)
+        require_number("dt", dt, low=0.0, strict=True)
+        sampler = require_sampler(sampler)
         size = sampler.block_size(paths)
         out = np.empty((horizon + 1, paths))
         for index, first in enumerate(range(0, paths, size)):
@@ -172,45 +189,36 @@ class GeometricBrownianMotion:
             out[:, first:last] = self.paths(sampler.block(seed, index, last - first, horizon), dt)
         return out
 
-    @classmethod
-    def fit(cls, series: ArrayLike, dt: float = 1.0) -> ProcessFit:
-        """Maximum-likelihood calibration from an evenly spaced series.
+    def same_step(self, other: GeometricBrownianMotion, dt: float = 1.0, other_dt: float = 1.0) -> bool:
+        """Whether a step of length ``dt`` has the law of ``other``'s step of ``other_dt``, and both begin alike.
 
-        With log returns ``x`` the estimates are ``σ² = var(x)/dt`` and ``μ = mean(x)/dt + σ²/2``. Standard
-        errors come from the inverse Fisher information (Campbell, Lo and MacKinlay 1997, eq. 9.3.28 f.):
-        ``se(σ) = σ/√(2n)`` and ``se(μ)² = σ²/(n dt) + σ⁴/(2n)``.
-
-        Parameters
-        ----------
-        series
-            At least three positive, finite values; the process starts at the last one.
-        dt
-            Time between two values.
+        Numbers are compared to rounding: within 1e-9 of their size.
         """
-        values = np.asarray(series, dtype=float)
-        if values.ndim != 1 or values.size < 3:
-            raise TreeError(f"series: needs at least 3 values in one dimension, got shape {values.shape}")
-        if not np.all(np.isfinite(values) & (values > 0)):
-            bad = int(np.flatnonzero(~(np.isfinite(values) & (values > 0)))[0])
-            raise TreeError(f"series: every value must be > 0 and finite, got {values[bad]!r} at position {bad}")
-        _finite("dt", dt, low=0.0, strict=True)
-        returns = np.diff(np.log(values))
-        n = returns.size
-        variance = float(np.var(returns)) / dt
-        drift = float(np.mean(returns)) / dt + variance / 2
-        return ProcessFit(
-            process=cls(initial=float(values[-1]), drift=drift, volatility=variance**0.5),
-            drift_se=float(np.sqrt(variance / (n * dt) + variance**2 / (2 * n))),
-            volatility_se=float(np.sqrt(variance / (2 * n))),
-            returns=n,
+        mine = self.initial, self.drift * dt, self.volatility * np.sqrt(dt)
+        theirs = other.initial, other.drift * other_dt, other.volatility * np.sqrt(other_dt)
+        return bool(np.allclose(mine, theirs, rtol=1e-9, atol=1e-15))
+
+    def __str__(self) -> str:
+        """The process in one line."""
+        return f"GBM(initial {self.initial:.10g}, drift {self.drift:.10g}, volatility {self.volatility:.10g})"
+
+    @classmethod
+    def fit(cls, series: ArrayLike | pd.Series, dt: float | ArrayLike | None = None) -> ProcessFit:
+        """Maximum-likelihood calibration from a series: see `scenario_trees.calibration.fit`."""
+        from scenario_trees.calibration import fit
+
+        return fit(series, dt)
+
+
+def require_gbm(process: object, way: str) -> None:
+    """Refuse what only looks like a geometric Brownian motion, such as a subclass with another law.
+
+    Parameters
+    ----------
+    way
+        What the error advises instead.
+    """
+    if type(process) is not GeometricBrownianMotion:
+        raise TreeError(
+            f"process: must be a GeometricBrownianMotion, got {type(process).__name__}, whose law may be another; {way}"
         )
-
-
-@dataclass(frozen=True)
-class ProcessFit:
-    """Calibrated process with the asymptotic standard errors of its estimates."""
-
-    process: GeometricBrownianMotion
-    drift_se: float
-    volatility_se: float
-    returns: int

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scenario_trees.errors import TreeError
-from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.errors import TreeError, require_number
+from scenario_trees.process import GeometricBrownianMotion, require_gbm
 
 Array = NDArray[np.float64]
 
@@ -31,6 +31,11 @@ class Quantization(Protocol):
         ...
 
 
+def _require(process: GeometricBrownianMotion, dt: float) -> None:
+    require_gbm(process, "give a quantization of your own, or build from its paths (tree_from_paths, from_paths)")
+    require_number("dt", dt, low=0.0, strict=True)
+
+
 def _mean_growth(process: GeometricBrownianMotion, dt: float) -> float:
     return float(np.exp(process.drift * dt))
 
@@ -43,6 +48,7 @@ class GaussHermite:
 
     def growth(self, process: GeometricBrownianMotion, branches: int, dt: float) -> tuple[Array, Array]:
         """Growth factors and probabilities."""
+        _require(process, dt)
         from scipy.special import roots_hermitenorm
 
         z, weight = roots_hermitenorm(branches)
@@ -59,6 +65,7 @@ class EqualProbability:
 
     def growth(self, process: GeometricBrownianMotion, branches: int, dt: float) -> tuple[Array, Array]:
         """Growth factors and probabilities."""
+        _require(process, dt)
         from scipy.special import ndtr, ndtri
 
         edges = ndtri(np.linspace(0.0, 1.0, branches + 1))
@@ -77,6 +84,7 @@ class Binomial:
 
     def growth(self, process: GeometricBrownianMotion, branches: int, dt: float) -> tuple[Array, Array]:
         """Growth factors and probabilities."""
+        _require(process, dt)
         if branches not in (1, 2):
             raise TreeError(f"branching: a binomial step has 2 branches (or 1), got {branches}")
         if branches == 1:
@@ -98,6 +106,7 @@ class Trinomial:
 
     def growth(self, process: GeometricBrownianMotion, branches: int, dt: float) -> tuple[Array, Array]:
         """Growth factors and probabilities."""
+        _require(process, dt)
         if branches not in (1, 3):
             raise TreeError(f"branching: a trinomial step has 3 branches (or 1), got {branches}")
         if branches == 1:

@@ -2,7 +2,8 @@
 
 `forward_selection` picks paths that minimise the Kantorovich distance to the sample greedily (Heitsch and
 Römisch 2003, fast forward selection); `k_means` moves representatives to cluster means. `tree_from_paths`
-applies either at every node to build a branching tree whose node values are the conditional means.
+applies either to the next values at every node, and to nothing later, to build a branching tree whose node values are
+the conditional means.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scenario_trees.errors import TreeError
+from scenario_trees.errors import TreeError, numbers, require_integer
 from scenario_trees.tree import ScenarioTree, require_branching
 
 Array = NDArray[np.float64]
@@ -46,7 +47,7 @@ Reducer = Callable[[Array, int, np.random.SeedSequence], Reduction]
 
 
 def _paths(paths: ArrayLike) -> Array:
-    array = np.asarray(paths, dtype=float)
+    array = numbers("paths", paths)
     if array.ndim != 2 or 0 in array.shape:
         raise TreeError(f"paths: must have shape (T + 1, paths), got {array.shape}")
     if not np.isfinite(array).all():
@@ -78,8 +79,7 @@ def forward_selection(paths: ArrayLike, count: int, seed: np.random.SeedSequence
     """
     sample = _paths(paths)
     n = sample.shape[1]
-    if not 1 <= count <= n:
-        raise TreeError(f"count: must lie in [1, {n}], got {count}")
+    require_integer("count", count, 1, n)
     distance = _distances(sample, sample)
     nearest = np.full(n, np.inf)
     chosen: list[int] = []
@@ -100,8 +100,9 @@ def k_means(paths: ArrayLike, count: int, seed: np.random.SeedSequence | int = 0
     from scipy.cluster.vq import kmeans2
 
     sample = _paths(paths)
-    if not 1 <= count <= sample.shape[1]:
-        raise TreeError(f"count: must lie in [1, {sample.shape[1]}], got {count}")
+    require_integer("count", count, 1, sample.shape[1])
+    if not isinstance(seed, np.random.SeedSequence):
+        require_integer("seed", seed, 0)
     distinct = np.unique(sample, axis=1)
     count = min(count, distinct.shape[1])
     rng = np.random.default_rng(seed)
@@ -126,11 +127,12 @@ def tree_from_paths(
     reducer: Reducer = k_means,
     seed: int = 0,
 ) -> ScenarioTree:
-    """Build a tree from sample paths by grouping, node by node, what the paths do next.
+    """Build a tree from sample paths by grouping, node by node, the next values of the paths.
 
-    At a node of stage ``t`` the paths that reach it are grouped by their values from stage ``t + 1`` on into
-    at most ``branching[t]`` groups. A child's value is the mean of its paths, so the tree keeps the sample mean
-    of every stage exactly.
+    At a node of stage ``t`` the paths that reach it are grouped by their values at stage ``t + 1``, and by nothing
+    later, into at most ``branching[t]`` groups: groups that share their future would tell it to whoever stands at
+    the node. A child's value is the mean of its paths, so the tree keeps the sample mean of every stage exactly. The
+    tree is of the paths and not of a process: it carries none.
 
     Parameters
     ----------
@@ -140,6 +142,8 @@ def tree_from_paths(
         Most children per node at stages 0..T−1.
     reducer
         `k_means` or `forward_selection`.
+    seed
+        Seed of the reducer, an integer >= 0.
     """
     sample = _paths(paths)
     if not (sample > 0).all():
@@ -147,6 +151,7 @@ def tree_from_paths(
     if len(branching) != sample.shape[0] - 1:
         raise TreeError(f"branching: needs {sample.shape[0] - 1} factors for these paths, got {len(branching)}")
     require_branching(branching)
+    require_integer("seed", seed, 0)
     root = np.random.SeedSequence(seed)
     parent, stage, probability = [-1], [0], [1.0]
     value = [float(sample[0].mean())]
@@ -155,7 +160,7 @@ def tree_from_paths(
         following: list[tuple[int, NDArray[np.int64]]] = []
         for node, members in frontier:
             (stream,) = root.spawn(1)
-            groups = reducer(sample[t + 1 :, members], min(int(b), members.size), stream)
+            groups = reducer(sample[t + 1 : t + 2, members], min(int(b), members.size), stream)
             heads = [float(sample[t + 1, members[groups.group == g]].mean()) for g in range(groups.probability.size)]
             for g in np.argsort(heads, kind="stable"):
                 inside = members[groups.group == g]

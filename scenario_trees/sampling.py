@@ -128,3 +128,12 @@ class Sobol:
 
 
 SAMPLERS: dict[str, Sampler] = {s.name: s for s in (PseudoRandom(), Antithetic(), Sobol())}
+
+
+def require_sampler(sampler: Sampler | None) -> Sampler:
+    """The sampler, pseudo-random if none is given; raise `TreeError` for what is none."""
+    if sampler is None:
+        return PseudoRandom()
+    if not all(callable(getattr(sampler, part, None)) for part in ("block_size", "block", "units")):
+        raise TreeError(f"sampler: must be a Sampler such as SAMPLERS[{PseudoRandom().name!r}], got {sampler!r}")
+    return sampler

@@ -12,7 +12,7 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from scenario_trees.errors import TreeError
+from scenario_trees.errors import TreeError, require_number
 from scenario_trees.files import replacing
+from scenario_trees.origin import Origin, require_origin
 from scenario_trees.process import GeometricBrownianMotion
 from scenario_trees.quantization import GaussHermite, Quantization
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_FORMAT = 1
+_FORMAT = 2
 _MAX_NODES = 200_000_000
 _MAX_STAGES = 10_000
 
@@ -61,6 +62,9 @@ class ScenarioTree:
         Unconditional probability; the children of a node share its probability.
     value
         Value of the process, > 0 and finite.
+    origin
+        Process and step that the tree was made from; None for a tree of one's own numbers, which claims to be nobody's.
+        It takes no part in equality and `digest`, which are of the arrays.
 
     Raises
     ------
@@ -72,6 +76,7 @@ class ScenarioTree:
     stage: NDArray[np.int16]
     probability: Array
     value: Array
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         for name, dtype in (
@@ -91,6 +96,7 @@ class ScenarioTree:
             array = np.asarray(given, dtype=dtype) if frozen else np.array(given, dtype=dtype)
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        require_origin(self.origin)
         self._validate()
 
     def _validate(self) -> None:
@@ -154,10 +160,14 @@ class ScenarioTree:
         branching
             Children per node at stages 0..T−1, each >= 1.
         quantization
-            Growth factors of a step; Gauss–Hermite if not given.
+            Growth factors of a step; Gauss–Hermite if not given. Those of the package are of a
+            `GeometricBrownianMotion` and refuse what only looks like one.
+        dt
+            Time between two stages, > 0.
         """
         quantization = quantization or GaussHermite()
         require_branching(branching)
+        require_number("dt", dt, low=0.0, strict=True)
         counts = [1]
         for b in branching:
             counts.append(counts[-1] * int(b))
@@ -184,7 +194,7 @@ class ScenarioTree:
             np.multiply.outer(probability[above], weight, out=probability[here].reshape(shape))
         for array in (parent, stage, probability, value):
             array.setflags(write=False)
-        return cls(parent=parent, stage=stage, probability=probability, value=value)
+        return cls(parent, stage, probability, value, Origin.of(process, dt))
 
     # ------------------------------------------------------------------ shape
 
@@ -240,6 +250,13 @@ class ScenarioTree:
 
     # ------------------------------------------------------------- operations
 
+    def as_belief(self) -> ScenarioTree:
+        """The same tree as one's own belief about the future: it is no longer checked against any process.
+
+        Methods refuse a tree that was made from another process than a case's demand; this one they take as it is.
+        """
+        return replace(self, origin=None)
+
     def ancestor(self, lag: int) -> Index:
         """Ancestor of every node ``lag`` stages up, or the root where there is none."""
         above = np.arange(self.n_nodes, dtype=np.int64)
@@ -262,7 +279,7 @@ class ScenarioTree:
         Returns
         -------
         branch
-            Tree of the same horizon and root.
+            Tree of the same horizon, root and origin.
         origin
             Node of this tree that each node of the branch is.
         """
@@ -291,6 +308,7 @@ class ScenarioTree:
             stage=self.stage[origin],
             probability=probability,
             value=self.value[origin],
+            origin=self.origin,
         )
         return tree, origin
 
@@ -318,11 +336,11 @@ class ScenarioTree:
         values = self.value if values is None else values
         return np.asarray(np.add.reduceat(self.probability * values, self.offsets[:-1]))
 
-    def check(self, process: GeometricBrownianMotion, dt: float = 1.0) -> TreeCheck:
+    def check(self, process: GeometricBrownianMotion, dt: float = 1.0, paths: int | None = None) -> TreeCheck:
         """Compare the tree with a process: see `scenario_trees.diagnostics.check`."""
         from scenario_trees.diagnostics import check
 
-        return check(self, process, dt)
+        return check(self, process, dt, paths)
 
     # -------------------------------------------------------------------- i/o
 
@@ -341,7 +359,8 @@ class ScenarioTree:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the tree to one compressed ``.npz`` file, atomically; return its path."""
         target = Path(path)
-        header = np.array(json.dumps({"format": _FORMAT, "nodes": self.n_nodes}))
+        origin = None if self.origin is None else self.origin.to_dict()
+        header = np.array(json.dumps({"format": _FORMAT, "nodes": self.n_nodes, "origin": origin}))
         try:
             with replacing(target) as part, part.open("wb") as stream:
                 np.savez_compressed(
@@ -358,19 +377,23 @@ class ScenarioTree:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ScenarioTree:
-        """Read a tree written by `save`; raise `TreeError` for anything else."""
+        """Read a tree written by `save`; raise `TreeError` for anything else.
+
+        Files of format 1 say nothing of the process: their trees come back as one's own.
+        """
         try:
             with np.load(Path(path), allow_pickle=False) as data:
                 header = json.loads(str(data["header"]))
-                if header.get("format") != _FORMAT:
+                if header.get("format") not in range(1, _FORMAT + 1):
                     raise TreeError(
-                        f"path: {path} has tree format {header.get('format')!r}, this version reads {_FORMAT}"
+                        f"path: {path} has tree format {header.get('format')!r}, this version reads 1 to {_FORMAT}"
                     )
                 return cls(
                     parent=data["parent"],
                     stage=data["stage"],
                     probability=data["probability"],
                     value=data["value"],
+                    origin=Origin.from_dict(header.get("origin")),
                 )
         except OSError as error:
             raise TreeError(f"path: cannot read a tree from {path}: {error.strerror or error}") from error

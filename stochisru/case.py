@@ -11,7 +11,7 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,6 +50,17 @@ class DeploymentCase(Part):
     scale: Scale = Field(default_factory=Scale)
     derivation: Mapping[str, Rule] = Field(default_factory=dict)
     sources: Mapping[str, str] = Field(default_factory=dict)
+
+    @cached_property
+    def is_shipped(self) -> bool:
+        """Whether this is a shipped case as it is shipped."""
+        return self.name in shipped_cases() and self.digest() == _shipped_digest(self.name)
+
+    @property
+    def title(self) -> str:
+        """The name; of a shipped case that was changed, with that word and the hash: ``NAME (changed, HASH)``."""
+        changed = self.name in shipped_cases() and not self.is_shipped
+        return f"{self.name} (changed, {self.digest()[:8]})" if changed else self.name
 
     @cached_property
     def process(self) -> GeometricBrownianMotion:
@@ -142,7 +153,7 @@ class DeploymentCase(Part):
         InputError
             If a symbol is unknown or its value out of range.
         """
-        parts = {part: getattr(self, part).model_dump() for part in _PARTS}
+        parts = {part: getattr(self, part).model_dump(exclude_unset=True) for part in _PARTS}
         home = {symbol: part for part, symbol in _places()}
         name = symbols.pop("name", self.name)
         sources = dict(self.sources)
@@ -153,13 +164,16 @@ class DeploymentCase(Part):
             if symbol not in home:
                 raise InputError(f"{symbol}: unknown symbol; known are {', '.join(home)}")
             value = value.item() if isinstance(value, np.generic) else value
-            if value != self.values[symbol] or symbol in self.derivation:
+            now = self.values[symbol]
+            if type(value) is type(now) and value == now and symbol not in self.derivation:
+                continue  # a default stays one
+            if value != now or symbol in self.derivation:
                 sources[symbol] = "given: changed by the user"
             parts[home[symbol]][symbol] = value
         return case_from_dict({"name": name, "sources": sources, "derivation": rules, **parts})
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per symbol: part, value, unit, description, status (given, derived, assumed), source."""
+        """One row per symbol: part, value, unit, description, status (given, derived, assumed, default), source."""
         import pandas as pd
 
         rows = []
@@ -167,9 +181,10 @@ class DeploymentCase(Part):
             info = _PARTS[part].model_fields[symbol]
             extra = info.json_schema_extra
             rule = self.derivation.get(symbol)
-            status, source = _split_source(
-                self.sources.get(symbol, f"derived: rule {rule.rule}" if rule else "given: case file")
-            )
+            said = f"derived: rule {rule.rule}" if rule else "given: case file"
+            if symbol not in getattr(self, part).model_fields_set:
+                said = "default: not in the case file"
+            status, source = _split_source(self.sources.get(symbol, said))
             rows.append(
                 {
                     "part": part,
@@ -184,10 +199,12 @@ class DeploymentCase(Part):
         return pd.DataFrame(rows).set_index("symbol")
 
     def to_toml(self) -> str:
-        """Text of a case file that loads as this case."""
+        """Text of a case file that loads as this case; defaults that nobody gave are comments."""
         tables = {
             part: {
-                k: v for k, v in getattr(self, part).model_dump(exclude_none=True).items() if k not in self.derivation
+                k: v
+                for k, v in getattr(self, part).model_dump(exclude_none=True, exclude_unset=True).items()
+                if k not in self.derivation
             }
             for part in _PARTS
         }
@@ -196,7 +213,17 @@ class DeploymentCase(Part):
         lines = [f"name = {toml_string(self.name)}"]
         for head, table in tables.items():
             lines += ["", f"[{head}]", *(f"{k} = {_literal(v)}" for k, v in table.items())]
+            lines += [f"# {k} = {_literal(v)} (default)" for k, v in self._defaults(head).items() if v is not None]
         return "\n".join(lines) + "\n"
+
+    def _defaults(self, part: str) -> dict[str, Any]:
+        """Symbols of a part that nobody gave."""
+        if part not in _PARTS:
+            return {}
+        given = getattr(self, part).model_fields_set
+        return {
+            symbol: getattr(getattr(self, part), symbol) for symbol in _PARTS[part].model_fields if symbol not in given
+        }
 
     def digest(self) -> str:
         """Hash of everything that the results depend on (not of name and sources)."""
@@ -254,7 +281,7 @@ def _literal(value: Any) -> str:
 
 def _split_source(text: str) -> tuple[str, str]:
     status, colon, rest = text.partition(":")
-    if colon and status in ("given", "derived", "assumed"):
+    if colon and status in ("given", "derived", "assumed", "default"):
         return status, rest.strip()
     return "given", text
 
@@ -378,6 +405,11 @@ def shipped_cases() -> list[str]:
 def case_text(name: str) -> str:
     """TOML text of a shipped case."""
     return (resources.files("stochisru") / "cases" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+@cache
+def _shipped_digest(name: str) -> str:
+    return load_case(name).digest()
 
 
 def load_case(source: str | Path) -> DeploymentCase:

@@ -70,7 +70,9 @@ app.add_typer(network_app, name="network")
 @app.command()
 def run(
     case: CaseArg = "lunar-reference",
-    out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/NAME].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder [default: runs/NAME, with the hash of a case that is not shipped].")
+    ] = None,
     branching: BranchingOpt = None,
     horizon: HorizonOpt = None,
     quantization: QuantizationOpt = "gauss-hermite",
@@ -83,6 +85,7 @@ def run(
     json: JsonOpt = None,
 ) -> None:
     """Study a case: values, strategies, figures and a report, into a run folder."""
+    from stochisru.files import default_folder
     from stochisru.run import run_case
     from stochisru.solvers import solver_named
 
@@ -90,7 +93,7 @@ def run(
     problem = named_case(case, horizon)
     solver_named(solver)
     tree = named_tree(problem, branching, quantization)
-    folder = out if out is not None else Path("runs") / problem.name
+    folder = out if out is not None else default_folder(problem)
     with progress(f"running {problem.name}") as step:
         outcome = run_case(
             problem,
@@ -262,7 +265,7 @@ def case_show(case: CaseArg, json: JsonOpt = None) -> None:
     frame = problem.to_frame().reset_index()
     rows = [{**row, "value": problem.plain_values[str(row["symbol"])]} for row in frame.to_dict("records")]
     data = {"name": problem.name, "hash": problem.digest(), "parameters": rows}
-    emit(data, json, lambda: print_frame(frame, problem.name))
+    emit(data, json, lambda: print_frame(frame, problem.title))
 
 
 @case_app.command("init")
@@ -294,12 +297,14 @@ def case_init(
 @case_app.command("check")
 def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     """Check a case file; exit with 2 and one line if it cannot be used."""
+    from stochisru.usual import unusual
+
     json_target(json, case)
     problem = named_case(case)
     emit(
-        {"name": problem.name, "hash": problem.digest(), "ok": True},
+        {"name": problem.name, "hash": problem.digest(), "ok": True, "warnings": unusual(problem)},
         json,
-        lambda: typer.echo(f"{problem.name}: ok ({len(problem.values)} parameters, hash {problem.digest()})"),
+        lambda: typer.echo(f"{problem.title}: ok ({len(problem.values)} parameters, hash {problem.digest()})"),
     )
 
 

@@ -90,14 +90,14 @@ def campaign(
                     solver=solver, starts=results, progress=step,
                 )
             )  # fmt: skip
-    if figure is not None:
-        from stochisru.report.campaign_figures import campaign_plan
-
-        save_figure(campaign_plan(results[-1]), figure)
     data: Any = (
         {r.campaign.architecture: r.to_dict() for r in results} if architecture == "both" else results[0].to_dict()
     )
     emit(data, json, lambda: _show(results))
+    if figure is not None:
+        from stochisru.report.campaign_figures import campaign_plan
+
+        save_figure(lambda: campaign_plan(results[-1]), figure)
 
 
 def _scenarios(
@@ -220,7 +220,7 @@ def campaign_sweep(
         solver=solver,
     )
     how = Execution(workers, backend, checkpoint, resume)
-    with study_folder(out, KIND) as folder:
+    with study_folder(out, KIND, {"numbers": sweep.identity["numbers"]}) as folder:
         with bar("campaigns", len(sweep.points)) as advance:
             rows = run_sweep(sweep, Execution(how.workers, how.backend, how.checkpoint, how.resume, advance))
         if folder is not None:

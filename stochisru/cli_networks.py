@@ -76,12 +76,12 @@ def mars(
         for one in chosen:
             step(one.name)
             results.append(solve_mars(one, solver))
+    data: dict[str, Any] = {"scenarios": {r.scenario.name: r.to_dict() for r in results}}
+    emit(data if scenario == "all" else results[0].to_dict(), json, lambda: _show_mars(results))
     if figure is not None:
         from stochisru.report.network_figures import mars_routes
 
-        save_figure(mars_routes(results[0]), figure)
-    data: dict[str, Any] = {"scenarios": {r.scenario.name: r.to_dict() for r in results}}
-    emit(data if scenario == "all" else results[0].to_dict(), json, lambda: _show_mars(results))
+        save_figure(lambda: mars_routes(results[0]), figure)
 
 
 def _scenarios(name: str, changes: dict[str, Any], reading: str) -> list[MarsScenario]:
@@ -135,7 +135,7 @@ def _campaign(scenario: MarsScenario, opportunities: int, solver: str, json: str
 
 @network_app.command("mars-sweep")
 def mars_sweep(
-    parameter: Annotated[str, typer.Option(help="rate (Figure 4-16) or lifetime (Figure 4-17).")] = "rate",
+    parameter: Annotated[str, typer.Option(help="rate (Figure 4-17) or lifetime (Figure 4-16).")] = "rate",
     values: Annotated[str | None, typer.Option(help="Comma-separated values instead of the figure's.")] = None,
     figure: FigureOpt = None,
     solver: SolverOpt = "highs",
@@ -151,12 +151,12 @@ def mars_sweep(
     grid = usual if values is None else tuple(number(v, "values") for v in values.split(","))
     with progress("solving"):
         table = sweep(field, grid, solver=solver)
+    data = {"parameter": field, "sense": "minimise", "unit": "kg", "rows": table.to_dict("records")}
+    emit(data, json, lambda: print_frame(table, "Mars baseline: mass at KSC (kg, minimised), IMLEO and plants (kg)"))
     if figure is not None:
         from stochisru.report.network_figures import mars_sweep_figure
 
-        save_figure(mars_sweep_figure(table, field), figure)
-    data = {"parameter": field, "sense": "minimise", "unit": "kg", "rows": table.to_dict("records")}
-    emit(data, json, lambda: print_frame(table, "Mars baseline: mass at KSC (kg, minimised), IMLEO and plants (kg)"))
+        save_figure(lambda: mars_sweep_figure(table, field), figure)
 
 
 @network_app.command()
@@ -245,15 +245,15 @@ def ksa(
             solver=solver,
             progress=step,
         )
-    if figure is not None:
-        from stochisru.report.network_figures import saudi_front, saudi_map
-
-        save_figure(saudi_front(results) if weight == "all" else saudi_map(results[0]), figure)
 
     def show() -> None:
         _show_ksa(results, options)
 
     emit({"results": [r.to_dict() for r in results]} if weight == "all" else results[0].to_dict(), json, show)
+    if figure is not None:
+        from stochisru.report.network_figures import saudi_front, saudi_map
+
+        save_figure(lambda: saudi_front(results) if weight == "all" else saudi_map(results[0]), figure)
 
 
 def _show_ksa(results: list[Any], options: SaudiOptions) -> None:
@@ -318,13 +318,14 @@ def solve(
 ) -> None:
     """Solve a network of your own."""
     from stochisru.networks.assembly import FORMS, assemble
-    from stochisru.networks.files import load_network
+    from stochisru.networks.files import load_network, require_static
     from stochisru.networks.network import one_of
     from stochisru.networks.solution import solve_network
 
     json_target(json, source)
     kind = one_of(FORMS, form, "form")
     network = load_network(source)
+    require_static(network, source)
     weights, limits = _assignments(weight, "weight"), _assignments(limit, "limit")
     if export is not None:
         written = assemble(network, weights, limits, kind).program.write(export)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,11 +30,17 @@ WorkersOpt = Annotated[int, typer.Option(help="Processes; results do not depend 
 
 
 def named_case(source: str, horizon: int | None = None) -> DeploymentCase:
-    """Case of a command, with its horizon changed where asked."""
+    """Case of a command, with its horizon changed where asked; unusual values are named on standard error."""
+    from stochisru import mpi
     from stochisru.case import load_case
+    from stochisru.usual import unusual
 
     case = load_case(source)
-    return case if horizon is None else case.replace(T=horizon)
+    case = case if horizon is None else case.replace(T=horizon)
+    if mpi.rank() == 0:
+        for line in unusual(case):
+            typer.echo(f"warning: {line}", err=True)
+    return case
 
 
 def named_tree(case: DeploymentCase, branching: str | None, quantization: str = "gauss-hermite") -> ScenarioTree:
@@ -72,6 +79,15 @@ def figure_target(path: Path | None) -> None:
         require_writable(path, "figure")
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format that its suffix names."""
-    figure.savefig(path)
+def save_figure(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw a figure and write it in the format that its suffix names; to be called when the results are written.
+
+    Raises
+    ------
+    FigureError
+        If the figure cannot be made.
+    """
+    from stochisru.files import drawing
+
+    with drawing():
+        draw().savefig(path)

@@ -227,7 +227,7 @@ def _distance(case: DeploymentCase, result: Result[Any]) -> Distance | None:
 
 def _show(case: DeploymentCase, result: Result[Plan], worth: str, has_rule: bool, away: Distance | None) -> None:
     size = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in result.plan.size.items())
-    typer.echo(f"{case.name}, T = {case.horizon.T}, {result.method}: {size}")
+    typer.echo(f"{case.title}, T = {case.horizon.T}, {result.method}: {size}")
     typer.echo(f"{worth + ' (maximise)':<24} {result.objective:,.2f} $")
     bounds = result.bounds
     typer.echo(

@@ -333,10 +333,16 @@ def deployment(
     backend: BackendOpt = "processes",
     checkpoint: CheckpointOpt = None,
     resume: ResumeOpt = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the study [default: runs/NAME-deployment].")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the study [default: runs/NAME-deployment, with the hash of a case that is not shipped]."
+        ),
+    ] = None,
     json: JsonOpt = None,
 ) -> None:
     """Deployment over 10, 30 and 50 years: profitability, risk, operations, flexibility, sensitivity, efficiency."""
+    from stochisru.files import default_folder
     from stochisru.studies.deployment import deployment_study
 
     json_target(json, case)
@@ -347,7 +353,7 @@ def deployment(
             raise InputError(f"horizons: must be years that differ, as in 10,30,50, got {horizons!r}")
         years.append(int(item))
     how = _execution(workers, backend, checkpoint, resume)
-    folder = out if out is not None else Path("runs") / f"{problem.name}-deployment"
+    folder = out if out is not None else default_folder(problem, "deployment")
     with progress(f"studying {problem.name}") as step:
         study = deployment_study(
             problem,
@@ -450,13 +456,13 @@ def _run(
     """Compute a study under a progress bar, into a folder where asked."""
     from dataclasses import replace
 
-    from stochisru.studies.folder import fill, study_folder
+    from stochisru.studies.folder import case_entry, fill, study_folder
 
-    with study_folder(out, kind) as folder:
+    with study_folder(out, kind, case_entry(case)) as folder:
         with bar(f"{kind} of {case.name}", points) as advance:
             study = compute(replace(how, progress=advance))
         if folder is not None:
-            fill(folder, kind, case, {kind: rows(study)}, draw(study), settings)
+            fill(folder, kind, case, {kind: rows(study)}, lambda: draw(study), settings)
     return study
 
 

@@ -117,7 +117,7 @@ def print_values(table: pd.DataFrame, title: str) -> None:
 def print_process_values(values: ProcessValues) -> None:
     """What to commit now, and the values of the process."""
     case, plan = values.case, values.recourse
-    print_values(values.to_frame().reset_index(), f"{case.name}, T = {case.horizon.T}: values of the process")
+    print_values(values.to_frame().reset_index(), f"{case.title}, T = {case.horizon.T}: values of the process")
     if not values.exact:
         sys.stdout.write("no exact policy exists for this case: rp is a policy's value and an upper bound\n")
     orders = ", ".join(f"{name} {mass:,.1f} kg" for name, mass in plan.first_stage.items())
@@ -129,7 +129,7 @@ def print_tree_values(values: ValueTable, away: Distance) -> None:
     case, plan = values.case, values.recourse
     frame = values.to_frame().reset_index()
     held = frame["quantity"].str.match(r"eev_\d+$")
-    print_values(frame[~held], f"{case.name}: values of the tree, {values.tree!r}")
+    print_values(frame[~held], f"{case.title}: values of the tree, {values.tree!r}")
     sys.stdout.write(f"{away.describe(plan.objective, plan.first_stage)}\n")
 
 
@@ -155,7 +155,7 @@ def print_strategies(outcome: Simulation) -> None:
     wide = frame.pivot(index="strategy", columns="metric", values="value").loc[outcome.names, list(columns)]
     mean = frame[frame["metric"] == "npv_mean"].set_index("strategy").loc[outcome.names]
     wide.insert(1, "± (CI)", (mean["upper"] - mean["lower"]).to_numpy() / 2)
-    title = f"{outcome.case.name}: {outcome.paths:,} paths, T = {outcome.case.horizon.T} ($, NPV maximised)"
+    title = f"{outcome.case.title}: {outcome.paths:,} paths, T = {outcome.case.horizon.T} ($, NPV maximised)"
     print_frame(wide.reset_index(), title)
 
 

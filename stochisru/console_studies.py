@@ -43,7 +43,7 @@ def show_tornado(study: Tornado, quantity: str) -> None:
     frame[numbers] = frame[numbers].astype(float)
     base = next(r for r in study.rows if r["level"] == "base")
     first = f"RP {base['rp']:,.0f} $, flexibility {base['flexibility']:,.0f} $"
-    typer.echo(f"{study.case.name}, T = {study.case.horizon.T}: {first} (exact, within {base['error']:.2g} $)")
+    typer.echo(f"{study.case.title}, T = {study.case.horizon.T}: {first} (exact, within {base['error']:.2g} $)")
     print_frame(frame, f"one symbol at a time, $ (NPV maximised); by swing of {quantity} ({UNITS[quantity]})")
     for row in study.rows:
         if row["note"]:
@@ -65,7 +65,7 @@ def show_map(study: TwoWayMap, quantity: str, level: float | None) -> None:
         frame = pd.DataFrame(study.grid(name), columns=[f"{v:.4g}" for v in study.x_values])
         frame.insert(0, f"{y} \\ {x}", study.y_values)
         title = (
-            f"{study.case.name}, T = {study.case.horizon.T}: {name} ({UNITS[name]}) over {x} (across) and {y} (down)"
+            f"{study.case.title}, T = {study.case.horizon.T}: {name} ({UNITS[name]}) over {x} (across) and {y} (down)"
         )
         print_frame(frame, title)
     pays = [r["pays"] for r in study.rows]
@@ -118,7 +118,7 @@ def show_frontier(study: Frontier, sampled: set[str]) -> None:
     frame = pd.DataFrame(lines)
     frame[["± (CI)", "gap"]] = frame[["± (CI)", "gap"]].astype(float)
     title = (
-        f"{study.case.name}: {study.paths:,} common paths, T = {study.case.horizon.T} ($; NPV up, CVaR of loss down)"
+        f"{study.case.title}: {study.paths:,} common paths, T = {study.case.horizon.T} ($; NPV up, CVaR of loss down)"
     )
     print_frame(frame, title)
     if hidden:
@@ -143,7 +143,7 @@ def show_tuning(study: Tuning) -> None:
     sample = study.sample
     print_frame(
         frame,
-        f"{study.case.name}: {sample['fresh_paths']:,} fresh paths, T = {study.case.horizon.T} ($, NPV maximised)",
+        f"{study.case.title}: {sample['fresh_paths']:,} fresh paths, T = {study.case.horizon.T} ($, NPV maximised)",
     )
     gain = study.optimism
     interval = f" [{gain.lower:,.0f}, {gain.upper:,.0f}]" if gain.lower == gain.lower else ""
@@ -168,7 +168,7 @@ def show_scale(study: ScaleStudy) -> None:
     columns |= {"flexibility": "flexibility", "vms": "VMS", "first_plant": "first plant, kg"}
     columns |= {"fixed_plant": "fixed plant, kg", "deployments": "deployments", "stage_wise_error": "stage-wise error"}
     frame = pd.DataFrame([{title: row[name] for name, title in columns.items()} for row in study.rows])
-    title = f"{study.case.name}, T = {study.case.horizon.T}, reference {study.reference:,.0f} kg ($, NPV maximised)"
+    title = f"{study.case.title}, T = {study.case.horizon.T}, reference {study.reference:,.0f} kg ($, NPV maximised)"
     print_frame(frame, title)
     for sentence in study.findings():
         typer.echo(f"- {sentence}")

@@ -27,12 +27,17 @@ class TimeLimitError(SolverError):
     """A mixed-integer program without a solution or a bound when its time was over."""
 
 
+class FigureError(StochisruError, RuntimeError):
+    """A figure or page that could not be made; what it shows was computed and is kept."""
+
+
 class BoundsError(StochisruError, ArithmeticError):
     """Bounds that cross or values out of their order: a defect, never reported as a gap."""
 
 
 __all__ = [
     "BoundsError",
+    "FigureError",
     "InfeasibleError",
     "InputError",
     "SolverError",

@@ -7,12 +7,15 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scenario_trees.files import replacing
-from stochisru.errors import InputError
+from stochisru.errors import FigureError, InputError
+
+if TYPE_CHECKING:
+    from stochisru.case import DeploymentCase
 
 MANIFEST = "manifest.json"
 #: Entry of the manifest by which a run folder is known.
@@ -76,7 +79,29 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return manifest if known else None
 
 
-def _require_replaceable(target: Path, kind: str) -> None:
+def default_folder(case: DeploymentCase, study: str | None = None) -> Path:
+    """Folder of a run or study that is given none: ``runs/NAME`` of a shipped case, ``runs/NAME-HASH`` of any other.
+
+    So a case that was changed goes beside what it was, never over it.
+    """
+    name = case.name if case.is_shipped else f"{case.name}-{case.digest()[:8]}"
+    return Path("runs") / (name if study is None else f"{name}-{study}")
+
+
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """Make figures and pages: whatever fails in it is a `FigureError`, for which `replacing_folder` keeps the rest."""
+    try:
+        yield
+    except FigureError:
+        raise
+    except Exception as error:
+        raise FigureError(
+            f"figures: could not be made ({type(error).__name__}: {' '.join(str(error).split())})"
+        ) from error
+
+
+def _require_replaceable(target: Path, kind: str, same: Mapping[str, Any]) -> None:
     if not target.exists():
         return
     if not target.is_dir():
@@ -87,6 +112,12 @@ def _require_replaceable(target: Path, kind: str) -> None:
         raise InputError(f"out: {target} holds other files, must be new, empty or an earlier {kind}")
     if manifest is not None and manifest.get("study", RUN) != kind:
         raise InputError(f"out: {target} holds a {manifest.get('study', RUN)}, must be new, empty or an earlier {kind}")
+    for key, ours in same.items():
+        if manifest is not None and manifest.get(key) != ours:
+            raise InputError(
+                f"out: {target} holds the {kind} of another case ({key} {manifest.get(key)} there, {ours} here); "
+                "give another folder with --out"
+            )
 
 
 def _sweep(target: Path) -> None:
@@ -112,21 +143,25 @@ def _alive(process: int) -> bool:
 
 
 @contextlib.contextmanager
-def replacing_folder(target: Path, kind: str = RUN) -> Iterator[Path]:
+def replacing_folder(target: Path, kind: str = RUN, same: Mapping[str, Any] | None = None) -> Iterator[Path]:
     """Fill a new folder beside ``target`` and put it in its place when all went well.
 
-    An existing ``target`` is replaced only if it is empty or an earlier result of that kind; on any error or interrupt
-    it stays as it was and the new folder is removed.
+    An existing ``target`` is replaced only if it is empty or an earlier result of that kind whose manifest has the
+    entries ``same``, such as the hash of the case; on any error or interrupt it stays as it was and the new folder is
+    removed. After a `FigureError` the new folder takes its place without figures, and the error goes on.
 
     Raises
     ------
     InputError
         If the folder cannot be made or replaced.
+    FigureError
+        If that was raised within; it then names the folder.
     """
+    same = same or {}
     target = target.resolve()
     if target == Path.cwd():
         raise InputError("out: must not be the current folder, which is replaced as a whole")
-    _require_replaceable(target, kind)
+    _require_replaceable(target, kind, same)
     folder = target.parent
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
@@ -149,13 +184,16 @@ def replacing_folder(target: Path, kind: str = RUN) -> Iterator[Path]:
     except OSError as error:
         clean()
         raise InputError(f"out: cannot write to {folder}: {error.strerror}") from error
+    failed: FigureError | None = None
     try:
         yield part
+    except FigureError as error:
+        failed = error
     except BaseException:
         clean()
         raise
     try:
-        _require_replaceable(target, kind)  # another run may have come first
+        _require_replaceable(target, kind, same)  # another run may have come first
         if target.exists():
             target.rename(old)
         part.rename(target)
@@ -166,3 +204,5 @@ def replacing_folder(target: Path, kind: str = RUN) -> Iterator[Path]:
         clean()
         raise
     shutil.rmtree(old, ignore_errors=True)
+    if failed is not None:
+        raise FigureError(f"{failed}; tables and manifest are in {target}") from failed

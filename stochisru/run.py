@@ -20,7 +20,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.distance import Distance, distance
 from stochisru.errors import InputError
-from stochisru.files import MADE_BY, MANIFEST, replacing_folder, to_json
+from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
 from stochisru.methods.progressive_hedging import progressive_hedging
 from stochisru.methods.result import versions
 from stochisru.process_value import ProcessValues, process_values
@@ -175,7 +175,7 @@ def run_case(
     Parameters
     ----------
     out
-        Run folder. It appears when everything is done; an earlier run of that name is replaced.
+        Run folder. It appears when everything is done; an earlier run of the same case is replaced, none of another.
     tree
         Scenario tree of the case.
     paths, seed, sampler, workers
@@ -191,6 +191,8 @@ def run_case(
     ------
     InputError
         If an argument is out of range or the folder cannot be written; nothing is left behind.
+    FigureError
+        If a figure or the page cannot be made; tables and manifest are in the folder.
     """
     from stochisru.report.page import build_report
 
@@ -200,7 +202,7 @@ def run_case(
     require_sampling(paths, seed, sampler, workers)
     if method not in ("ef", "ph"):
         raise InputError(f"method: must be one of ef, ph, got {method!r}")
-    with replacing_folder(out) as folder:
+    with replacing_folder(out, same={"case_hash": case.digest()}) as folder:
         recourse = None
         if method == "ph":
             say("rp by progressive hedging")
@@ -227,6 +229,7 @@ def run_case(
         manifest = {
             **MADE_BY,
             "case": case.name,
+            "title": case.title,
             "case_hash": case.digest(),
             "tree_hash": tree.digest(),
             "branching": tree.branching,
@@ -249,6 +252,7 @@ def run_case(
         }
         (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
         say("report")
-        build_report(folder)
+        with drawing():
+            build_report(folder)
         files = tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
     return Run(out, process, values, away, simulation, files)

@@ -46,7 +46,7 @@ def test_derivation_functions_have_their_limits():
 def test_every_parameter_has_unit_status_and_source():
     for name in shipped_cases():
         frame = load_case(name).to_frame()
-        assert set(frame["status"]) <= {"given", "derived", "assumed"}
+        assert set(frame["status"]) <= {"given", "derived", "assumed", "default"}
         assert (frame["source"].str.len() > 5).all()
         assert (frame["unit"].str.len() > 0).all()
 

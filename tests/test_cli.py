@@ -89,7 +89,7 @@ def test_run_of_a_case_with_economies_of_scale(run_cli, tmp_path):
 def test_interrupted_run_leaves_no_half_folder(run_cli, tmp_path, stop, again):
     before = {}
     if again:
-        run_cli("run", "lunar-reference", *T3, "--paths", "50", "--out", "study", check=0)
+        run_cli("run", "lunar-reference", "--paths", "50", "--out", "study", check=0)
         before = {p: p.read_bytes() for p in (tmp_path / "study").rglob("*") if p.is_file()}
     process = subprocess.Popen(
         [sys.executable, "-m", "stochisru", "run", "lunar-reference", "--out", "study"],
@@ -108,7 +108,7 @@ def test_interrupted_run_leaves_no_half_folder(run_cli, tmp_path, stop, again):
         assert process.returncode == 130
         assert stderr.strip().splitlines()[-1].startswith("error: interrupted")
     else:  # what a killed run left goes with the next one
-        run_cli("run", "lunar-reference", *T3, "--paths", "50", "--out", "study", check=0)
+        run_cli("run", "lunar-reference", "--paths", "50", "--out", "study", check=0)
     assert [p.name for p in tmp_path.iterdir()] == (["study"] if again or stop is signal.SIGKILL else [])
 
 

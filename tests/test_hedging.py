@@ -227,15 +227,17 @@ def test_checkpoint_resumes_with_monotone_bounds(reference, tmp_path):
     whole = progressive_hedging(case, tree, cut_stage=2, rel_gap=1e-6, iterations=12)
     assert second.bounds.upper == pytest.approx(whole.bounds.upper, rel=1e-3)
     for other, message in (
-        ((case.replace(sigma=0.3), None, 2), "another run .case"),
-        ((case, [3, 3, 2, 3], 2), "another run .tree"),
-        ((case, None, 1), "another run .cut_stage"),
+        ((case.replace(sigma=0.3), None, 2), "another run .case:"),
+        ((case, [3, 3, 2, 3], 2), "another run .tree:"),
+        ((case, None, 1), "another run .cut_stage:"),
     ):
         problem, branching, cut = other
         with pytest.raises(InputError, match=message):
             progressive_hedging(
                 problem, tree_of(problem, branching or [3, 3, 2, 2]), cut_stage=cut, checkpoint=folder, resume=True
             )
+    with pytest.raises(InputError, match=r"another run .proximal: 'linearised' there, 'quadratic' here"):
+        progressive_hedging(case, tree, **call, proximal="quadratic", resume=True)
     (folder / "state.npz").write_bytes(b"rubbish")
     with pytest.raises(InputError, match="cannot read"):
         progressive_hedging(case, tree, **call, resume=True)

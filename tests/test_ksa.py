@@ -278,3 +278,13 @@ def test_front_figure(even, clean, tmp_path):
     lines = {line.get_label(): line.get_xydata() for line in figure.axes[0].lines}
     np.testing.assert_allclose(lines["published"], [[7.01, 13.83], [11.00, 11.99]])
     np.testing.assert_allclose(lines["this network"][0], [even.values["cost"], even.values["co2"]])
+
+
+def test_ties_at_the_clean_end_are_broken_by_cost():
+    """CO2 alone leaves cost free; the thesis therefore replaces w = 0 by w = 0.001 (11.89 Mt, 10.38 billion)."""
+    clean, nearly = solve_ksa(0.0), solve_ksa(0.001)
+    assert clean.values["co2"] == pytest.approx(nearly.values["co2"], rel=1e-4)
+    assert clean.values["co2"] == pytest.approx(11.89, abs=0.01)
+    assert clean.values["cost"] <= nearly.values["cost"] * (1 + 1e-3)
+    assert clean.values["cost"] == pytest.approx(10.38, abs=0.02)
+    assert clean.solution.bounds.lower <= clean.solution.objective <= clean.solution.bounds.lower * (1 + 2e-6)

@@ -6,7 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scenario_trees import SAMPLERS, GeometricBrownianMotion, MarkovLattice, TreeError
+from scenario_trees import (
+    SAMPLERS,
+    GeometricBrownianMotion,
+    MarkovLattice,
+    ScenarioTree,
+    TreeError,
+    forward_selection,
+    k_means,
+    tree_from_paths,
+)
 from stochisru import (
     InputError,
     extensive_form,
@@ -181,6 +190,31 @@ def test_bad_sizes_are_refused(process, horizon, states, message):
         MarkovLattice.from_paths(np.zeros((2, 3)), 2)
     with pytest.raises(TreeError, match="dt: must be > 0"):
         MarkovLattice.from_process(PROCESS, 2, 2, dt=0.0)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: MarkovLattice.from_process(PROCESS, 2, 2, dt="x"), "dt: must be > 0"),
+        (lambda: MarkovLattice.from_process(PROCESS, 2, 2, tilt=1.5), r"tilt: must be in \[0, 1\]"),
+        (lambda: MarkovLattice.from_growth(PROCESS, [2], dt=-1.0), "dt: must be > 0"),
+        (lambda: MarkovLattice.from_paths(np.ones((2, 3)), 2, seed=-1), "seed: must be an integer >= 0, got -1"),
+        (lambda: MarkovLattice.from_paths("x", 2), "paths: must hold numbers"),
+        (lambda: MarkovLattice.from_process(PROCESS, 2, 2).sample("x", seed=1), "paths: must be an integer >= 1"),
+        (lambda: MarkovLattice.from_process(PROCESS, 2, 2).sample(5, seed=-1), "seed: must be an integer >= 0"),
+        (lambda: MarkovLattice.from_process(PROCESS, 2, 2).walk(np.zeros((3, 4))), "uniforms: must have shape"),
+        (lambda: tree_from_paths(np.ones((2, 3)), [2], seed=-1), "seed: must be an integer >= 0"),
+        (lambda: k_means(np.ones((2, 3)), 2, seed=-1), "seed: must be an integer >= 0"),
+        (lambda: k_means(np.ones((2, 3)), "x"), "count: must be an integer >= 1 and <= 3, got 'x'"),
+        (lambda: forward_selection([["a"]], 1), "paths: must hold numbers"),
+        (lambda: ScenarioTree.from_process(PROCESS, [2], dt=0.0), "dt: must be > 0"),
+        (lambda: ScenarioTree.from_process(PROCESS, [2]).check(PROCESS, paths=0), "paths: must be an integer >= 1"),
+        (lambda: ScenarioTree.from_process(PROCESS, [2]).check(PROCESS, dt=0), "dt: must be > 0"),
+    ],
+)
+def test_arguments_name_themselves(call, message):
+    with pytest.raises(TreeError, match=rf"^{message}"):
+        call()
 
 
 # --------------------------------------------------------------------- dynamic programme

@@ -10,7 +10,14 @@ from scipy import stats
 from scipy.optimize import linprog
 
 from benchmarks.mpisppy_ef import mpisppy_extensive_form
-from scenario_trees import QUANTIZATIONS, GeometricBrownianMotion, ScenarioTree, tree_from_paths
+from scenario_trees import (
+    QUANTIZATIONS,
+    GeometricBrownianMotion,
+    ScenarioTree,
+    forward_selection,
+    k_means,
+    tree_from_paths,
+)
 from stochisru import (
     Bounds,
     BoundsError,
@@ -19,6 +26,8 @@ from stochisru import (
     extensive_form,
     load_case,
     progressive_hedging,
+    simulate,
+    threshold,
     value_table,
 )
 from stochisru.deployment.information import Commitments, plan_value
@@ -304,6 +313,26 @@ def test_irregular_trees_from_data_work_too(reference):
     tree = tree_from_paths(paths, [3, 3, 2])
     v = value_table(case, tree)
     assert close(v.rp.lower, solve_pyomo(scenario_model(case, tree)))
+
+
+@pytest.mark.parametrize("reducer, paths", [(k_means, 8000), (forward_selection, 2000)])
+def test_plans_on_trees_from_paths_earn_what_they_promise(reference, reducer, paths):
+    """No plan beats the exact policy on fresh paths; this one comes near, and the static plan does not."""
+    case = reference.replace(T=3)
+    exact = threshold(case)
+    assert exact.objective == pytest.approx(99.349e6, rel=1e-4)
+    tree = tree_from_paths(case.process.sample(paths, 3, seed=1), [8, 6, 4], reducer)
+    values = value_table(case, tree)
+    # Eight groups of the next value lose little of the process, and what they fit of the sample lifts RP a little.
+    assert values.point("rp") == pytest.approx(exact.objective, rel=0.015)
+    if paths == 8000:
+        assert values.point("rp") == pytest.approx(99.87e6, rel=1e-4)
+        assert values.point("evpi") == pytest.approx(4.21e6, rel=2e-3)
+    policies = [values.recourse.policy(name="tree"), exact.policy(name="exact"), "static"]
+    fresh = simulate(case, policies, paths=60_000, seed=5)
+    assert fresh.difference("exact", "tree").lower > 0
+    assert fresh.difference("exact", "tree").upper < 0.005 * exact.objective
+    assert fresh.difference("tree", "static").lower > 0
 
 
 def test_dual_bound_holds_for_any_duals(reference):

@@ -17,7 +17,7 @@ from stochisru.networks.assembly import assemble, tight_limits
 from stochisru.networks.builder import NetworkBuilder
 from stochisru.networks.files import load_network
 from stochisru.networks.infeasible import conflict
-from stochisru.networks.pareto import epsilon_front, weighted_front
+from stochisru.networks.pareto import epsilon_front, lexicographic, weighted_front
 from stochisru.networks.recourse import Failure, solve_with_failures
 from stochisru.networks.solution import net_outflow, solve_network, violation
 from stochisru.networks.time_expansion import expand, with_storage
@@ -848,3 +848,34 @@ def test_without_limits_no_bound_from_below_is_claimed(tmp_path):
     assert data["bounds"]["certified"] is False
     assert data["bounds"]["lower"] is None
     assert data["bounds"]["gap"] is None
+
+
+# --- ties at the ends of a front
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_ends_of_a_front_are_not_dominated(mixed):
+    """Two arcs of equal emissions and two of equal cost: the other criterion chooses, at both ends, in every method."""
+    builder = NetworkBuilder("ties", {"water": "m3/day"}, {"cost": "USD/day", "co2": "kg/day"})
+    builder.node("plant", {"water": 100})
+    builder.node("city", {"water": -10})
+    for name, cost, co2 in (("dear", 9, 1), ("clean", 4, 1), ("cheap", 1, 3), ("cheap and dirty", 1, 8)):
+        fixed = {"use_cost": {"cost": {"water": 0.5}}} if mixed else {}
+        builder.arc(
+            "plant", "city", name, limit={"water": 50}, cost={"cost": {"water": cost}, "co2": {"water": co2}}, **fixed
+        )
+    network, extra = builder.build(), 0.5 * mixed
+    clean, cheap = (40 + extra, 10), (10 + extra, 30)
+    for first, second, want in (("co2", "cost", clean), ("cost", "co2", cheap)):
+        found = lexicographic(network, {first: 1}, {second: 1})
+        assert (found.criteria["cost"], found.criteria["co2"]) == pytest.approx(want, rel=1e-5)
+        assert found.objective == pytest.approx(found.criteria[first])
+        assert found.bounds.lower <= found.objective <= found.bounds.lower * (1 + 2e-6)
+    front = weighted_front(network, {"cost": 1}, {"co2": 1}, [0, 0.5, 1])
+    assert [(p.first, p.second) for p in front.points][::2] == [
+        pytest.approx(clean, rel=1e-5),
+        pytest.approx(cheap, rel=1e-5),
+    ]
+    limits = epsilon_front(network, {"cost": 1}, {"co2": 1}, 2)
+    assert limits.points[-1].parameter == pytest.approx(30, rel=1e-5)  # not 80
+    assert limits.points[-1].first == pytest.approx(cheap[0], rel=1e-5)

@@ -1,6 +1,7 @@
 """SDDP: the extensive form, the dynamic programme and a Pyomo model of the unfolded tree as oracles."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -463,8 +464,7 @@ def test_resumed_run_equals_the_uninterrupted_one(reference, tmp_path):
     part = sddp(case, iterations=2, checkpoint=tmp_path / "a", **options)
     for workers in (1, 2):
         folder = tmp_path / str(workers)
-        folder.mkdir()
-        (folder / "cuts.npz").write_bytes((tmp_path / "a" / "cuts.npz").read_bytes())
+        shutil.copytree(tmp_path / "a", folder)
         rest = sddp(case, iterations=3, checkpoint=folder, resume=True, workers=workers, **options)
         assert contents(rest) == contents(whole)
         assert rest.bounds.upper <= part.bounds.upper
@@ -496,8 +496,10 @@ def test_folder_of_another_problem_is_refused(reference, tmp_path):
         (case, {"states": 4}, "lattice"),
         (case, {"states": 3, "storage": Storage()}, "storage"),
         (case, {"states": 3, "risk": MeanCVaR(0.5, 0.5)}, "risk"),
+        (case, {"states": 3, "passes": 1}, "passes"),
+        (case, {"states": 3, "seed": 1}, "seed"),
     ):
-        with pytest.raises(InputError, match=rf"belongs to another run \({key} "):
+        with pytest.raises(InputError, match=rf"belongs to another run \({key}: "):
             sddp(other, resume=True, **options, **arguments)
     (tmp_path / "cuts.npz").write_bytes(b"half")
     with pytest.raises(InputError, match="checkpoint: cannot read"):

@@ -34,7 +34,7 @@ from stochisru.studies import (
     two_way_map,
 )
 from stochisru.studies.search import RuleSearch
-from stochisru.studies.store import Evaluator, Memory
+from stochisru.studies.store import Evaluator
 from tests.cases import deployment_cases
 
 
@@ -80,14 +80,9 @@ def test_dask_missing_is_said(monkeypatch):
 
 def test_a_checkpoint_extends_to_more_points(tmp_path):
     run_study(study_of(3), Execution(checkpoint=tmp_path / "c"))
-    calls = []
-
-    def counted(point):
-        calls.append(point["i"])
-        return third(point)
-
-    rows = run_study(study_of(5, counted), Execution(checkpoint=tmp_path / "c", resume=True))
-    assert calls == [3, 4]
+    seen = []
+    rows = run_study(study_of(5), Execution(checkpoint=tmp_path / "c", resume=True, progress=seen.append))
+    assert seen == [3, 1, 1]
     assert rows == run_study(study_of(5))
 
 
@@ -112,7 +107,7 @@ def test_checkpoints_are_refused_for_a_reason(tmp_path):
     with pytest.raises(InputError, match=r"another study \(seed: 1 there, 2 here\)"):
         run_study(study_of(2, seed=2), Execution(checkpoint=folder, resume=True))
     with (
-        Memory.opened({"study": "thirds", "seed": 1}, folder, resume=True),
+        Execution(checkpoint=folder, resume=True).opened({"study": "thirds", "seed": 1}, third),
         pytest.raises(InputError, match="in use by another process"),
     ):
         run_study(study_of(2, seed=1), Execution(checkpoint=folder, resume=True))

@@ -251,6 +251,44 @@ def test_reduction_and_tree_from_paths(reducer):
         assert (tree.child_count[tree.at(t)] <= (4, 3, 2)[t]).all()
 
 
+@pytest.mark.parametrize("reducer, paths", [(k_means, 8000), (forward_selection, 2000)])
+def test_nodes_of_trees_from_paths_do_not_know_the_future(reducer, paths):
+    process = GeometricBrownianMotion(1000.0, 0.2, 0.2)
+    for seed in (1, 2):
+        sample = process.sample(paths, 3, seed=seed)
+        tree = tree_from_paths(sample, [8, 6, 4], reducer, seed=seed)
+        report = tree.check(process, paths=paths)
+        average, sampling = report.conditional_mean_error_average[1:], report.conditional_mean_error_sampling[1:]
+        assert (average < 1.6 * sampling).all()
+        for t in range(1, 3):  # node by node: growth within its sampling error
+            at, share = tree.at(t), tree.probability[tree.at(t)]
+            below = tree.children_sum((tree.probability * tree.value)[tree.at(t + 1)], t)
+            z = (below / (share * tree.value[at]) / np.exp(0.2) - 1) * np.sqrt(paths * share / np.expm1(0.04))
+            assert np.abs(z).max() < 4.5
+            assert np.sqrt((share * z**2).sum()) < 1.6
+    assert np.isnan(tree.check(process).conditional_mean_error_sampling[1:]).all()
+
+
+def test_check_shows_clairvoyance():
+    """Two paths that part at once and differ later: every marginal law may be right, no conditional mean is."""
+    process = GeometricBrownianMotion(1000.0, 0.2, 0.2)
+    sample = process.sample(4000, 3, seed=1)
+    order = np.argsort(sample[3])  # nodes of year 1 tell year 3, as grouping by all later values did
+    groups = np.array_split(order, 8)
+    tree = ScenarioTree(
+        parent=np.concatenate([[-1], np.zeros(8), np.arange(1, 17)]).astype(int),
+        stage=np.repeat(np.arange(4), [1, 8, 8, 8]),
+        probability=np.concatenate([[1.0], *(np.full(8, 1 / 8) for _ in range(3))]),
+        value=np.concatenate([[1000.0], *([row[g].mean() for g in groups] for row in sample[1:])]),
+    )
+    report = tree.check(process, paths=4000)
+    assert np.abs(report.mean_error).max() < 0.01
+    assert (report.conditional_mean_error_average[2:] > 5 * report.conditional_mean_error_sampling[2:]).all()
+    assert (report.conditional_mean_error >= report.conditional_mean_error_average).all()
+    plain = ScenarioTree.from_process(process, [4, 3, 2]).check(process)
+    assert plain.conditional_mean_error.max() < 1e-12
+
+
 def test_forward_selection_matches_brute_force_for_one_path():
     paths = GeometricBrownianMotion(10, 0.1, 0.3).sample(40, 2, seed=2)
     distance = np.sqrt(((paths[:, :, None] - paths[:, None, :]) ** 2).sum(0))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
+from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.operations import MeritOrder, discount_factors
@@ -30,7 +31,7 @@ def require_match(case: DeploymentCase, tree: ScenarioTree) -> None:
     Raises
     ------
     InputError
-        If horizon or initial demand differ.
+        If horizon or initial demand differ, or the tree was made from another process than the case's demand.
     """
     if tree.horizon != case.horizon.T:
         raise InputError(
@@ -38,6 +39,25 @@ def require_match(case: DeploymentCase, tree: ScenarioTree) -> None:
         )
     if not np.isclose(tree.value[0], case.demand.D0, rtol=1e-9):
         raise InputError(f"tree: its root must have the demand D0 = {case.demand.D0:g}, got {tree.value[0]:g}")
+    require_origin(case, "tree", tree.origin)
+
+
+def require_origin(case: DeploymentCase, kind: str, origin: Origin | None, way: str = "") -> None:
+    """Refuse what was made from another process than the case's demand; numbers of one's own (None) are taken as meant.
+
+    Parameters
+    ----------
+    kind
+        What it is, ``tree`` or ``lattice``.
+    way
+        What the user does to have it all the same; ``…as_belief()`` of it if not given.
+    """
+    own = Origin(case.process)
+    if origin is not None and not origin.same(own):
+        raise InputError(
+            f"{kind}: was made from {origin}, the case's demand is {own}; make it from case.process, "
+            f"or {way or f'take {kind}.as_belief() to say that it is what you believe'}"
+        )
 
 
 class PlantBounds(NamedTuple):

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
 from stochisru.case import DeploymentCase
+from stochisru.deployment.information import require_origin
 from stochisru.deployment.layers import allowed_years
 from stochisru.deployment.operations import MeritOrder, discount_factors
 from stochisru.errors import InputError
@@ -45,7 +46,7 @@ def require_lattice(case: DeploymentCase, lattice: MarkovLattice) -> None:
     Raises
     ------
     InputError
-        If horizon or initial demand differ.
+        If horizon or initial demand differ, or the lattice was made from another process than the case's demand.
     """
     T = case.horizon.T
     if lattice.horizon != T:
@@ -54,6 +55,7 @@ def require_lattice(case: DeploymentCase, lattice: MarkovLattice) -> None:
         raise InputError(
             f"lattice: must begin with the demand D0 = {case.demand.D0:g}, got {float(lattice.values[0][0]):g}"
         )
+    require_origin(case, "lattice", lattice.origin)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,11 +5,9 @@ The rules are the same whether the bounds come from the same process or from spo
 
 from __future__ import annotations
 
-import json
-import os
 import time
-import zipfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenario_trees.files import replacing
+from stochisru.checkpoint import claimed, read_arrays, require_same, write_arrays
 from stochisru.deployment.information import flows
 from stochisru.deployment.subtrees import Subtrees
 from stochisru.errors import InputError
-from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order, versions
+from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
 
 Array = NDArray[np.float64]
 
@@ -110,17 +108,9 @@ class Checkpoint:
             "cut_stage": self.subtrees.cut_stage,
         }
 
-    def prepare(self, resume: bool) -> None:
-        """Make the folder; refuse one that already holds a run unless that run is to be resumed."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"checkpoint: cannot use {self.folder}: {error.strerror}") from error
-        if not os.access(self.folder, os.W_OK):
-            raise InputError(f"checkpoint: the folder {self.folder} is not writable")
-        exists = (self.folder / "state.npz").exists()
-        if exists and not resume:
-            raise InputError(f"checkpoint: {self.folder} holds a run already; resume it or give another folder")
+    def claimed(self, resume: bool, **options: Any) -> AbstractContextManager[Path]:
+        """Have the folder to oneself for this problem and the options on which prices depend."""
+        return claimed(self.folder, {"method": "ph", **self._identity(), **options}, kind="run", resume=resume)
 
     def due(self) -> bool:
         """Whether it is time to write."""
@@ -161,32 +151,16 @@ class Checkpoint:
         return None if found is None else Incumbent(found[0]["value"], found[1]["orders"])
 
     def _write(self, name: str, header: dict[str, Any], arrays: dict[str, Array]) -> None:
-        target = self.folder / f"{name}.npz"
-        text = json.dumps({**self._identity(), **header, "versions": versions()})
-        try:
-            with replacing(target) as part, part.open("wb") as stream:
-                np.savez_compressed(stream, header=np.array(text), **arrays)  # type: ignore[arg-type]
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise InputError(f"checkpoint: cannot write {target}: {error.strerror}") from error
+        write_arrays(self.folder / f"{name}.npz", {**self._identity(), **header}, arrays)
 
     def _read(self, name: str) -> tuple[dict[str, Any], dict[str, Array]] | None:
         path = self.folder / f"{name}.npz"
-        if not path.exists():
+        found = read_arrays(path)
+        if found is None:
             return None
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                header = json.loads(str(data["header"]))
-                arrays = {key: data[key] for key in data.files if key != "header"}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-            raise InputError(f"checkpoint: cannot read {path}") from error
-        for key, value in self._identity().items():
-            if header.get(key) != value:
-                raise InputError(
-                    f"checkpoint: {self.folder} belongs to another run "
-                    f"({key} {header.get(key)!r}, this one has {value!r})"
-                )
+        header, arrays = found
+        ours = self._identity()
+        require_same(self.folder, ours, {key: header.get(key) for key in ours}, "run")
         shape = (self.subtrees.count, len(self.subtrees.years))
         if any(array.shape != shape for array in arrays.values()):
             raise InputError(f"checkpoint: {path} does not fit this problem")

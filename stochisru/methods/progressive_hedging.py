@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,8 @@ def progressive_hedging(
         ``quadratic`` or ``linearised``; by the solver's capability if not given. HiGHS has no quadratic one for
         mixed-integer programs.
     checkpoint
-        Folder for the state of the run, written every ``checkpoint_interval`` seconds and at the end.
+        Folder for the state of the run, written every ``checkpoint_interval`` seconds and at the end. It belongs to
+        this problem, cut, solver, proximal term and version of the code, and is locked while the run lasts.
     resume
         Go on from the checkpoint; its bounds are kept.
     progress
@@ -133,26 +135,22 @@ def progressive_hedging(
             f"stage {subtrees.cut_stage} has {subtrees.count}"
         )
     store = Checkpoint(Path(checkpoint), subtrees, checkpoint_interval) if checkpoint is not None else None
-    state: State | None = None
-    best: Incumbent | None = None
-    if store is not None:
-        store.prepare(resume)
-        if resume:
-            state, best = store.load_state(), store.load_incumbent()
-        elif world is not None:
-            world.Barrier()  # nobody writes before everybody has looked
     first = world is None or world.rank == 0
     monitor = Monitor(subtrees, rel_gap, iterations, time_limit, store, progress if first else None)
-    if state is not None:
-        monitor.resume(state)
-    if best is not None:
-        monitor.improve(lower=best.value)
-    prepared = time.perf_counter()
-
-    if world is None:
-        orders = _serial(subtrees, monitor, solver, form, state, best)
-    else:
-        orders = _guarded(world, lambda: _wheel(world, subtrees, monitor, solver, form, state, best, cylinders))
+    with nullcontext() if store is None else _claimed(store, world, resume, solver=solver, proximal=form):
+        state: State | None = None
+        best: Incumbent | None = None
+        if store is not None and resume:
+            state, best = store.load_state(), store.load_incumbent()
+        if state is not None:
+            monitor.resume(state)
+        if best is not None:
+            monitor.improve(lower=best.value)
+        prepared = time.perf_counter()
+        if world is None:
+            orders = _serial(subtrees, monitor, solver, form, state, best)
+        else:
+            orders = _guarded(world, lambda: _wheel(world, subtrees, monitor, solver, form, state, best, cylinders))
     solved = time.perf_counter()
 
     plan = TreePlan(case, tree, orders)
@@ -177,6 +175,25 @@ def progressive_hedging(
         solver=f"{solver} {solver_named(solver).version()}",
         iterations=tuple(monitor.log),
     )
+
+
+@contextmanager
+def _claimed(store: Checkpoint, world: Any, resume: bool, **options: Any) -> Iterator[None]:
+    """The folder of a run, claimed by the first rank for all of them."""
+    with ExitStack() as stack:
+        refused: str | None = None
+        if world is None:
+            stack.enter_context(store.claimed(resume, **options))
+        else:
+            if world.rank == 0:
+                try:
+                    stack.enter_context(store.claimed(resume, **options))
+                except InputError as error:
+                    refused = str(error)
+            refused = world.bcast(refused, root=0)
+            if refused is not None:
+                raise InputError(refused)
+        yield
 
 
 def _mixed_gap(monitor: Monitor) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,8 @@ def sddp(
     confidence
         Level of the interval of the simulated mean.
     checkpoint
-        Folder for the cuts, written every 30 seconds and at the end.
+        Folder for the cuts, written every 30 seconds and at the end. It belongs to this problem, ``passes``, ``seed``
+        and version of the code, and is locked while the run lasts.
     resume
         Go on from the checkpoint; its bounds are kept.
     progress
@@ -132,26 +134,25 @@ def sddp(
             f"lead_time: nested risk needs states of at most {MOST_DIMENSIONS} entries, got {run.dimensions}"
         )
     store = Checkpoint(Path(checkpoint), programs, risk) if checkpoint is not None else None
-    if store is not None:
-        store.prepare(resume)
-        state = store.load(run.engine.layout.length) if resume else None
+    options = {"passes": passes, "seed": seed}
+    with nullcontext() if store is None else store.claimed(resume, **options):
+        state = store.load(run.engine.layout.length) if store is not None and resume else None
         if state is not None:
             run.resume(state)
-    built = time.perf_counter()
-
-    with crew_of(run.engine, Trials(programs, seed), passes, workers, run.state) as crew:
-        limit = run.limit()
-        while limit is None:
-            crew.absorb(crew.iteration(len(run.log)))
-            line = run.advance()
-            if progress:
-                progress(line)
+        built = time.perf_counter()
+        with crew_of(run.engine, Trials(programs, seed), passes, workers, run.state) as crew:
             limit = run.limit()
-            if store is not None and store.due():
-                store.save(run.state)
-    run.close()
-    if store is not None:
-        store.save(run.state)
+            while limit is None:
+                crew.absorb(crew.iteration(len(run.log)))
+                line = run.advance()
+                if progress:
+                    progress(line)
+                limit = run.limit()
+                if store is not None and store.due():
+                    store.save(run.state)
+        run.close()
+        if store is not None:
+            store.save(run.state)
     solved = time.perf_counter()
 
     plan = run.finished_plan(simulations, confidence)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
-import zipfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenario_trees.files import replacing
+from stochisru.checkpoint import claimed, read_arrays, require_same, write_arrays
 from stochisru.deployment.stage_program import StagePrograms
 from stochisru.errors import InputError
-from stochisru.methods.result import relative_gap, versions
+from stochisru.methods.result import relative_gap
 from stochisru.methods.risk import RiskMeasure
 
 Array = NDArray[np.float64]
@@ -116,16 +114,9 @@ class Checkpoint:
             "risk": self.risk.label,
         }
 
-    def prepare(self, resume: bool) -> None:
-        """Make the folder; refuse one that already holds a run unless that run is to be resumed."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"checkpoint: cannot use {self.folder}: {error.strerror}") from error
-        if not os.access(self.folder, os.W_OK):
-            raise InputError(f"checkpoint: the folder {self.folder} is not writable")
-        if (self.folder / _FILE).exists() and not resume:
-            raise InputError(f"checkpoint: {self.folder} holds a run already; resume it or give another folder")
+    def claimed(self, resume: bool, **options: Any) -> AbstractContextManager[Path]:
+        """Have the folder to oneself for this problem and the options on which cuts depend."""
+        return claimed(self.folder, {"method": "sddp", **self._identity(), **options}, kind="run", resume=resume)
 
     def due(self) -> bool:
         """Whether it is time to write."""
@@ -133,41 +124,24 @@ class Checkpoint:
 
     def save(self, state: State) -> None:
         """Write the cuts and the log."""
-        target = self.folder / _FILE
-        text = json.dumps(
-            {
-                **self._identity(),
-                "log": [asdict(line) for line in state.log],
-                "best": state.best,
-                "versions": versions(),
-            }
-        )
-        try:
-            with replacing(target) as part, part.open("wb") as stream:
-                np.savez(stream, header=np.array(text), rows=state.rows, counts=state.counts)
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise InputError(f"checkpoint: cannot write {target}: {error.strerror}") from error
+        header = {**self._identity(), "log": [asdict(line) for line in state.log], "best": state.best}
+        write_arrays(self.folder / _FILE, header, {"rows": state.rows, "counts": state.counts})
         self._last = time.monotonic()
 
     def load(self, length: int) -> State | None:
         """State of an earlier run, or None where there is none; its rows must have ``length`` numbers."""
         path = self.folder / _FILE
-        if not path.exists():
+        found = read_arrays(path)
+        if found is None:
             return None
+        header, arrays = found
+        ours = self._identity()
+        require_same(self.folder, ours, {key: header.get(key) for key in ours}, "run")
         try:
-            with np.load(path, allow_pickle=False) as data:
-                header, rows, counts = json.loads(str(data["header"])), data["rows"], data["counts"]
+            rows, counts = arrays["rows"], arrays["counts"]
             log = tuple(Iteration(**line) for line in header["log"])
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
+        except (KeyError, TypeError) as error:
             raise InputError(f"checkpoint: cannot read {path}") from error
-        for key, value in self._identity().items():
-            if header.get(key) != value:
-                raise InputError(
-                    f"checkpoint: {self.folder} belongs to another run "
-                    f"({key} {header.get(key)!r}, this one has {value!r})"
-                )
         if rows.ndim != 2 or rows.shape != (int(counts[-1]) if counts.size else 0, length):
             raise InputError(f"checkpoint: {path} does not fit this problem")
         return State(rows, counts, log, int(header["best"]))

@@ -223,6 +223,7 @@ class Conversion:
             c = _index(commodities, source)
             found[:, c] = 0.0
             for product, amount in products.items():
+                _require(f"{product} from {source}", amount >= 0, ">= 0", amount)
                 found[_index(commodities, product), c] = amount
         return found
 

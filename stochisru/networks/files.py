@@ -13,13 +13,13 @@ fields::
 A folder has it as ``network.toml`` and may add tables for what is long: ``nodes.csv`` (node, commodity, supply),
 ``arcs.csv`` (arc, tail, head, commodity, gain, capacity, limit, expansion; a row per commodity that the arc carries)
 and ``costs.csv`` (arc, commodity, criterion, kind, value; kind is cost, arrival_cost, expansion_cost or use_cost). An
-empty cell means the default.
+empty amount means the default; a node without supply is a row with its name alone. Nothing may be said twice.
 """
 
 from __future__ import annotations
 
-import csv
 import inspect
+import math
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,19 +29,14 @@ from typing import Any
 from stochisru.errors import InputError
 from stochisru.networks import events as _events
 from stochisru.networks.builder import NetworkBuilder
-from stochisru.networks.events import Conversion, Event
+from stochisru.networks.events import Event
 from stochisru.networks.network import Network, position
+from stochisru.networks.tables import COLUMNS, COST_KINDS, add_listed_arcs, listed_nodes, read_table, read_text
 
 #: Events that a file may name, by class name.
 EVENTS: dict[str, Any] = {
     name: getattr(_events, name)
     for name in ("Burn", "BoilOff", "Consumption", "Leakage", "Wear", "LineLoss", "Production", "Conversion")
-}
-_COST_KINDS = ("cost", "arrival_cost", "expansion_cost", "use_cost")
-_COLUMNS = {
-    "nodes.csv": ("node", "commodity", "supply"),
-    "arcs.csv": ("arc", "tail", "head", "commodity", "gain", "capacity", "limit", "expansion"),
-    "costs.csv": ("arc", "commodity", "criterion", "kind", "value"),
 }
 _ARC_KEYS = {name for name in inspect.signature(NetworkBuilder.arc).parameters if name != "self"}
 
@@ -82,7 +77,7 @@ _SHAPES = {
     "concurrency_in": _Shape("a list of tables of numbers by commodity", _is_list_of(_is_table)),
     "carries": _Shape("a list of commodities", _is_list_of(lambda v: isinstance(v, str))),
     **dict.fromkeys(("capacity", "limit", "expansion"), _AMOUNTS),
-    **dict.fromkeys(("cost", "arrival_cost", "expansion_cost", "use_cost"), _PRICES),
+    **dict.fromkeys(COST_KINDS, _PRICES),
     "duration": _Shape("a number", _is_number),
 }
 
@@ -99,11 +94,10 @@ def load_network(source: str | Path) -> Network:
     folder = path if path.is_dir() else None
     file = path / "network.toml" if folder else path
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "cannot be decoded as UTF-8" if isinstance(error, UnicodeDecodeError) else str(error.strerror)
+        data = tomllib.loads(read_text(file))
+    except OSError as error:
         raise InputError(
-            f"network: must be a TOML file or a folder with network.toml, got {source} ({reason})"
+            f"network: must be a TOML file or a folder with network.toml, got {source} ({error.strerror})"
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{file.name}: not TOML: {error}") from error
@@ -113,9 +107,18 @@ def load_network(source: str | Path) -> Network:
     for table in ("commodities", "criteria"):
         if not isinstance(data.get(table), dict) or not all(isinstance(u, str) for u in data[table].values()):
             raise InputError(f"{file.name}: {table}: must be a table of units by name, got {data.get(table)!r}")
+    for key, kind, words in (("nodes", dict, "a table of nodes by name"), ("arcs", list, "a list of tables [[arcs]]")):
+        if not isinstance(data.get(key, kind()), kind):
+            raise InputError(f"{file.name}: {key}: must be {words}, got {data[key]!r}")
     builder = NetworkBuilder(str(data.get("name", path.stem)), data["commodities"], data["criteria"])
-    tables = {name: _read(folder / name, columns) if folder else [] for name, columns in _COLUMNS.items()}
-    _add_nodes(builder, data.get("nodes", {}), tables["nodes.csv"], file.name)
+    tables = {name: read_table(folder / name) if folder else [] for name in COLUMNS}
+    supplies = _given_nodes(data.get("nodes", {}), file.name)
+    supplies |= listed_nodes(tables["nodes.csv"], list(builder.commodities), supplies, file.name)
+    for name, supply in supplies.items():
+        try:
+            builder.node(name, supply)
+        except InputError as error:
+            raise InputError(f"{file.name}: nodes.{name}: {error}") from error
     for number, arc in enumerate(data.get("arcs", [])):
         where = f"{file.name}: arcs[{number}]"
         arguments = _arc_arguments(arc, where)
@@ -123,23 +126,37 @@ def load_network(source: str | Path) -> Network:
             builder.arc(**arguments)
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
-    _add_listed_arcs(builder, tables["arcs.csv"], tables["costs.csv"])
-    return builder.build()
+    add_listed_arcs(builder, list(supplies), tables["arcs.csv"], tables["costs.csv"])
+    try:
+        return builder.build()
+    except InputError as error:
+        raise InputError(f"{file.name}: {error}") from error
 
 
-def _add_nodes(builder: NetworkBuilder, given: Mapping[str, Any], rows: list[dict[str, str]], file: str) -> None:
+def require_static(network: Network, source: str | Path) -> None:
+    """Refuse arcs that take time, which a static network would pass over in silence.
+
+    Raises
+    ------
+    InputError
+        If an arc has a duration; the message names it and says what to do.
+    """
+    slow = next((a for a in range(network.n_arcs) if network.duration[a] > 0), None)
+    if slow is not None:
+        raise InputError(
+            f"{Path(source).name}: arc {network.arcs[slow]!r}: duration: must be 0 or left out in a static network, "
+            f"got {network.duration[slow]:g}; a network over time is made in Python, stochisru.networks.expand"
+        )
+
+
+def _given_nodes(given: Mapping[str, Any], file: str) -> dict[str, dict[str, float]]:
     supplies: dict[str, dict[str, float]] = {}
     for name, table in given.items():
         where = f"{file}: nodes.{name}"
         if not isinstance(table, dict):
             raise InputError(f"{where}: must be a table of supplies by commodity, got {table!r}")
         supplies[name] = {c: _number(v, f"{where}.{c}") for c, v in table.items()}
-    for line, row in enumerate(rows, 2):
-        node = supplies.setdefault(row["node"], {})
-        if row["commodity"]:
-            node[row["commodity"]] = _number(row["supply"], f"nodes.csv: line {line}: supply")
-    for name, supply in supplies.items():
-        builder.node(name, supply)
+    return supplies
 
 
 def _arc_arguments(arc: Any, where: str) -> dict[str, Any]:
@@ -190,61 +207,7 @@ def _event(table: Any, where: str) -> Event:
     return event
 
 
-def _add_listed_arcs(builder: NetworkBuilder, arcs: list[dict[str, str]], costs: list[dict[str, str]]) -> None:
-    priced: dict[str, dict[str, Any]] = {}
-    for line, row in enumerate(costs, 2):
-        position(_COST_KINDS, row["kind"], f"costs.csv: line {line}: kind")
-        kinds = priced.setdefault(row["arc"], {})
-        values = kinds.setdefault(row["kind"], {}).setdefault(row["criterion"], {})
-        values[row["commodity"]] = _number(row["value"], f"costs.csv: line {line}: value")
-    listed: dict[str, list[tuple[int, dict[str, str]]]] = {}
-    for line, row in enumerate(arcs, 2):
-        listed.setdefault(row["arc"] or f"{row['tail']}→{row['head']}", []).append((line, row))
-    if lost := set(priced) - set(listed):
-        raise InputError(f"costs.csv: arc: must be one of arcs.csv, got {min(lost)!r}")
-    for name, rows in listed.items():
-        if len({(row["tail"], row["head"]) for _, row in rows}) > 1:
-            raise InputError(f"arcs.csv: arc {name!r}: must have one tail and head, got several")
-        amounts: dict[str, Any] = {
-            column: {
-                row["commodity"]: _number(row[column], f"arcs.csv: line {line}: {column}")
-                for line, row in rows
-                if row[column]
-            }
-            for column in ("gain", "capacity", "limit", "expansion")
-        }
-        gains = amounts.pop("gain")
-        builder.arc(
-            rows[0][1]["tail"],
-            rows[0][1]["head"],
-            name,
-            events=[Conversion({c: {c: g} for c, g in gains.items()})],
-            carries=[row["commodity"] for _, row in rows],
-            **amounts,
-            **priced.get(name, {}),
-        )
-
-
-def _read(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """Rows of a table, or none if there is no such file."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != columns:
-            found = ", ".join(reader.fieldnames or ()) or "an empty file"
-            raise InputError(f"{path.name}: must have the columns {', '.join(columns)}, got {found}")
-        rows = list(reader)
-    for line, row in enumerate(rows, 2):
-        if None in row or None in row.values():
-            raise InputError(f"{path.name}: line {line}: must have {len(columns)} cells")
-    return rows
-
-
 def _number(value: Any, where: str) -> float:
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: must be a number, got {value!r}") from error
+    if not _is_number(value) or math.isnan(value):
+        raise InputError(f"{where}: must be a number, got {value!r}")
+    return float(value)

@@ -19,6 +19,7 @@ from stochisru.networks.assembly import Form
 from stochisru.networks.infrastructure import saudi_data
 from stochisru.networks.ksa import SaudiOptions, saudi_network
 from stochisru.networks.network import Array, Index
+from stochisru.networks.pareto import lexicographic
 from stochisru.networks.solution import NetworkSolution, improved, solve_network
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ _COLUMNS = {
     "electricity": "electricity_GWh_y",
     "gap": "gap_percent",
 }
+#: What breaks ties at the ends of the front, by weight of cost.
+_TIES = {0.0: {"capex": 1.0, "opex": 1.0}, 1.0: {"co2": 1.0}}
 UNITS = {
     "objective": "-",
     "cost": "billion USD/yr",
@@ -170,7 +173,7 @@ def solve_ksa(
     time_limit: float | None = 60.0,
     solver: str = "highs",
 ) -> SaudiResult:
-    """Minimise ``w·cost/cost* + (1 − w)·CO2/CO2*``.
+    """Minimise ``w·cost/cost* + (1 − w)·CO2/CO2*``; at w = 0 and 1 ties are broken by what has no weight.
 
     Parameters
     ----------
@@ -184,9 +187,13 @@ def solve_ksa(
     options = options or SaudiOptions()
     scales = scales or published_scales(options.year)
     weights = scales.weights(weight)
-    solution = solve_network(
-        saudi_network(options), weights, form=form, rel_gap=rel_gap, time_limit=time_limit, solver=solver
-    )
+    network, other = saudi_network(options), _TIES.get(weight)
+    if other is None:
+        solution = solve_network(network, weights, form=form, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
+    else:
+        solution = lexicographic(
+            network, weights, other, form=form, rel_gap=rel_gap, time_limit=time_limit, solver=solver
+        )
     return SaudiResult(options, weight, scales, solution)
 
 
@@ -201,7 +208,10 @@ def solve_weights(
     solver: str = "highs",
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[SaudiResult]:
-    """`solve_ksa` for several weights; each then tries the lines of its neighbours, so that the front is not ragged."""
+    """`solve_ksa` for several weights; each then tries the lines of its neighbours, so that the front is not ragged.
+
+    The ends, where ties were broken, stay as they are.
+    """
     results = []
     for weight in weights:
         progress(f"w = {weight:g}")
@@ -211,6 +221,8 @@ def solve_weights(
     for order in (range(1, len(results)), range(len(results) - 2, -1, -1)):
         step = order.step
         for i in order:
+            if results[i].weight in _TIES:
+                continue
             better = improved(results[i].solution, results[i - step].solution, solver)
             results[i] = replace(results[i], solution=better)
     return results

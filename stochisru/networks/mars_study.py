@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Parameter = Literal["isru_rate", "lifetime"]
-#: The sweeps of Figures 4-16 and 4-17: field of a scenario and its usual values.
+#: The sweeps of Figures 4-17 (rate) and 4-16 (lifetime): field of a scenario and its usual values.
 SWEEPS: dict[str, tuple[Parameter, tuple[float, ...]]] = {
     "rate": ("isru_rate", (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0)),
     "lifetime": ("lifetime", (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0)),
@@ -130,7 +130,7 @@ def arrivals(result: MarsResult) -> pd.DataFrame:
 def sweep(
     parameter: Parameter, values: Iterable[float], scenario: MarsScenario | None = None, solver: str = "highs"
 ) -> pd.DataFrame:
-    """Optimum against production rate (Figure 4-16) or lifetime (Figure 4-17): value, objective, imleo, plants, kg."""
+    """Optimum against production rate (Figure 4-17) or lifetime (Figure 4-16): value, objective, imleo, plants, kg."""
     import pandas as pd
 
     base = scenario or MarsScenario()

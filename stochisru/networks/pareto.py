@@ -1,26 +1,29 @@
 """Two objectives against each other: weighted sums and ε-constraints.
 
 An objective is a weighted sum of a network's criteria, as in ``{"capex": 1, "opex": 1}``. Weighted sums reach the
-convex hull of the front only; ε-constraints reach every point of it.
+convex hull of the front only; ε-constraints reach every point of it. Where one objective has no weight, its value would
+be anything; the ends of a front are therefore `lexicographic` optima.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stochisru.errors import InputError
-from stochisru.networks.assembly import weighted, weights_of
+from stochisru.networks.assembly import Form, weighted, weights_of
 from stochisru.networks.network import Criterion, Network
-from stochisru.networks.solution import NetworkSolution, solve_network
+from stochisru.networks.solution import NetworkSolution, solve_network, value_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Weights = Mapping[str, float]
+#: Share of the first objective that is given away for the sake of the second where ties are broken.
+TIE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,57 @@ class Front:
         )
 
 
+def lexicographic(
+    network: Network,
+    first: Weights,
+    second: Weights,
+    *,
+    form: Form = "reduced",
+    rel_gap: float = 1e-4,
+    time_limit: float | None = None,
+    solver: str = "highs",
+) -> NetworkSolution:
+    """Minimise the first objective, and among its optima the second.
+
+    Two programs: the second holds the first objective at the best value found, up to the share `TIE_TOLERANCE` of it.
+    The result is a solution of the first program: its objective and bounds are of the first objective.
+    ``rel_gap`` and ``time_limit`` (seconds) are for each program.
+
+    Examples
+    --------
+    Two ways of equal emissions, of which one is dear:
+
+    >>> from stochisru.networks.builder import NetworkBuilder
+    >>> builder = NetworkBuilder("two ways", {"water": "m3/day"}, {"cost": "USD/day", "co2": "kg/day"})
+    >>> builder.node("plant", {"water": 100})
+    >>> builder.node("city", {"water": -10})
+    >>> for name, cost in (("dear", 5), ("cheap", 1)):
+    ...     builder.arc("plant", "city", name, limit={"water": 50}, cost={"cost": {"water": cost}, "co2": {"water": 2}})
+    >>> found = lexicographic(builder.build(), {"co2": 1}, {"cost": 1})
+    >>> round(found.objective, 4), round(found.criteria["cost"], 4)
+    (20.0, 10.0)
+    """
+    best = solve_network(network, first, form=form, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
+    held = replace(weighted(network, best.weights), name="first objective of two")
+    broken = solve_network(
+        network.replace(criteria=(*network.criteria, held)),
+        second,
+        limits={held.name: best.objective + TIE_TOLERANCE * abs(best.objective)},
+        form=form,
+        rel_gap=rel_gap,
+        time_limit=time_limit,
+        solver=solver,
+    )
+    reached = value_of(held, broken.flows)
+    return replace(
+        best,
+        flows=broken.flows,
+        objective=reached,
+        bounds=replace(best.bounds, lower=min(best.bounds.lower, reached), upper=reached),
+        seconds=best.seconds + broken.seconds,
+    )
+
+
 def weighted_front(
     network: Network,
     first: Weights,
@@ -73,7 +127,10 @@ def weighted_front(
     time_limit: float | None = None,
     solver: str = "highs",
 ) -> Front:
-    """Minimise ``w·first/first* + (1 − w)·second/second*`` for each weight, the factors being the two optima."""
+    """Minimise ``w·first/first* + (1 − w)·second/second*`` for each weight, the factors being the two optima.
+
+    At the weights 0 and 1 ties are broken by the objective that has no weight.
+    """
     network, names = _with_objectives(network, first, second)
     best = [solve_network(network, {n: 1.0}, rel_gap=rel_gap, time_limit=time_limit, solver=solver) for n in names]
     scale = [abs(s.objective) or 1.0 for s in best]
@@ -82,7 +139,11 @@ def weighted_front(
         if not 0 <= weight <= 1:
             raise InputError(f"weights: must be in [0, 1], got {weight}")
         mixed = {names[0]: weight / scale[0], names[1]: (1 - weight) / scale[1]}
-        found = solve_network(network, mixed, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
+        other = names[0] if weight == 0 else names[1] if weight == 1 else None
+        if other is None:
+            found = solve_network(network, mixed, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
+        else:
+            found = lexicographic(network, mixed, {other: 1.0}, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
         points.append(_point(weight, found, names))
     return Front("weight", tuple(points))
 
@@ -97,12 +158,14 @@ def epsilon_front(
     time_limit: float | None = None,
     solver: str = "highs",
 ) -> Front:
-    """Minimise the first objective under limits of the second, evenly from its optimum to where it is free."""
+    """Minimise the first objective under limits of the second, evenly from its optimum to where they bind no longer."""
     if points < 2:
         raise InputError(f"points: must be >= 2, got {points}")
     network, names = _with_objectives(network, first, second)
     low = solve_network(network, {names[1]: 1.0}, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
-    free = solve_network(network, {names[0]: 1.0}, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
+    free = lexicographic(
+        network, {names[0]: 1.0}, {names[1]: 1.0}, rel_gap=rel_gap, time_limit=time_limit, solver=solver
+    )
     found = []
     # The least limit is the best value found; rounding must not make it unreachable.
     least = low.objective + 1e-9 * max(1.0, abs(low.objective))

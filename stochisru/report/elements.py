@@ -8,14 +8,15 @@ import io
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from stochisru.report.style import matplotlib
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def inline(figure: Figure, caption: str) -> str:
     """A figure with its caption, the picture inside the page."""
-    import matplotlib as mpl
-
+    mpl = matplotlib()
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "stochisru", "svg.fonttype": "path"}):  # the same bytes every time
         figure.savefig(buffer, format="svg", metadata={"Date": None})

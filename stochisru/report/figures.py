@@ -97,40 +97,44 @@ def deployment_schedule(schedule: pd.DataFrame) -> Figure:
 
 
 def value_ladder(values: pd.DataFrame) -> Figure:
-    """EEV, fixed, static, RP, WS as bars, with the values of information and flexibility between them."""
+    """EEV, fixed, static, RP, WS as bars; between neighbours what information and flexibility are worth."""
     table = values.set_index("quantity")["value"]
-    steps = ("fixed", "eev", "static", "rp", "ws")
-    names = ("fixed design", "EEV", "static plan", "RP", "WS")
-    levels = [float(table[s]) for s in steps]
+    labels = {"eev": "EEV", "fixed": "fixed design", "static": "static plan", "rp": "RP", "ws": "WS"}
+    steps = [name for name in labels if name in table.index]
+    levels = {name: float(table[name]) for name in steps}
+    colors = {"rp": PALETTE[0], "ws": PALETTE[2]}
     with new_figure(6.4, 3.4) as (figure, ax):
-        ax.bar(range(5), levels, width=0.55, color=["0.7", "0.7", "0.7", PALETTE[0], PALETTE[2]], zorder=2)
-        top = max(levels)
-        low = min(0.0, *levels)
+        ax.bar(
+            range(len(steps)), list(levels.values()), width=0.55, color=[colors.get(s, "0.7") for s in steps], zorder=2
+        )
+        top, low = max(levels.values()), min(0.0, *levels.values())
         span = max(top - low, 1e-9)
         unit = money(ax.yaxis, max(abs(top), abs(low)))
         scale = {"$ billion": 1e9, "$ million": 1e6, "$ thousand": 1e3, "$": 1.0}[unit]
-        rp = float(table["rp"])
-        ax.axhline(rp, color=PALETTE[0], lw=0.8, ls=":", zorder=1)
-        for i, name in enumerate(("flexibility", "vss", "vms")):
-            ax.annotate("", (i, rp), (i, levels[i]), arrowprops={"arrowstyle": "<->", "color": PALETTE[1], "lw": 1.2})
-            label = {"flexibility": "flexibility", "vss": "VSS", "vms": "VMS"}[name]
+        ax.axhline(levels["rp"], color=PALETTE[0], lw=0.8, ls=":", zorder=1)
+        gaps = (
+            ("eev", "rp", "vss", "VSS"),
+            ("fixed", "static", "scheduling", "scheduling"),
+            ("static", "rp", "vms", "reacting"),
+            ("rp", "ws", "evpi", "EVPI"),
+        )
+        for start, end, name, label in gaps:
+            if name not in table.index:
+                continue
+            # Over the bar whose value the difference lifts: to RP, or to the next bar.
+            at = steps.index("ws" if end == "ws" else start)
+            if abs(levels[end] - levels[start]) > 0.02 * span:
+                arrow = {"arrowstyle": "<->", "color": PALETTE[1], "lw": 1.2}
+                ax.annotate("", (at, levels[end]), (at, levels[start]), arrowprops=arrow)
             ax.text(
-                i,
-                max(rp, 0) + 0.03 * span,
+                at,
+                max(levels[end], levels["rp"], 0) + 0.03 * span,
                 f"{label}\n{float(table[name]) / scale:.3g}",
                 ha="center",
                 va="bottom",
                 color=PALETTE[1],
             )
-        ax.text(
-            4,
-            max(levels[4], 0) + 0.03 * span,
-            f"EVPI\n{float(table['evpi']) / scale:.3g}",
-            ha="center",
-            va="bottom",
-            color=PALETTE[1],
-        )
-        ax.set_xticks(range(5), names)
+        ax.set_xticks(range(len(steps)), [labels[s] for s in steps])
         ax.set_ylim(low - 0.05 * span if low < 0 else 0, max(top, 0) + 0.2 * span)
         ax.set_ylabel(f"expected NPV ({unit})")
         ax.grid(axis="x", visible=False)

@@ -181,7 +181,7 @@ def render_findings(
     settings: Mapping[str, Any],
 ) -> str:
     """Text of the page."""
-    name = html.escape(results[0].case.name)
+    name = html.escape(results[0].case.title)
     listed = "".join(
         f"<h3>{html.escape(head)}</h3><ul>{''.join(f'<li>{html.escape(s)}</li>' for s in group)}</ul>"
         for head, group in sentences.items()
@@ -212,7 +212,7 @@ def render_findings(
         '<h2 id="manifest">How this was made</h2>',
         manifest_table({**settings, "versions": versions()}),
     ]
-    return whole_page(f"stochisru study: {results[0].case.name}", "\n".join(body))
+    return whole_page(f"stochisru study: {results[0].case.title}", "\n".join(body))
 
 
 def _section(r: HorizonResult, figures: Mapping[str, Figure], settings: Mapping[str, Any]) -> str:

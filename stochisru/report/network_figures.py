@@ -145,7 +145,7 @@ def _arrow(ax: Axes, tail: str, head: str, width: float, load: _Load, kg: float)
 
 
 def mars_sweep_figure(table: pd.DataFrame, parameter: str) -> Figure:
-    """Mass at KSC and plants at work against production rate (Figure 4-16) or lifetime (Figure 4-17)."""
+    """Mass at KSC and plants at work against production rate (Figure 4-17) or lifetime (Figure 4-16)."""
     labels = {"isru_rate": "production rate (kg/kg/yr)", "lifetime": "lifetime of plants (yr)"}
     with new_figure(7.2, 3.2, 2) as (figure, (left, right)):
         x = table[parameter]

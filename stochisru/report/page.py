@@ -224,7 +224,8 @@ def _tree_check(check: pd.DataFrame) -> str:
 
 def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: dict[str, tuple[Figure, str]]) -> str:
     """Text of the page."""
-    values = tables["values"].set_index("quantity")
+    records = tables["values"].to_dict("records")
+    at = {str(r["quantity"]): {k: float(r[k]) for k in ("value", "lower", "upper")} for r in records}
     picture = {name: inline(figure, caption) for name, (figure, caption) in figures.items()}
     rules = "".join(
         f"<dt>{html.escape(r['strategy'])}</dt><dd>{html.escape(r['rule'])}</dd>"
@@ -232,24 +233,23 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
     )
 
     def money(name: str) -> str:
-        return f"<b>$&nbsp;{number(values.loc[name, 'value'], '$')}&nbsp;million</b>"
+        return f"<b>$&nbsp;{number(at[name]['value'], '$')}&nbsp;million</b>"
 
     def between(name: str) -> str:
-        row = values.loc[name]
-        return f"{number(row['lower'], '$')} to {number(row['upper'], '$')}"
+        return f"{number(at[name]['lower'], '$')} to {number(at[name]['upper'], '$')}"
 
-    gain = number(values.loc["rp", "value"] - values.loc["nothing", "value"], "$")
+    gain = number(at["rp"]["value"] - at["nothing"]["value"], "$")
     worth = (
         f"The best plan is worth {money('rp')} of expected NPV"
         if manifest["exact"]
         else f"The plan is worth {money('rp')} of expected NPV, and no plan more than "
-        f"$&nbsp;{number(values.loc['rp', 'upper'], '$')}&nbsp;million (bracket {between('rp')}, 95 %)"
+        f"$&nbsp;{number(at['rp']['upper'], '$')}&nbsp;million (bracket {between('rp')}, 95 %)"
     )
     summary = (
         f"{worth}, $&nbsp;{gain}&nbsp;million more than doing nothing ({money('nothing')}: Earth serves demand, or "
         f"nobody does). A perfect forecast would add at most {money('evpi')} (EVPI, {between('evpi')})."
     )
-    if "flexibility" in values.index:
+    if "flexibility" in at:
         summary += (
             f" Deploying in several years instead of once adds {money('scheduling')} even if all is fixed in advance "
             f"(scheduling), and letting deployments depend on demand adds {money('vms')} more (reacting): together the "
@@ -264,12 +264,12 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
     )
     distance = manifest["distance"]
     off = (
-        f"The variance of demand is off by {distance['variance_error']:+.1%} at worst, the Wasserstein distance at most "
-        f"{distance['wasserstein']:.1%} of the mean. A tree has fewer extremes than the process: what information and "
-        "flexibility are worth differs most."
+        f"The variance of demand is off by {distance['variance_error']:+.1%} at worst, the Wasserstein distance is at "
+        f"most {distance['wasserstein']:.1%} of the mean. A tree has fewer extremes than the process: what information "
+        "and flexibility are worth differs most."
     )
     shape = f"{manifest['leaves']:,} scenarios, {manifest['nodes']:,} nodes"
-    body = f"""<h1>{html.escape(str(manifest["case"]))}</h1>
+    body = f"""<h1>{html.escape(str(manifest.get("title", manifest["case"])))}</h1>
 <p class="lead">{_decision(manifest["decision"])}</p>
 <p class="lead">{summary}</p>
 <p>{caveat}</p>
@@ -298,4 +298,4 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
 {_tree_check(tables["tree_check"])}
 <h2 id="manifest">How this was made</h2>
 {manifest_table(manifest)}"""
-    return whole_page(f"stochisru: {manifest['case']}", body)
+    return whole_page(f"stochisru: {manifest.get('title', manifest['case'])}", body)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,10 +31,28 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+def matplotlib() -> ModuleType:
+    """The module, imported whatever MPLBACKEND says: figures are drawn without a backend.
+
+    A notebook puts its own backend there, which need not be installed where this process runs; matplotlib then refuses
+    to be imported. One that is installed stays chosen, for figures of the user's own.
+    """
+    backend = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib as mpl
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        with suppress(ValueError):
+            mpl.rcParams["backend"] = backend
+    return mpl
+
+
 @contextmanager
 def new_figure(width: float, height: float, columns: int = 1, rows: int = 1) -> Iterator[tuple[Figure, Any]]:
     """A figure of the common look, inches, with its axes."""
-    import matplotlib as mpl
+    mpl = matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

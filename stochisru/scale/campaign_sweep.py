@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stochisru.errors import InputError
 from stochisru.files import MADE_BY, MANIFEST, to_json
@@ -21,9 +21,6 @@ from stochisru.scale.campaign_data import ARCHITECTURES, Architecture, Campaign,
 from stochisru.scale.formulations import Formulation
 from stochisru.studies.folder import write_figures, write_tables
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 KIND = "campaign-sweep"
 
@@ -197,8 +194,7 @@ def write_sweep(folder: Path, sweep: Sweep, rows: list[Row]) -> None:
     """Write the table, a figure per parameter and the manifest."""
     from stochisru.report.campaign_figures import sweep_figure
 
-    figures: dict[str, Figure] = {name: sweep_figure(rows, name) for name in sweep.parameters}
     write_tables(folder, {"sweep": rows})
-    write_figures(folder, figures)
     manifest = {**MADE_BY, "study": KIND, **sweep.identity, "note": CAVEAT, "versions": versions()}
     (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
+    write_figures(folder, lambda: {name: sweep_figure(rows, name) for name in sweep.parameters})

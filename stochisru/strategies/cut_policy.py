@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
 from stochisru.deployment.cut_plan import CutPlan
-from stochisru.strategies.protocol import Observation, ignored_by, require_horizon
+from stochisru.strategies.protocol import Observation, believed, ignored_by, require_made_for
 
 Array = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ class CutPolicy:
 
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments of the plan."""
-        require_horizon(self.name, "lattice", self.plan.case, case)
+        require_made_for(self.name, "lattice", self.plan.case, self.plan.lattice.origin, case)
         return self.plan.root
 
     def order(self, observation: Observation) -> Array:
@@ -54,5 +54,6 @@ class CutPolicy:
         """The rule as one sentence."""
         return (
             "Order up to the level at which another kilogram is worth its price by the cuts of SDDP, "
-            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year{ignored_by(case)}"
+            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year"
+            f"{believed(self.plan.lattice.origin)}{ignored_by(case)}"
         )

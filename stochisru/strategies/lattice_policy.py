@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stochisru.case import DeploymentCase
 from stochisru.deployment.lattice_plan import LatticePlan
-from stochisru.strategies.protocol import Observation, ignored_by, require_horizon
+from stochisru.strategies.protocol import Observation, believed, ignored_by, require_made_for
 
 Array = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ class LatticePolicy:
 
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments of the plan."""
-        require_horizon(self.name, "lattice", self.plan.case, case)
+        require_made_for(self.name, "lattice", self.plan.case, self.plan.lattice.origin, case)
         return self.plan.root
 
     def order(self, observation: Observation) -> Array:
@@ -50,5 +50,6 @@ class LatticePolicy:
         """The rule as one sentence."""
         return (
             "Order up to a multiple of demand that depends on year and demand, "
-            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year{ignored_by(case)}"
+            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year"
+            f"{believed(self.plan.lattice.origin)}{ignored_by(case)}"
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stochisru.case import DeploymentCase
 from stochisru.deployment.level_plan import LevelPlan
 from stochisru.deployment.levels import shrinkage
-from stochisru.strategies.protocol import Observation, require_horizon
+from stochisru.strategies.protocol import Observation, believed, require_made_for
 
 Array = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ class LevelStrategy:
 
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments of the plan."""
-        require_horizon(self.name, "lattice", self.plan.case, case)
+        require_made_for(self.name, "lattice", self.plan.case, self.plan.lattice.origin, case)
         return self.plan.root
 
     @cached_property
@@ -56,5 +56,6 @@ class LevelStrategy:
         """The rule as one sentence."""
         return (
             "Raise plant to a level that depends on year, demand and the plant there is, from a lattice of up to "
-            f"{max(self.plan.lattice.sizes):,} states a year and {self.plan.problem.levels.size:,} levels."
+            f"{max(self.plan.lattice.sizes):,} states a year and {self.plan.problem.levels.size:,} levels"
+            f"{believed(self.plan.lattice.origin)}."
         )

@@ -12,7 +12,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.origin import Origin
 from stochisru.case import DeploymentCase
+from stochisru.deployment.information import require_origin
 from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
@@ -93,11 +95,35 @@ def first_arrival(case: DeploymentCase) -> int:
     return 0 if case.horizon.initial_deployment == "free" else 1
 
 
-def require_horizon(name: str, made_of: str, made_for: DeploymentCase, case: DeploymentCase) -> None:
-    """Refuse a case of another horizon or lead time than a plan was made for; ``made_of`` is its tree or lattice."""
+def require_made_for(
+    name: str, made_of: str, made_for: DeploymentCase, origin: Origin | None, case: DeploymentCase
+) -> None:
+    """Refuse a case of another horizon, lead time or process of demand than a plan was made for.
+
+    Parameters
+    ----------
+    name
+        Name of the strategy.
+    made_of
+        What its plan is on, ``tree`` or ``lattice``.
+    made_for
+        The plan's case.
+    origin
+        Origin of its tree or lattice; None is the user's own belief, which may be judged on any process.
+    """
     there, here = made_for.horizon, case.horizon
     if (here.T, here.lead_time) != (there.T, there.lead_time):
         raise InputError(
             f"strategy {name}: its {made_of} has T = {there.T} and lead time {there.lead_time}, "
             f"the case has T = {here.T} and lead time {here.lead_time}"
         )
+    way = f"solve on {made_of}.as_belief() to judge what is best under one process on another"
+    try:
+        require_origin(case, made_of, origin, way)
+    except InputError as error:
+        raise InputError(f"strategy {name}: its {error}") from None
+
+
+def believed(origin: Origin | None) -> str:
+    """Words for the description of a rule whose tree or lattice is of the user's own numbers."""
+    return " of one's own numbers (not made from the case's process)" if origin is None else ""

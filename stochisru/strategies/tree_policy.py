@@ -25,7 +25,7 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.information import Commitments
 from stochisru.deployment.tree_program import TreePlan
 from stochisru.errors import InputError
-from stochisru.strategies.protocol import Observation, require_horizon, root_years
+from stochisru.strategies.protocol import Observation, believed, require_made_for, root_years
 
 Array = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ class TreePolicy:
 
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments of the plan."""
-        require_horizon(self.name, "tree", self.plan.case, case)
+        require_made_for(self.name, "tree", self.plan.case, self.plan.tree.origin, case)
         return self.plan.deployment[self.plan.tree.offsets[: root_years(case)]]
 
     def order(self, observation: Observation) -> Array:
@@ -96,6 +96,6 @@ class TreePolicy:
     def describe(self, case: DeploymentCase) -> str:
         """The rule as one sentence."""
         return (
-            f"Follow the nearest node of the optimal plan on a tree of {self.plan.tree.n_leaves:,} scenarios "
-            f"({self.mapping} to the demand seen)."
+            f"Follow the nearest node of the optimal plan on a tree of {self.plan.tree.n_leaves:,} scenarios"
+            f"{believed(self.plan.tree.origin)} ({self.mapping} to the demand seen)."
         )

@@ -21,7 +21,7 @@ from stochisru.process_value import ProcessValues, process_values
 from stochisru.simulation import require_sampling
 from stochisru.strategies import MODERATE, Strategy
 from stochisru.studies.efficiency import Frontier, default_strategies, frontier
-from stochisru.studies.folder import fill, study_folder
+from stochisru.studies.folder import case_entry, fill, study_folder
 from stochisru.studies.rules import RULE_RANGES, sample_rules
 from stochisru.studies.sensitivity import Tornado, tornado
 from stochisru.studies.store import Execution, Row
@@ -180,7 +180,7 @@ def deployment_study(
     InputError
         If an argument is out of range, the case has no exact policy, or the folder cannot be used.
     """
-    from stochisru.files import write_text
+    from stochisru.files import drawing, write_text
     from stochisru.report.findings import findings, render_findings
 
     say = progress or (lambda _: None)
@@ -193,7 +193,7 @@ def deployment_study(
     cases = [case.replace(T=T) for T in sorted(horizons)]
     UnitValue.of(case)  # refuses a case without an exact policy before any work
     sampled = sample_rules(rules, seed)
-    with study_folder(out, "deployment") as folder:
+    with study_folder(out, "deployment", case_entry(case)) as folder:
         assert folder is not None
         results = []
         for here in cases:
@@ -228,7 +228,6 @@ def deployment_study(
             )
             results.append(HorizonResult(here, comparison, values, swings, efficient, tuned))
         say("tables and figures")
-        figures = study_figures(results)
         settings = {
             "horizons": [r.years for r in results],
             "paths": paths,
@@ -238,8 +237,15 @@ def deployment_study(
             "rules": rules,
             "frontier_paths": _FRONTIER_PATHS,
         }
-        fill(folder, "deployment", case, study_tables(results), figures, settings)
         sentences = findings(results)
-        write_text(folder / "report.html", render_findings(results, sentences, figures, settings))
+        figures: dict[str, Figure] = {}
+
+        def draw() -> dict[str, Figure]:
+            figures.update(study_figures(results))
+            return figures
+
+        fill(folder, "deployment", case, study_tables(results), draw, settings)
+        with drawing():
+            write_text(folder / "report.html", render_findings(results, sentences, figures, settings))
         files = tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
     return DeploymentStudy(out, tuple(results), tuple(s for group in sentences.values() for s in group), files)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stochisru.case import DeploymentCase
+from stochisru.checkpoint import code_of
 from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
 from stochisru.metrics import strategy_metrics
@@ -62,6 +63,10 @@ def non_dominated(first: ArrayLike, second: ArrayLike) -> NDArray[np.bool_]:
     out = np.empty(a.size, dtype=bool)
     out[order] = survives[leader]
     return out
+
+
+#: Entry of a point that tells the code of a strategy from another; not part of its row.
+_CODE = "code"
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +162,9 @@ def frontier(
     source = require_sampling(paths, seed, sampler)
     chosen = {s.name: s for s in resolve(case, default_strategies(case) if strategies is None else strategies)}
     exact = exact_policy(case)
-    points = [{"strategy": s.name, "rule": s.describe(case), **rule_parameters(s)} for s in chosen.values()]
+    points = [
+        {"strategy": s.name, "rule": s.describe(case), **rule_parameters(s), _CODE: code_of(s)} for s in chosen.values()
+    ]
     identity = {"study": "frontier", "case": case.digest(), "paths": paths, "seed": seed, "sampler": source.name}
     identity["confidence"] = confidence
     judge = partial(_judge, case, chosen, exact, paths, seed, sampler, confidence)
@@ -183,7 +190,7 @@ def _judge(
     beside = [] if exact is None or exact == strategy else [replace(exact, name="exact policy (reference)")]
     outcome = simulate(case, [strategy, *beside], paths=paths, seed=seed, sampler=sampler, confidence=confidence)
     metrics = strategy_metrics(outcome.npv[0], outcome.moments[0], outcome.units, confidence)
-    row: dict[str, Any] = dict(point)
+    row: dict[str, Any] = {key: value for key, value in point.items() if key != _CODE}
     for name in METRICS:
         estimate = metrics[name]
         row |= {name: estimate.value, f"{name}_lower": estimate.lower, f"{name}_upper": estimate.upper}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stochisru.case import DeploymentCase
-from stochisru.files import MADE_BY, MANIFEST, replacing_folder, to_json
+from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
 from stochisru.methods.result import versions
 from stochisru.studies.store import Row
 
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def study_folder(out: Path | None, kind: str) -> Iterator[Path | None]:
+def study_folder(out: Path | None, kind: str, same: Mapping[str, Any] | None = None) -> Iterator[Path | None]:
     """Folder to fill while the study runs; it takes its place when all went well. None passes None on.
+
+    ``same`` are the entries of the manifest in which an earlier study must agree to be replaced.
 
     Raises
     ------
     InputError
-        If the folder holds anything but an earlier study of that kind, or cannot be written.
+        If the folder holds anything but an earlier study of that kind and case, or cannot be written.
     """
     if out is None:
         yield None
         return
-    with replacing_folder(out, kind) as folder:
+    with replacing_folder(out, kind, same) as folder:
         yield folder
 
 
@@ -37,16 +39,21 @@ def fill(
     kind: str,
     case: DeploymentCase,
     tables: Mapping[str, Sequence[Row]],
-    figures: Mapping[str, Figure],
+    figures: Callable[[], Mapping[str, Figure]],
     settings: Mapping[str, Any],
 ) -> None:
-    """Write tables (CSV and Parquet), figures (PNG and PDF), case and manifest."""
+    """Write tables (CSV and Parquet), case and manifest, then the figures (PNG and PDF), which may fail."""
     write_tables(folder, tables)
-    write_figures(folder, figures)
     (folder / "case.toml").write_text(case.to_toml(), encoding="utf-8")
-    manifest = {**MADE_BY, "study": kind, "case": case.name, "case_hash": case.digest(), "horizon": case.horizon.T}
-    manifest |= {**settings, "versions": versions()}
+    manifest: dict[str, Any] = {**MADE_BY, "study": kind, "case": case.name, "title": case.title, **case_entry(case)}
+    manifest |= {"horizon": case.horizon.T, **settings, "versions": versions()}
     (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
+    write_figures(folder, figures)
+
+
+def case_entry(case: DeploymentCase) -> dict[str, str]:
+    """Entry of a manifest in which a study must agree with the one that it replaces."""
+    return {"case_hash": case.digest()}
 
 
 def write_tables(folder: Path, tables: Mapping[str, Sequence[Row]]) -> None:
@@ -60,9 +67,10 @@ def write_tables(folder: Path, tables: Mapping[str, Sequence[Row]]) -> None:
         table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
 
 
-def write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
-    """Write figures as PNG and PDF into ``folder/figures``."""
-    (folder / "figures").mkdir()
-    for name, figure in figures.items():
-        figure.savefig(folder / "figures" / f"{name}.png")
-        figure.savefig(folder / "figures" / f"{name}.pdf", metadata={"CreationDate": None})
+def write_figures(folder: Path, figures: Callable[[], Mapping[str, Figure]]) -> None:
+    """Make figures and write them as PNG and PDF into ``folder/figures``; raise `FigureError` where that fails."""
+    with drawing():
+        (folder / "figures").mkdir()
+        for name, figure in figures().items():
+            figure.savefig(folder / "figures" / f"{name}.png")
+            figure.savefig(folder / "figures" / f"{name}.pdf", metadata={"CreationDate": None})

@@ -16,18 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stochisru.checkpoint import claimed, code_of
 from stochisru.errors import InputError, StochisruError
-from stochisru.files import plain, to_json, write_text
-from stochisru.methods.result import versions
+from stochisru.files import plain
 
 Point = Mapping[str, Any]
 Row = dict[str, Any]
 
 #: Ways to run the points of a study in parallel.
 BACKENDS = ("processes", "dask")
-#: Versions on which random numbers and searches depend; part of a checkpoint's identity.
-_VERSIONS = ("stochisru", "numpy", "scipy")
-_IDENTITY = "study.json"
 _POINTS = "points.jsonl"
 
 
@@ -39,7 +36,7 @@ class Study:
     ----------
     identity
         What all rows depend on besides their point (kind of study, hash of the case, seed, ...), as plain values. A
-        checkpoint is only continued by a study of the same identity.
+        checkpoint is only continued by a study of the same identity and the same code (`stochisru.checkpoint`).
     points
         Plain values by name; no two the same.
     compute
@@ -98,7 +95,8 @@ class Execution:
     def opened(self, identity: Mapping[str, Any], compute: Callable[[Point], list[Row]]) -> Iterator[Evaluator]:
         """Checkpoint and dask client of a study, open for as long as points are asked for."""
         with contextlib.ExitStack() as stack:
-            memory = stack.enter_context(Memory.opened(identity, self.checkpoint, self.resume))
+            whole = identity if self.checkpoint is None else {**identity, "compute": code_of(compute)}
+            memory = stack.enter_context(Memory.opened(whole, self.checkpoint, self.resume))
             if self.backend == "dask":
                 stack.enter_context(_dask_client(self.workers))
             yield Evaluator(compute, memory, self)
@@ -133,19 +131,17 @@ class Memory:
         if folder is None:
             yield cls()
             return
-        folder = Path(folder)
-        try:
-            _prepare(identity, folder, resume)
-            file = os.open(folder / _POINTS, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        except OSError as error:
-            raise InputError(f"checkpoint: cannot use {folder}: {error.strerror}") from error
-        try:
-            _lock(file, folder)
-            memory = cls(file)
-            memory._load(folder / _POINTS)
-            yield memory
-        finally:
-            os.close(file)
+        with claimed(Path(folder), identity, kind="study", resume=resume) as claim:
+            try:
+                file = os.open(claim / _POINTS, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            except OSError as error:
+                raise InputError(f"checkpoint: cannot use {folder}: {error.strerror}") from error
+            try:
+                memory = cls(file)
+                memory._load(claim / _POINTS)
+                yield memory
+            finally:
+                os.close(file)
 
     def _load(self, path: Path) -> None:
         text = path.read_bytes()
@@ -173,45 +169,6 @@ class Memory:
                 data = data[os.write(self._file, data) :]
             os.fsync(self._file)
         self._rows[_key(point)] = json.loads(line)["rows"]
-
-
-def _prepare(identity: Mapping[str, Any], folder: Path, resume: bool) -> None:
-    """Make the folder, or check that it is this study's."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _IDENTITY
-    known = versions()
-    ours = json.loads(to_json({**identity, **{name: known[name] for name in _VERSIONS}}))
-    if not path.exists():
-        if any(not item.name.startswith(".study.") for item in folder.iterdir()):  # not what a killed start left
-            raise InputError(f"checkpoint: {folder} holds other files, must be new, empty or a study's")
-        write_text(path, to_json(ours))
-        return
-    try:
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-        different = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"checkpoint: cannot read {path}") from error
-    if different:
-        key = different[0]
-        raise InputError(
-            f"checkpoint: {folder} belongs to another study ({key}: {theirs.get(key)!r} there, {ours.get(key)!r} here)"
-        )
-    if not resume:
-        raise InputError(f"checkpoint: {folder} holds a study already; resume it or give another folder")
-
-
-def _lock(file: int, folder: Path) -> None:
-    """Keep other processes out until the file is closed, also by a crash."""
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(f"checkpoint: {folder} is in use by another process") from error
-    except OSError:  # a file system without locks
-        return
 
 
 def run_study(study: Study, execution: Execution | None = None) -> list[Row]:

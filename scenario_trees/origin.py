@@ -1,0 +1,60 @@
+"""What a tree or a lattice was made from, so that nobody takes it for another process in silence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scenario_trees.errors import TreeError
+from scenario_trees.process import GeometricBrownianMotion
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The process behind a tree or lattice and the length of its steps.
+
+    Attributes
+    ----------
+    process
+        Process whose values the nodes take.
+    dt
+        Time between two stages.
+    """
+
+    process: GeometricBrownianMotion
+    dt: float = 1.0
+
+    @classmethod
+    def of(cls, process: object, dt: float) -> Origin | None:
+        """Origin of what is made from ``process``; None where that only looks like a geometric Brownian motion."""
+        return cls(process, float(dt)) if type(process) is GeometricBrownianMotion else None
+
+    def same(self, other: Origin) -> bool:
+        """Whether both begin alike and have the same law per step, to rounding."""
+        return self.process.same_step(other.process, self.dt, other.dt)
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain numbers for a file's header."""
+        return {**vars(self.process), "dt": self.dt}
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Origin | None:
+        """The origin in a file's header; None where it has none."""
+        if data is None:
+            return None
+        try:
+            numbers = dict(data)
+            dt = numbers.pop("dt")
+            return cls(GeometricBrownianMotion(**numbers), dt)
+        except (KeyError, TypeError, ValueError) as error:
+            raise TreeError(f"path: the origin in the file's header is none: {data!r}") from error
+
+    def __str__(self) -> str:
+        """Process and step in one line."""
+        return str(self.process) + ("" if self.dt == 1 else f" in steps of {self.dt:g}")
+
+
+def require_origin(origin: object) -> None:
+    """Refuse what is neither an `Origin` nor None."""
+    if origin is not None and not isinstance(origin, Origin):
+        raise TreeError(f"origin: must be an Origin or None, got {origin!r}")
