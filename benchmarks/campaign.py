@@ -19,7 +19,9 @@ import numpy as np
 from stochisru.linear_program import LinearProgram, solve
 from stochisru.scale.campaign_data import Campaign
 from stochisru.scale.campaign_program import campaign_program
-from stochisru.solvers.highs import Scale, load_program
+from stochisru.solvers.highs import load_program
+from stochisru.solvers.highs import run as run_highs
+from stochisru.solvers.scaling import Scale
 
 SEEDS = (1, 2, 3)
 ONE_M = 50_000.0
@@ -78,7 +80,7 @@ def run(program: LinearProgram, seed: int, limit: float) -> Run:
     for option, value in (("mip_rel_gap", REL_GAP), ("time_limit", limit), ("random_seed", seed)):
         model.setOptionValue(option, value)
     began = time.process_time()
-    model.run()
+    run_highs(model)
     info = model.getInfo()
     cost, bound = info.objective_function_value / scale.f, info.mip_dual_bound / scale.f
     return Run(cost, bound, time.process_time() - began, int(info.mip_node_count))

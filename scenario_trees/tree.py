@@ -296,7 +296,12 @@ class ScenarioTree:
         place[origin] = np.arange(origin.size)
         parent = place[self.parent[origin]]
         parent[0] = -1
-        probability = self.probability[origin] / self.probability[node]
+        if self.probability[node] > 0:
+            probability = self.probability[origin] / self.probability[node]
+        else:  # given that it is there, all its children are alike
+            probability = np.ones(origin.size)
+            for i in range(len(way), origin.size):  # parents come first
+                probability[i] = probability[parent[i]] / self.child_count[self.parent[origin[i]]]
         probability[: len(way)] = 1.0
         tree = ScenarioTree(
             parent=parent.astype(np.int32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -369,6 +370,7 @@ def _assignments(texts: list[str] | None, field: str) -> dict[str, float] | None
 
 def _bracket(bounds: Bounds, unit: str, digits: int) -> str:
     space = f" {unit}" if unit else ""
-    if not bounds.certified:
+    if not math.isfinite(bounds.lower):
         return f"at most {bounds.upper:,.{digits}f}{space}; no bound from below is proven (flows without a limit)"
-    return f"bounds [{bounds.lower:,.{digits}f}, {bounds.upper:,.{digits}f}]{space}, gap {bounds.gap:.2g}"
+    bracket = f"[{bounds.lower:,.{digits}f}, {bounds.upper:,.{digits}f}]{space}, gap {bounds.gap:.2g}"
+    return f"bounds {bracket}, certified" if bounds.certified else f"bounds of the solver {bracket}"

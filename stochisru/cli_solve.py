@@ -115,6 +115,7 @@ def solve(
 ) -> None:
     """Solve the multistage problem by one method."""
     from stochisru import mpi
+    from stochisru.methods.result import Reason
 
     json_target(json, case)
     problem = named_case(case, horizon)
@@ -156,6 +157,12 @@ def solve(
         away = _distance(problem, result) if risk_weight is None and has_rule else None
         data = result.to_dict() | ({"distance": away.to_dict()} if away else {})
         emit(data, json, lambda: _show(problem, result, worth, has_rule, away))
+    world = mpi.world()
+    if world is not None:
+        world.Barrier()  # an exit code ends all ranks: the first one has to have spoken
+    missed = result.termination.reason is Reason.LIMIT and result.termination.limit != "approximation"
+    if missed and mpi.rank() == 0:
+        raise typer.Exit(1)  # the gap was not met
 
 
 def _on_tree(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:

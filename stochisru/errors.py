@@ -19,6 +19,10 @@ class InfeasibleError(SolverError):
     """A program that has no solution."""
 
 
+class UnboundedError(SolverError):
+    """A program whose objective has no limit."""
+
+
 class TimeLimitError(SolverError):
     """A mixed-integer program without a solution or a bound when its time was over."""
 
@@ -40,4 +44,5 @@ __all__ = [
     "StochisruError",
     "TimeLimitError",
     "TreeError",
+    "UnboundedError",
 ]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.files import replacing
-from stochisru.errors import InputError
+from stochisru.errors import InputError, SolverError
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 Sense = Literal["maximise", "minimise"]
+
+#: A row or a bound may be missed by this share of its terms, and of what counts as 1 in it. Solvers promise 1e-6 or
+#: better of the latter, in the scale in which they are handed a program.
+FEASIBILITY = 2e-6
 
 
 @dataclass(frozen=True)
@@ -83,17 +87,56 @@ class LinearProgram:
         y = np.where((y < 0) & np.isinf(self.row_lower), 0.0, y)
         cost = sign * (self.objective if objective is None else objective)
         reduced = cost - self.matrix.T @ y
-        with np.errstate(invalid="ignore"):
-            rows = np.where(y > 0, y * self.row_upper, np.where(y < 0, y * self.row_lower, 0.0))
-            cols = np.where(reduced > 0, reduced * self.upper, np.where(reduced < 0, reduced * self.lower, 0.0))
-        bound = rows.sum() + cols.sum() + sign * self.constant
         eps = np.finfo(float).eps
         blur = 16 * eps * (np.abs(cost) + abs(self.matrix).T @ np.abs(y))
-        far = np.maximum(np.abs(self.lower), np.abs(self.upper))
         with np.errstate(invalid="ignore"):
-            spread = np.where(blur > 0, blur * far, 0.0).sum()
+            rows = np.where(y > 0, y * self.row_upper, np.where(y < 0, y * self.row_lower, 0.0))
+            # d is known up to blur: d·x + blur·|x| is convex in x, so its supremum is at a bound.
+            ends = [(reduced * np.sign(x) + blur) * np.abs(x) for x in (self.lower, self.upper)]
+        cols = np.maximum(*(np.where(np.isnan(end), 0.0, end) for end in ends))  # 0 · ∞: the variable does not matter
+        bound = rows.sum() + cols.sum() + sign * self.constant
         magnitude = np.abs(rows).sum() + np.abs(cols).sum() + abs(self.constant)
-        return float(sign * (bound + spread + 64 * eps * magnitude))
+        return float(sign * (bound + 64 * eps * magnitude))
+
+    def require_feasible(self, x: Array, column_unit: Array | float = 1.0, row_unit: Array | float = 1.0) -> None:
+        """Check a point against the program as it was stated, whatever a solver was handed and made of it.
+
+        Parameters
+        ----------
+        x
+            Values of all variables, ``(columns,)``.
+        column_unit, row_unit
+            What counts as 1 in each column, ``(columns,)``, and in each row, ``(rows,)``: the units of the scale in
+            which a solver has worked.
+
+        Raises
+        ------
+        SolverError
+            If a row, a bound or a whole number is missed by more than `FEASIBILITY`; the message names the block.
+        """
+        terms = abs(self.matrix) @ np.abs(x)
+        activity = self.matrix @ x
+        checks = (
+            (self.rows, "row", activity, self.row_lower, self.row_upper, terms, row_unit),
+            (self.columns, "variable", x, self.lower, self.upper, np.abs(x), column_unit),
+            (self.columns, "whole number", x, *(np.where(self.integer, np.rint(x), x),) * 2, np.abs(x), 1.0),
+        )
+        for blocks, kind, value, low, high, size, unit in checks:
+            excess = np.maximum(low - value, value - high)
+            # ~(a <= b) also finds what is not a number.
+            missed = np.flatnonzero(~(excess <= FEASIBILITY * (size + unit)))
+            if missed.size:
+                worst = int(missed[np.argmax(excess[missed] / (size + unit)[missed])])
+                block = next(b for b in blocks.values() if b.start <= worst < b.start + b.size)
+                raise SolverError(
+                    f"{self.name}: the solver's point breaks {missed.size:,} of the program's conditions, {kind} "
+                    f"{worst - block.start} of {block.name!r} by {excess[worst]:.3g}, its terms being "
+                    f"{size[worst]:.3g}; are its numbers too far apart?"
+                )
+
+    def value(self, x: Array) -> float:
+        """Value of the objective at a point."""
+        return float(self.objective @ x + self.constant)
 
     def with_bounds(self, lower: Array, upper: Array) -> LinearProgram:
         """The same program with other bounds on its variables."""

@@ -31,7 +31,7 @@ from stochisru.case import DeploymentCase
 from stochisru.deployment.information import plan_value
 from stochisru.deployment.tree_program import TreePlan
 from stochisru.errors import InputError
-from stochisru.methods.extensive_form import extensive_forms
+from stochisru.methods.extensive_form import bettered, extensive_forms
 from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.methods.tree_dp import tree_dps
@@ -139,6 +139,10 @@ class ValueTable(Differences):
         ):
             for low, high in pairwise(chain):
                 require_order(low, chain[low].lower, high, chain[high].upper, chain[low].flows)
+                # The plans in hand as well: each is feasible for all that stand above it.
+                require_order(
+                    f"plan of {low}", chain[low].lower, f"plan of {high}", chain[high].lower, chain[low].flows
+                )
 
     def point(self, name: str) -> float:
         """Value of one entry: what the plan in hand is worth, or the difference of two such values (0 if rounding)."""
@@ -251,10 +255,17 @@ def value_table(
     wanted = [*whole, *held]
     solved = extensive_forms(case, tree, wanted, solver=solver) if case.is_linear else tree_dps(case, tree, wanted)
     rp = next(solved) if recourse is None else recourse
-    eev_t = []
+    later = []
     for t in stages:
         say(f"eev_{t}")
-        eev_t.append(next(solved).bounds)
+        later.append(next(solved))
+    # A plan that holds more in advance is feasible where less is held, and nothing is worth more than to know.
+    floor = eev
+    eev_t: list[Bounds] = []
+    for result in reversed(later):
+        floor = bettered(result, [floor], ws.bounds.upper)
+        eev_t.insert(0, floor.bounds)
+    rp = bettered(rp, [static, fixed, floor], ws.bounds.upper)
     return ValueTable(
         case=case,
         tree=tree,

@@ -139,8 +139,8 @@ def test_three_ranks(mpiexec, tmp_path):  # noqa: F811
     (tmp_path / "case.toml").write_text(case.to_toml())
     call = ("solve", "case.toml", "--method", "ph", "--branching", "3,3,3", "--cut-stage", "1", "--iterations", "6")
     out = launch(mpiexec, 3, *call, "--json", "-", cwd=tmp_path)
-    assert out.returncode == 0, out.stderr
     data = json.loads(out.stdout)
+    assert out.returncode == (data["termination"]["reason"] == "limit"), out.stderr  # the gap was not met
     optimum = tree_dp(case, tree).objective
     assert data["bounds"]["lower"] <= optimum * (1 + 1e-9)
     assert data["bounds"]["upper"] >= optimum * (1 - 1e-9)

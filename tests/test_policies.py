@@ -212,7 +212,7 @@ def test_process_values_are_in_order_and_add_up(contested):
         assert values.point(name) == pytest.approx(values.point(high) - values.point(low))
     assert values.point("evpi") == pytest.approx(values.point("ws") - values.point("rp"))
     assert values.values["rp"].kind == "exact"
-    assert values.values["evpi"].kind == "simulated"
+    assert values.values["evpi"].kind == "95 %"
     frame = values.to_frame()
     assert (frame["lower"] <= frame["upper"]).all()
     data = values.to_dict()
@@ -224,7 +224,7 @@ def test_simulated_values_meet_the_exact_ones_where_the_limit_never_binds(contes
     exact = process_values(case, paths=4096, seed=2)
     simulated = process_values(case.replace(earth_limit=1e7), paths=4096, seed=2)
     assert simulated.method == "lattice-dp"
-    assert all(v.kind == "simulated" for name, v in simulated.values.items() if name != "ev")
+    assert all(v.kind == "95 %" for name, v in simulated.values.items() if name != "ev")
     for name, value in simulated.values.items():
         known = exact.values[name]
         slack = 0.004 * abs(exact.point("rp"))  # the lattice's plan is not quite optimal
@@ -270,7 +270,7 @@ def test_commands(run_cli):
         (("solve", "lunar-reference", "--method", "magic"), "method: must be one of ef, dp, ph, sddp, threshold"),
         (("value", "lunar-reference", "--on", "moon"), "on: must be one of tree, process"),
         (("value", "lunar-reference", "--on", "process", "--branching", "3"), "branching: is an option of --on tree"),
-        (("value", "lunar-reference", "--paths", "7"), "paths: is an option of --on process"),
+        (("value", "lunar-reference", "--branching", "3", "--paths", "7"), "paths: is an option of --on process"),
         (("value", "lunar-reference", "--horizon", "30", "--solver", "gurobi"), "solver: is an option of --on tree"),
         (("simulate", "lunar-reference", "--strategies", "static", "--rolling", "3"), "rolling: belongs to"),
         (("simulate", "lunar-reference", "--mapping", "nearest"), "mapping: belongs to"),

@@ -73,15 +73,15 @@ def test_report_of_progressive_hedging_shows_its_convergence(tmp_path):
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "progressive hedging with" in page
     assert "Progressive hedging: bounds" in page
-    values = outcome.values
+    values = outcome.tree_values
     assert values.rp.upper - values.rp.lower > 0
     assert values.evpi.upper - values.evpi.lower == pytest.approx(values.rp.upper - values.rp.lower)
 
 
 def test_schedule_table_means_are_probability_weighted(run):
-    table = schedule_table(run.values).set_index(["plan", "year"])
-    tree = run.values.tree
-    plan = run.values.recourse.plan
+    table = schedule_table(run.tree_values).set_index(["plan", "year"])
+    tree = run.tree_values.tree
+    plan = run.tree_values.recourse.plan
     assert table.loc[("RP", 4), "plant"] == pytest.approx(tree.stage_mean(plan.plant)[4])
     assert (table["plant_p5"] <= table["plant_p95"] + 1e-9).all()
     assert table.loc[("EV", 0), "plant"] == pytest.approx(1000 / run.values.case.technology.eta)

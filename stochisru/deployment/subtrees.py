@@ -24,6 +24,9 @@ from stochisru.linear_program import LinearProgram
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+#: What stands for a probability of zero: means over a node need a weight, and nothing else must notice.
+_NEVER = 1e-200
+
 
 @dataclass(frozen=True, eq=False)
 class SubtreeProgram:
@@ -109,10 +112,21 @@ class Subtrees:
         """Number of subtrees."""
         return len(self.nodes)
 
+    @cached_property
+    def node_probability(self) -> Array:
+        """Probability of each node of the tree down to the cut, positive also where the tree has zero."""
+        tree = self.tree
+        found = tree.probability[: tree.at(self.cut_stage).stop].copy()
+        for node in np.flatnonzero(found == 0):  # parents come first
+            parent = int(tree.parent[node])
+            share = _NEVER if tree.probability[parent] > 0 else 1 / float(tree.child_count[parent])
+            found[node] = found[parent] * share
+        return np.asarray(found)
+
     @property
     def probability(self) -> Array:
-        """Probability of each subtree."""
-        return self.tree.probability[self.tree.at(self.cut_stage)]
+        """Probability of each subtree, positive also where the tree has zero."""
+        return self.node_probability[self.tree.at(self.cut_stage)]
 
     @property
     def years(self) -> range:

@@ -40,6 +40,8 @@ Array = NDArray[np.float64]
 
 #: Share of its bound up to which an order is a solver's tolerance.
 _NOTHING = 1e-7
+#: Prices of a dual bound are moved by this share of themselves to the side on which rounding does no harm.
+_ASIDE = 1e-13
 
 
 def tree_program(case: DeploymentCase, tree: ScenarioTree, bounds: PlantBounds | None = None) -> LinearProgram:
@@ -119,6 +121,47 @@ def plant_limits(program: LinearProgram, bounds: PlantBounds) -> tuple[Array, Ar
     orders, plant = program.columns["dM"].span, program.columns["M"].span
     lower[orders], upper[orders], upper[plant] = bounds
     return lower, upper
+
+
+def tree_bound(case: DeploymentCase, tree: ScenarioTree, program: LinearProgram, row_dual: Array) -> float:
+    """Bound on the optimum of a linear tree program, $, that holds for any row duals.
+
+    Where demand may grow a millionfold, bounds on plant are so large that prices of plant that are wrong in their last
+    digits spoil `LinearProgram.dual_bound`. Only the worth of capacity is taken from ``row_dual`` here. The prices of
+    plant follow from it, year by year backwards; where plant would be worth more than it costs, the worth of
+    capacity is lowered until it is not. The price of demand is the best one at every node.
+    """
+    commitments, kept = Commitments(tree, case.horizon.lead_time), 1 - case.technology.degradation
+    eta, of_node = case.technology.eta, commitments.of_node
+    cost, upper = program.objective, program.upper
+    dM, M, Q, earth, S = (program.columns[name].span for name in ("dM", "M", "Q", "Q_earth", "S"))
+    worth = np.maximum(row_dual[program.rows["capacity"].span], 0.0)
+    own = np.bincount(of_node, weights=eta * worth, minlength=commitments.count)
+    price = cost[M] + _ASIDE * (np.abs(cost[M]) + own)
+    free = program.lower[dM] < upper[dM]
+    for t in range(tree.horizon, -1, -1):
+        here = commitments.at(t)
+        price[here] += own[here]
+        excess = np.where(free[here], price[here] + cost[dM][here] * (1 - _ASIDE), 0.0)
+        cut = np.clip(excess, 0.0, own[here])
+        price[here] -= cut
+        own[here] -= cut
+        if t:
+            # A little more than what is left is worth, so that rounding does no harm.
+            passed = price[here] * kept
+            np.add.at(price, commitments.previous[here], passed + _ASIDE * np.abs(passed))
+    before = np.bincount(of_node, weights=eta * worth, minlength=commitments.count)
+    worth *= np.divide(own, before, out=np.zeros_like(own), where=before > 0)[of_node]
+    # What a kilogram of demand brings from each source; the total is convex in the price, and least at one of these.
+    brought = np.stack([cost[Q] - worth, cost[earth], cost[S]])
+    most = np.stack([upper[Q], upper[earth], upper[S]])
+    paid = [tree.value * p + (most * np.maximum(brought - p, 0.0)).sum(axis=0) for p in brought]
+    demand = np.take_along_axis(brought, np.argmin(paid, axis=0)[None], axis=0)[0]
+    dual = np.zeros_like(row_dual)
+    dual[program.rows["balance"].span] = price
+    dual[program.rows["capacity"].span] = worth
+    dual[program.rows["demand"].span] = demand + _ASIDE * (np.abs(cost[Q]) + np.abs(worth) + np.abs(demand))
+    return min(program.dual_bound(row_dual), program.dual_bound(dual))
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.information import Commitments, flows, require_match
-from stochisru.deployment.tree_program import TreePlan, plan_from_solution, plant_limits, tree_program
+from stochisru.deployment.tree_program import TreePlan, plan_from_solution, plant_limits, tree_bound, tree_program
 from stochisru.linear_program import LinearProgram, Solution, solve_family, solve_mixed
 from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Kind, Of, Reason, Result, Termination
 
@@ -100,8 +101,11 @@ def extensive_forms(
         # The solver's bound of a mixed-integer program is relative to its tolerance on whole numbers.
         upper = solution.bound + (MIXED_ROUNDING * size if mixed else 0.0)
         bounds = Bounds(plan.value, upper, Kind.SOLVER if mixed else Kind.CERTIFIED, Of.TREE, size)
+        if not mixed and not bounds.meets(gap):
+            bounds = replace(bounds, upper=tree_bound(case, tree, solution.program, solution.row_dual))
         met = bounds.meets(gap)
         told = f"{solution.solver} solved the whole tree{_whole_numbers(program)}"
+        told += "; bound of the solver" if mixed else ""
         read = time.perf_counter() - solved
         yield Result(
             method="ef",
@@ -116,6 +120,25 @@ def extensive_forms(
             timings={"build": building, "solve": solution.seconds, "read": read},
             solver=solution.solver,
         )
+
+
+def bettered(result: Result[TreePlan], plans: Iterable[Result[TreePlan]], ceiling: float = np.inf) -> Result[TreePlan]:
+    """The result with the best plan in hand: its own or one of others of the same problem.
+
+    Parameters
+    ----------
+    plans
+        Plans that are feasible for the problem of ``result``, such as the static one.
+    ceiling
+        Value that no plan can exceed, $, such as that of perfect information.
+    """
+    best = max((result, *plans), key=lambda r: r.objective)
+    old = result.bounds
+    if best is result and ceiling >= old.upper:
+        return result
+    value = best.objective
+    bounds = replace(old, lower=value, upper=min(old.upper, ceiling))
+    return replace(result, objective=value, bounds=bounds, plan=best.plan)
 
 
 def _whole_numbers(program: LinearProgram) -> str:

@@ -118,10 +118,11 @@ class Steering:
         mean = subtrees.node_mean(plants)
         spread = np.sqrt(np.maximum(subtrees.node_mean((plants - mean) ** 2), 0.0))
         case = subtrees.case
-        largest = float(subtrees.plant_upper.max())
+        # Where no plant can be wanted before the cut, demand gives the size.
+        largest = float(subtrees.plant_upper.max()) or float(subtrees.tree.value.max()) / case.technology.eta
         unit = float(case.investment(largest)) / largest + case.costs.c_op
         cost = unit * (1 + case.economics.r) ** -np.array(subtrees.years, dtype=float)
-        size = np.maximum(spread, 0.05 * np.abs(mean)) + 1e-6 * subtrees.plant_upper.max()
+        size = np.maximum(spread, 0.05 * np.abs(mean)) + 1e-6 * largest
         rho = _RHO_START * np.maximum(cost, 1e-9 * max(cost.max(), 1.0)) / size
         if self.start is not None:
             rho = self.start.rho

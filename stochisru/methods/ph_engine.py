@@ -69,7 +69,7 @@ def scenario_creator(name: str, *, subtrees: Any, names: list[str]) -> Any:
     from mpisppy.scenario_tree import ScenarioNode
 
     i = int(name.removeprefix("subtree"))
-    tree, years = subtrees.tree, subtrees.years
+    tree, years, probability = subtrees.tree, subtrees.years, subtrees.node_probability
     upper = subtrees.plant_upper[i]
     model = pyo.ConcreteModel(name)
     model.M = pyo.Var(list(years), bounds=lambda _, t: (0.0, float(upper[t])), initialize=0.0)
@@ -81,7 +81,7 @@ def scenario_creator(name: str, *, subtrees: Any, names: list[str]) -> Any:
         model._mpisppy_node_list.append(
             ScenarioNode(
                 name=names[node],
-                cond_prob=1.0 if stage == 0 else float(tree.probability[node] / tree.probability[parent]),
+                cond_prob=1.0 if stage == 0 else float(probability[node] / probability[parent]),
                 stage=stage + 1,
                 cost_expression=0.0,
                 nonant_list=[model.M[t] for t in years if subtrees.commitments.decided_at(t) == stage],

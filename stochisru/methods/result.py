@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 ROUNDING = 1e-11
 #: A solver's bound of a mixed-integer program may be wrong by this share of the sums of money: its tolerances.
 MIXED_ROUNDING = 1e-9
+#: The same where whole numbers switch large quantities on: solvers take 1e-6 for 0.
+SWITCH_ROUNDING = 1e-6
 #: Relative gap up to which a program solved to the end counts as optimal.
 REL_GAP = 1e-6
 
@@ -130,8 +132,10 @@ class Bounds:
 
     @property
     def gap(self) -> float:
-        """(upper − lower) / max(abs(lower), abs(upper)), 0 where both are 0."""
+        """(upper − lower) / max(abs(lower), abs(upper)): 0 where both are 0, infinite where one is unknown."""
         scale = max(abs(self.lower), abs(self.upper))
+        if not np.isfinite(scale):
+            return float("inf")
         return (self.upper - self.lower) / scale if scale > 0 else 0.0
 
     def meets(self, rel_gap: float) -> bool:

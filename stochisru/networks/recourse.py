@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from stochisru.errors import InputError
 from stochisru.linear_program import LinearProgram, ProgramBuilder, solve, solve_mixed
-from stochisru.methods.result import Bounds, Kind, Of, Reason, Termination
+from stochisru.methods.result import Bounds, Termination
 from stochisru.networks.assembly import Assembly, Flows, assemble
 from stochisru.networks.network import Array, Index, Network
-from stochisru.networks.solution import value_of, with_integers_fixed
+from stochisru.networks.solution import bracket, value_of, with_integers_fixed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,17 +136,13 @@ def solve_with_failures(
         flows[failure.name] = assembly.flows(at.x[place])
         unmet[failure.name] = np.zeros_like(network.supply)
         unmet[failure.name][_elastic(assembly, unmet_price)] = at.x[short]
-    moved = float(np.abs(program.objective * at.x).sum())
-    certified = bool(np.isfinite(found.bound))
-    kind = Kind.CERTIFIED if certified else Kind.SOLVER
-    bounds = Bounds(found.bound if certified else at.objective, at.objective, kind, Of.PROGRAM, moved)
-    reason = Reason.OPTIMAL if found.limit is None else Reason.LIMIT
+    bounds, termination = bracket(program, at.x, found.bound, found.limit)
     return RecourseSolution(
         network=network,
         failures=tuple(failures),
         objective=at.objective,
         bounds=bounds,
-        termination=Termination(reason, found.limit, f"gap {bounds.gap:.2g}"),
+        termination=termination,
         flows=flows,
         unmet=unmet,
         size={"variables": program.shape[1], "rows": program.shape[0], "binaries": int(program.integer.sum())},

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.errors import InputError, SolverError
+from stochisru.errors import InputError, SolverError, UnboundedError
 from stochisru.linear_program import Array, LinearProgram, Solution, solve, solve_mixed
-from stochisru.methods.result import Bounds, Kind, Of, Reason, Termination
+from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
 from stochisru.networks.network import Criterion, Network
 
@@ -232,7 +232,7 @@ def solve_network(
     except SolverError as error:
         if (reason := conflict(network, limits)) is not None:
             raise InputError(str(reason)) from error
-        if "nbounded" in str(error):
+        if isinstance(error, UnboundedError):
             raise InputError(
                 f"{network.name}: is unbounded: some flow has a negative price and no limit; give it one"
             ) from error
@@ -271,20 +271,14 @@ def _read(assembly: Assembly, weights: Mapping[str, float], found: Solution, pri
     """A network's solution from a program's: ``found`` bounds the optimum, ``priced`` has flows and duals."""
     flows = assembly.flows(priced.x)
     padded = np.append(priced.row_dual, 0.0)
-    certified = bool(np.isfinite(found.bound))
-    kind = Kind.CERTIFIED if certified else Kind.SOLVER
-    objective = priced.objective
-    moved = float(np.abs(priced.program.objective * priced.x).sum())
-    bounds = Bounds(found.bound if certified else objective, objective, kind, Of.PROGRAM, moved)
-    optimal = found.limit is None
-    detail = f"gap {bounds.gap:.2g}" if certified else "bound of the solver, not certified: some flows have no limit"
+    bounds, termination = bracket(assembly.program, priced.x, found.bound, found.limit)
     return NetworkSolution(
         assembly=assembly,
         weights=dict(weights),
         flows=flows,
-        objective=objective,
+        objective=bounds.upper,
         bounds=bounds,
-        termination=Termination(Reason.OPTIMAL if optimal else Reason.LIMIT, found.limit, detail),
+        termination=termination,
         prices=-padded[assembly.balance] + 0.0,
         reduced_costs=_reduced_costs(assembly, priced),
         seconds=found.seconds + (0.0 if priced is found else priced.seconds),
@@ -292,10 +286,45 @@ def _read(assembly: Assembly, weights: Mapping[str, float], found: Solution, pri
     )
 
 
+def bracket(program: LinearProgram, x: Array, bound: float, limit: str | None) -> tuple[Bounds, Termination]:
+    """Bracket of the optimum of a program that is minimised, and why its solver stopped.
+
+    That of a linear program is certified: its bound is repaired (`LinearProgram.dual_bound`), or minus infinity where
+    none is proven. The bound of a mixed-integer program is the solver's own and holds to its tolerances: where it
+    exceeds the solution by no more, it is lowered to it.
+
+    Parameters
+    ----------
+    x
+        The solution, ``(columns,)``.
+    bound, limit
+        What no solution can undercut, and the limit that ended the search.
+
+    Raises
+    ------
+    BoundsError
+        If the bound is above the solution.
+    """
+    worth = program.value(x)
+    moved = float(np.abs(program.objective * x).sum())
+    mixed = bool(program.integer.any())
+    if mixed and worth < bound <= worth + SWITCH_ROUNDING * moved:
+        bound = worth
+    proven = not mixed and bool(np.isfinite(bound))
+    bounds = Bounds(bound, worth, Kind.CERTIFIED if proven else Kind.SOLVER, Of.PROGRAM, moved)
+    if mixed:
+        detail = f"bound of the solver, gap {bounds.gap:.2g}"
+    elif bounds.certified:
+        detail = f"gap {bounds.gap:.2g}"
+    else:
+        detail = "no bound is proven, not certified: some flows have no limit"
+    return bounds, Termination(Reason.OPTIMAL if limit is None else Reason.LIMIT, limit, detail)
+
+
 def bracket_of(bounds: Bounds) -> dict[str, Any]:
-    """Bounds for JSON; where no bound from below is proven there is none, and no gap."""
+    """Bounds for JSON; where there is no bound from below it is null, and so is the gap."""
     found = bounds.to_dict()
-    return found if bounds.certified else {**found, "lower": None, "gap": None}
+    return found if np.isfinite(bounds.lower) else {**found, "lower": None, "gap": None}
 
 
 def with_integers_fixed(program: LinearProgram, x: Array, solver: str) -> Solution:

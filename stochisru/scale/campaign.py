@@ -16,9 +16,9 @@ import numpy as np
 
 from stochisru.errors import InfeasibleError, InputError, SolverError
 from stochisru.linear_program import Array, Solution
-from stochisru.methods.result import Bounds, Kind, Of, Reason, Termination
+from stochisru.methods.result import Bounds, Termination
 from stochisru.networks.assembly import Flows
-from stochisru.networks.solution import with_integers_fixed
+from stochisru.networks.solution import bracket, with_integers_fixed
 from stochisru.scale.campaign_data import Campaign, parameters, published
 from stochisru.scale.campaign_network import (
     CARGO,
@@ -352,16 +352,13 @@ def _started(program: CampaignProgram, start: CampaignResult, solver: str) -> So
 def _result(
     program: CampaignProgram, best: Solution, found: Solution, seconds: float, inside: CampaignResult | None
 ) -> CampaignResult:
-    moved = float(np.abs(program.program.objective * best.x).sum())
-    # The search may end with a bound that is above an exact plan by its tolerance.
-    bounds = Bounds(min(found.bound, best.objective), best.objective, Kind.SOLVER, Of.PROGRAM, moved)
-    reason = Reason.OPTIMAL if found.limit is None else Reason.LIMIT
+    bounds, termination = bracket(program.program, best.x, found.bound, found.limit)
     return CampaignResult(
         program=program,
         x=best.x,
         cost=best.objective,
         bounds=bounds,
-        termination=Termination(reason, found.limit, f"gap {bounds.gap:.2g}"),
+        termination=termination,
         seconds=seconds,
         solver=found.solver,
         concentrated=inside,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from stochisru.errors import InputError, SolverError
 from stochisru.linear_program import Array, Index, LinearProgram, ProgramBuilder, Solution, solve_mixed
-from stochisru.methods.result import Bounds, Kind, Of
+from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of
 from stochisru.networks.solution import with_integers_fixed
 from stochisru.scale.campaign_data import Campaign, parameters
 from stochisru.scale.campaign_network import POINTS
@@ -295,7 +295,9 @@ def solve_scenarios(
     flows = float(np.abs(extensive.program.objective * best.x).sum())
 
     def bracket(lower: float, upper: float) -> Bounds:
-        return Bounds(min(lower, upper), upper, Kind.SOLVER, Of.TREE, flows)
+        # The solver's bounds hold to its tolerances.
+        lower = upper if upper < lower <= upper + SWITCH_ROUNDING * flows else lower
+        return Bounds(lower, upper, Kind.SOLVER, Of.TREE, flows)
 
     ws = bracket(expected(alone, lower=True), expected(alone))
     rp = bracket(max(found.bound, ws.lower), best.objective)

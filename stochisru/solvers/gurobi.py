@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError
+from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
 from stochisru.linear_program import Array, LinearProgram, Solution
 
 
@@ -53,16 +53,7 @@ class Gurobi:
                 raise _error(model.Status)(
                     f"{program.name}: gurobi ended with status {model.Status} before a solution and a bound were found"
                 )
-            return Solution(
-                program=program,
-                objective=float(model.ObjVal),
-                bound=float(model.ObjBound),
-                x=np.asarray(x.X),
-                row_dual=np.zeros(program.shape[0]),
-                solver=f"gurobi {self.version()}",
-                seconds=time.perf_counter() - began,
-                limit=ended[model.Status],
-            )
+            return self._solution(program, model, x, None, began, ended[model.Status])
 
     def _optimum(self, program: LinearProgram) -> Solution:
         import gurobipy as gp
@@ -72,19 +63,26 @@ class Gurobi:
         model.optimize()
         if model.Status != gp.GRB.OPTIMAL:
             raise _error(model.Status)(f"{program.name}: gurobi ended with status {model.Status}")
+        return self._solution(program, model, x, None if program.integer.any() else rows, start)
+
+    def _solution(
+        self, program: LinearProgram, model: Any, x: Any, rows: Any, start: float, limit: str | None = None
+    ) -> Solution:
+        """What Gurobi has found, checked against the program's rows; ``rows`` are those of a linear program."""
+        found = np.asarray(x.X)
+        program.require_feasible(found)
         dual = np.zeros(program.shape[0])
-        mixed = bool(program.integer.any())
-        if not mixed:
-            for mask, constraint in rows:
-                dual[mask] += constraint.Pi
+        for mask, constraint in rows or ():
+            dual[mask] += constraint.Pi
         return Solution(
             program=program,
-            objective=float(model.ObjVal),
-            bound=float(model.ObjBound) if mixed else program.dual_bound(dual),
-            x=np.asarray(x.X),
+            objective=program.value(found),
+            bound=float(model.ObjBound) if rows is None else program.dual_bound(dual),
+            x=found,
             row_dual=dual,
             solver=f"gurobi {self.version()}",
             seconds=time.perf_counter() - start,
+            limit=limit,
         )
 
 
@@ -134,4 +132,9 @@ def _error(status: int) -> type[SolverError]:
     """The error for a status of a model without a solution."""
     import gurobipy as gp
 
-    return {gp.GRB.INFEASIBLE: InfeasibleError, gp.GRB.TIME_LIMIT: TimeLimitError}.get(status, SolverError)
+    return {
+        gp.GRB.INFEASIBLE: InfeasibleError,
+        gp.GRB.TIME_LIMIT: TimeLimitError,
+        gp.GRB.UNBOUNDED: UnboundedError,
+        gp.GRB.INF_OR_UNBD: UnboundedError,
+    }.get(status, SolverError)

@@ -6,15 +6,18 @@ import time
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError
+from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
 from stochisru.linear_program import Array, Block, Index, LinearProgram, Solution
+from stochisru.solvers.scaling import Scale
 
 #: HiGHS' strategy for a subsystem by solving (2), made irreducible (4).
 _IIS_IRREDUCIBLE = 6
+#: Coefficients of a scaled program that HiGHS is told to keep: the least that it takes.
+_SMALL_COEFFICIENT = 1e-12
 
 
 class Highs:
@@ -36,7 +39,7 @@ class Highs:
                 model = load_program(variant, scale)
             else:
                 every = np.arange(program.shape[1], dtype=np.int32)
-                model.changeColsBounds(every.size, every, lower / scale.q, upper / scale.q)
+                model.changeColsBounds(every.size, every, lower / scale.column, upper / scale.column)
             yield self._optimum(model, variant, scale, start)
 
     def solve_mixed(
@@ -49,12 +52,15 @@ class Highs:
         model = load_program(program, scale)
         if start is not None:
             known = highspy.HighsSolution()
-            known.col_value = (start / scale.q).tolist()
+            known.col_value = (start / scale.column).tolist()
             model.setSolution(known)
         model.setOptionValue("mip_rel_gap", rel_gap)
         if time_limit is not None:
             model.setOptionValue("time_limit", time_limit)
-        model.run()
+        run(model)
+        if model.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:  # presolve does not say which
+            model.setOptionValue("presolve", "off")
+            run(model)
         status, info = model.getModelStatus(), model.getInfo()
         ended = {highspy.HighsModelStatus.kOptimal: None, highspy.HighsModelStatus.kTimeLimit: "time"}
         found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
@@ -63,32 +69,46 @@ class Highs:
             raise _error(status)(
                 f"{program.name}: highs ended with status {text!r} before a solution and a bound were found"
             )
-        solution = model.getSolution()
-        return Solution(
-            program=program,
-            objective=float(info.objective_function_value) / scale.f,
-            bound=float(info.mip_dual_bound) / scale.f,
-            x=np.asarray(solution.col_value, dtype=float) * scale.q,
-            row_dual=np.zeros(program.shape[0]),
-            solver=f"highs {model.version()}",
-            seconds=time.perf_counter() - began,
-            limit=ended[status],
-        )
+        return self._solution(model, program, scale, began, mixed=True, limit=ended[status])
 
     def _optimum(self, model: Any, program: LinearProgram, scale: Scale, start: float) -> Solution:
         optimise(model, program.name)
-        solution = model.getSolution()
-        row_dual = np.asarray(solution.row_dual, dtype=float) / (scale.f * scale.q)
-        mixed = bool(program.integer.any())
+        return self._solution(model, program, scale, start, mixed=bool(program.integer.any()))
+
+    def _solution(
+        self, model: Any, program: LinearProgram, scale: Scale, start: float, *, mixed: bool, limit: str | None = None
+    ) -> Solution:
+        """What HiGHS has found, in the units of the program, checked against its rows."""
+        found = model.getSolution()
+        x = np.asarray(found.col_value, dtype=float) * scale.column
+        program.require_feasible(x, scale.column, 1 / scale.row)
+        row_dual = np.zeros(program.shape[0])
+        if not mixed:
+            row_dual = np.asarray(found.row_dual, dtype=float) * scale.row / scale.f
         return Solution(
             program=program,
-            objective=float(model.getInfo().objective_function_value) / scale.f,
+            objective=program.value(x),
             bound=float(model.getInfo().mip_dual_bound) / scale.f if mixed else program.dual_bound(row_dual),
-            x=np.asarray(solution.col_value, dtype=float) * scale.q,
+            x=x,
             row_dual=row_dual,
             solver=f"highs {model.version()}",
             seconds=time.perf_counter() - start,
+            limit=limit,
         )
+
+
+def run(model: Any) -> None:
+    """Run HiGHS with a task scheduler of its own: every run of this package goes through here.
+
+    HiGHS has one scheduler per thread of Python, whose number of threads is that of the first run; runs that ask for
+    another number end at once with "Not Set". So what ran before is put away, and nothing stays for what runs after.
+    With one thread there is nothing to start: the time is not measurable.
+    """
+    model.resetGlobalScheduler(True)
+    try:
+        model.run()
+    finally:
+        model.resetGlobalScheduler(True)
 
 
 def optimise(model: Any, name: str) -> None:
@@ -106,7 +126,7 @@ def optimise(model: Any, name: str) -> None:
             model.clearSolver()
         if attempt == "without presolve":
             model.setOptionValue("presolve", "off")
-        model.run()
+        run(model)
         model.setOptionValue("presolve", presolve)
         if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
             return
@@ -121,48 +141,20 @@ def _error(status: Any) -> type[SolverError]:
     kinds = {
         highspy.HighsModelStatus.kInfeasible: InfeasibleError,
         highspy.HighsModelStatus.kTimeLimit: TimeLimitError,
+        highspy.HighsModelStatus.kUnbounded: UnboundedError,
+        highspy.HighsModelStatus.kUnboundedOrInfeasible: UnboundedError,
     }
     return kinds.get(status, SolverError)
 
 
 def conflicting_rows(program: LinearProgram) -> Index | None:
     """Numbers of the rows of an irreducible infeasible subsystem of a linear program, or None if HiGHS finds none."""
-    model = load_program(program, Scale(1.0, 1.0))
+    model = load_program(program, Scale.of(program))
     model.setOptionValue("iis_strategy", _IIS_IRREDUCIBLE)
-    model.run()
+    run(model)
     _, found = model.getIis()
     rows = np.asarray(found.row_index_, dtype=np.int64)
     return rows if found.valid_ and rows.size else None
-
-
-class Scale(NamedTuple):
-    """Powers of two by which HiGHS is handed a program: ``objective·f`` over ``x/q``.
-
-    Its tolerances are absolute (1e-7): coefficients that carry small probabilities, or quantities in large units,
-    would drown in them.
-    """
-
-    f: float
-    q: float
-
-    @classmethod
-    def of(cls, program: LinearProgram) -> Scale:
-        """Scale of a program: ``q`` is 1 while the largest bound lies between 1 and 1e9."""
-        sides = np.abs(np.concatenate([program.row_lower, program.row_upper, program.upper]))
-        largest = sides[np.isfinite(sides)].max(initial=0.0)
-        scaled = largest > 0 and not 1.0 <= largest <= 1e9 and not program.integer.any()
-        return cls.by_size(program, largest / 2**17 if scaled else 1.0)
-
-    @classmethod
-    def by_size(cls, program: LinearProgram, size: float) -> Scale:
-        """Scale in which quantities of ``size`` are about 1.
-
-        ``f·q`` lifts the geometric mean of the objective towards a thousand, by a million at most.
-        """
-        q = float(2.0 ** np.round(np.log2(size)))
-        costs = np.abs(program.objective[program.objective != 0])
-        lift = 2.0 ** np.clip(np.ceil(10 - np.log2(costs).mean()), 0, 20) if costs.size else 1.0
-        return cls(float(lift) / q, q)
 
 
 @cache
@@ -194,21 +186,38 @@ def load_program(program: LinearProgram, scale: Scale) -> Any:
     lp.num_row_, lp.num_col_ = program.shape
     maximise = program.sense == "maximise"
     lp.sense_ = highspy.ObjSense.kMaximize if maximise else highspy.ObjSense.kMinimize
-    lp.col_cost_, lp.offset_ = program.objective * (scale.f * scale.q), program.constant * scale.f
-    lp.col_lower_, lp.col_upper_ = program.lower / scale.q, program.upper / scale.q
-    lp.row_lower_, lp.row_upper_ = program.row_lower / scale.q, program.row_upper / scale.q
+    lp.col_cost_, lp.offset_ = program.objective * (scale.f * scale.column), program.constant * scale.f
+    lp.col_lower_, lp.col_upper_ = program.lower / scale.column, program.upper / scale.column
+    lp.row_lower_, lp.row_upper_ = program.row_lower * scale.row, program.row_upper * scale.row
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_ = program.matrix.indptr
     lp.a_matrix_.index_ = program.matrix.indices
-    lp.a_matrix_.value_ = program.matrix.data
+    lp.a_matrix_.value_ = _coefficients(program, scale)
     if program.integer.any():
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         lp.integrality_ = [kinds[int(i)] for i in program.integer]
     model = new_model()
-    if model.passModel(lp) == highspy.HighsStatus.kError:
-        largest = max(np.abs(program.objective).max(initial=0), np.abs(program.upper).max(initial=0))
-        raise SolverError(f"{program.name}: highs refused the model; its largest number is {largest:.3g}")
+    model.setOptionValue("small_matrix_value", _SMALL_COEFFICIENT)
+    _, infinite = model.getOptionValue("infinite_cost")
+    largest = np.abs(lp.col_cost_).max(initial=0.0)
+    # HiGHS takes costs of 1e20 for infinite and leaves rows with coefficients of 1e15 alone.
+    if not largest < infinite or model.passModel(lp) == highspy.HighsStatus.kError:
+        raise SolverError(
+            f"{program.name}: highs takes no such numbers: the largest coefficient is {_largest(program.matrix.data)}, "
+            f"cost {_largest(program.objective)}, bound {_largest(program.upper)}; choose other units"
+        )
     return model
+
+
+def _coefficients(program: LinearProgram, scale: Scale) -> Array:
+    matrix = program.matrix
+    data = matrix.data * scale.row[matrix.indices]
+    return np.asarray(data * np.repeat(scale.column, np.diff(matrix.indptr)))
+
+
+def _largest(values: Array) -> str:
+    finite = np.abs(values[np.isfinite(values)])
+    return f"{finite.max(initial=0.0):.3g}"
 
 
 def _names(blocks: dict[str, Block]) -> list[str]:
@@ -219,7 +228,7 @@ def write_program(program: LinearProgram, path: Path) -> None:
     """Write a program with readable names in the format that the suffix of ``path`` names."""
     import highspy
 
-    model = load_program(program, Scale(1.0, 1.0))
+    model = load_program(program, Scale.none(program))
     for i, name in enumerate(_names(program.columns)):
         model.passColName(i, name)
     for i, name in enumerate(_names(program.rows)):

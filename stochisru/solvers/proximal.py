@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from stochisru.deployment.subtrees import SubtreeProgram
 from stochisru.errors import InputError, SolverError
-from stochisru.solvers.highs import Scale, load_program, new_model, optimise
+from stochisru.solvers.highs import load_program, new_model, optimise
+from stochisru.solvers.scaling import Scale, Units
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -97,9 +98,13 @@ class HighsSubproblem:
         self._models: dict[str, Any] = {}
         self._tangents: _Tangents | None = None
         self._hull: _Hull | None = None
-        # Squares of plant enter the proximal term: a thousand is a good size for them. Whole numbers stay as they are.
-        self._fitting = Scale.by_size(subtree.program, float(self._upper.max()) / 1000)
-        self._scale = Scale.of(subtree.program) if subtree.mixed else self._fitting
+        program = subtree.program
+        # Squares of plant enter the proximal term: a thousand is a good size for them. Where no plant can be wanted,
+        # demand gives the size.
+        largest = float(self._upper.max()) or float(subtree.branch.value.max())
+        self._fitting = Units.by_size(program, largest / 1000)
+        self._scale = Scale.of(program) if subtree.mixed else Scale.uniform(program, self._fitting)
+        self._unit, self._order_unit = self._scale.column[subtree.plant], self._scale.column[subtree.order]
 
     @property
     def _upper(self) -> Array:
@@ -119,7 +124,7 @@ class HighsSubproblem:
     def _price(self, model: Any, cost: Array) -> None:
         columns = self.subtree.plant.astype(np.int32)
         objective = self.subtree.program.objective[columns] + cost
-        model.changeColsCost(columns.size, columns, objective * (self._scale.f * self._scale.q))
+        model.changeColsCost(columns.size, columns, objective * (self._scale.f * self._unit))
 
     def priced(self, price: Array) -> Priced:
         """Solve ``max f(x) − price·y``."""
@@ -127,9 +132,9 @@ class HighsSubproblem:
         self._price(model, -price)
         solution = self._optimise(model, "Lagrangian")
         program = self.subtree.program
+        plant = np.asarray(solution.col_value)[self.subtree.plant] * self._unit
         if self.subtree.mixed:
             bound = float(model.getInfo().mip_dual_bound) / self._scale.f
-            plant = np.asarray(solution.col_value)[self.subtree.plant]
             value = float(model.getInfo().objective_function_value) / self._scale.f + float(price @ plant)
             if self._hull is None:
                 self._hull = _Hull(self.name, self._upper, plant, value, self._fitting)
@@ -137,16 +142,17 @@ class HighsSubproblem:
         else:
             objective = program.objective.copy()
             objective[self.subtree.plant] -= price
-            bound = program.dual_bound(np.asarray(solution.row_dual) / (self._scale.f * self._scale.q), objective)
-        return Priced(np.asarray(solution.col_value)[self.subtree.plant] * self._scale.q, bound)
+            bound = program.dual_bound(np.asarray(solution.row_dual) * self._scale.row / self._scale.f, objective)
+        return Priced(plant, bound)
 
     def fixed(self, orders: Array) -> Fixed:
         """Solve with the coordinated orders fixed."""
         model = self._model("fixed")
         columns = self.subtree.order.astype(np.int32)
-        model.changeColsBounds(columns.size, columns, orders / self._scale.q, orders / self._scale.q)
+        model.changeColsBounds(columns.size, columns, orders / self._order_unit, orders / self._order_unit)
         solution = self._optimise(model, "incumbent")
-        order = np.asarray(solution.col_value)[self.subtree.program.columns["dM"].span] * self._scale.q
+        orders_at = self.subtree.program.columns["dM"].span
+        order = np.asarray(solution.col_value)[orders_at] * self._scale.column[orders_at]
         value = float(model.getInfo().objective_function_value) / self._scale.f
         return _fixed(self.subtree, order, orders, value)
 
@@ -159,7 +165,7 @@ class HighsSubproblem:
         if self._tangents is None:
             plant, program = self.subtree.plant, self.subtree.program
             model = load_program(program, self._scale)
-            self._tangents = _Tangents(model, self.name, plant, program.objective[plant], self._upper, self._scale)
+            self._tangents = _Tangents(model, self.name, plant, program.objective[plant], self._upper, self._fitting)
         return self._tangents.solve(price, centre, rho)
 
     def _quadratic(self, price: Array, centre: Array, rho: Array) -> Array:
@@ -168,7 +174,7 @@ class HighsSubproblem:
         model = self._model("quadratic")
         self._price(model, rho * centre - price)
         n = self.subtree.program.shape[1]
-        curvature = self._scale.f * self._scale.q**2
+        curvature = self._fitting.f * self._fitting.q**2
         hessian = highspy.HighsHessian()
         hessian.dim_, hessian.format_ = n, highspy.HessianFormat.kTriangular
         # The coordinated columns are consecutive and ascending.
@@ -176,7 +182,7 @@ class HighsSubproblem:
         hessian.index_, hessian.value_ = self.subtree.plant.astype(np.int32), -rho * curvature
         model.passHessian(hessian)
         x = np.asarray(self._optimise(model, "quadratic proximal").col_value)
-        return np.asarray(x[self.subtree.plant] * self._scale.q)
+        return np.asarray(x[self.subtree.plant] * self._unit)
 
     def _on_hull(self, price: Array, centre: Array, rho: Array) -> Array:
         """Proximal problem on the hull of the solutions so far, to which some are added where they matter."""
@@ -200,10 +206,10 @@ class _Tangents:
     plant
         The columns, and their share in the objective ($/kg) and upper bounds (kg) as ``cost`` and ``upper``.
     scale
-        That of the model.
+        Units of the model.
     """
 
-    def __init__(self, model: Any, name: str, plant: Index, cost: Array, upper: Array, scale: Scale) -> None:
+    def __init__(self, model: Any, name: str, plant: Index, cost: Array, upper: Array, scale: Units) -> None:
         self.model, self.name, self.plant, self.cost, self.scale = model, name, plant.astype(np.int32), cost, scale
         # A column θ ≥ 0 per coordinated variable, with the tangent at its upper bound.
         self._square = (model.getNumCol() + np.arange(plant.size)).astype(np.int32)
@@ -243,7 +249,7 @@ class _Hull:
     Coordinated variables are ``y = Σ a_j·y_j`` with ``Σ a_j = 1`` and are worth ``Σ a_j·f_j``.
     """
 
-    def __init__(self, name: str, upper: Array, plant: Array, value: float, scale: Scale) -> None:
+    def __init__(self, name: str, upper: Array, plant: Array, value: float, scale: Units) -> None:
         import highspy
 
         n = upper.size

@@ -1,0 +1,124 @@
+"""The process is the headline: values, brackets and decisions say of what they are."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from scenario_trees import ScenarioTree
+from stochisru import BoundsError, exact_values, load_case, process_values, threshold, value_table
+from stochisru.distance import distance
+from stochisru.methods.result import Bounds, Kind, Of
+from stochisru.policy_value import relaxation
+from stochisru.run import run_case
+from stochisru.trees import case_lattice, case_tree
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    case = load_case("lunar-reference").replace(T=5)
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return run_case(case, folder, tree=case_tree(case, [3, 3, 2, 2, 1]), paths=200), folder
+
+
+def test_a_difference_of_a_tree_and_the_process_is_neither():
+    tree = Bounds.point(2.0, Kind.CERTIFIED, Of.TREE)
+    process = Bounds.point(1.0, Kind.EXACT, Of.PROCESS)
+    with pytest.raises(BoundsError, match="of: a value of the tree cannot be compared with one of the process"):
+        tree.minus(process)
+    simulated = Bounds(0.0, 1.0, Kind.STATISTICAL, Of.PROCESS)
+    assert process.minus(simulated).kind is Kind.STATISTICAL  # as weak as the weaker
+    assert not process.certified
+
+
+def test_headline_is_the_process(run):
+    outcome, _ = run
+    exact = exact_values(outcome.values.case)
+    assert outcome.values.point("rp") == exact.point("rp")
+    data = json.loads(json.dumps(outcome.to_dict()))
+    assert data["values"]["of"] == data["decision"]["of"] == "process"
+    assert data["tree"]["values"]["of"] == data["tree"]["distance"]["of"] == "tree"
+    assert data["decision"]["dM1"] == exact.recourse.first_stage["dM1"]
+    assert data["decision"]["rule"].startswith("Order when demand exceeds")
+    # the tree leaves out extremes, which a forecast is worth most in
+    assert data["tree"]["values"]["evpi"] < data["values"]["evpi"]
+    off = data["tree"]["distance"]["values"]["rp"]
+    assert off == pytest.approx(data["tree"]["values"]["rp"] - data["values"]["rp"])
+
+
+def test_page_names_the_problem_of_every_table(run):
+    _, folder = run
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Values of the process (NPV, maximised)" in page
+    assert "Values of the tree (NPV, maximised)" in page
+    assert page.index("Commit now") < page.index("Values of the process") < page.index("The tree beside the process")
+
+
+@pytest.mark.parametrize("horizon", [12, 13])
+def test_value_does_not_jump_where_trees_end(run_cli, horizon):
+    """Once `value` took the tree up to T = 12 and the process beyond: EVPI jumped from 9.3 to 25.4."""
+    call = ("value", "lunar-reference", "--horizon", str(horizon), "--paths", "2048", "--json", "-")
+    found = json.loads(run_cli(*call, check=0).stdout)
+    assert found["of"] == "process"
+    assert found["rp"] == pytest.approx(threshold(load_case("lunar-reference").replace(T=horizon)).objective, rel=1e-9)
+    assert 19e6 < found["evpi"] < 28e6
+
+
+def test_flexibility_without_uncertainty_is_all_scheduling():
+    values = exact_values(load_case("lunar-reference").replace(sigma=0.0))
+    assert values.point("flexibility") > 20e6
+    assert values.point("scheduling") == pytest.approx(values.point("flexibility"), rel=1e-9)
+    assert values.point("vms") == pytest.approx(0.0, abs=1.0)
+
+
+def test_doing_nothing_is_the_base_of_a_plan():
+    case = load_case("lunar-reference")
+    nothing = exact_values(case).point("nothing")
+    c, years = case.costs, np.arange(case.horizon.T + 1)
+    served = min(c.c_E, c.c_bu)
+    by_hand = -(served * case.process.mean(years) / (1 + case.economics.r) ** years).sum()
+    assert nothing == pytest.approx(by_hand)
+    tree = ScenarioTree.from_process(case.process, [2] * case.horizon.T)
+    assert value_table(case, tree).nothing.lower == pytest.approx(by_hand)  # linear in demand: a tree has it exactly
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"earth_limit": 300.0},
+        {"lot": 50.0, "fixed_cost": 1e6},
+        {"c_dev_exponent": 0.7, "reference": 100.0},
+        {"lot": 50.0, "degradation": 0.05},
+        {"earth_limit": 300.0, "lot": 50.0},
+    ],
+)
+def test_brackets_where_no_exact_policy_exists(changed):
+    case = load_case("lunar-reference").replace(T=4, **changed)
+    found = process_values(case, paths=2048, seed=3)
+    assert not found.exact
+    rp = found.values["rp"]
+    assert rp.lower <= rp.value <= rp.upper <= threshold(relaxation(case)).bounds.upper
+    for low, high in pairwise([n for n in ("eev", "static", "rp", "ws") if n in found.values]):
+        assert found.values[low].lower <= found.values[high].upper
+    for name in ("evpi", "vss", "vms", "scheduling", "flexibility"):
+        if name in found.values:
+            assert 0 <= found.values[name].lower <= found.values[name].value <= found.values[name].upper
+    data = found.to_dict()
+    assert data["of"] == "process"
+    assert data["kind"]["rp"] == "95 %"
+    if "static" in found.values and "earth_limit" not in changed:
+        # a fine tree's optimum lies in the bracket but for the tree's own error
+        there = value_table(case, ScenarioTree.from_process(case.process, [9, 7, 5, 3]))
+        assert rp.lower <= there.rp.upper * 1.01
+        assert there.rp.lower <= rp.upper * 1.01
+
+
+def test_distance_of_a_lattice_is_said():
+    case = load_case("contested-market").replace(T=30)
+    away = distance(case, case_lattice(case, 30))
+    assert away.of is Of.LATTICE
+    assert away.variance_error < -0.05
+    text = away.describe(496.4e6, {"dM0": 139.4, "dM1": 70.3})
+    assert "the lattice is not the process" in text
+    assert "(-1.38% here)" in text
