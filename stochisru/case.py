@@ -396,6 +396,13 @@ def case_from_dict(data: Mapping[str, Any]) -> DeploymentCase:
     return case
 
 
+def require_case(case: object) -> None:
+    """Raise `InputError` for anything but a case, as for a case's name."""
+    if not isinstance(case, DeploymentCase):
+        hint = f"; load_case({case!r}) makes one" if isinstance(case, str) else ""
+        raise InputError(f"case: must be a DeploymentCase, got {type(case).__name__}{hint}")
+
+
 def shipped_cases() -> list[str]:
     """Names of the cases that come with the package."""
     folder = resources.files("stochisru") / "cases"

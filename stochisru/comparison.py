@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.sampling import Sampler
-from stochisru.case import DeploymentCase
+from stochisru.case import DeploymentCase, require_case
 from stochisru.deployment.levels import has_exact_levels
 from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.files import plain
@@ -78,14 +78,17 @@ class Comparison:
         -------
         pandas.DataFrame
             ``npv_mean`` with ``lower`` and ``upper``, ``gap`` to the optimum with ``gap_lower`` and ``gap_upper`` ($),
-            ``share`` of the optimum that the strategy reaches (1 − gap/RP; NaN where RP is not positive).
+            ``share`` of the optimum that the strategy reaches with its interval ``share_lower``, ``share_upper`` (1 −
+            gap/RP, at most 1, since RP is the optimum; NaN where RP is not positive).
         """
         import pandas as pd
 
         rows = []
-        rp = self.optimum.lower if self.optimum else float("nan")
+        nan = float("nan")
+        rp = self.optimum.lower if self.optimum else nan
         for name, metrics in self.simulation.metrics.items():
-            mean, gap = metrics["npv_mean"], self.gaps.get(name, Estimate(*[float("nan")] * 4))
+            mean, gap = metrics["npv_mean"], self.gaps.get(name, Estimate(nan, nan, nan, nan))
+            lost = {"share": gap.value, "share_lower": gap.upper, "share_upper": gap.lower}
             rows.append(
                 {
                     "strategy": name,
@@ -95,7 +98,7 @@ class Comparison:
                     "gap": gap.value,
                     "gap_lower": gap.lower,
                     "gap_upper": gap.upper,
-                    "share": 1 - gap.value / rp if rp > 0 else float("nan"),
+                    **{share: _share_of(rp, amount) for share, amount in lost.items()},
                 }
             )
         frame = pd.DataFrame(rows)
@@ -120,6 +123,11 @@ class Comparison:
         optimum = f"RP {self.optimum.lower:,.0f}, " if self.optimum else ""
         ws = f"WS {self.wait_and_see.value:,.0f}; " if self.wait_and_see else ""
         return f"Comparison({optimum}{ws}{self.simulation!r})"
+
+
+def _share_of(optimum: float, gap: float) -> float:
+    """Share of an optimum that is left after a gap; no more than all of it, whatever a sample says."""
+    return min(1.0, 1 - gap / optimum) if optimum > 0 else float("nan")
 
 
 def foresight_sample(units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -172,6 +180,7 @@ def compare(
     >>> list(outcome.to_frame()["strategy"])
     ['threshold', 'moderate', 'static']
     """
+    require_case(case)
     source = require_sampling(paths, seed, sampler, workers)
     chosen = resolve(case, strategies)
     exact = threshold(case) if scales_with_demand(case) else None

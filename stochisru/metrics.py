@@ -3,7 +3,15 @@
 Every metric is a function of means over independent units (paths, antithetic pairs, scrambled Sobol sets;
 see `scenario_trees.sampling`). Its standard error comes from the influence function, summed within units
 (delta method; Asmussen and Glynn 2007, ch. III); intervals use Student's t with units − 1 degrees of
-freedom. Intervals of quantiles are order statistics at the levels q ± t·se(F(q)).
+freedom. Those of standard deviation, ratios to it and CVaR are skewed, and are corrected for the skewness of the
+influence (Hall 1992). Intervals of shares are Wilson's. Intervals of quantiles are order statistics at the levels
+q ± t·se(F(q)).
+
+Long horizons have heavy tails, and an interval from a sample without its extremes is too short whatever the method. An
+interval is therefore refused (NaN, with the reason) where it was measured not to hold: those of the standard deviation
+and of ratios to it with fewer than `EFFECTIVE` effective points, that of CVaR with fewer than `TAIL` points in the
+tail. Effective points are paths over the kurtosis of what drives the tails, a number of the case and not of the sample: a
+sample that happens to have no extremes must not call itself good. See ``benchmarks/coverage.py``.
 """
 
 from __future__ import annotations
@@ -12,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from stochisru.errors import InputError
 
@@ -59,17 +67,27 @@ OUTCOMES = (
 )
 
 
+#: Effective points below which the standard deviation and ratios to it get no interval.
+EFFECTIVE = 200
+#: Points in the tail below which CVaR gets no interval.
+TAIL = 200
+#: Units from which skewness can be estimated.
+_MANY = 30
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A metric with its confidence interval.
 
-    ``lower`` and ``upper`` are NaN where the sample gives no interval (a maximum, a single unit).
+    ``lower`` and ``upper`` are NaN where the sample gives no interval (a maximum, a single unit), or where an interval
+    would not hold; ``reason`` then says why.
     """
 
     value: float
     standard_error: float
     lower: float
     upper: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +144,72 @@ def _ratio(moments: Moments, top: int, bottom: int, confidence: float) -> Estima
     return _interval(float(value), float(se), m, confidence)
 
 
-def _share(estimate: Estimate) -> Estimate:
-    """A share with its interval cut at the possible values 0 and 1."""
+def wilson(share: float, standard_error: float, points: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a share; it has a width at 0 and 1.
+
+    Parameters
+    ----------
+    share, standard_error
+        The share and its error, which for groups of dependent points is not that of independent ones.
+    points
+        Independent points; with dependent ones they are counted by the design effect ``p(1 − p)/se²`` where that is
+        known, and by the number of groups at 0 and 1, where it is not.
+    """
+    from scipy.special import ndtri
+
+    spread = share * (1 - share)
+    n = spread / standard_error**2 if spread > 0 and standard_error > 0 else points
+    z = float(ndtri(0.5 + confidence / 2)) ** 2
+    centre = (share + z / (2 * n)) / (1 + z / n)
+    half = np.sqrt(z * (spread / n + z / (4 * n**2))) / (1 + z / n)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def _share(estimate: Estimate, units: int, confidence: float) -> Estimate:
+    """A share of paths with Wilson's interval."""
+    if not np.isfinite(estimate.value) or units < 2:
+        return estimate
+    low, high = wilson(estimate.value, estimate.standard_error, units, confidence)
+    return replace(estimate, lower=low, upper=high)
+
+
+def _clipped(estimate: Estimate) -> Estimate:
+    """A ratio that lies in [0, 1] with its interval cut at the possible values."""
     low, high = np.clip([estimate.lower, estimate.upper], 0.0, 1.0)
     return replace(estimate, lower=float(low), upper=float(high))
+
+
+def _refused(estimate: Estimate, reason: str) -> Estimate:
+    """An estimate without an interval."""
+    nan = float("nan")
+    return replace(estimate, lower=nan, upper=nan, standard_error=nan, reason=reason)
+
+
+def _unit_sums(influence: Array, units: NDArray[np.int64]) -> Array:
+    if units.size == influence.size:
+        return influence
+    return np.asarray(np.add.reduceat(influence, np.concatenate([[0], np.cumsum(units)[:-1]])))
+
+
+def _skewed(value: float, influence: Array, units: NDArray[np.int64], confidence: float) -> Estimate:
+    """Estimate with an interval corrected for the skewness of its influence.
+
+    Hall's transformation of the studentised statistic, ``t + γt²/(3√n) + γ²t³/(27n) + γ/(6√n)``, is inverted at the
+    quantiles of Student's t (Hall, P., *The Bootstrap and Edgeworth Expansion*, Springer 1992, section 3.9).
+    """
+    from scipy.special import stdtrit
+
+    z = _unit_sums(influence, units)
+    m, plain = z.size, _interval(value, unit_error(influence, units), units.size, confidence)
+    squares = float((z**2).mean())
+    if m < _MANY or not squares > 0:
+        return plain
+    a = float((z**3).mean()) / squares**1.5 / np.sqrt(m)
+    if abs(a) < 1e-9:
+        return plain
+    t = float(stdtrit(m - 1, 0.5 + confidence / 2))
+    low, high = (3 / a * (np.cbrt(1 + a * (q - a / 6)) - 1) for q in (t, -t))
+    return replace(plain, lower=value - plain.standard_error * low, upper=value - plain.standard_error * high)
 
 
 def unit_error(influence: Array, units: NDArray[np.int64]) -> float:
@@ -137,12 +217,10 @@ def unit_error(influence: Array, units: NDArray[np.int64]) -> float:
     m = units.size
     if m < 2:
         return float("nan")
-    if m != influence.size:
-        influence = np.add.reduceat(influence, np.concatenate([[0], np.cumsum(units)[:-1]]))
-    return float(np.sqrt(np.add.reduce(influence**2) * m / (m - 1)) / units.sum())
+    return float(np.sqrt(np.add.reduce(_unit_sums(influence, units) ** 2) * m / (m - 1)) / units.sum())
 
 
-def mean_estimate(sample: Array, units: NDArray[np.int64] | None = None, confidence: float = 0.95) -> Estimate:
+def mean_estimate(sample: ArrayLike, units: ArrayLike | None = None, confidence: float = 0.95) -> Estimate:
     """Mean of a sample; of a difference path by path, for a paired comparison on common paths.
 
     Parameters
@@ -164,7 +242,9 @@ def mean_estimate(sample: Array, units: NDArray[np.int64] | None = None, confide
     >>> f"{better.value:.2f} ({better.lower:.2f} to {better.upper:.2f})"
     '4.62 (4.09 to 5.15)'
     """
-    units = np.ones(sample.size, dtype=np.int64) if units is None else units
+    require_confidence(confidence)
+    sample = sample_of("sample", sample)
+    units = _units(units, sample.size)
     mean = float(sample.mean())
     return _interval(mean, unit_error(sample - mean, units), units.size, confidence)
 
@@ -185,11 +265,48 @@ def _quantile(sample: Array, ordered: Array, level: float, units: NDArray[np.int
     half = float(stdtrit(units.size - 1, 0.5 + confidence / 2)) * se
     low = int(np.floor((level - half) * n)) - 1
     high = int(np.ceil((level + half) * n))
-    bounds = [float(ordered[k]) if 0 <= k < n else float("nan") for k in (low, high)]
-    return Estimate(value, float("nan"), *bounds)
+    lower, upper = (float(ordered[k]) if 0 <= k < n else float("nan") for k in (low, high))
+    return Estimate(value, float("nan"), lower, upper)
 
 
-def npv_metrics(npv: Array, units: NDArray[np.int64] | None = None, confidence: float = 0.95) -> dict[str, Estimate]:
+def sample_of(name: str, given: ArrayLike) -> Array:
+    """A row of finite numbers; `InputError` names it otherwise."""
+    try:
+        sample = np.asarray(given, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: must be a row of numbers, got {type(given).__name__}") from error
+    if sample.ndim != 1 or not sample.size:
+        raise InputError(f"{name}: must be a row of at least one number, got shape {sample.shape}")
+    if not np.isfinite(sample).all():
+        bad = int(np.flatnonzero(~np.isfinite(sample))[0])
+        raise InputError(f"{name}: every number must be finite, got {sample[bad]} at position {bad}")
+    return sample
+
+
+def _units(units: ArrayLike | None, size: int) -> NDArray[np.int64]:
+    if units is None:
+        return np.ones(size, dtype=np.int64)
+    groups = np.asarray(units)
+    if groups.ndim != 1 or groups.dtype.kind not in "iu" or (groups < 1).any() or groups.sum() != size:
+        raise InputError(f"units: must be whole sizes >= 1 of groups that add up to {size} paths")
+    return groups.astype(np.int64)
+
+
+def require_confidence(confidence: float) -> None:
+    """Raise `InputError` unless a level of confidence lies in (0, 1)."""
+    if isinstance(confidence, bool) or not isinstance(confidence, (int, float)) or not 0 < confidence < 1:
+        raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
+
+
+def lognormal_kurtosis(variance: float) -> float:
+    """Kurtosis of a lognormal number whose logarithm has this variance; infinite where it is no number."""
+    w = np.exp(min(variance, 170.0))
+    return float(w**4 + 2 * w**3 + 3 * w**2 - 3)
+
+
+def npv_metrics(
+    npv: ArrayLike, units: ArrayLike | None = None, confidence: float = 0.95, kurtosis: float | None = None
+) -> dict[str, Estimate]:
     """Metrics of a sample of NPV: those of `UNITS` up to ``sortino``.
 
     Parameters
@@ -200,12 +317,18 @@ def npv_metrics(npv: Array, units: NDArray[np.int64] | None = None, confidence: 
         Sizes of the independent groups of paths; every path for itself if not given.
     confidence
         Level of the intervals, in (0, 1).
+    kurtosis
+        Kurtosis of what drives the tails, as of demand in the last year (`lognormal_kurtosis`); the sample's own if not
+        given, which is too small where the sample lacks the extremes.
+
+    Raises
+    ------
+    InputError
+        If an argument is no row of finite numbers, or out of range.
     """
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
-    if not (npv.ndim == 1 and npv.size):
-        raise InputError(f"npv: must be a row of at least one number, got shape {npv.shape}")
-    units = np.ones(npv.size, dtype=np.int64) if units is None else units
+    require_confidence(confidence)
+    npv = sample_of("npv", npv)
+    units = _units(units, npv.size)
     m = units.size
     ordered = np.sort(npv)
     mean = mean_estimate(npv, units, confidence)
@@ -213,19 +336,30 @@ def npv_metrics(npv: Array, units: NDArray[np.int64] | None = None, confidence: 
     variance = float((centred**2).mean())
     sd = variance**0.5
     nan = float("nan")
+    none = Estimate(nan, nan, nan, nan)
+    varies = sd > 1e-12 * max(abs(mean.value), abs(ordered[0]), abs(ordered[-1]))
+    if kurtosis is None:
+        kurtosis = float((centred**4).mean()) / variance**2 if varies else 1.0
+    effective = npv.size / kurtosis
+    few = f"tails too heavy: {effective:,.0f} effective points, {EFFECTIVE} needed" if effective < EFFECTIVE else ""
 
-    def smooth(value: float, influence: Array) -> Estimate:
-        return _interval(value, unit_error(influence, units), m, confidence)
+    def by_spread(value: float, influence: Array) -> Estimate:
+        found = _skewed(value, influence, units, confidence)
+        return _refused(found, few) if few else found
 
-    out = {"npv_mean": mean}
-    if sd > 1e-12 * max(abs(mean.value), abs(ordered[0]), abs(ordered[-1])):
-        out["npv_sd"] = smooth(sd, (centred**2 - variance) / (2 * sd))
+    out = {"npv_mean": mean, "npv_sd": Estimate(0.0, 0.0, 0.0, 0.0), "sharpe": none, "sortino": none}
+    if varies:
+        # In logarithms, where the interval of a scale is less skewed.
+        log = by_spread(0.0, (centred**2 - variance) / (2 * variance))
+        out["npv_sd"] = replace(
+            log,
+            value=sd,
+            standard_error=sd * log.standard_error,
+            lower=float(sd * np.exp(log.lower)),
+            upper=float(sd * np.exp(log.upper)),
+        )
         sharpe = mean.value / sd
-        sharpe_influence = centred / sd - sharpe * (centred**2 - variance) / (2 * variance)
-        out["sharpe"] = smooth(sharpe, sharpe_influence)
-    else:
-        out["npv_sd"] = Estimate(0.0, 0.0, 0.0, 0.0)
-        out["sharpe"] = Estimate(nan, nan, nan, nan)
+        out["sharpe"] = by_spread(sharpe, centred / sd - sharpe * (centred**2 - variance) / (2 * variance))
     for name, level in (("npv_p5", 0.05), ("npv_p50", 0.5), ("npv_p95", 0.95)):
         out[name] = _quantile(npv, ordered, level, units, confidence)
 
@@ -234,22 +368,27 @@ def npv_metrics(npv: Array, units: NDArray[np.int64] | None = None, confidence: 
     # CVaR as the minimum over v of v + E(loss − v)^+/(1 − α), attained at the VaR (Rockafellar and Uryasev).
     excess = np.maximum(low.value - npv, 0.0) / 0.05
     tail = float(excess.mean())
-    out["cvar95"] = smooth(-low.value + tail, excess - tail)
+    out["cvar95"] = _skewed(-low.value + tail, excess - tail, units, confidence)
+    if varies and 0.05 * npv.size < TAIL:
+        out["cvar95"] = _refused(
+            out["cvar95"], f"too few points in the tail: {0.05 * npv.size:,.0f}, {TAIL} needed for an interval"
+        )
     out["max_loss"] = Estimate(-float(ordered[0]), nan, nan, nan)
-    positive = (npv > 0).astype(float)
-    out["p_positive"] = _share(mean_estimate(positive, units, confidence))
+    out["p_positive"] = _share(mean_estimate((npv > 0).astype(float), units, confidence), m, confidence)
     downside = np.minimum(npv, 0.0) ** 2
     semi = float(downside.mean())
     if semi > 0:
         sortino = mean.value / semi**0.5
-        out["sortino"] = smooth(sortino, centred / semi**0.5 - sortino * (downside - semi) / (2 * semi))
-    else:
-        out["sortino"] = Estimate(nan, nan, nan, nan)
+        out["sortino"] = by_spread(sortino, centred / semi**0.5 - sortino * (downside - semi) / (2 * semi))
     return {name: out[name] for name in UNITS if name in out}
 
 
 def strategy_metrics(
-    npv: Array, moments: Moments, units: NDArray[np.int64], confidence: float = 0.95
+    npv: Array,
+    moments: Moments,
+    units: NDArray[np.int64],
+    confidence: float = 0.95,
+    kurtosis: float | None = None,
 ) -> dict[str, Estimate]:
     """All metrics of one strategy.
 
@@ -263,25 +402,28 @@ def strategy_metrics(
         Sizes of the independent groups of paths.
     confidence
         Level of the intervals, in (0, 1).
+    kurtosis
+        As in `npv_metrics`.
     """
-    out = npv_metrics(npv, units, confidence)
+    out = npv_metrics(npv, units, confidence, kurtosis)
     at = {name: i for i, name in enumerate(OUTCOMES)}
     out["payback_year"] = _ratio(moments, at["payback_year"], at["paid_back"], confidence)
     paid = _ratio(moments, at["paid_back"], -1, confidence)
-    out["never_pays_back"] = _share(Estimate(1 - paid.value, paid.standard_error, 1 - paid.upper, 1 - paid.lower))
-    out["self_sufficiency"] = _ratio(moments, at["delivered"], at["demand"], confidence)
+    never = Estimate(1 - paid.value, paid.standard_error, 1 - paid.upper, 1 - paid.lower)
+    out["never_pays_back"] = _share(never, moments.units, confidence)
+    out["self_sufficiency"] = _clipped(_ratio(moments, at["delivered"], at["demand"], confidence))
     short = _ratio(moments, at["shortage"], at["demand"], confidence)
-    out["demand_satisfaction"] = _share(
+    out["demand_satisfaction"] = _clipped(
         Estimate(1 - short.value, short.standard_error, 1 - short.upper, 1 - short.lower)
     )
-    out["utilization"] = _ratio(moments, at["delivered"], at["capacity"], confidence)
+    out["utilization"] = _clipped(_ratio(moments, at["delivered"], at["capacity"], confidence))
     for name in ("shortage", "final_capacity", "expansions", "first_year_capital"):
         out[name] = _ratio(moments, at[name], -1, confidence)
     return {name: out[name] for name in UNITS}
 
 
 def metrics_frame(metrics: dict[str, dict[str, Estimate]]) -> pd.DataFrame:
-    """Tidy table: strategy, metric, value, lower, upper, standard_error, unit."""
+    """Tidy table: strategy, metric, value, lower, upper, standard_error, unit, reason (why there is no interval)."""
     import pandas as pd
 
     rows = [
@@ -289,5 +431,5 @@ def metrics_frame(metrics: dict[str, dict[str, Estimate]]) -> pd.DataFrame:
         for strategy, table in metrics.items()
         for name, estimate in table.items()
     ]
-    columns = ["strategy", "metric", "value", "lower", "upper", "standard_error", "unit"]
+    columns = ["strategy", "metric", "value", "lower", "upper", "standard_error", "unit", "reason"]
     return pd.DataFrame(rows)[columns]

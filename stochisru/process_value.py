@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scenario_trees.sampling import Sampler
-from stochisru.case import DeploymentCase
+from stochisru.case import DeploymentCase, require_case
 from stochisru.comparison import compare
 from stochisru.deployment.layers import OpenLoopPlan
 from stochisru.deployment.root_plan import (
@@ -40,7 +40,9 @@ from stochisru.deployment.single_deployment import single_deployment
 from stochisru.deployment.unit_value import UnitValue, scales_with_demand
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.methods.threshold import ThresholdPlan, threshold
+from stochisru.metrics import require_confidence
 from stochisru.policy_value import PolicyValues, ProcessValue, policy_values
+from stochisru.simulation import require_sampling
 from stochisru.value import DIFFERENCES as _ON_TREES
 from stochisru.value import MEANING, Differences
 
@@ -69,6 +71,7 @@ class ExactValues(Differences):
     case: DeploymentCase
 
     def __post_init__(self) -> None:
+        require_case(self.case)
         UnitValue.of(self.case)  # refuses what is not exact at once
 
     @cached_property
@@ -331,6 +334,9 @@ def process_values(
     >>> 0.9 * values.point("evpi") < low < values.point("evpi") < high
     True
     """
+    require_case(case)
+    require_sampling(paths, seed, sampler, workers)
+    require_confidence(confidence)
     if not scales_with_demand(case):
         found = policy_values(case, paths=paths, seed=seed, sampler=sampler, workers=workers, confidence=confidence)
     else:

@@ -15,16 +15,25 @@ from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.sampling import SAMPLERS, Sampler
-from stochisru.case import DeploymentCase
+from stochisru.case import DeploymentCase, require_case
 from stochisru.deployment.operations import MeritOrder, discount_factors
 from stochisru.errors import InputError
 from stochisru.files import plain
 from stochisru.indicators import KEPT_PATHS, DeploymentCounts, distributions, indicators_of_paths
 from stochisru.methods.result import versions
-from stochisru.metrics import UNITS, Estimate, Moments, mean_estimate, metrics_frame, strategy_metrics
+from stochisru.metrics import (
+    UNITS,
+    Estimate,
+    Moments,
+    lognormal_kurtosis,
+    mean_estimate,
+    metrics_frame,
+    require_confidence,
+    strategy_metrics,
+)
 from stochisru.policies import policy_named, require_policy
 from stochisru.strategies.protocol import Observation, Strategy, root_years
 
@@ -86,19 +95,43 @@ def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[
         yield arriving, plant
 
 
-def npv_on_paths(case: DeploymentCase, strategy: Strategy, demand: Array) -> Array:
+def _demand(case: DeploymentCase, demand: ArrayLike) -> Array:
+    """Given paths of demand as an array; `InputError` where they are none of this case."""
+    try:
+        paths = np.asarray(demand, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError("demand: must be an array of numbers") from error
+    years = case.horizon.T + 1
+    if paths.ndim != 2 or paths.shape[0] != years or not paths.shape[1]:
+        raise InputError(f"demand: must have shape (T + 1, paths) with T + 1 = {years}, got {paths.shape}")
+    good = np.isfinite(paths) & (paths >= 0)
+    if not good.all():
+        year, path = np.argwhere(~good)[0]
+        raise InputError(f"demand: must be >= 0 and finite, got {paths[year, path]} in year {year} of path {path}")
+    return paths
+
+
+def npv_on_paths(case: DeploymentCase, strategy: Strategy, demand: ArrayLike) -> Array:
     """Net present value of a strategy on given paths, $.
 
     Parameters
     ----------
     demand
-        Shape ``(T + 1, n)``, kg/yr.
+        Shape ``(T + 1, n)``, kg/yr, >= 0; the first row is known to the strategy and need not be the case's D0.
 
     Returns
     -------
     numpy.ndarray
         Shape ``(n,)``.
+
+    Raises
+    ------
+    InputError
+        If an argument is no case, no strategy or no such array.
     """
+    require_case(case)
+    resolve(case, [strategy])
+    demand = _demand(case, demand)
     return np.asarray(_simulate_block(case, [strategy], demand, np.array([demand.shape[1]]), keep=0).npv[0])
 
 
@@ -272,8 +305,10 @@ class Simulation:
     @cached_property
     def metrics(self) -> dict[str, dict[str, Estimate]]:
         """All metrics per strategy."""
+        horizon = self.case.horizon
+        kurtosis = lognormal_kurtosis(self.case.process.volatility**2 * horizon.T)
         return {
-            s.name: strategy_metrics(self.npv[i], self.moments[i], self.units, self.confidence)
+            s.name: strategy_metrics(self.npv[i], self.moments[i], self.units, self.confidence, kurtosis)
             for i, s in enumerate(self.strategies)
         }
 
@@ -364,6 +399,7 @@ class Simulation:
         for s in self.strategies:
             table: dict[str, Any] = {name: e.value for name, e in self.metrics[s.name].items()}
             table["ci"] = {name: [e.lower, e.upper] for name, e in self.metrics[s.name].items()}
+            table["no_interval"] = {name: e.reason for name, e in self.metrics[s.name].items() if e.reason}
             table["rule"] = s.describe(self.case)
             strategies[s.name] = table
         data = {
@@ -467,6 +503,8 @@ def simulate(
     >>> outcome.names
     ['moderate', 'upfront']
     """
+    require_case(case)
+    require_confidence(confidence)
     chosen = resolve(case, strategies)
     source = require_sampling(paths, seed, sampler, workers)
     if not 0 < confidence < 1:

@@ -28,7 +28,7 @@ import numpy as np
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
-from stochisru.deployment.information import plan_value
+from stochisru.deployment.information import plan_value, require_match
 from stochisru.deployment.tree_program import TreePlan
 from stochisru.errors import InputError
 from stochisru.methods.extensive_form import bettered, extensive_forms
@@ -98,6 +98,8 @@ class Differences:
         if name in DIFFERENCES:
             high, low = (self.bracket(part) for part in DIFFERENCES[name])
             return high.minus(low)
+        if name not in MEANING and not hasattr(type(self), name) and name not in vars(self):
+            raise InputError(f"name: must be one of {', '.join(MEANING)}, got {name!r}")
         bounds: Bounds = getattr(self, name)
         return bounds
 
@@ -237,6 +239,7 @@ def value_table(
     >>> values.eev.lower <= values.static.lower <= values.rp.lower <= values.ws.lower
     True
     """
+    require_match(case, tree)
     say = progress or (lambda _: None)
     say("ws")
     ws = wait_and_see(case, tree)

@@ -291,7 +291,7 @@ def test_solve_by_sddp(run_cli):
     assert data["simulated"]["lower"] < data["simulated"]["upper"]
     assert set(data["first_stage"]) == {"dM0", "dM1"}
     assert "risk-adjusted NPV" in run_cli(*call, "--risk-weight", "0.5", check=0).stdout
-    assert "rule:" not in run_cli(*call, "--boil-off", "0.1", "--iterations", "2", check=0).stdout
+    assert "rule:" not in run_cli(*call, "--boil-off", "0.1", "--iterations", "2", check=1).stdout
     for options, message in (
         (("--store-capacity", "5"), "store_capacity: belongs to a store"),
         (("--risk-tail", "0.1"), "risk_tail: belongs to a risk_weight"),

@@ -233,12 +233,12 @@ def test_metrics_by_brute_force(reference):
 def test_intervals_cover_the_truth(reference, sampler):
     """95 % intervals of small samples against a large one; binomial bounds on the hits."""
     case = reference.replace(T=3)
-    truth = simulate(case, [MODERATE], paths=400_000, seed=99).metrics["moderate"]
+    truth = simulate(case, [MODERATE], paths=1_000_000, seed=99).metrics["moderate"]
     names = ("npv_mean", "npv_sd", "self_sufficiency", "utilization", "p_positive", "cvar95", "npv_p50", "var95")
     hits = dict.fromkeys(names, 0)
     trials = 120
     for seed in range(trials):
-        small = simulate(case, [MODERATE], paths=800, seed=seed, sampler=sampler).metrics["moderate"]
+        small = simulate(case, [MODERATE], paths=4000, seed=seed, sampler=sampler).metrics["moderate"]
         for name in names:
             hits[name] += small[name].lower <= truth[name].value <= small[name].upper
     for name, count in hits.items():

@@ -17,12 +17,18 @@ from numpy.typing import NDArray
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
-from stochisru.case import DeploymentCase
+from stochisru.case import DeploymentCase, require_case
 from stochisru.deployment.operations import MeritOrder, discount_factors
 from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+
+
+def _require_tree(tree: object) -> None:
+    if not isinstance(tree, ScenarioTree):
+        hint = "; ScenarioTree.from_process(case.process, branching) makes one"
+        raise InputError(f"tree: must be a ScenarioTree, got {type(tree).__name__}{hint}")
 
 
 def require_match(case: DeploymentCase, tree: ScenarioTree) -> None:
@@ -33,6 +39,8 @@ def require_match(case: DeploymentCase, tree: ScenarioTree) -> None:
     InputError
         If horizon or initial demand differ, or the tree was made from another process than the case's demand.
     """
+    require_case(case)
+    _require_tree(tree)
     if tree.horizon != case.horizon.T:
         raise InputError(
             f"branching: needs one factor per year, {case.horizon.T} for T = {case.horizon.T}, got {tree.horizon}"

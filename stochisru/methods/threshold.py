@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stochisru.case import DeploymentCase
+from stochisru.case import DeploymentCase, require_case
 from stochisru.deployment.layers import allowed_years
 from stochisru.deployment.root_plan import LastYear, Tail, best_root_plan, plan_gain
 from stochisru.deployment.threshold_certain import CertainRecursion
@@ -206,6 +206,7 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     >>> [f"{u:.0%}" for u in result.plan.trigger[[0, 20, 48]]]  # utilisation that triggers an order
     ['53%', '53%', '63%']
     """
+    require_case(case)
     start = time.perf_counter()
     plan, value = _solve(case, FINE)
     solved = time.perf_counter()

@@ -19,7 +19,6 @@ from stochisru.case import DeploymentCase
 from stochisru.checkpoint import code_of
 from stochisru.deployment.unit_value import scales_with_demand
 from stochisru.errors import InputError
-from stochisru.metrics import strategy_metrics
 from stochisru.simulation import require_sampling, resolve, simulate
 from stochisru.strategies import STRATEGIES, OrderUpTo, Strategy
 from stochisru.studies.rules import exact_policy, rule_parameters
@@ -189,7 +188,7 @@ def _judge(
     # Of another name, so that a strategy of the user may be called as it likes.
     beside = [] if exact is None or exact == strategy else [replace(exact, name="exact policy (reference)")]
     outcome = simulate(case, [strategy, *beside], paths=paths, seed=seed, sampler=sampler, confidence=confidence)
-    metrics = strategy_metrics(outcome.npv[0], outcome.moments[0], outcome.units, confidence)
+    metrics = outcome.metrics[strategy.name]
     row: dict[str, Any] = {key: value for key, value in point.items() if key != _CODE}
     for name in METRICS:
         estimate = metrics[name]

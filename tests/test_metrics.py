@@ -1,0 +1,131 @@
+"""Intervals that hold, or none; and inputs that are no samples."""
+
+import numpy as np
+import pytest
+
+from stochisru import InputError, compare, extensive_form, load_case, process_values, simulate, threshold, value_table
+from stochisru.metrics import lognormal_kurtosis, mean_estimate, npv_metrics, wilson
+from stochisru.simulation import npv_on_paths
+from stochisru.strategies import STRATEGIES
+
+
+def coverage(draw, truth, name, n, rounds=400, **options):
+    rng = np.random.default_rng(11)
+    hits = 0
+    for _ in range(rounds):
+        estimate = npv_metrics(draw(rng, n), **options)[name]
+        hits += estimate.lower <= truth <= estimate.upper
+    return hits / rounds
+
+
+@pytest.mark.parametrize(
+    "name, truth",
+    [("npv_sd", np.sqrt(np.expm1(0.25) * np.exp(0.25))), ("sharpe", 1 / np.sqrt(np.expm1(0.25)))],
+)
+def test_intervals_of_a_skewed_law_cover_it(name, truth):
+    """Lognormal with log-sd 0.5, kurtosis 8.9: the plain delta method covers 90 % of standard deviations."""
+    assert lognormal_kurtosis(0.25) == pytest.approx(8.898, abs=1e-3)
+    found = coverage(lambda rng, n: rng.lognormal(0.0, 0.5, n), truth, name, 2000, kurtosis=8.9)
+    assert 0.92 <= found <= 0.985
+
+
+def test_interval_of_cvar_covers_it():
+    from scipy.stats import norm
+
+    truth = norm.pdf(norm.ppf(0.05)) / 0.05
+    assert 0.92 <= coverage(lambda rng, n: rng.normal(size=n), truth, "cvar95", 4000) <= 0.985
+
+
+def test_heavy_tails_and_few_points_get_no_interval():
+    heavy = np.random.default_rng(1).lognormal(0.0, 0.5, 2000)
+    found = npv_metrics(heavy, kurtosis=lognormal_kurtosis(1.2))
+    for name in ("npv_sd", "sharpe"):
+        assert np.isnan(found[name].lower)
+        assert np.isfinite(found[name].value)
+        assert found[name].reason == "tails too heavy: 9 effective points, 200 needed"
+    assert found["cvar95"].reason == "too few points in the tail: 100, 200 needed for an interval"
+    assert np.isnan(found["cvar95"].upper)
+
+
+def test_refusal_depends_on_the_case_and_not_on_the_sample():
+    case = load_case("lunar-reference")
+    short = simulate(case, ["moderate"], paths=4000)
+    long = simulate(case.replace(T=30), ["moderate"], paths=4000)
+    assert np.isfinite(short.metrics["moderate"]["npv_sd"].lower)
+    assert "effective points" in long.metrics["moderate"]["npv_sd"].reason
+    data = long.to_dict()["strategies"]["moderate"]
+    assert data["ci"]["npv_sd"] == [None, None]
+    assert "npv_sd" in data["no_interval"]
+
+
+def test_shares_have_width_at_their_ends():
+    low, high = wilson(1.0, 0.0, 100)
+    assert (low, high) == (pytest.approx(100 / (100 + 1.959964**2)), 1.0)
+    sure = npv_metrics(np.arange(1.0, 101.0))["p_positive"]
+    assert sure.value == 1
+    assert sure.lower == pytest.approx(0.963, abs=1e-3)
+    never = npv_metrics(-np.arange(1.0, 101.0))["p_positive"]
+    assert (never.lower, never.value) == (0.0, 0.0)
+    assert never.upper == pytest.approx(0.037, abs=1e-3)
+    half = npv_metrics(np.concatenate([np.ones(50), -np.ones(50)]))["p_positive"]
+    assert half.lower == pytest.approx(0.404, abs=2e-3)
+
+
+def test_share_of_the_optimum_is_at_most_all_of_it():
+    case = load_case("lunar-reference")
+    frame = compare(case, ["threshold", "moderate", "tree"], paths=200, seed=3).to_frame().set_index("strategy")
+    assert (frame["share"] <= 1).all()
+    assert (frame["share_upper"] <= 1).all()
+    assert (frame["share_lower"] <= frame["share"]).all()
+
+
+@pytest.mark.parametrize("given", [[1.0, float("nan")], [], [[1.0, 2.0]], ["x"], [1.0, float("inf")]])
+def test_what_is_no_sample(given):
+    for function, name in ((npv_metrics, "npv"), (mean_estimate, "sample")):
+        with pytest.raises(InputError, match=f"^{name}: "):
+            function(given)
+
+
+def test_lists_are_samples():
+    assert npv_metrics([1.0, 2.0, 3.0])["npv_mean"].value == 2.0
+    with pytest.raises(InputError, match=r"^confidence: must lie in"):
+        npv_metrics([1.0, 2.0], confidence=1.0)
+    with pytest.raises(InputError, match=r"^units: "):
+        npv_metrics([1.0, 2.0], units=[3])
+
+
+def test_paths_that_are_none():
+    case = load_case("lunar-reference").replace(T=2)
+    rule = STRATEGIES["moderate"]
+    good = np.full((3, 2), 1000.0)
+    assert npv_on_paths(case, rule, good.tolist()).shape == (2,)
+    for bad, message in (
+        (good[:2], r"demand: must have shape \(T \+ 1, paths\) with T \+ 1 = 3, got \(2, 2\)"),
+        (np.where(np.arange(2) == 1, -1.0, good), "demand: must be >= 0 and finite, got -1.0 in year 0 of path 1"),
+        (good * np.nan, "demand: must be >= 0 and finite, got nan"),
+        ("paths", "demand: must be an array of numbers"),
+    ):
+        with pytest.raises(InputError, match=message):
+            npv_on_paths(case, rule, bad)
+
+
+def test_wrong_types_name_the_argument():
+    case = load_case("lunar-reference").replace(T=3)
+    name = r"^case: must be a DeploymentCase, got str; load_case\('lunar-reference'\) makes one"
+    for call in (
+        lambda: simulate("lunar-reference", ["moderate"]),
+        lambda: compare("lunar-reference", ["moderate"]),
+        lambda: process_values("lunar-reference"),
+        lambda: threshold("lunar-reference"),
+        lambda: extensive_form("lunar-reference", None),
+    ):
+        with pytest.raises(InputError, match=name):
+            call()
+    for call in (extensive_form, value_table):
+        with pytest.raises(InputError, match=r"^tree: must be a ScenarioTree, got list"):
+            call(case, [3, 3, 3])
+    for options, argument in (({"paths": "x"}, "paths"), ({"seed": -1}, "seed"), ({"confidence": 2.0}, "confidence")):
+        with pytest.raises(InputError, match=f"^{argument}: "):
+            simulate(case, ["moderate"], **options)
+        with pytest.raises(InputError, match=f"^{argument}: "):
+            process_values(case, **options)
