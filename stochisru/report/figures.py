@@ -201,10 +201,10 @@ def operations_over_time(operations: pd.DataFrame) -> Figure:
         return figure
 
 
-def _lines(ax: Axes, table: pd.DataFrame, names: list[str], x: str, y: str) -> None:
+def _lines(ax: Axes, table: pd.DataFrame, names: list[str], x: str, y: str, marker: str = "") -> None:
     for name, color, dash in zip(names, cycle(PALETTE), cycle(DASHES), strict=False):
         part = table[table["strategy"] == name]
-        ax.plot(part[x], part[y], color=color, ls=dash, lw=1.4, label=name)
+        ax.plot(part[x], part[y], color=color, ls=dash, lw=1.4, marker=marker, ms=3, label=name)
 
 
 #: Indicators of the figure of distributions.
@@ -281,12 +281,13 @@ def deployment_timing(times: pd.DataFrame, numbers: pd.DataFrame) -> Figure:
             (first, added, "year", "first", "share first deploying after 0 by year"),
             (count, tail, "deployments", "more", "share with at least so many"),
         ):
-            _lines(ax, table, names, x, y)
+            # A single deployment is a point, not a line.
+            _lines(ax, table, names, x, y, marker="o" if ax is mass else "")
             ax.set(xlabel=x if x == "year" else "years with a deployment", ylabel=label)
             ax.xaxis.get_major_locator().set_params(integer=True)
             if ax is not mass:
                 ax.set_ylim(-0.02, 1.03)
-        if drawn["mass"].max() > _WIDE * drawn["mass"].median():
+        if drawn["mass"].max() > 10 * drawn["mass"].median():
             mass.set_yscale("log")
         figure.legend(*share.get_legend_handles_labels(), loc="outside right center")
         return figure
