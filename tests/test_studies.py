@@ -364,10 +364,10 @@ def test_non_dominated_by_brute_force(points):
 def test_frontier_rows(contested):
     rules = sample_rules(6, seed=2)
     assert sample_rules(6, seed=2) == rules != sample_rules(6, seed=3)
-    study = frontier(contested, [*default_strategies(contested), *rules], paths=1000, seed=5)
+    study = frontier(contested, [*default_strategies(contested), *rules], paths=4000, seed=5)
     rows = {r["strategy"]: r for r in study.rows}
     assert list(rows) == [*STRATEGIES, "threshold", "static", "fixed", "ev", *(r.name for r in rules)]
-    alone = simulate(contested, ["moderate"], paths=1000, seed=5).metrics["moderate"]
+    alone = simulate(contested, ["moderate"], paths=4000, seed=5).metrics["moderate"]
     for name in ("npv_mean", "npv_sd", "cvar95", "first_year_capital", "p_positive"):
         assert rows["moderate"][name] == alone[name].value
         assert rows["moderate"][f"{name}_lower"] == alone[name].lower
