@@ -179,12 +179,6 @@ def _clipped(estimate: Estimate) -> Estimate:
     return replace(estimate, lower=float(low), upper=float(high))
 
 
-def _refused(estimate: Estimate, reason: str) -> Estimate:
-    """An estimate without an interval."""
-    nan = float("nan")
-    return replace(estimate, lower=nan, upper=nan, standard_error=nan, reason=reason)
-
-
 def _unit_sums(influence: Array, units: NDArray[np.int64]) -> Array:
     if units.size == influence.size:
         return influence
@@ -201,10 +195,11 @@ def _skewed(value: float, influence: Array, units: NDArray[np.int64], confidence
 
     z = _unit_sums(influence, units)
     m, plain = z.size, _interval(value, unit_error(influence, units), units.size, confidence)
-    squares = float((z**2).mean())
+    square = z * z
+    squares = float(square.mean())
     if m < _MANY or not squares > 0:
         return plain
-    a = float((z**3).mean()) / squares**1.5 / np.sqrt(m)
+    a = float((square * z).mean()) / squares**1.5 / np.sqrt(m)
     if abs(a) < 1e-9:
         return plain
     t = float(stdtrit(m - 1, 0.5 + confidence / 2))
@@ -344,8 +339,7 @@ def npv_metrics(
     few = f"tails too heavy: {effective:,.0f} effective points, {EFFECTIVE} needed" if effective < EFFECTIVE else ""
 
     def by_spread(value: float, influence: Array) -> Estimate:
-        found = _skewed(value, influence, units, confidence)
-        return _refused(found, few) if few else found
+        return Estimate(value, nan, nan, nan, few) if few else _skewed(value, influence, units, confidence)
 
     out = {"npv_mean": mean, "npv_sd": Estimate(0.0, 0.0, 0.0, 0.0), "sharpe": none, "sortino": none}
     if varies:
@@ -368,11 +362,11 @@ def npv_metrics(
     # CVaR as the minimum over v of v + E(loss − v)^+/(1 − α), attained at the VaR (Rockafellar and Uryasev).
     excess = np.maximum(low.value - npv, 0.0) / 0.05
     tail = float(excess.mean())
-    out["cvar95"] = _skewed(-low.value + tail, excess - tail, units, confidence)
     if varies and 0.05 * npv.size < TAIL:
-        out["cvar95"] = _refused(
-            out["cvar95"], f"too few points in the tail: {0.05 * npv.size:,.0f}, {TAIL} needed for an interval"
-        )
+        thin = f"too few points in the tail: {0.05 * npv.size:,.0f}, {TAIL} needed for an interval"
+        out["cvar95"] = Estimate(-low.value + tail, nan, nan, nan, thin)
+    else:
+        out["cvar95"] = _skewed(-low.value + tail, excess - tail, units, confidence)
     out["max_loss"] = Estimate(-float(ordered[0]), nan, nan, nan)
     out["p_positive"] = _share(mean_estimate((npv > 0).astype(float), units, confidence), m, confidence)
     downside = np.minimum(npv, 0.0) ** 2

@@ -387,7 +387,7 @@ def test_frontier_rows(contested):
     assert set(study.dominated) == set(rows) - set(study.efficient("risk")) - set(study.efficient("capital"))
     assert all(r["gap_upper"] >= 0 for r in study.rows)  # nothing beats the exact policy beyond its interval
     assert rows["threshold"]["gap"] == 0
-    two = frontier(contested, [*default_strategies(contested), *rules], paths=1000, seed=5, execution=Execution(2))
+    two = frontier(contested, [*default_strategies(contested), *rules], paths=4000, seed=5, execution=Execution(2))
     assert two.to_rows() == study.to_rows()
 
 
