@@ -178,7 +178,8 @@ def metrics_table(metrics: pd.DataFrame, manifest: dict[str, Any], shown: Sequen
         shares = ("p_positive", "self_sufficiency", "demand_satisfaction", "utilization", "never_pays_back")
         unit = "%" if metric in shares else UNITS[metric]
         known = {n: v for n, v in values.items() if v == v}
-        best = (max if better else min)(known.values()) if known and better is not None else None
+        differ = len(set(known.values())) > 1  # where all are equal none is best
+        best = (max if better else min)(known.values()) if differ and better is not None else None
         cells = []
         for name in names:
             row = at.loc[(metric, name)]
