@@ -42,6 +42,7 @@ from stochisru.console import (
     json_target,
     print_comparison,
     print_frame,
+    print_lattice_values,
     print_process_values,
     print_strategies,
     print_tree_values,
@@ -121,7 +122,9 @@ def run(
 #: Options of ``value`` and where each has a meaning.
 _VALUE_OPTIONS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("branching", "quantization", "solver"), ("tree",)),
-    **dict.fromkeys(("paths", "seed", "sampler", "workers"), ("process",)),
+    **dict.fromkeys(("paths", "seed", "sampler"), ("process", "lattice")),
+    "workers": ("process",),
+    "states": ("lattice",),
 }
 
 
@@ -130,7 +133,7 @@ def value(
     case: CaseArg,
     on: Annotated[
         str | None,
-        typer.Option(help="process or tree [default: tree where --branching is given, else process]."),
+        typer.Option(help="process, lattice or tree [default: tree where --branching is given, else process]."),
     ] = None,
     branching: BranchingOpt = None,
     horizon: HorizonOpt = None,
@@ -140,18 +143,20 @@ def value(
     seed: Annotated[int | None, typer.Option(help="process: seed of the paths [default: 0].")] = None,
     sampler: Annotated[str | None, typer.Option(help="process: as in simulate [default: sobol].")] = None,
     workers: Annotated[int | None, typer.Option(help="process: processes; results do not depend on it.")] = None,
+    states: Annotated[int | None, typer.Option(help="lattice: states per stage [default: 100].")] = None,
     json: JsonOpt = None,
 ) -> None:
-    """Value of information and of flexibility: on the demand process itself, or on a scenario tree."""
+    """Value of information and of flexibility: of the demand process, of a lattice, or of a scenario tree."""
     from stochisru.distance import distance
+    from stochisru.lattice_value import lattice_values
     from stochisru.process_value import process_values
     from stochisru.solvers import solver_named
     from stochisru.value import value_table
 
     json_target(json, case)
     problem = named_case(case, horizon)
-    if on not in (None, "tree", "process"):
-        raise InputError(f"on: must be one of tree, process, got {on!r}")
+    if on not in (None, "tree", "lattice", "process"):
+        raise InputError(f"on: must be one of tree, lattice, process, got {on!r}")
     if on is None:
         on = "tree" if branching is not None else "process"
     given = {
@@ -162,12 +167,19 @@ def value(
         "seed": seed,
         "sampler": sampler,
         "workers": workers,
+        "states": states,
     }
     chosen = given_options(given, _VALUE_OPTIONS, "on", on)
     if on == "process":
         with progress(f"valuing {problem.name}"):
             found = process_values(problem, **chosen)
         emit(found.to_dict(), json, lambda: print_process_values(found))
+        return
+    if on == "lattice":
+        with progress(f"valuing {problem.name}") as step:
+            there = lattice_values(problem, **chosen, progress=step)
+            away = distance(problem, there.lattice)
+        emit({**there.to_dict(), "distance": away.to_dict()}, json, lambda: print_lattice_values(there, away))
         return
     solver_named(chosen.get("solver", "highs"))
     tree = named_tree(problem, branching, chosen.get("quantization", "gauss-hermite"))

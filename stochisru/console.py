@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stochisru.comparison import Comparison
     from stochisru.distance import Distance
+    from stochisru.lattice_value import LatticeValues
     from stochisru.methods.result import LogLine, Result
     from stochisru.process_value import ProcessValues
     from stochisru.simulation import Simulation
@@ -130,6 +131,13 @@ def print_tree_values(values: ValueTable, away: Distance) -> None:
     frame = values.to_frame().reset_index()
     held = frame["quantity"].str.match(r"eev_\d+$")
     print_values(frame[~held], f"{case.title}: values of the tree, {values.tree!r}")
+    sys.stdout.write(f"{away.describe(plan.objective, plan.first_stage)}\n")
+
+
+def print_lattice_values(values: LatticeValues, away: Distance) -> None:
+    """Values of the lattice, and how far it is from the process."""
+    plan = values.recourse
+    print_values(values.to_frame().reset_index(), f"{values.case.title}: values of the lattice, {values.lattice!r}")
     sys.stdout.write(f"{away.describe(plan.objective, plan.first_stage)}\n")
 
 

@@ -19,7 +19,7 @@ later decisions free, so ``EEV = EEV_{T−L} ≤ … ≤ EEV_0 ≤ RP``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,27 @@ class Differences:
         return bounds
 
 
+def values_frame(entries: Iterable[tuple[str, float, Bounds, str]]) -> pd.DataFrame:
+    """Table of values, each with its name, number, bracket and meaning, by name."""
+    import pandas as pd
+
+    rows = [
+        {
+            "quantity": name,
+            "value": value,
+            "lower": bounds.lower,
+            "upper": bounds.upper,
+            "kind": bounds.kind.value,
+            "of": bounds.of.value,
+            "unit": "$",
+            "sense": "maximise",
+            "meaning": meaning,
+        }
+        for name, value, bounds, meaning in entries
+    ]
+    return pd.DataFrame(rows).set_index("quantity")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ValueTable(Differences):
     """Values of a case on a tree, each with its bracket, in $ (maximised).
@@ -160,26 +181,10 @@ class ValueTable(Differences):
 
     def to_frame(self) -> pd.DataFrame:
         """One row per value: value, lower, upper ($), kind, of, unit, sense, meaning."""
-        import pandas as pd
-
         entries = [(name, self.point(name), self.bracket(name), meaning) for name, meaning in MEANING.items()]
         for t, bounds in enumerate(self.eev_t):
             entries.append((f"eev_{t}", bounds.lower, bounds, f"decisions of stages 0..{t} as in the mean path's plan"))
-        rows = [
-            {
-                "quantity": name,
-                "value": value,
-                "lower": bounds.lower,
-                "upper": bounds.upper,
-                "kind": bounds.kind.value,
-                "of": bounds.of.value,
-                "unit": "$",
-                "sense": "maximise",
-                "meaning": meaning,
-            }
-            for name, value, bounds, meaning in entries
-        ]
-        return pd.DataFrame(rows).set_index("quantity")
+        return values_frame(entries)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON: the keys of ``docs/cli.md``, brackets beside them."""

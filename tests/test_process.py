@@ -9,6 +9,7 @@ import pytest
 from scenario_trees import ScenarioTree
 from stochisru import BoundsError, exact_values, load_case, process_values, threshold, value_table
 from stochisru.distance import distance
+from stochisru.lattice_value import lattice_values
 from stochisru.methods.result import Bounds, Kind, Of
 from stochisru.policy_value import relaxation
 from stochisru.run import run_case
@@ -122,3 +123,25 @@ def test_distance_of_a_lattice_is_said():
     text = away.describe(496.4e6, {"dM0": 139.4, "dM1": 70.3})
     assert "the lattice is not the process" in text
     assert "(-1.38% here)" in text
+
+
+@pytest.mark.parametrize("changed", [{}, {"earth_limit": 300.0}, {"lot": 50.0, "fixed_cost": 1e6}, {"lead_time": 2}])
+def test_values_of_a_lattice_are_those_of_its_tree(changed):
+    """A lattice unfolded to a tree has the same problem."""
+    case = load_case("lunar-reference").replace(T=3, **changed)
+    values = lattice_values(case, states=6, paths=4096)
+    tree = value_table(case, values.lattice.to_tree())
+    for name in ("rp", "static", "fixed", "nothing", "ev", "eev", "vss", "vms", "scheduling", "flexibility"):
+        assert values.point(name) == pytest.approx(tree.point(name), abs=1e-9 * tree.rp.flows), name
+    assert values.ws.lower <= tree.ws.upper
+    assert tree.ws.lower <= values.ws.upper
+    assert values.ws.kind is Kind.STATISTICAL
+    assert values.rp.of is values.evpi.of is Of.LATTICE
+
+
+def test_value_on_a_lattice(run_cli):
+    call = ("value", "contested-market", "--on", "lattice", "--states", "12", "--horizon", "8", "--paths", "500")
+    data = json.loads(run_cli(*call, "--json", "-", check=0).stdout)
+    assert data["of"] == data["distance"]["of"] == "lattice"
+    assert data["eev"] <= data["static"] <= data["rp"]
+    assert "the lattice is not the process" in run_cli(*call, check=0).stdout
