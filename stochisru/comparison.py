@@ -27,7 +27,7 @@ from stochisru.files import plain
 from stochisru.methods.result import Bounds
 from stochisru.methods.threshold import threshold
 from stochisru.methods.wait_and_see import wait_and_see_on_paths
-from stochisru.metrics import Estimate, mean_estimate, shifted
+from stochisru.metrics import Estimate, mean_estimate, share_reached, shifted
 from stochisru.simulation import Simulation, require_sampling, resolve, simulate
 from stochisru.strategies.protocol import Strategy
 
@@ -88,7 +88,7 @@ class Comparison:
         rp = self.optimum.lower if self.optimum else nan
         for name, metrics in self.simulation.metrics.items():
             mean, gap = metrics["npv_mean"], self.gaps.get(name, Estimate(nan, nan, nan, nan))
-            lost = {"share": gap.value, "share_lower": gap.upper, "share_upper": gap.lower}
+            share = share_reached(rp, gap) if rp > 0 else Estimate(nan, nan, nan, nan)
             rows.append(
                 {
                     "strategy": name,
@@ -98,7 +98,9 @@ class Comparison:
                     "gap": gap.value,
                     "gap_lower": gap.lower,
                     "gap_upper": gap.upper,
-                    **{share: _share_of(rp, amount) for share, amount in lost.items()},
+                    "share": share.value,
+                    "share_lower": share.lower,
+                    "share_upper": share.upper,
                 }
             )
         frame = pd.DataFrame(rows)
@@ -123,11 +125,6 @@ class Comparison:
         optimum = f"RP {self.optimum.lower:,.0f}, " if self.optimum else ""
         ws = f"WS {self.wait_and_see.value:,.0f}; " if self.wait_and_see else ""
         return f"Comparison({optimum}{ws}{self.simulation!r})"
-
-
-def _share_of(optimum: float, gap: float) -> float:
-    """Share of an optimum that is left after a gap; no more than all of it, whatever a sample says."""
-    return min(1.0, 1 - gap / optimum) if optimum > 0 else float("nan")
 
 
 def foresight_sample(units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

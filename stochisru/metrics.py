@@ -249,6 +249,12 @@ def shifted(estimate: Estimate, by: float) -> Estimate:
     return replace(estimate, value=estimate.value + by, lower=estimate.lower + by, upper=estimate.upper + by)
 
 
+def share_reached(optimum: float, gap: Estimate) -> Estimate:
+    """Share of an optimum > 0 that is left after a gap: no more than all of it, whatever a sample says."""
+    value, lower, upper = (min(1.0, 1 - lost / optimum) for lost in (gap.value, gap.upper, gap.lower))
+    return Estimate(value, gap.standard_error / optimum, lower, upper)
+
+
 def _quantile(sample: Array, ordered: Array, level: float, units: NDArray[np.int64], confidence: float) -> Estimate:
     from scipy.special import stdtrit
 

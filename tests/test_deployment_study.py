@@ -54,6 +54,8 @@ def test_sentences_say_what_the_tables_say(study):
     studied = ["conservative", "moderate", "aggressive"]
 
     def amount(value, low, high):
+        if low != low:  # heavy tails: no interval
+            return money(value)
         return f"{money(value)} [{money(low)}, {money(high)}]"
 
     def share(value, low, high):
@@ -115,8 +117,8 @@ def test_the_hypothesis_is_judged_from_the_tables(study):
         assert "conservative more concentrated fails. Standard deviation" in said
         for rule in ("aggressive", "conservative"):
             sd, tail = (metrics.loc[(T, rule, m)] for m in ("npv_sd", "cvar95"))
-            assert f"{rule} {money(sd['value'])} [{money(sd['lower'])}, {money(sd['upper'])}]" in said
-            assert f"{rule} {money(-tail['value'])} [" in said
+            assert f"{rule} {money(sd['value'])}" in said
+            assert f"{rule} {money(-tail['value'])}" in said
             left = 1 - metrics.loc[(T, rule, "self_sufficiency"), "value"]
             assert f"{rule} leaves {left:.1%} of demand unserved by plants (0.0% is short)" in text
             assert f"by {money(at[f'slope_{rule}'])}, which explains {at[f'explained_{rule}']:.0%}" in text

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stochisru.methods.result import versions
-from stochisru.metrics import Estimate
+from stochisru.metrics import Estimate, share_reached
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
 from stochisru.report.figures import OPERATIONS_CAPTION, TIMING_CAPTION, distributions_caption
 from stochisru.report.page import metrics_table
@@ -80,9 +80,7 @@ def _profitability(r: HorizonResult) -> list[str]:
     best = min(_STUDIED, key=lambda name: run.gaps[name].value)
     last = f"The best of the three over {r.years} years is {best}"
     if rp > 0:
-        gap = run.gaps[best]
-        reached = Estimate(1 - gap.value / rp, gap.standard_error / rp, 1 - gap.upper / rp, 1 - gap.lower / rp)
-        last += f", with {_share(reached)} of the optimum"
+        last += f", with {_share(share_reached(rp, run.gaps[best]))} of the optimum"
     return [
         f"Over {r.years} years the optimum is worth {money(rp)} of expected NPV; mean NPV in {runs}: {earned}.",
         f"Over {r.years} years the strategies leave of the optimum (paired on common runs): {behind}.",

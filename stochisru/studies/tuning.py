@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stochisru.case import DeploymentCase
 from stochisru.deployment.unit_value import UnitValue
 from stochisru.errors import InputError
-from stochisru.metrics import Estimate, mean_estimate, unit_error
+from stochisru.metrics import Estimate, mean_estimate, share_reached, unit_error
 from stochisru.policies import policy_named
 from stochisru.process_value import exact_values
 from stochisru.simulation import Simulation, require_sampling, simulate
@@ -312,17 +312,10 @@ def _row(
     gap = mean_estimate(fresh.npv[at["threshold"]] - npv, fresh.units, fresh.confidence) if "threshold" in at else None
     row |= _entries("gap", gap)
     for share in SHARES:
-        row |= _entries(share, _share(gap, worth[share]) if gap is not None else None)
+        row |= _entries(share, share_reached(worth[share], gap) if gap is not None and worth[share] > 0 else None)
     return row
 
 
 def _entries(name: str, estimate: Estimate | None) -> Row:
     value, low, high = (None,) * 3 if estimate is None else (estimate.value, estimate.lower, estimate.upper)
     return {name: value, f"{name}_lower": low, f"{name}_upper": high}
-
-
-def _share(gap: Estimate, worth: float) -> Estimate | None:
-    """1 − gap/worth; None where there is nothing to share."""
-    if not worth > 0:
-        return None
-    return Estimate(1 - gap.value / worth, gap.standard_error / worth, 1 - gap.upper / worth, 1 - gap.lower / worth)
