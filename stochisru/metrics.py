@@ -9,8 +9,8 @@ q ± t·se(F(q)).
 
 Long horizons have heavy tails, and an interval from a sample without its extremes is too short whatever the method. An
 interval is therefore refused (NaN, with the reason) where it was measured not to hold: those of the standard deviation
-and of ratios to it with fewer than `EFFECTIVE` effective points, that of CVaR with fewer than `TAIL` points in the
-tail. Effective points are paths over the kurtosis of what drives the tails, a number of the case and not of the
+and of ratios to it with fewer than `EFFECTIVE` effective points, those of CVaR and the Sortino ratio also with fewer
+than `TAIL` points in the tail, and, with far fewer effective points, those of CVaR and of ratios to demand. Effective points are paths over the kurtosis of what drives the tails, a number of the case and not of the
 sample: a sample that happens to have no extremes must not call itself good. See ``benchmarks/coverage.py``.
 """
 
@@ -69,8 +69,12 @@ OUTCOMES = (
 
 #: Effective points below which the standard deviation and ratios to it get no interval.
 EFFECTIVE = 200
-#: Points in the tail below which CVaR gets no interval.
+#: Points in the tail below which CVaR, and losing paths below which the Sortino ratio, get no interval.
 TAIL = 200
+#: Effective points below which CVaR gets no interval, by the worst of the measured strategies.
+EFFECTIVE_CVAR = 10
+#: The same for ratios whose weights are demand.
+EFFECTIVE_RATIO = 2
 #: Units from which skewness can be estimated.
 _MANY = 30
 
@@ -305,6 +309,11 @@ def lognormal_kurtosis(variance: float) -> float:
     return float(w**4 + 2 * w**3 + 3 * w**2 - 3)
 
 
+def _too_heavy(effective: float, needed: int) -> str:
+    """Reason to refuse an interval for want of effective points, or nothing."""
+    return f"tails too heavy: {effective:,.3g} effective points, {needed} needed" if effective < needed else ""
+
+
 def npv_metrics(
     npv: ArrayLike, units: ArrayLike | None = None, confidence: float = 0.95, kurtosis: float | None = None
 ) -> dict[str, Estimate]:
@@ -342,7 +351,7 @@ def npv_metrics(
     if kurtosis is None:
         kurtosis = float((centred**4).mean()) / variance**2 if varies else 1.0
     effective = npv.size / kurtosis
-    few = f"tails too heavy: {effective:,.0f} effective points, {EFFECTIVE} needed" if effective < EFFECTIVE else ""
+    few = _too_heavy(effective, EFFECTIVE)
 
     def by_spread(value: float, influence: Array) -> Estimate:
         return Estimate(value, nan, nan, nan, few) if few else _skewed(value, influence, units, confidence)
@@ -371,14 +380,19 @@ def npv_metrics(
     if varies and 0.05 * npv.size < TAIL:
         thin = f"too few points in the tail: {0.05 * npv.size:,.0f}, {TAIL} needed for an interval"
         out["cvar95"] = Estimate(-low.value + tail, nan, nan, nan, thin)
+    elif varies and (heavy := _too_heavy(effective, EFFECTIVE_CVAR)):
+        out["cvar95"] = Estimate(-low.value + tail, nan, nan, nan, heavy)
     else:
         out["cvar95"] = _skewed(-low.value + tail, excess - tail, units, confidence)
-    out["max_loss"] = Estimate(-float(ordered[0]), nan, nan, nan)
+    out["max_loss"] = Estimate(-float(ordered[0]), nan, nan, nan, "the largest loss of a sample has no interval")
     out["p_positive"] = _share(mean_estimate((npv > 0).astype(float), units, confidence), m, confidence)
     downside = np.minimum(npv, 0.0) ** 2
     semi = float(downside.mean())
     if semi > 0:
         sortino = mean.value / semi**0.5
+        losses = int(np.count_nonzero(downside))
+        if not few and varies and losses < TAIL:
+            few = f"too few paths with a loss: {losses}, {TAIL} needed for an interval"
         out["sortino"] = by_spread(sortino, centred / semi**0.5 - sortino * (downside - semi) / (2 * semi))
     return {name: out[name] for name in UNITS if name in out}
 
@@ -416,6 +430,10 @@ def strategy_metrics(
     out["demand_satisfaction"] = _clipped(
         Estimate(1 - short.value, short.standard_error, 1 - short.upper, 1 - short.lower)
     )
+    heavy = "" if kurtosis is None else _too_heavy(npv.size / kurtosis, EFFECTIVE_RATIO)
+    for name in ("self_sufficiency", "demand_satisfaction") if heavy else ():
+        if out[name].standard_error > 0:
+            out[name] = Estimate(out[name].value, float("nan"), float("nan"), float("nan"), heavy)
     out["utilization"] = _clipped(_ratio(moments, at["delivered"], at["capacity"], confidence))
     for name in ("shortage", "final_capacity", "expansions", "first_year_capital"):
         out[name] = _ratio(moments, at[name], -1, confidence)

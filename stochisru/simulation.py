@@ -130,9 +130,9 @@ def npv_on_paths(case: DeploymentCase, strategy: Strategy, demand: ArrayLike) ->
         If an argument is no case, no strategy or no such array.
     """
     require_case(case)
-    resolve(case, [strategy])
+    chosen = resolve(case, [strategy])
     demand = _demand(case, demand)
-    return np.asarray(_simulate_block(case, [strategy], demand, np.array([demand.shape[1]]), keep=0).npv[0])
+    return np.asarray(_simulate_block(case, chosen, demand, np.array([demand.shape[1]]), keep=0).npv[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -430,7 +430,8 @@ def resolve(case: DeploymentCase, strategies: Sequence[Strategy | str]) -> tuple
     InputError
         If a name is unknown or given twice, or a strategy lacks a part of the protocol; before any is made.
     """
-    if isinstance(strategies, str):
+    require_case(case)
+    if isinstance(strategies, str) or not isinstance(strategies, Sequence):
         raise InputError(f"strategies: must be a list of names or strategies, got {strategies!r}")
     for strategy in strategies:
         if isinstance(strategy, str):
@@ -452,6 +453,8 @@ def require_sampling(paths: int, seed: int, sampler: Sampler | str, workers: int
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < low:
             raise InputError(f"{name}: must be an integer >= {low}, got {number!r}")
     if not isinstance(sampler, str):
+        if not all(callable(getattr(sampler, part, None)) for part in ("block_size", "block", "units")):
+            raise InputError(f"sampler: must be a Sampler or one of {', '.join(SAMPLERS)}, got {sampler!r}")
         return sampler
     if sampler not in SAMPLERS:
         raise InputError(f"sampler: must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
@@ -509,7 +512,7 @@ def simulate(
     source = require_sampling(paths, seed, sampler, workers)
     if not 0 < confidence < 1:
         raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
-    if chunk is not None and chunk < 1:
+    if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, (int, np.integer)) or chunk < 1):
         raise InputError(f"chunk: must be an integer >= 1, got {chunk!r}")
     size = source.block_size(paths)
     blocks = -(-paths // size)

@@ -42,7 +42,7 @@ def test_heavy_tails_and_few_points_get_no_interval():
     for name in ("npv_sd", "sharpe"):
         assert np.isnan(found[name].lower)
         assert np.isfinite(found[name].value)
-        assert found[name].reason == "tails too heavy: 9 effective points, 200 needed"
+        assert found[name].reason == "tails too heavy: 8.9 effective points, 200 needed"
     assert found["cvar95"].reason == "too few points in the tail: 100, 200 needed for an interval"
     assert np.isnan(found["cvar95"].upper)
 

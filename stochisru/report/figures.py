@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stochisru.metrics import metrics_frame, npv_metrics
+from stochisru.errors import InputError
+from stochisru.metrics import metrics_frame, npv_metrics, sample_of
 from stochisru.report.style import DASHES, PALETTE, money, new_figure
 
 if TYPE_CHECKING:
@@ -159,10 +160,22 @@ def target_curves(npv: pd.DataFrame | Mapping[str, ArrayLike], metrics: pd.DataF
         A sample of NPV per strategy, $: columns of a table, or arrays by name.
     metrics
         Table of `stochisru.metrics.metrics_frame` with the marked values; made from the sample if not given.
+
+    Raises
+    ------
+    InputError
+        If there is no sample, or one is not of finite numbers.
     """
     import pandas as pd
 
-    npv = pd.DataFrame(npv)
+    try:
+        npv = pd.DataFrame(npv)
+    except ValueError as error:
+        raise InputError(f"npv: must be samples of one length by name: {error}") from error
+    if npv.empty:
+        raise InputError("npv: needs at least one sample of at least one number")
+    for name in npv:
+        sample_of(f"npv of {name}", npv[name])
     if metrics is None:
         metrics = metrics_frame({str(name): npv_metrics(npv[name].to_numpy(dtype=float)) for name in npv})
     wide = metrics.pivot(index="strategy", columns="metric", values="value")
