@@ -10,8 +10,9 @@ q ± t·se(F(q)).
 Long horizons have heavy tails, and an interval from a sample without its extremes is too short whatever the method. An
 interval is therefore refused (NaN, with the reason) where it was measured not to hold: those of the standard deviation
 and of ratios to it with fewer than `EFFECTIVE` effective points, those of CVaR and the Sortino ratio also with fewer
-than `TAIL` points in the tail, and, with far fewer effective points, those of CVaR and of ratios to demand. Effective points are paths over the kurtosis of what drives the tails, a number of the case and not of the
-sample: a sample that happens to have no extremes must not call itself good. See ``benchmarks/coverage.py``.
+than `TAIL` points in the tail, and, with far fewer effective points, those of CVaR and of ratios to demand. Effective
+points are paths over the kurtosis of what drives the tails, a number of the case and not of the sample: a sample that
+happens to have no extremes must not call itself good. See ``benchmarks/coverage.py``.
 """
 
 from __future__ import annotations
