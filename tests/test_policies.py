@@ -268,7 +268,7 @@ def test_commands(run_cli):
             "branching: is an option of --method",
         ),
         (("solve", "lunar-reference", "--method", "magic"), "method: must be one of ef, dp, ph, sddp, threshold"),
-        (("value", "lunar-reference", "--on", "moon"), "on: must be one of tree, process"),
+        (("value", "lunar-reference", "--on", "moon"), "on: must be one of tree, lattice, process"),
         (("value", "lunar-reference", "--on", "process", "--branching", "3"), "branching: is an option of --on tree"),
         (("value", "lunar-reference", "--branching", "3", "--paths", "7"), "paths: is an option of --on process"),
         (("value", "lunar-reference", "--horizon", "30", "--solver", "gurobi"), "solver: is an option of --on tree"),
