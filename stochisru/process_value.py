@@ -220,7 +220,7 @@ class ProcessValues:
     values
         By name, in the order of the report. What has no closed form and no simulated bracket for the case is missing.
     recourse
-        The plan behind ``rp``: the exact policy, or the plan of a lattice.
+        The plan behind ``rp``: the exact policy, or the best policy at hand (see `stochisru.policy_value`).
     paths
         Fresh paths behind the simulated values.
     foresight_paths
@@ -243,11 +243,11 @@ class ProcessValues:
     @property
     def exact(self) -> bool:
         """Whether ``rp`` is the optimum itself, not a bracket."""
-        return self.values["rp"].kind is Kind.EXACT
+        return scales_with_demand(self.case)
 
     @property
     def method(self) -> str:
-        """What stands for RP: ``threshold`` (exact), or ``lattice-dp`` or ``level-dp`` (a policy)."""
+        """Method of the plan behind ``rp``; exact for this case only where `exact` is true."""
         return self.recourse.method
 
     @property

@@ -215,7 +215,7 @@ def run_case(
         say("values of the process")
         process = process_values(case, seed=seed, workers=workers)
         say("strategies")
-        optimal = process.recourse.policy(name="optimal" if process.exact else "lattice")
+        optimal = process.recourse.policy(name="optimal" if process.exact else "policy")
         strategies: list[Strategy | str] = [*STRATEGIES.values()]
         if "static" in process.values:
             strategies.append("static")

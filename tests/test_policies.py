@@ -223,8 +223,8 @@ def test_simulated_values_meet_the_exact_ones_where_the_limit_never_binds(contes
     case = contested.replace(T=6)
     exact = process_values(case, paths=4096, seed=2)
     simulated = process_values(case.replace(earth_limit=1e7), paths=4096, seed=2)
-    assert simulated.method == "lattice-dp"
-    assert all(v.kind == "95 %" for name, v in simulated.values.items() if name != "ev")
+    assert not simulated.exact
+    assert {name for name, v in simulated.values.items() if v.kind == "95 %"} >= {"rp", "ws", "evpi", "vss", "vms"}
     for name, value in simulated.values.items():
         known = exact.values[name]
         slack = 0.004 * abs(exact.point("rp"))  # the lattice's plan is not quite optimal

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from stochisru.case import DeploymentCase
 from stochisru.deployment.in_advance import perfect_information
 from stochisru.deployment.layers import OpenLoopPlan, allowed_years
+from stochisru.deployment.operations import MeritOrder, discount_factors
 from stochisru.deployment.unit_value import UnitValue
 
 Array = NDArray[np.float64]
@@ -136,6 +137,23 @@ def expected_value_plan_on_process(case: DeploymentCase) -> OpenLoopPlan:
 
 
 def plan_value_on_process(case: DeploymentCase, deployment: Array) -> float:
-    """Expected NPV, $, of a plan ΔM_0..ΔM_T held on every path, operations free; exact for lognormal demand."""
-    unit = UnitValue.of(case)
-    return plan_gain(unit, deployment, case.technology.M0, LastYear(unit)) - unit.without_plants()
+    """Expected NPV, $, of a plan ΔM_0..ΔM_T held on every path, operations free; for any costs and Earth limit.
+
+    Exact for lognormal demand: with K = η·M_t given, a year's profit is made of min(D, level) at the levels K, the
+    limit l of Earth and l + K, since min(K, (D − l)^+) = min(D, l + K) − min(D, l).
+    """
+    merit, process = MeritOrder.of(case), case.process
+    year = np.arange(case.horizon.T + 1)
+    kept = (1 - case.technology.degradation) ** year
+    plant = kept * (case.technology.M0 + np.cumsum(deployment / kept))
+    capacity, mean = case.technology.eta * plant, process.mean(year)
+    served = process.limited_mean(capacity, year)
+    if merit.limited:
+        earth = process.limited_mean(merit.earth_limit, year)
+        first = process.limited_mean(merit.earth_limit + capacity, year) - earth
+        profit = merit.against_shortage * first + merit.against_alternative * (served - first)
+        profit -= merit.earth_cost * earth + merit.shortage_cost * (mean - earth)
+    else:
+        profit = merit.against_alternative * served - min(merit.earth_cost, merit.shortage_cost) * mean
+    cash = profit - merit.idle * capacity - case.costs.c_op * plant - case.investment(deployment)
+    return float(discount_factors(case) @ cash)
