@@ -159,7 +159,7 @@ def _describe(value: Any, tell: Callable[[bytes], None], seen: set[Any]) -> None
     elif isinstance(value, (set, frozenset)):
         parts = sorted(value, key=repr)
     elif isinstance(value, functools.partial):
-        parts = [value.func, value.args, value.keywords] if _is_users(value.func.__module__) else [value.func]
+        parts = [value.func, value.args, value.keywords]
     elif isinstance(value, types.MethodType):
         parts = [value.__func__, value.__self__]
     elif isinstance(value, (staticmethod, classmethod)):
@@ -170,6 +170,8 @@ def _describe(value: Any, tell: Callable[[bytes], None], seen: set[Any]) -> None
         parts = [type(value)]
         if dataclasses.is_dataclass(value) and _is_users(type(value).__module__):
             parts += [getattr(value, field.name) for field in dataclasses.fields(value)]
+        elif hasattr(value, "__dict__") and _is_users(type(value).__module__) and not isinstance(value, type):
+            parts.append(vars(value))
     for part in parts:
         _describe(part, tell, seen)
 

@@ -215,3 +215,21 @@ def test_a_second_run_does_not_touch_the_first_ones_folder(run_cli, tmp_path, op
     result = run_cli(*call, "--resume", "--iterations", "3", "--json", "-")
     assert result.returncode in (0, 1)  # the gap of 0 need not be met
     assert json.loads(result.stdout)["bounds"]["upper"] is not None
+
+
+def test_what_a_compute_is_given_counts():
+    """Arguments of a partial and fields of a user's object are part of what rows depend on."""
+    from functools import partial
+
+    from stochisru.checkpoint import code_of
+    from stochisru.simulation import npv_on_paths
+
+    class Rows:
+        def __init__(self, factor):
+            self.factor = factor
+
+        def __call__(self, point):
+            return [{**point, "x": self.factor}]
+
+    assert code_of(partial(npv_on_paths, 1)) != code_of(partial(npv_on_paths, 2))
+    assert code_of(Rows(1)) == code_of(Rows(1)) != code_of(Rows(2))

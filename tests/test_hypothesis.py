@@ -23,7 +23,8 @@ def test_a_riskier_sample_is_recognised_and_a_twin_is_not():
     for units in (each, pairs):
         assert riskier(wide, narrow, units, 0).tolist() == [1.0] * len(MEASURES)
         assert riskier(narrow, wide, units, 0).tolist() == [0.0] * len(MEASURES)
-        assert verdict(list(riskier(narrow, twin, units, 0))) != "holds"
+        assert verdict(list(riskier(narrow, twin, units, 0))) == "open"
+        assert riskier(narrow, narrow, units, 0).tolist() == [0.5] * len(MEASURES)
     assert [verdict(x) for x in ([1, 1, 1], [0, 0.02, 0], [1, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0.9])] == [
         *("holds", "fails", "holds in part", "open", "open")
     ]

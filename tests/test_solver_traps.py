@@ -271,3 +271,15 @@ def test_bounds_of_a_mixed_network_that_cross_are_an_error():
     with pytest.raises(BoundsError):
         bracket(program, x, 1.001e10, None)
     assert bracket(pair(5e-10), x, 1e10, None)[0].certified
+
+
+def test_a_point_is_checked_in_the_size_of_its_row():
+    """Beside a bound of 1e12 a row of 1,000 once took 990."""
+    builder = ProgramBuilder("far", "minimise")
+    x = builder.variables("x", 1, lower=0.0, upper=1e12, objective=1.0)
+    builder.rows("least", 1000.0, np.inf, (np.zeros(1, dtype=int), x.index, np.ones(1)))
+    program = builder.build()
+    scale = Scale.of(program)
+    with pytest.raises(SolverError, match="least"):
+        program.require_feasible(np.array([999.9]), scale.column, 1 / scale.row)
+    assert solve(program).x[0] == pytest.approx(1000.0)

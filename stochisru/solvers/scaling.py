@@ -14,6 +14,8 @@ from stochisru.linear_program import Array, Index, LinearProgram
 
 #: Coefficients between these, and quantities above the second, are left in their units.
 _COEFFICIENTS, _SMALLEST = (1e-6, 1e8), 1e-4
+#: Right-hand sides below this share of the unit get a unit of their own where there is another unit than 1.
+_SMALL_BESIDE = 0.1
 #: A program's largest quantity may lie between these as it is.
 _LARGEST = (1.0, 1e9)
 #: What the largest quantity becomes where it does not.
@@ -82,7 +84,7 @@ class Scale(NamedTuple):
         apart = coefficients.size > 0 and not (
             coefficients.min() >= _COEFFICIENTS[0] and coefficients.max() <= _COEFFICIENTS[1]
         )
-        drowned = float(sides.min(initial=np.inf)) < _SMALLEST * q
+        drowned = float(sides.min(initial=np.inf)) < (_SMALLEST if fits else _SMALL_BESIDE) * q
         if apart or drowned or (program.integer.any() and not fits):
             return cls.equilibrated(program)
         return cls.uniform(program, Units.by_size(program, q))

@@ -72,7 +72,7 @@ def riskier(first: Array, second: Array, units: NDArray[np.int64], seed: int) ->
         drawn = rng.integers(units.size, size=units.size)
         paths = drawn if groups is None else np.concatenate([groups[g] for g in drawn])
         one, other = risk(both[:, paths])
-        larger += one > other
+        larger += (one > other) + 0.5 * (one == other)  # twins are neither
     return larger / _RESAMPLES
 
 
