@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stochisru.linear_program import Index, LinearProgram, ProgramBuilder, solve, solve_mixed
+from stochisru.programs.sparse import Index, LinearProgram, ProgramBuilder, solve, solve_mixed
 from stochisru.scale import Curve, add_curve, fit_pieces
 
 GOAL_EQUAL = 1e-6

@@ -10,7 +10,7 @@ from scenario_trees.diagnostics import LatticeCheck, TreeCheck, check, check_lat
 from scenario_trees.errors import CalibrationWarning, TreeError
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
-from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.quantization import (
     QUANTIZATIONS,
     Binomial,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.errors import TreeError, require_number
-from scenario_trees.process import GeometricBrownianMotion, require_gbm
+from scenario_trees.processes.gbm import GeometricBrownianMotion, require_gbm
 
 Array = NDArray[np.float64]
 

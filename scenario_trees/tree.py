@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scenario_trees.errors import TreeError, require_number
 from scenario_trees.files import replacing
 from scenario_trees.origin import Origin, require_origin
-from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.quantization import GaussHermite, Quantization
 
 if TYPE_CHECKING:

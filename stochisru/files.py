@@ -15,7 +15,7 @@ from scenario_trees.files import replacing
 from stochisru.errors import FigureError, InputError
 
 if TYPE_CHECKING:
-    from stochisru.case import DeploymentCase
+    from stochisru.lunar.case import DeploymentCase
 
 MANIFEST = "manifest.json"
 #: Entry of the manifest by which a run folder is known.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stochisru.linear_program import ProgramBuilder
+from stochisru.programs.sparse import ProgramBuilder
 from stochisru.scale import Curve, add_curve, add_curves
 
 from .test_golden import GOLDEN, terms

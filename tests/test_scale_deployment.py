@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from scenario_trees import MarkovLattice, ScenarioTree
 from stochisru import InputError, extensive_form, load_case, simulate, threshold, value_table
-from stochisru.case import case_from_dict
+from stochisru.lunar.case import case_from_dict
 from stochisru.deployment import layers, levels
-from stochisru.deployment.information import plan_value
-from stochisru.deployment.tree_program import tree_program
-from stochisru.methods.ignoring import sddp_ignoring, threshold_ignoring
-from stochisru.methods.open_loop import expected_value, fixed_design, static_plan
+from stochisru.lunar.information import plan_value
+from stochisru.lunar.tree_program import tree_program
+from stochisru.lunar.exact.ignoring import sddp_ignoring, threshold_ignoring
+from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
 from stochisru.methods.result import Reason
-from stochisru.methods.tree_dp import tree_dp
-from stochisru.policies import POLICIES
-from stochisru.simulation import simulate_panel
+from stochisru.lunar.exact.tree_dp import tree_dp
+from stochisru.lunar.policies import POLICIES
+from stochisru.lunar.simulation import simulate_panel
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
@@ -352,8 +352,8 @@ def test_sddp_brackets_the_optimum_of_the_same_lattice(changes):
 
 @pytest.mark.parametrize("name", ["threshold", "lattice_dp", "sddp"])
 def test_linear_methods_refuse_what_they_ignore(name):
-    from stochisru.methods.lattice_dp import lattice_dp
-    from stochisru.methods.sddp import sddp
+    from stochisru.lunar.exact.lattice_dp import lattice_dp
+    from stochisru.methods.sddp.method import sddp
 
     method = {"threshold": threshold, "lattice_dp": lattice_dp, "sddp": sddp}[name]
     with pytest.raises(InputError, match="takes costs in proportion to size, got modules of 50 kg"):

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stochisru import InputError, load_case, simulate, studies
-from stochisru.cli import main
-from stochisru.process_value import exact_values
-from stochisru.strategies import MODERATE, STRATEGIES
+from stochisru.cli.main import main
+from stochisru.lunar.values.process import exact_values
+from stochisru.lunar.strategies import MODERATE, STRATEGIES
 from stochisru.studies import (
     Execution,
     Objective,
@@ -551,7 +551,7 @@ def contested_short():
 
 
 def test_a_strategy_called_threshold_is_not_taken_for_the_exact_policy(contested_short):
-    from stochisru.strategies import Schedule
+    from stochisru.lunar.strategies import Schedule
 
     nothing = Schedule("threshold", (0.0,) * 7)
     (row,) = frontier(contested_short, [nothing], paths=500).rows

@@ -10,19 +10,19 @@ from scipy import stats
 
 from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree, TreeError
 from stochisru import BoundsError, InputError, extensive_form, lattice_dp, load_case, simulate, threshold
-from stochisru.deployment.layers import open_loop, perfect_information
-from stochisru.deployment.root_plan import (
+from stochisru.lunar.exact.layers import open_loop, perfect_information
+from stochisru.lunar.exact.root_plan import (
     expected_value_plan_on_process,
     fixed_design_on_process,
     plan_value_on_process,
     static_plan_on_process,
 )
-from stochisru.deployment.single_deployment import single_deployment
-from stochisru.deployment.threshold_recursion import Rule, ThresholdRecursion
-from stochisru.deployment.unit_value import UnitValue
+from stochisru.lunar.exact.single_deployment import single_deployment
+from stochisru.lunar.exact.threshold_recursion import Rule, ThresholdRecursion
+from stochisru.lunar.exact.unit_value import UnitValue
 from stochisru.methods.result import Bounds, Kind, Of
-from stochisru.methods.threshold import _solve
-from stochisru.process_value import exact_values
+from stochisru.lunar.exact.threshold import _solve
+from stochisru.lunar.values.process import exact_values
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 

@@ -22,8 +22,8 @@ from stochisru.errors import BoundsError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from stochisru.case import DeploymentCase
-    from stochisru.strategies.protocol import Strategy
+    from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.strategies.protocol import Strategy
 
 Array = NDArray[np.float64]
 
@@ -280,7 +280,7 @@ class Result(Generic[P_co]):
         Parameters
         ----------
         mapping
-            How a plan on a tree acts between nodes, see `stochisru.strategies.tree_policy` (scaled if not given). Other
+            How a plan on a tree acts between nodes, see `stochisru.lunar.strategies.tree_policy` (scaled if not given). Other
             plans know what to do everywhere and take no mapping.
         name
             Name of the strategy; the method's if not given.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stochisru.errors import InputError
-from stochisru.metrics import Estimate
+from stochisru.simulation.metrics import Estimate
 
 
 class BoundsLine(Protocol):

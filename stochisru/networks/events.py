@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.derivation import STANDARD_GRAVITY
+from stochisru.lunar.derivation import STANDARD_GRAVITY
 from stochisru.errors import InputError
 from stochisru.networks.network import position
 

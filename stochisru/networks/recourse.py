@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError
-from stochisru.linear_program import LinearProgram, ProgramBuilder, solve, solve_mixed
+from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve, solve_mixed
 from stochisru.methods.result import Bounds, Termination
 from stochisru.networks.assembly import Assembly, Flows, assemble
 from stochisru.networks.network import Array, Index, Network

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from stochisru.networks.ksa_study import SaudiResult
-    from stochisru.networks.mars_study import MarsResult
+    from stochisru.worked.saudi.study import SaudiResult
+    from stochisru.worked.mars.study import MarsResult
 
 #: Where the places of the Mars network are drawn: Earth on the left, the Moon above, Mars on the right.
 _PLACES = {
@@ -194,8 +194,8 @@ def saudi_map(result: SaudiResult) -> Figure:
     """Where water is made and flows: pipelines by flow, old and new; plants and cities by size."""
     from matplotlib.lines import Line2D
 
-    from stochisru.networks.ksa import sites
-    from stochisru.networks.ksa_study import water_lines
+    from stochisru.worked.saudi.network import sites
+    from stochisru.worked.saudi.study import water_lines
 
     network, flows = result.solution.network, result.solution.flows
     places = sites()
