@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree
+    from stochisru.errors import BoundsError, InputError, SolverError, StochisruError
     from stochisru.lunar.case import DeploymentCase, case_from_dict, load_case, shipped_cases
     from stochisru.lunar.comparison import Comparison, compare
-    from stochisru.lunar.storage import Storage
-    from stochisru.errors import BoundsError, InputError, SolverError, StochisruError
-    from stochisru.methods.extensive_form import extensive_form
     from stochisru.lunar.exact.lattice_dp import lattice_dp
     from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
+    from stochisru.lunar.exact.threshold import threshold
+    from stochisru.lunar.exact.wait_and_see import wait_and_see
+    from stochisru.lunar.policies import POLICIES, policy_named
+    from stochisru.lunar.simulation import Simulation, simulate, simulate_panel
+    from stochisru.lunar.storage import Storage
+    from stochisru.lunar.strategies import STRATEGIES, Observation, Strategy
+    from stochisru.lunar.values.process import ExactValues, ProcessValues, exact_values, process_values
+    from stochisru.lunar.values.table import ValueTable, value_table
+    from stochisru.methods.extensive_form import extensive_form
     from stochisru.methods.hedging.progressive_hedging import progressive_hedging
     from stochisru.methods.result import Bounds, Result
     from stochisru.methods.risk import MeanCVaR
     from stochisru.methods.sddp.method import sddp
-    from stochisru.lunar.exact.threshold import threshold
-    from stochisru.lunar.exact.wait_and_see import wait_and_see
-    from stochisru.lunar.policies import POLICIES, policy_named
-    from stochisru.lunar.values.process import ExactValues, ProcessValues, exact_values, process_values
-    from stochisru.lunar.simulation import Simulation, simulate, simulate_panel
-    from stochisru.lunar.strategies import STRATEGIES, Observation, Strategy
-    from stochisru.lunar.values.table import ValueTable, value_table
 
 __version__ = "0.1.0"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stochisru.lunar.case import DeploymentCase
 from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.simulation import follow
 from stochisru.lunar.strategies.protocol import Strategy
 

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from stochisru import load_case
-from stochisru.methods.checkpoint import claimed, code_of
 from stochisru.errors import InputError
-from stochisru.studies import Execution, Study, run_study
+from stochisru.methods.checkpoint import claimed, code_of
+from stochisru.studies.store import Execution, Study, run_study
 
 HOLD = """
 import sys, time
@@ -221,8 +221,8 @@ def test_what_a_compute_is_given_counts():
     """Arguments of a partial and fields of a user's object are part of what rows depend on."""
     from functools import partial
 
-    from stochisru.methods.checkpoint import code_of
     from stochisru.lunar.simulation import npv_on_paths
+    from stochisru.methods.checkpoint import code_of
 
     class Rows:
         def __init__(self, factor):

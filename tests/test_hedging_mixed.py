@@ -8,9 +8,9 @@ import pytest
 from scenario_trees import ScenarioTree
 from stochisru import InputError, load_case, progressive_hedging
 from stochisru.lunar.candidates import Candidates
+from stochisru.lunar.exact.tree_dp import tree_dp
 from stochisru.lunar.subtrees import Subtrees
 from stochisru.methods.hedging.monitor import Monitor
-from stochisru.lunar.exact.tree_dp import tree_dp
 from stochisru.methods.hedging.proximal import proximal_term, subproblem
 from tests.test_hedging import launch, mpiexec  # noqa: F401 (a fixture)
 

@@ -26,8 +26,8 @@ from stochisru import (
     threshold,
     wait_and_see,
 )
-from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_dp import lattice_dp
+from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
@@ -255,8 +255,8 @@ def node_levels(plan, tree):
 
 @pytest.mark.parametrize("lead", [0, 1, 2])
 def test_value_of_any_levels_is_that_of_the_plan_on_the_tree(reference, lead):
-    from stochisru.lunar.information import plan_value
     from stochisru.lunar.exact.lattice_plan import LatticePlan
+    from stochisru.lunar.information import plan_value
 
     case = reference.replace(T=4, lead_time=lead, degradation=0.1, M0=40.0, earth_limit=700.0)
     lattice = MarkovLattice.from_process(case.process, 4, 3)

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stochisru import load_case
-from stochisru.lunar.derivation import landed_mass_ratio
 from stochisru.errors import InputError
+from stochisru.lunar.derivation import landed_mass_ratio
 from stochisru.networks.assembly import assemble
+from stochisru.networks.solution import program_size, violation
+from stochisru.worked.mars.campaign import solve_campaign
 from stochisru.worked.mars.lunar import Leg, SupplyChain, table_legs
 from stochisru.worked.mars.network import (
     SCENARIOS,
@@ -19,7 +21,6 @@ from stochisru.worked.mars.network import (
     mars_network,
     transports,
 )
-from stochisru.worked.mars.campaign import solve_campaign
 from stochisru.worked.mars.study import (
     distance_to_published_flows,
     published_optima,
@@ -27,7 +28,6 @@ from stochisru.worked.mars.study import (
     sweep,
     table_4_7,
 )
-from stochisru.networks.solution import program_size, violation
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,13 @@ from scenario_trees import (
     tree_from_paths,
 )
 from stochisru import InputError, extensive_form, lattice_dp, simulate, value_table, wait_and_see
-from stochisru.lunar.path_model import scenario_model
-from stochisru.lunar.tree_program import tree_program
 from stochisru.lunar.exact.level_dp import level_dp
 from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
+from stochisru.lunar.exact.tree_dp import tree_dp
+from stochisru.lunar.path_model import scenario_model
+from stochisru.lunar.tree_program import tree_program
 from stochisru.methods.hedging.progressive_hedging import progressive_hedging
 from stochisru.methods.sddp.method import sddp
-from stochisru.lunar.exact.tree_dp import tree_dp
 
 PROCESS = GeometricBrownianMotion(1000.0, 0.2, 0.2)
 ON_TREES = [

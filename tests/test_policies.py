@@ -10,13 +10,13 @@ from scenario_trees import SAMPLERS, MarkovLattice, ScenarioTree, TreeError
 from stochisru import InputError, extensive_form, load_case, simulate, threshold, value_table
 from stochisru.lunar.comparison import FORESIGHT_PATHS, compare, foresight_sample
 from stochisru.lunar.exact.layers import perfect_information
-from stochisru.lunar.operations import MeritOrder, discount_factors
-from stochisru.methods.extensive_form import extensive_forms
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
+from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.policies import POLICIES, open_loop_plans, policy_named
-from stochisru.lunar.values.process import DIFFERENCES, exact_values, process_values
 from stochisru.lunar.simulation import follow
 from stochisru.lunar.strategies import STRATEGIES, RollingHorizon
+from stochisru.lunar.values.process import DIFFERENCES, exact_values, process_values
+from stochisru.methods.extensive_form import extensive_forms
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from scenario_trees import MarkovLattice, ScenarioTree
 from stochisru import InputError, extensive_form, load_case, simulate, threshold, value_table
 from stochisru.lunar.case import case_from_dict
-from stochisru.deployment import layers, levels
-from stochisru.lunar.information import plan_value
-from stochisru.lunar.tree_program import tree_program
+from stochisru.lunar.exact import layers, levels
 from stochisru.lunar.exact.ignoring import sddp_ignoring, threshold_ignoring
 from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
-from stochisru.methods.result import Reason
 from stochisru.lunar.exact.tree_dp import tree_dp
+from stochisru.lunar.information import plan_value
 from stochisru.lunar.policies import POLICIES
 from stochisru.lunar.simulation import simulate_panel
+from stochisru.lunar.tree_program import tree_program
+from stochisru.methods.result import Reason
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 

@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 from scenario_trees import MarkovLattice
 from stochisru import InputError, SolverError, extensive_form, load_case, simulate
 from stochisru.lunar.exact.envelope import envelope_argmax
+from stochisru.lunar.exact.lattice_dp import lattice_dp
+from stochisru.lunar.exact.threshold import threshold
 from stochisru.lunar.stage_program import StagePrograms
 from stochisru.lunar.stage_report import problem_report
 from stochisru.lunar.storage import Storage
-from stochisru.methods import sddp_engine
-from stochisru.lunar.exact.lattice_dp import lattice_dp
+from stochisru.lunar.trees import case_lattice
 from stochisru.methods.risk import Expectation, MeanCVaR
-from stochisru.methods.sddp.method import sddp
+from stochisru.methods.sddp import engine as sddp_engine
 from stochisru.methods.sddp.engine import Engine
+from stochisru.methods.sddp.method import sddp
 from stochisru.methods.sddp.monitor import Checkpoint
 from stochisru.methods.sddp.trials import Trials
 from stochisru.methods.stopping import (
@@ -35,9 +37,7 @@ from stochisru.methods.stopping import (
     TimeLimit,
     any_of,
 )
-from stochisru.lunar.exact.threshold import threshold
 from stochisru.testing import check_strategy
-from stochisru.lunar.trees import case_lattice
 from tests.cases import deployment_cases
 
 
@@ -512,7 +512,7 @@ def test_folder_of_another_problem_is_refused(reference, tmp_path):
 KILLED = """
 import sys
 from stochisru import load_case
-from stochisru.methods import sddp_monitor
+from stochisru.methods.sddp import monitor as sddp_monitor
 from stochisru.methods.sddp.method import sddp
 sddp_monitor.Checkpoint.due = lambda self: True
 case = load_case("lunar-reference").replace(T=9, lead_time=2)

@@ -12,12 +12,12 @@ from scenario_trees.tree import ScenarioTree
 from stochisru import extensive_form, load_case, progressive_hedging, value_table
 from stochisru.cli.main import main
 from stochisru.errors import BoundsError, InfeasibleError, InputError, SolverError, UnboundedError
-from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
 from stochisru.lunar.exact.open_loop import static_plan
 from stochisru.lunar.exact.tree_dp import tree_dp
 from stochisru.networks.files import load_network
 from stochisru.networks.solution import bracket, solve_network
 from stochisru.programs.solvers.scaling import Scale
+from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
 
 OURS = """
 from stochisru import load_case, extensive_form, sddp, ScenarioTree, MarkovLattice

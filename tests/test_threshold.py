@@ -18,11 +18,11 @@ from stochisru.lunar.exact.root_plan import (
     static_plan_on_process,
 )
 from stochisru.lunar.exact.single_deployment import single_deployment
+from stochisru.lunar.exact.threshold import _solve
 from stochisru.lunar.exact.threshold_recursion import Rule, ThresholdRecursion
 from stochisru.lunar.exact.unit_value import UnitValue
-from stochisru.methods.result import Bounds, Kind, Of
-from stochisru.lunar.exact.threshold import _solve
 from stochisru.lunar.values.process import exact_values
+from stochisru.methods.result import Bounds, Kind, Of
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
@@ -399,7 +399,7 @@ def test_single_deployment_against_optimal_stopping_on_a_lattice(M0, lead):
     ],
 )
 def test_error_of_optimal_stopping_is_not_understated(name, changes, monkeypatch):
-    from stochisru.deployment import single_deployment as module
+    from stochisru.lunar.exact import single_deployment as module
 
     case = load_case(name).replace(**changes)
     found = single_deployment(case)

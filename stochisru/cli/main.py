@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stochisru.worked.cislunar.command import register as register_campaign
 from stochisru.cli.networks import network_app
 from stochisru.cli.options import (
     BranchingOpt,
@@ -50,6 +49,7 @@ from stochisru.cli.tables import (
     warn_of_gap,
 )
 from stochisru.errors import InputError, StochisruError, TreeError
+from stochisru.worked.cislunar.command import register as register_campaign
 
 if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
@@ -150,8 +150,8 @@ def value(
     from stochisru.lunar.values.distance import distance
     from stochisru.lunar.values.lattice import lattice_values
     from stochisru.lunar.values.process import process_values
-    from stochisru.programs.solvers import solver_named
     from stochisru.lunar.values.table import value_table
+    from stochisru.programs.solvers import solver_named
 
     json_target(json, case)
     problem = named_case(case, horizon)
@@ -288,8 +288,8 @@ def case_init(
     json: JsonOpt = None,
 ) -> None:
     """Start a case file from a shipped case."""
-    from stochisru.lunar.case import case_text, shipped_cases, toml_string
     from stochisru.files import require_writable, write_text
+    from stochisru.lunar.case import case_text, shipped_cases, toml_string
 
     if base not in shipped_cases():
         raise InputError(f"base: must be one of {', '.join(shipped_cases())}, got {base!r}")

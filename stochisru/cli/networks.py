@@ -14,9 +14,9 @@ from stochisru.errors import InputError
 
 if TYPE_CHECKING:
     from stochisru.methods.result import Bounds
-    from stochisru.worked.saudi.network import SaudiOptions
     from stochisru.worked.mars.network import MarsScenario
     from stochisru.worked.mars.study import MarsResult
+    from stochisru.worked.saudi.network import SaudiOptions
 
 network_app = typer.Typer(help="Commodity networks: Mars, toy, Saudi Arabia, your own.", rich_markup_mode=None)
 
@@ -49,8 +49,8 @@ def mars(
     json: JsonOpt = None,
 ) -> None:
     """Least mass at launch of a Mars mission with propellant made on the way (thesis, Chapter 4)."""
-    from stochisru.worked.mars.study import solve_mars
     from stochisru.programs.solvers import solver_named
+    from stochisru.worked.mars.study import solve_mars
 
     json_target(json)
     figure_target(figure)
@@ -85,8 +85,8 @@ def mars(
 
 
 def _scenarios(name: str, changes: dict[str, Any], reading: str) -> list[MarsScenario]:
-    from stochisru.worked.mars.network import READINGS, SCENARIOS
     from stochisru.networks.network import one_of
+    from stochisru.worked.mars.network import READINGS, SCENARIOS
 
     if name != "all" and name not in SCENARIOS:
         raise InputError(f"scenario: must be one of {', '.join(SCENARIOS)} or all, got {name!r}")
@@ -142,8 +142,8 @@ def mars_sweep(
     json: JsonOpt = None,
 ) -> None:
     """Mass at launch against production rate or lifetime of the plants."""
-    from stochisru.worked.mars.study import SWEEPS, sweep
     from stochisru.networks.network import one_of
+    from stochisru.worked.mars.study import SWEEPS, sweep
 
     json_target(json)
     figure_target(figure)
@@ -213,10 +213,10 @@ def ksa(
 ) -> None:
     """Water and power of Saudi Arabia: cost against CO2 (thesis, Chapter 5)."""
     from stochisru.networks.assembly import FORMS
-    from stochisru.worked.saudi.network import POWERLINES, SaudiOptions
-    from stochisru.worked.saudi.study import WEIGHTS, own_scales, published_scales, solve_weights
     from stochisru.networks.network import one_of
     from stochisru.programs.solvers import solver_named
+    from stochisru.worked.saudi.network import POWERLINES, SaudiOptions
+    from stochisru.worked.saudi.study import WEIGHTS, own_scales, published_scales, solve_weights
 
     json_target(json)
     figure_target(figure)
@@ -283,8 +283,8 @@ def failures(
     json: JsonOpt = None,
 ) -> None:
     """Plan the Saudi network for a failure that may come (two stages)."""
-    from stochisru.worked.saudi.network import SaudiOptions
     from stochisru.worked.saudi.failures import solve_failures
+    from stochisru.worked.saudi.network import SaudiOptions
 
     json_target(json)
     with progress("solving"):

@@ -166,9 +166,9 @@ def solve(
 
 
 def _on_tree(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
+    from stochisru.lunar.exact.tree_dp import tree_dp
     from stochisru.methods.extensive_form import extensive_form
     from stochisru.methods.hedging.progressive_hedging import progressive_hedging
-    from stochisru.lunar.exact.tree_dp import tree_dp
     from stochisru.programs.solvers import solver_named
 
     solver_named(chosen.get("solver", "highs"))
@@ -181,12 +181,12 @@ def _on_tree(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Resul
 
 
 def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
+    from stochisru.lunar.exact.ignoring import sddp_ignoring
     from stochisru.lunar.stage_report import problem_report
     from stochisru.lunar.storage import Storage
-    from stochisru.lunar.exact.ignoring import sddp_ignoring
+    from stochisru.lunar.trees import SDDP_STATES, case_lattice
     from stochisru.methods.risk import Expectation, MeanCVaR, RiskMeasure
     from stochisru.methods.sddp.method import sddp
-    from stochisru.lunar.trees import SDDP_STATES, case_lattice
 
     weight, tail = chosen.pop("risk_weight", None), chosen.pop("risk_tail", None)
     if tail is not None and weight is None:

@@ -18,8 +18,8 @@ from stochisru.cli.options import (
     WorkersOpt,
     named_case,
 )
-from stochisru.cli.tables import bar, emit, json_target, progress
 from stochisru.cli.study_tables import show_break_evens, show_frontier, show_map, show_tornado, show_tuning
+from stochisru.cli.tables import bar, emit, json_target, progress
 from stochisru.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.strategies import Trigger
     from stochisru.lunar.studies.efficiency import Frontier
-    from stochisru.studies.store import Execution, Row
     from stochisru.lunar.studies.tuning import Tuning
+    from stochisru.studies.store import Execution, Row
 
 BackendOpt = Annotated[str, typer.Option(help="Where workers run: processes or dask.")]
 CheckpointOpt = Annotated[Path | None, typer.Option(help="Folder that remembers finished points.")]
@@ -222,7 +222,7 @@ def frontier(
 ) -> None:
     """Which strategies and rules are not dominated in (mean, CVaR) and in (capital, NPV)."""
     from stochisru.lunar.simulation import require_sampling, resolve
-    from stochisru.studies import efficiency
+    from stochisru.lunar.studies import efficiency
     from stochisru.lunar.studies.rules import sample_rules
 
     json_target(json, case)
@@ -269,7 +269,7 @@ def tune(
     json: JsonOpt = None,
 ) -> None:
     """Tune a trigger rule, judge it on fresh paths, compare it with the exact policy."""
-    from stochisru.studies import tuning
+    from stochisru.lunar.studies import tuning
     from stochisru.lunar.studies.rules import RULE_RANGES, require_ranges
     from stochisru.studies.search import most_evaluations
 

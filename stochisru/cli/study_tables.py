@@ -12,10 +12,10 @@ from stochisru.cli.tables import print_frame
 if TYPE_CHECKING:
     from stochisru.lunar.studies.efficiency import Frontier
     from stochisru.lunar.studies.maps import TwoWayMap
-    from stochisru.worked.scale.study import ScaleStudy
     from stochisru.lunar.studies.sensitivity import Tornado
-    from stochisru.studies.store import Row
     from stochisru.lunar.studies.tuning import Tuning
+    from stochisru.studies.store import Row
+    from stochisru.worked.scale.study import ScaleStudy
 
 
 def _half_width(row: Row, name: str) -> float | None:

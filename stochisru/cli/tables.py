@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stochisru.lunar.comparison import Comparison
+    from stochisru.lunar.simulation import Simulation
     from stochisru.lunar.values.distance import Distance
     from stochisru.lunar.values.lattice import LatticeValues
-    from stochisru.methods.result import LogLine, Result
     from stochisru.lunar.values.process import ProcessValues
-    from stochisru.lunar.simulation import Simulation
     from stochisru.lunar.values.table import ValueTable
+    from stochisru.methods.result import LogLine, Result
 
 
 def json_target(target: str | None, *inputs: str) -> None:

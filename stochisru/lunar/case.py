@@ -20,9 +20,9 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from scenario_trees.processes.gbm import GeometricBrownianMotion
-from stochisru.lunar.parts import Costs, Demand, Economics, Horizon, Launch, Part, Points, Scale, Technology
-from stochisru.lunar.derivation import Rule
 from stochisru.errors import InputError
+from stochisru.lunar.derivation import Rule
+from stochisru.lunar.parts import Costs, Demand, Economics, Horizon, Launch, Part, Points, Scale, Technology
 from stochisru.programs.curves.curve import Curve
 
 if TYPE_CHECKING:
@@ -405,13 +405,13 @@ def require_case(case: object) -> None:
 
 def shipped_cases() -> list[str]:
     """Names of the cases that come with the package."""
-    folder = resources.files("stochisru") / "cases"
+    folder = resources.files("stochisru.lunar") / "cases"
     return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
 
 
 def case_text(name: str) -> str:
     """TOML text of a shipped case."""
-    return (resources.files("stochisru") / "cases" / f"{name}.toml").read_text(encoding="utf-8")
+    return (resources.files("stochisru.lunar") / "cases" / f"{name}.toml").read_text(encoding="utf-8")
 
 
 @cache

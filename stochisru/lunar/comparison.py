@@ -20,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.sampling import Sampler
+from stochisru.files import plain
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.levels import has_exact_levels
-from stochisru.lunar.exact.unit_value import scales_with_demand
-from stochisru.files import plain
-from stochisru.methods.result import Bounds
 from stochisru.lunar.exact.threshold import threshold
+from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
-from stochisru.simulation.metrics import Estimate, mean_estimate, share_reached, shifted
 from stochisru.lunar.simulation import Simulation, require_sampling, resolve, simulate
 from stochisru.lunar.strategies.protocol import Strategy
+from stochisru.methods.result import Bounds
+from stochisru.simulation.metrics import Estimate, mean_estimate, share_reached, shifted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.envelope import envelope_argmax
 from stochisru.lunar.exact.lattice_plan import LatticePlan
@@ -18,13 +19,12 @@ from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.stage_program import StagePrograms
 from stochisru.lunar.stage_report import ProblemReport, report_of
 from stochisru.lunar.storage import Storage
-from stochisru.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from stochisru.simulation.metrics import Estimate
     from stochisru.lunar.strategies.protocol import Strategy
+    from stochisru.simulation.metrics import Estimate
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

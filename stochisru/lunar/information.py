@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.operations import MeritOrder, discount_factors
-from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

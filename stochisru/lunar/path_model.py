@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
+from stochisru.errors import InputError, SolverError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments, require_match
 from stochisru.lunar.operations import discount_factors
-from stochisru.errors import InputError, SolverError
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import open_loop
 from stochisru.lunar.exact.layers import OpenLoopPlan
 from stochisru.lunar.exact.levels import has_exact_levels
 from stochisru.lunar.exact.unit_value import scales_with_demand
-from stochisru.errors import InputError
 from stochisru.lunar.strategies import STRATEGIES, RollingHorizon, Schedule
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.strategies.rolling import ROLLING_BRANCHING
@@ -55,9 +55,9 @@ def _sddp(case: DeploymentCase) -> Strategy:
 
 
 def _tree(case: DeploymentCase) -> Strategy:
-    from stochisru.methods.extensive_form import extensive_form
     from stochisru.lunar.exact.tree_dp import tree_dp
     from stochisru.lunar.trees import case_tree
+    from stochisru.methods.extensive_form import extensive_form
 
     exact = not case.is_linear and has_exact_levels(case)
     best = tree_dp if exact else extensive_form
@@ -76,7 +76,7 @@ def open_loop_optima(case: DeploymentCase) -> dict[str, OpenLoopPlan]:
     Earth, or with economies of scale, the law of a year is a lattice's, and their values are upper bounds on the
     process: a state is the mean of its bin and a plan that is fixed earns a concave function of demand (Jensen).
     """
-    from stochisru.deployment import root_plan
+    from stochisru.lunar.exact import root_plan
 
     ev = root_plan.expected_value_plan_on_process(case)
     if scales_with_demand(case):

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scenario_trees.tree import ScenarioTree
-from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.values.distance import Distance, distance
 from stochisru.errors import InputError
 from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
-from stochisru.methods.hedging.progressive_hedging import progressive_hedging
-from stochisru.methods.result import versions
-from stochisru.lunar.values.process import ProcessValues, process_values
+from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.simulation import Simulation, require_sampling, simulate
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.strategies.protocol import Strategy
+from stochisru.lunar.values.distance import Distance, distance
+from stochisru.lunar.values.process import ProcessValues, process_values
 from stochisru.lunar.values.table import MEANING, ValueTable, value_table
+from stochisru.methods.hedging.progressive_hedging import progressive_hedging
+from stochisru.methods.result import versions
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.sampling import SAMPLERS, Sampler
-from stochisru.lunar.case import DeploymentCase, require_case
-from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.errors import InputError
 from stochisru.files import plain
+from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.indicators import KEPT_PATHS, DeploymentCounts, distributions, indicators_of_paths
+from stochisru.lunar.operations import MeritOrder, discount_factors
+from stochisru.lunar.policies import policy_named, require_policy
+from stochisru.lunar.strategies.protocol import Observation, Strategy, root_years
 from stochisru.methods.result import versions
 from stochisru.simulation.metrics import (
     UNITS,
@@ -34,8 +36,6 @@ from stochisru.simulation.metrics import (
     require_confidence,
     strategy_metrics,
 )
-from stochisru.lunar.policies import policy_named, require_policy
-from stochisru.lunar.strategies.protocol import Observation, Strategy, root_years
 
 if TYPE_CHECKING:
     import pandas as pd

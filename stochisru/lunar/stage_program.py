@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import flows
 from stochisru.lunar.exact.lattice_layers import require_lattice
+from stochisru.lunar.information import flows
 from stochisru.lunar.operations import discount_factors
 from stochisru.lunar.storage import Storage
 

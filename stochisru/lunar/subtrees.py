@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments, PlantBounds, plan_value, require_match
 from stochisru.lunar.tree_program import feasible_orders, tree_program
-from stochisru.errors import InputError
 from stochisru.programs.sparse import LinearProgram
 
 Array = NDArray[np.float64]

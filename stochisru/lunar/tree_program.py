@@ -11,8 +11,8 @@ carries probability and discount factor of its year:
 =============  =====================================================================
 
 Excess ``E = η·M − Q`` and launched mass are substituted. Where costs are not linear, the rows ``whole`` make ΔM a whole
-number of ``modules``, and blocks ``investment…`` (`stochisru.scale`) hold what a deployment costs by its size: the
-program is a mixed-integer one.
+number of ``modules``, and blocks ``investment…`` (`stochisru.programs.curves`) hold what a deployment costs by its
+size: the program is a mixed-integer one.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments, PlantBounds, capacity_of, node_cash, require_match
 from stochisru.lunar.operations import MeritOrder, discount_factors
-from stochisru.programs.sparse import LinearProgram, ProgramBuilder, Solution
 from stochisru.programs.curves.formulations import add_curve
+from stochisru.programs.sparse import LinearProgram, ProgramBuilder, Solution
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,8 @@ from operator import mul
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.quantization import QUANTIZATIONS
 from scenario_trees.tree import ScenarioTree
-from stochisru.lunar.case import DeploymentCase
 from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
 
 #: Nodes that the tree of `default_branching` does not exceed: HiGHS solves that many in seconds.
 DEFAULT_NODES = 100_000

@@ -13,8 +13,8 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments, flows, require_match
 from stochisru.lunar.tree_program import TreePlan, plan_from_solution, plant_limits, tree_bound, tree_program
-from stochisru.programs.sparse import LinearProgram, Solution, solve_family, solve_mixed
 from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Kind, Of, Reason, Result, Termination
+from stochisru.programs.sparse import LinearProgram, Solution, solve_family, solve_mixed
 
 Array = NDArray[np.float64]
 

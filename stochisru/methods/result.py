@@ -280,8 +280,8 @@ class Result(Generic[P_co]):
         Parameters
         ----------
         mapping
-            How a plan on a tree acts between nodes, see `stochisru.lunar.strategies.tree_policy` (scaled if not given). Other
-            plans know what to do everywhere and take no mapping.
+            How a plan on a tree acts between nodes, see `stochisru.lunar.strategies.tree_policy` (scaled if not given).
+            Other plans know what to do everywhere and take no mapping.
         name
             Name of the strategy; the method's if not given.
 

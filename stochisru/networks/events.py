@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.lunar.derivation import STANDARD_GRAVITY
 from stochisru.errors import InputError
+from stochisru.lunar.derivation import STANDARD_GRAVITY
 from stochisru.networks.network import position
 
 Array = NDArray[np.float64]

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError, SolverError, UnboundedError
-from stochisru.programs.sparse import Array, LinearProgram, Solution, solve, solve_mixed
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
 from stochisru.networks.network import Criterion, Network
+from stochisru.programs.sparse import Array, LinearProgram, Solution, solve, solve_mixed
 
 if TYPE_CHECKING:
     import networkx as nx

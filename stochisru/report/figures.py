@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stochisru.errors import InputError
-from stochisru.simulation.metrics import metrics_frame, npv_metrics, sample_of
 from stochisru.report.style import DASHES, PALETTE, money, new_figure
+from stochisru.simulation.metrics import metrics_frame, npv_metrics, sample_of
 
 if TYPE_CHECKING:
     import pandas as pd

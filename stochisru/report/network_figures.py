@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from stochisru.worked.saudi.study import SaudiResult
     from stochisru.worked.mars.study import MarsResult
+    from stochisru.worked.saudi.study import SaudiResult
 
 #: Where the places of the Mars network are drawn: Earth on the left, the Moon above, Mars on the right.
 _PLACES = {

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stochisru.lunar.case import DeploymentCase
 from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
+from stochisru.lunar.case import DeploymentCase
 from stochisru.methods.result import versions
 from stochisru.studies.store import Row
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stochisru.methods.checkpoint import claimed, code_of
 from stochisru.errors import InputError, StochisruError
 from stochisru.files import plain
+from stochisru.methods.checkpoint import claimed, code_of
 
 Point = Mapping[str, Any]
 Row = dict[str, Any]

@@ -1,1 +1,2 @@
-"""Worked cases: each with its data, network or case, study, figures and commands, built on the library by public names."""
+"""Worked cases: each with its data, network or case, study, figures and commands, built on public names."""
+names."""

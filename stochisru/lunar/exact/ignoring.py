@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.sampling import SAMPLERS
 from stochisru.lunar.case import DeploymentCase
-from stochisru.methods.result import Bounds, Kind, Plan, Reason, Result, Termination
-from stochisru.methods.sddp.method import sddp
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
-from stochisru.simulation.metrics import Estimate, mean_estimate, shifted
 from stochisru.lunar.simulation import npv_on_paths, simulate
 from stochisru.lunar.trees import SDDP_STATES, case_lattice
+from stochisru.methods.result import Bounds, Kind, Plan, Reason, Result, Termination
+from stochisru.methods.sddp.method import sddp
+from stochisru.simulation.metrics import Estimate, mean_estimate, shifted
 
 Array = NDArray[np.float64]
 P = TypeVar("P", bound=Plan)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.lunar.case import DeploymentCase
-from stochisru.deployment import layers, levels
+from stochisru.lunar.exact import layers, levels
 
 Array = NDArray[np.float64]
 

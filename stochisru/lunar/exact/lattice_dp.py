@@ -6,11 +6,11 @@ import time
 
 from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import flows
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_plan import LatticePlan
-from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
+from stochisru.lunar.information import flows
 from stochisru.lunar.trees import DEFAULT_STATES, case_lattice
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 
 
 def lattice_dp(
@@ -26,7 +26,8 @@ def lattice_dp(
     case
         The problem.
     lattice
-        Lattice of demand, one stage per year; `stochisru.lunar.trees.case_lattice` with ``states`` per stage if not given.
+        Lattice of demand, one stage per year; `stochisru.lunar.trees.case_lattice` with ``states`` per stage if not
+        given.
     states
         States per stage of the lattice that is made.
 

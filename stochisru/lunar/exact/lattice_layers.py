@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
-from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import require_origin
-from stochisru.lunar.exact.layers import allowed_years
-from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.layers import allowed_years
+from stochisru.lunar.information import require_origin
+from stochisru.lunar.operations import MeritOrder, discount_factors
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
-from stochisru.lunar.case import DeploymentCase
 from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,11 +6,11 @@ import time
 
 from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import flows
 from stochisru.lunar.exact.lattice_levels import LatticeLevels
 from stochisru.lunar.exact.level_plan import LevelPlan
-from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
+from stochisru.lunar.information import flows
 from stochisru.lunar.trees import LEVEL_STATES, case_lattice
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 
 
 def level_dp(
@@ -23,7 +23,8 @@ def level_dp(
     Parameters
     ----------
     lattice
-        Lattice of demand, one stage per year; `stochisru.lunar.trees.case_lattice` with ``states`` per stage if not given.
+        Lattice of demand, one stage per year; `stochisru.lunar.trees.case_lattice` with ``states`` per stage if not
+        given.
     states
         States per stage of the lattice that is made.
 

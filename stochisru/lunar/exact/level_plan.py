@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelPolicy
 from stochisru.lunar.exact.levels import shrinkage
-from stochisru.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

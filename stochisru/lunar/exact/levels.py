@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.tree import ScenarioTree
-from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import Commitments
-from stochisru.lunar.exact.layers import OpenLoopPlan, allowed_years
-from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.layers import OpenLoopPlan, allowed_years
+from stochisru.lunar.information import Commitments
+from stochisru.lunar.operations import MeritOrder, discount_factors
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

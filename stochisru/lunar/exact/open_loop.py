@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
-from stochisru.deployment import layers
+from stochisru.lunar.exact import layers
 from stochisru.lunar.exact.in_advance import open_loop
 from stochisru.lunar.information import flows, plan_value, require_match
 from stochisru.lunar.tree_program import TreePlan

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import perfect_information
 from stochisru.lunar.exact.layers import OpenLoopPlan, allowed_years
-from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.exact.unit_value import UnitValue
+from stochisru.lunar.operations import MeritOrder, discount_factors
 
 Array = NDArray[np.float64]
 

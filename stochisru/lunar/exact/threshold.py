@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.layers import allowed_years
 from stochisru.lunar.exact.root_plan import LastYear, Tail, best_root_plan, plan_gain
 from stochisru.lunar.exact.threshold_certain import CertainRecursion
 from stochisru.lunar.exact.threshold_recursion import COARSE, FINE, Rule, ThresholdRecursion
 from stochisru.lunar.exact.unit_value import UnitValue
-from stochisru.errors import InputError
-from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.lunar.strategies.order_up_to import OrderUpTo
 from stochisru.lunar.strategies.protocol import root_years
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,8 +194,8 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     Raises
     ------
     InputError
-        If the policy is not exact for the case: costs are not linear (see `stochisru.lunar.exact.ignoring`), Earth supply
-        is limited, or volatility is positive but too small to be tabulated.
+        If the policy is not exact for the case: costs are not linear (see `stochisru.lunar.exact.ignoring`), Earth
+        supply is limited, or volatility is positive but too small to be tabulated.
 
     Examples
     --------

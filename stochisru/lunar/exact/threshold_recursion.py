@@ -23,8 +23,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stochisru.lunar.exact.unit_value import TAIL, UnitValue
 from stochisru.errors import InputError
+from stochisru.lunar.exact.unit_value import TAIL, UnitValue
 
 Array = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import flows, require_match
 from stochisru.lunar.exact.levels import TreeLevels
+from stochisru.lunar.information import flows, require_match
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.processes.gbm import GeometricBrownianMotion
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.operations import MeritOrder, discount_factors
-from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.lunar.case import DeploymentCase
 from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.strategies.protocol import Observation, ignored_by, root_years
 
 Array = NDArray[np.float64]

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.origin import Origin
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import require_origin
-from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
 

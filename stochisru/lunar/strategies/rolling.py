@@ -24,11 +24,11 @@ from scenario_trees.lattice import MarkovLattice
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.quantization import QUANTIZATIONS
 from scenario_trees.tree import require_branching
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
-from stochisru.lunar.operations import MeritOrder
 from stochisru.lunar.exact.unit_value import scales_with_demand
-from stochisru.errors import InputError
+from stochisru.lunar.operations import MeritOrder
 from stochisru.lunar.strategies.protocol import Observation, ignored_by
 
 Array = NDArray[np.float64]

@@ -21,11 +21,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments
-from stochisru.lunar.tree_program import TreePlan
-from stochisru.errors import InputError
 from stochisru.lunar.strategies.protocol import Observation, believed, require_made_for, root_years
+from stochisru.lunar.tree_program import TreePlan
 
 Array = NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.operations import MeritOrder
-from stochisru.errors import InputError
 from stochisru.lunar.strategies.protocol import Observation, first_arrival, root_years
 
 Array = NDArray[np.float64]

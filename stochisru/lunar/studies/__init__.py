@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from stochisru.lunar.studies.maps import TwoWayMap, grid_values, two_way_map
     from stochisru.lunar.studies.rules import RULE_RANGES, sample_rules
     from stochisru.lunar.studies.sensitivity import Tornado, tornado
-    from stochisru.studies.store import Execution, Study, run_study
     from stochisru.lunar.studies.tuning import Objective, Tuning, tune
     from stochisru.lunar.studies.values import hold
 
@@ -24,7 +23,6 @@ _HOME = {
     "maps": ("TwoWayMap", "grid_values", "two_way_map"),
     "rules": ("RULE_RANGES", "sample_rules"),
     "sensitivity": ("Tornado", "tornado"),
-    "store": ("Execution", "Study", "run_study"),
     "tuning": ("Objective", "Tuning", "tune"),
     "values": ("hold",),
 }
@@ -32,10 +30,8 @@ _HOME = {
 __all__ = [
     "RULE_RANGES",
     "BreakEven",
-    "Execution",
     "Frontier",
     "Objective",
-    "Study",
     "Tornado",
     "Tuning",
     "TwoWayMap",
@@ -46,7 +42,6 @@ __all__ = [
     "grid_values",
     "hold",
     "non_dominated",
-    "run_study",
     "sample_rules",
     "tornado",
     "tune",

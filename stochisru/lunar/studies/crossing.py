@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from stochisru.lunar.case import DeploymentCase
 from stochisru.errors import InputError
-from stochisru.studies.store import Execution, Point, Row, Study, run_study
+from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.studies.values import (
     UNITS,
     case_identity,
@@ -19,6 +18,7 @@ from stochisru.lunar.studies.values import (
     unit_of,
     values_at,
 )
+from stochisru.studies.store import Execution, Point, Row, Study, run_study
 
 #: Relative width of the bracket around a root.
 _WIDTH = 1e-6

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stochisru.lunar.case import DeploymentCase
-from stochisru.methods.checkpoint import code_of
-from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.lunar.simulation import require_sampling, resolve, simulate
 from stochisru.lunar.strategies import STRATEGIES, OrderUpTo, Strategy
 from stochisru.lunar.studies.rules import exact_policy, rule_parameters
+from stochisru.methods.checkpoint import code_of
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
 
 if TYPE_CHECKING:

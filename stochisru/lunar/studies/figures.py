@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stochisru.report.style import PALETTE, money, new_figure
 from stochisru.lunar.studies.values import MEANING, UNITS, unit_of
+from stochisru.report.style import PALETTE, money, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stochisru.lunar.case import DeploymentCase
-    from stochisru.worked.deployment.study import HorizonResult
     from stochisru.lunar.studies.efficiency import Frontier
     from stochisru.lunar.studies.maps import TwoWayMap
-    from stochisru.worked.scale.study import ScaleStudy
     from stochisru.lunar.studies.sensitivity import Tornado
     from stochisru.lunar.studies.tuning import Tuning
+    from stochisru.worked.deployment.study import HorizonResult
+    from stochisru.worked.scale.study import ScaleStudy
 
 _LOW, _HIGH = PALETTE[5], PALETTE[1]
 #: Names that are too long for an axis, shortened.

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.lunar.case import DeploymentCase
 from stochisru.errors import InputError
-from stochisru.studies.store import Execution, Row
+from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.studies.values import require_quantity, require_span, require_target, values_at
+from stochisru.studies.store import Execution, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +36,9 @@ class TwoWayMap:
     x_values, y_values
         Increasing, in their units, shapes ``(nx,)`` and ``(ny,)``.
     rows
-        One per grid point, y by y: both symbols by name, every quantity of `stochisru.lunar.studies.values.UNITS`, ``error``,
-        ``note``, and ``pays``: which designs have a positive expected NPV, one of `PAYS` (None where not defined).
+        One per grid point, y by y: both symbols by name, every quantity of `stochisru.lunar.studies.values.UNITS`,
+        ``error``, ``note``, and ``pays``: which designs have a positive expected NPV, one of `PAYS` (None where not
+        defined).
     """
 
     case: DeploymentCase

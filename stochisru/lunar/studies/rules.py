@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.threshold import threshold
+from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.lunar.strategies import MODERATE, OrderUpTo, Schedule, Strategy, Trigger
 
 #: Parameters of `Trigger` and the ranges in which rules are sampled and tuned; all are shares.

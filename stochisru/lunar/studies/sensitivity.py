@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.parts import Launch, Scale
-from stochisru.errors import InputError
-from stochisru.studies.store import Execution, Row
 from stochisru.lunar.studies.values import changed, moved, require_number, require_quantity, unit_of, values_at
+from stochisru.studies.store import Execution, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +39,8 @@ class Tornado:
     ----------
     rows
         Three per symbol (low, base, high), largest swing of RP first: ``symbol``, ``unit``, ``level``, ``value``,
-        ``moves`` (derived symbols that move along), every quantity of `stochisru.lunar.studies.values.UNITS`, ``error``,
-        ``note``.
+        ``moves`` (derived symbols that move along), every quantity of `stochisru.lunar.studies.values.UNITS`,
+        ``error``, ``note``.
     left_out
         Symbols that were not varied, with the reason.
     """

@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.unit_value import UnitValue
-from stochisru.errors import InputError
-from stochisru.simulation.metrics import Estimate, mean_estimate, share_reached, unit_error
 from stochisru.lunar.policies import policy_named
-from stochisru.lunar.values.process import exact_values
 from stochisru.lunar.simulation import Simulation, require_sampling, simulate
 from stochisru.lunar.strategies import AGGRESSIVE, CONSERVATIVE, MODERATE, Strategy, Trigger
 from stochisru.lunar.studies.rules import (
@@ -32,6 +30,8 @@ from stochisru.lunar.studies.rules import (
     require_ranges,
     rule_parameters,
 )
+from stochisru.lunar.values.process import exact_values
+from stochisru.simulation.metrics import Estimate, mean_estimate, share_reached, unit_error
 from stochisru.studies.search import RuleSearch
 from stochisru.studies.store import Execution, Point, Row
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from stochisru.lunar.case import DeploymentCase
 from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
 
 #: Values at a point, $ (maximised); see `stochisru.lunar.values.process`.

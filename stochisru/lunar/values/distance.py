@@ -13,11 +13,11 @@ import numpy as np
 
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
-from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.errors import InputError
-from stochisru.methods.result import Of, Result
+from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.threshold import threshold
+from stochisru.lunar.exact.unit_value import scales_with_demand
+from stochisru.methods.result import Of, Result
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,16 @@ from scenario_trees.sampling import Sampler
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.comparison import foresight_sample
 from stochisru.lunar.exact.in_advance import open_loop, perfect_information
-from stochisru.lunar.information import flows
-from stochisru.lunar.exact.levels import require_exact_levels
-from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.exact.lattice_dp import lattice_dp
 from stochisru.lunar.exact.level_dp import level_dp
-from stochisru.methods.result import Bounds, Kind, Of, Result, versions
-from stochisru.simulation.metrics import mean_estimate, shifted
+from stochisru.lunar.exact.levels import require_exact_levels
+from stochisru.lunar.information import flows
+from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.simulation import npv_on_paths, require_sampling
 from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
 from stochisru.lunar.values.table import MEANING, Differences, values_frame
+from stochisru.methods.result import Bounds, Kind, Of, Result, versions
+from stochisru.simulation.metrics import mean_estimate, shifted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +128,8 @@ def lattice_values(
     Parameters
     ----------
     states
-        States per stage; `stochisru.lunar.trees.DEFAULT_STATES`, or `LEVEL_STATES` with economies of scale, if not given.
+        States per stage; `stochisru.lunar.trees.DEFAULT_STATES`, or `LEVEL_STATES` with economies of scale, if not
+        given.
     paths, seed, sampler, confidence
         Paths of the lattice for wait-and-see, see `stochisru.simulate`.
     progress

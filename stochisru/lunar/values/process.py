@@ -37,14 +37,14 @@ from stochisru.lunar.exact.root_plan import (
     static_plan_on_process,
 )
 from stochisru.lunar.exact.single_deployment import single_deployment
-from stochisru.lunar.exact.unit_value import UnitValue, scales_with_demand
-from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
-from stochisru.simulation.metrics import require_confidence
-from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, policy_values
+from stochisru.lunar.exact.unit_value import UnitValue, scales_with_demand
 from stochisru.lunar.simulation import require_sampling
+from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, policy_values
 from stochisru.lunar.values.table import DIFFERENCES as _ON_TREES
 from stochisru.lunar.values.table import MEANING, Differences
+from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
+from stochisru.simulation.metrics import require_confidence
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,10 +2,10 @@
 
 What is fixed in advance has an exact value (`plan_value_on_process`): the static plan and the fixed design lie between
 the value of the plan in hand and the optimum on a lattice whose states are the means of their bins
-(`stochisru.lunar.policies.open_loop_optima`). RP is a bracket. From below it is the value of the best of three policies that
-are at hand, chosen on paths of its own and then judged on fresh ones: the plan of a lattice, and the exact policies of
-two problems nearby, one in which Earth supplies any amount and one in which it supplies nothing. From above it is the
-lower of two bounds that hold for the process:
+(`stochisru.lunar.policies.open_loop_optima`). RP is a bracket. From below it is the value of the best of three policies
+that are at hand, chosen on paths of its own and then judged on fresh ones: the plan of a lattice, and the exact
+policies of two problems nearby, one in which Earth supplies any amount and one in which it supplies nothing. From above
+it is the lower of two bounds that hold for the process:
 
 - the exact optimum of a relaxation, in which Earth supplies any amount and no deployment costs more than the dearest
   linear cost that undercuts it (`DeploymentCase.linear_bound`);
@@ -29,15 +29,15 @@ from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.comparison import foresight_sample
 from stochisru.lunar.exact.levels import has_exact_levels
 from stochisru.lunar.exact.root_plan import plan_value_on_process
-from stochisru.lunar.exact.unit_value import scales_with_demand
-from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
+from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
-from stochisru.simulation.metrics import Estimate, mean_estimate, shifted
 from stochisru.lunar.policies import lattice_optimum, open_loop_optima
 from stochisru.lunar.simulation import require_sampling, simulate
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.table import DIFFERENCES
+from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
+from stochisru.simulation.metrics import Estimate, mean_estimate, shifted
 
 Array = NDArray[np.float64]
 

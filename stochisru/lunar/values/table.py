@@ -27,15 +27,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scenario_trees.tree import ScenarioTree
-from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import plan_value, require_match
-from stochisru.lunar.tree_program import TreePlan
 from stochisru.errors import InputError
-from stochisru.methods.extensive_form import bettered, extensive_forms
+from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
-from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.lunar.exact.tree_dp import tree_dps
 from stochisru.lunar.exact.wait_and_see import WaitAndSee, wait_and_see
+from stochisru.lunar.information import plan_value, require_match
+from stochisru.lunar.tree_program import TreePlan
+from stochisru.methods.extensive_form import bettered, extensive_forms
+from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stochisru.errors import BoundsError
 from stochisru.lunar.candidates import Candidates
 from stochisru.lunar.subtrees import Subtrees
-from stochisru.errors import BoundsError
 from stochisru.methods.hedging.monitor import Checkpoint, Incumbent, Monitor, State
 from stochisru.methods.result import relative_gap
 

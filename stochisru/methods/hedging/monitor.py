@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
+from stochisru.errors import InputError
 from stochisru.lunar.information import flows
 from stochisru.lunar.subtrees import Subtrees
-from stochisru.errors import InputError
+from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
 from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
 
 Array = NDArray[np.float64]

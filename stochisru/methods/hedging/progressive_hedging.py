@@ -24,15 +24,15 @@ from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru import mpi
+from stochisru.errors import BoundsError, InputError, StochisruError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import require_match
 from stochisru.lunar.subtrees import Subtrees
 from stochisru.lunar.tree_program import TreePlan
-from stochisru.errors import BoundsError, InputError, StochisruError
 from stochisru.methods.hedging.monitor import Checkpoint, Incumbent, Iteration, Monitor, State
+from stochisru.methods.hedging.proximal import Proximal, proximal_term
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.programs.solvers import solver_named
-from stochisru.methods.hedging.proximal import Proximal, proximal_term
 
 Array = NDArray[np.float64]
 

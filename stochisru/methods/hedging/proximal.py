@@ -23,8 +23,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.lunar.subtrees import SubtreeProgram
 from stochisru.errors import InputError, SolverError
+from stochisru.lunar.subtrees import SubtreeProgram
 from stochisru.programs.solvers.highs import load_program, new_model, optimise
 from stochisru.programs.solvers.scaling import Scale, Units
 

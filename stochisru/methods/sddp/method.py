@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from scenario_trees.lattice import MarkovLattice
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.cut_plan import CutPlan
 from stochisru.lunar.stage_program import StagePrograms
 from stochisru.lunar.storage import Storage
-from stochisru.errors import InputError
+from stochisru.lunar.trees import SDDP_STATES, case_lattice
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.methods.risk import Expectation, RiskMeasure
 from stochisru.methods.sddp.crew import crew_of
@@ -29,7 +30,6 @@ from stochisru.methods.sddp.trials import Trials
 from stochisru.methods.sddp.vertices import MOST_DIMENSIONS
 from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, IterationLimit, StoppingRule, TimeLimit
 from stochisru.programs.solvers import solver_named
-from stochisru.lunar.trees import SDDP_STATES, case_lattice
 
 
 def sddp(
@@ -59,7 +59,8 @@ def sddp(
     case
         The problem: any horizon, lead time, degradation and Earth limit.
     lattice
-        Lattice of demand, one stage per year; `stochisru.lunar.trees.case_lattice` with ``states`` per stage if not given.
+        Lattice of demand, one stage per year; `stochisru.lunar.trees.case_lattice` with ``states`` per stage if not
+        given.
     states
         States per stage of the lattice that is made.
     storage

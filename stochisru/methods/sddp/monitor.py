@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
-from stochisru.lunar.stage_program import StagePrograms
 from stochisru.errors import InputError
+from stochisru.lunar.stage_program import StagePrograms
+from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
 from stochisru.methods.result import relative_gap
 from stochisru.methods.risk import RiskMeasure
 

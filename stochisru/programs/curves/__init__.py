@@ -3,8 +3,8 @@
 from stochisru.programs.curves.curve import Curve, power_curve
 from stochisru.programs.curves.fit import PieceFit, ScaleFit, fit_pieces, fit_scale
 from stochisru.programs.curves.formulations import Formulation, Terms, add_curve, add_curves
-from stochisru.programs.curves.pieces import Direction
 from stochisru.programs.curves.path_model import curve_block
+from stochisru.programs.curves.pieces import Direction
 
 __all__ = [
     "Curve",

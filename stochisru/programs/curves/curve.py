@@ -65,7 +65,7 @@ class Curve:
 
     Examples
     --------
-    >>> from stochisru.scale import Curve
+    >>> from stochisru.programs.curves import Curve
     >>> cost = Curve([0, 1000, 3000], [0, 10e6, 26e6], fixed=5e6)
     >>> cost([0, 500, 2000]).tolist(), cost.is_concave
     ([0.0, 10000000.0, 23000000.0], True)

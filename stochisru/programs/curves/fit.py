@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stochisru.errors import InputError
-from stochisru.programs.sparse import Array
 from stochisru.programs.curves.curve import Curve
+from stochisru.programs.sparse import Array
 
 #: Most pieces that are tried to meet an error.
 _MOST = 1000
@@ -96,7 +96,7 @@ def fit_scale(sizes: ArrayLike, values: ArrayLike) -> ScaleFit:
 
     Examples
     --------
-    >>> from stochisru.scale import fit_scale
+    >>> from stochisru.programs.curves import fit_scale
     >>> fit = fit_scale([1, 2, 4, 8], [10, 15.4, 22.8, 35.1])
     >>> print(f"exponent {fit.exponent:.3f} ± {fit.standard_error:.3f}, R² {fit.r_squared:.4f}")
     exponent 0.600 ± 0.008, R² 0.9996
@@ -163,7 +163,7 @@ def fit_pieces(
 
     Examples
     --------
-    >>> from stochisru.scale import fit_pieces
+    >>> from stochisru.programs.curves import fit_pieces
     >>> for n in (1, 2, 4, 8):
     ...     print(n, f"{fit_pieces(1000, 8e6, 0.6, 100, 10_000, pieces=n).max_relative_error:.2%}")
     1 25.91%

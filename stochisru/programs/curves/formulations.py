@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stochisru.errors import InputError
-from stochisru.programs.sparse import Array, Index, ProgramBuilder
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.pieces import Direction, Flags, Pieces, cut
+from stochisru.programs.sparse import Array, Index, ProgramBuilder
 
 Formulation = Literal["interval", "convex-combination", "incremental"]
 
@@ -110,7 +110,7 @@ def add_curves(
 
     >>> import numpy as np
     >>> from stochisru.programs.sparse import ProgramBuilder, solve_mixed
-    >>> from stochisru.scale import Curve, add_curves
+    >>> from stochisru.programs.curves import Curve, add_curves
     >>> cost = Curve([0, 1000, 3000], [0, 10e6, 26e6], fixed=5e6)  # $
     >>> output = Curve([0, 1000, 3000], [0, 1000, 5000])  # kg/yr
     >>> builder = ProgramBuilder("plants", "minimise")

@@ -1,7 +1,7 @@
 """Piecewise linear curves in Pyomo models.
 
-The columns and rows are those of `stochisru.scale.add_curves`, restated as Pyomo variables and constraints, so a Pyomo
-model and a sparse program hold the same formulation. Pyomo is imported inside.
+The columns and rows are those of `stochisru.programs.curves.add_curves`, restated as Pyomo variables and constraints,
+so a Pyomo model and a sparse program hold the same formulation. Pyomo is imported inside.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stochisru.errors import InputError
-from stochisru.programs.sparse import Block, LinearProgram, ProgramBuilder
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.formulations import Formulation, add_curves
 from stochisru.programs.curves.pieces import Direction
+from stochisru.programs.sparse import Block, LinearProgram, ProgramBuilder
 
 
 def curve_block(
@@ -51,7 +51,7 @@ def curve_block(
     Examples
     --------
     >>> import pyomo.environ as pyo
-    >>> from stochisru.scale import Curve
+    >>> from stochisru.programs.curves import Curve
     >>> from stochisru.programs.curves.path_model import curve_block
     >>> model = pyo.ConcreteModel()
     >>> model.size = pyo.Var(["a", "b"], bounds=(0, 3000))

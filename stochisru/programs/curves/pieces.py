@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError
-from stochisru.programs.sparse import Array, Index
 from stochisru.programs.curves.curve import Curve, bends
+from stochisru.programs.sparse import Array, Index
 
 #: What the program wants of a value: small as of a cost, large as of an output, or now one, now the other.
 Direction = Literal["small", "large", "either"]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
-from stochisru.programs.sparse import Array, Block, Index, LinearProgram, Solution
 from stochisru.programs.solvers.scaling import Scale
+from stochisru.programs.sparse import Array, Block, Index, LinearProgram, Solution
 
 #: HiGHS' strategy for a subsystem by solving (2), made irreducible (4).
 _IIS_IRREDUCIBLE = 6

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stochisru.errors import InfeasibleError, InputError, SolverError
-from stochisru.programs.sparse import Array, Solution
 from stochisru.methods.result import Bounds, Termination
 from stochisru.networks.assembly import Flows
 from stochisru.networks.solution import bracket, with_integers_fixed
-from stochisru.worked.cislunar.parameters import Campaign, parameters, published
+from stochisru.programs.curves.formulations import Formulation
+from stochisru.programs.sparse import Array, Solution
 from stochisru.worked.cislunar.network import (
     CARGO,
     LAUNCHES,
@@ -28,6 +28,7 @@ from stochisru.worked.cislunar.network import (
     largest,
     masses,
 )
+from stochisru.worked.cislunar.parameters import Campaign, parameters, published
 from stochisru.worked.cislunar.program import (
     CampaignProgram,
     campaign_program,
@@ -36,7 +37,6 @@ from stochisru.worked.cislunar.program import (
     price_curve,
 )
 from stochisru.worked.cislunar.search import search
-from stochisru.programs.curves.formulations import Formulation
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -57,9 +57,9 @@ def campaign(
     json: JsonOpt = None,
 ) -> None:
     """Least cost of supplying GEO, EML1 and the Moon, with water plants under economies of scale."""
+    from stochisru.programs.solvers import solver_named
     from stochisru.worked.cislunar.campaign import solve_campaign
     from stochisru.worked.cislunar.parameters import ARCHITECTURES, Campaign, Reading
-    from stochisru.programs.solvers import solver_named
 
     json_target(json)
     figure_target(figure)
@@ -191,12 +191,12 @@ def campaign_sweep(
     """Cost and ISRU mass against a parameter (Figures 9-13), both architectures, with and without set-up."""
     import pandas as pd
 
-    from stochisru.worked.cislunar.campaign import CAVEAT
-    from stochisru.worked.cislunar.parameters import Campaign
-    from stochisru.worked.cislunar.sweep import KIND, SWEEPS, Sweep, run_sweep, write_sweep
     from stochisru.programs.solvers import solver_named
     from stochisru.studies.folder import study_folder
     from stochisru.studies.store import Execution
+    from stochisru.worked.cislunar.campaign import CAVEAT
+    from stochisru.worked.cislunar.parameters import Campaign
+    from stochisru.worked.cislunar.sweep import KIND, SWEEPS, Sweep, run_sweep, write_sweep
 
     json_target(json)
     solver_named(solver)

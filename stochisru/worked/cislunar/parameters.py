@@ -47,7 +47,7 @@ class Parameter:
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    path = resources.files("stochisru") / "scale" / "data" / f"{name}.csv"
+    path = resources.files("stochisru.worked.cislunar") / "data" / f"{name}.csv"
     with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder
 from stochisru.networks.assembly import Assembly, assemble
 from stochisru.networks.time_expansion import TimeExpandedNetwork
-from stochisru.worked.cislunar.parameters import Campaign
+from stochisru.programs.curves.curve import Curve
+from stochisru.programs.curves.formulations import Formulation, Terms, add_curves
+from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder
 from stochisru.worked.cislunar.network import (
     FEED,
     LAUNCHES,
@@ -31,8 +32,7 @@ from stochisru.worked.cislunar.network import (
     windows,
     work_arc,
 )
-from stochisru.programs.curves.curve import Curve
-from stochisru.programs.curves.formulations import Formulation, Terms, add_curves
+from stochisru.worked.cislunar.parameters import Campaign
 
 #: Columns of whole numbers that count others.
 COUNTS = ("flights", "bought")

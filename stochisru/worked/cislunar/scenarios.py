@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError, SolverError
-from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder, Solution, solve_mixed
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of
 from stochisru.networks.solution import with_integers_fixed
-from stochisru.worked.cislunar.parameters import Campaign, parameters
-from stochisru.worked.cislunar.network import POINTS
-from stochisru.worked.cislunar.program import CampaignProgram, campaign_program
 from stochisru.programs.curves.formulations import Formulation
+from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder, Solution, solve_mixed
+from stochisru.worked.cislunar.network import POINTS
+from stochisru.worked.cislunar.parameters import Campaign, parameters
+from stochisru.worked.cislunar.program import CampaignProgram, campaign_program
 
 #: Names of the values.
 VALUES = {"ws": "perfect information", "rp": "two-stage optimum", "eev": "first stage of the mean demand"}

@@ -16,8 +16,8 @@ from dataclasses import replace
 import numpy as np
 
 from stochisru.errors import SolverError, TimeLimitError
-from stochisru.programs.sparse import Array, Solution, solve, solve_mixed
 from stochisru.methods.result import relative_gap
+from stochisru.programs.sparse import Array, Solution, solve, solve_mixed
 from stochisru.worked.cislunar.program import COUNTS, CampaignProgram
 
 #: Share of the time for a first attempt.

@@ -16,11 +16,11 @@ from typing import Any
 from stochisru.errors import InputError
 from stochisru.files import MADE_BY, MANIFEST, to_json
 from stochisru.methods.result import versions
-from stochisru.worked.cislunar.campaign import CAVEAT, REL_GAP, TIME_LIMIT, CampaignResult, solve_campaign
-from stochisru.worked.cislunar.parameters import ARCHITECTURES, Architecture, Campaign, parameters
 from stochisru.programs.curves.formulations import Formulation
 from stochisru.studies.folder import write_figures, write_tables
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
+from stochisru.worked.cislunar.campaign import CAVEAT, REL_GAP, TIME_LIMIT, CampaignResult, solve_campaign
+from stochisru.worked.cislunar.parameters import ARCHITECTURES, Architecture, Campaign, parameters
 
 KIND = "campaign-sweep"
 

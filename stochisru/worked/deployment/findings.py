@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stochisru.methods.result import versions
-from stochisru.simulation.metrics import Estimate, share_reached
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
 from stochisru.report.figures import OPERATIONS_CAPTION, TIMING_CAPTION, distributions_caption
 from stochisru.report.page import metrics_table
+from stochisru.simulation.metrics import Estimate, share_reached
 from stochisru.worked.deployment.hypothesis import SCAN_PATHS, state_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from stochisru.worked.deployment.study import HorizonResult
-    from stochisru.worked.deployment.hypothesis import Hypothesis
     from stochisru.studies.store import Row
+    from stochisru.worked.deployment.hypothesis import Hypothesis
+    from stochisru.worked.deployment.study import HorizonResult
 
 #: Metrics of the three tables.
 PROFITABILITY = ("npv_mean", "npv_sd", "npv_p5", "npv_p50", "npv_p95", "sharpe", "sortino", "first_year_capital",

@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.sampling import SAMPLERS
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.operations import discount_factors
-from stochisru.errors import InputError
 from stochisru.lunar.simulation import Simulation, simulate
-from stochisru.studies.store import Execution, Point, Row, Study, run_study
 from stochisru.lunar.studies.values import case_identity
+from stochisru.studies.store import Execution, Point, Row, Study, run_study
 
 Array = NDArray[np.float64]
 

@@ -14,20 +14,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.comparison import Comparison, compare
 from stochisru.lunar.exact.unit_value import UnitValue
-from stochisru.errors import InputError
-from stochisru.lunar.values.process import ProcessValues, process_values
 from stochisru.lunar.simulation import require_sampling
 from stochisru.lunar.strategies import MODERATE, Strategy
 from stochisru.lunar.studies.efficiency import Frontier, default_strategies, frontier
-from stochisru.studies.folder import case_entry, fill, study_folder
-from stochisru.worked.deployment.hypothesis import Hypothesis, hypothesis
 from stochisru.lunar.studies.rules import RULE_RANGES, sample_rules
 from stochisru.lunar.studies.sensitivity import Tornado, tornado
-from stochisru.studies.store import Execution, Row
 from stochisru.lunar.studies.tuning import Tuning, tune
+from stochisru.lunar.values.process import ProcessValues, process_values
+from stochisru.studies.folder import case_entry, fill, study_folder
+from stochisru.studies.store import Execution, Row
+from stochisru.worked.deployment.hypothesis import Hypothesis, hypothesis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,17 +132,17 @@ def study_figures(results: Sequence[HorizonResult]) -> dict[str, Figure]:
     """Figures by file name: one of each kind per horizon, and those over all horizons."""
     import pandas as pd
 
-    from stochisru.report.figures import (
-        deployment_timing,
-        indicator_distributions,
-        operations_over_time,
-        target_curves,
-    )
     from stochisru.lunar.studies.figures import (
         efficiency_frontiers,
         flexibility_by_horizon,
         shares_by_horizon,
         tornado_pair,
+    )
+    from stochisru.report.figures import (
+        deployment_timing,
+        indicator_distributions,
+        operations_over_time,
+        target_curves,
     )
 
     figures = {"flexibility": flexibility_by_horizon(results)}

@@ -20,10 +20,10 @@ import numpy as np
 
 from stochisru.errors import InputError
 from stochisru.networks.events import BoilOff, Production, compose
-from stochisru.worked.mars.network import COMMODITIES, NODES, SITES, MarsScenario, mars_network, parameters
 from stochisru.networks.network import Network
 from stochisru.networks.solution import NetworkSolution, solve_network
 from stochisru.networks.time_expansion import TimeExpandedNetwork, expand, with_storage
+from stochisru.worked.mars.network import COMMODITIES, NODES, SITES, MarsScenario, mars_network, parameters
 
 if TYPE_CHECKING:
     import pandas as pd

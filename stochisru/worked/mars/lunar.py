@@ -3,8 +3,8 @@
 `SupplyChain` is a network of flights from low Earth orbit to the pole, with stages that are dropped after each leg,
 and a chain of plants there. Its duals are what a case asks for: the mass in LEO of one more kilogram of plant at the
 pole (α), the plant for one more kilogram of oxygen a year (1/η), and the cost of one more kilogram of oxygen from Earth
-in its tank (c_E). With the two legs of `REFERENCE_LEGS` they equal the closed forms of `stochisru.lunar.derivation`; with all
-legs of the ΔV table the network finds a better route by itself.
+in its tank (c_E). With the two legs of `REFERENCE_LEGS` they equal the closed forms of `stochisru.lunar.derivation`;
+with all legs of the ΔV table the network finds a better route by itself.
 
 Examples
 --------
@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 from stochisru.networks.builder import NetworkBuilder
 from stochisru.networks.events import Burn, Production, Wear, electrolysis, propellant_fraction, switch, tank_ratio
-from stochisru.worked.mars.network import mars_data, parameters
 from stochisru.networks.network import Network
 from stochisru.networks.solution import NetworkSolution, solve_network
+from stochisru.worked.mars.network import mars_data, parameters
 
 _CARGO = ("plant", "oxygen", "tank", "propellant", "stage")
 #: A stage that has been lit; it is dropped at the end of its leg.

@@ -194,7 +194,7 @@ class Transport(NamedTuple):
 
 def mars_data(name: str) -> list[dict[str, str]]:
     """Rows of a file of the package's Mars data."""
-    path = resources.files("stochisru") / "networks" / "data" / "mars" / f"{name}.csv"
+    path = resources.files("stochisru.worked.mars") / "data" / f"{name}.csv"
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.worked.mars.network import SCENARIOS, SITES, MarsScenario, mars_data, mars_network
 from stochisru.networks.network import Array, Network
 from stochisru.networks.solution import NetworkSolution, solve_network
+from stochisru.worked.mars.network import SCENARIOS, SITES, MarsScenario, mars_data, mars_network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,8 +160,8 @@ def distance_to_published_flows(scenario: MarsScenario | None = None, rounding: 
     The arrivals of printed arcs may differ from the table by ``rounding``, those of all other transport arcs are
     zero; loops are free, since the table does not print them. Zero means that the published flows are feasible.
     """
-    from stochisru.programs.sparse import ProgramBuilder, solve
     from stochisru.networks.assembly import assemble
+    from stochisru.programs.sparse import ProgramBuilder, solve
 
     network = mars_network(scenario)
     arrivals, printed = published_arrivals(network)

@@ -20,7 +20,7 @@ JOULES_PER_KWH = 3.6e6
 
 def saudi_data(name: str) -> list[dict[str, str]]:
     """Rows of a file of the package's Saudi data."""
-    path = resources.files("stochisru") / "networks" / "data" / "ksa" / f"{name}.csv"
+    path = resources.files("stochisru.worked.saudi") / "data" / f"{name}.csv"
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 

@@ -28,6 +28,7 @@ import numpy as np
 from stochisru.errors import InputError
 from stochisru.networks.builder import NetworkBuilder
 from stochisru.networks.events import Conversion, LineLoss
+from stochisru.networks.network import Array, Network, position
 from stochisru.worked.saudi.infrastructure import (
     DAYS_PER_YEAR,
     assumptions,
@@ -37,7 +38,6 @@ from stochisru.worked.saudi.infrastructure import (
     text_parameters,
     yearly_capex,
 )
-from stochisru.networks.network import Array, Network, position
 
 COMMODITIES = {
     "raw water": "1000 m3/day",

@@ -16,11 +16,11 @@ import numpy as np
 
 from stochisru.errors import InputError
 from stochisru.networks.assembly import Form
-from stochisru.worked.saudi.infrastructure import saudi_data
-from stochisru.worked.saudi.network import SaudiOptions, saudi_network
 from stochisru.networks.network import Array, Index
 from stochisru.networks.pareto import lexicographic
 from stochisru.networks.solution import NetworkSolution, improved, solve_network
+from stochisru.worked.saudi.infrastructure import saudi_data
+from stochisru.worked.saudi.network import SaudiOptions, saudi_network
 
 if TYPE_CHECKING:
     import pandas as pd

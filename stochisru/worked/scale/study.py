@@ -8,10 +8,10 @@ oxygen plants: over the scale exponent b of development cost, the learning rate 
 
 with M the plant built before (with degradation what stands of it, in kilograms of year 0), so every doubling of it
 makes the next deployment cheaper by λ. All values are on a recombining lattice
-(`stochisru.lunar.exact.lattice_levels`). Without learning they are exact there. With learning the cost is not concave in
-the level that a step starts from, so an optimum may lie between levels, and the values are those of the best policies
-on them: four more levels between each two raised RP by at most 5e-6 of itself in trials (T up to 10, λ up to 0.4, b of
-0.6 and 1).
+(`stochisru.lunar.exact.lattice_levels`). Without learning they are exact there. With learning the cost is not concave
+in the level that a step starts from, so an optimum may lie between levels, and the values are those of the best
+policies on them: four more levels between each two raised RP by at most 5e-6 of itself in trials (T up to 10, λ up to
+0.4, b of 0.6 and 1).
 
 Methods that cannot see M in the cost take a *stage-wise* approximation: in year t the cost falls by what is expected of
 that year, E[max(M_{t−1}/m_ref, 1)^log2(1 − λ)], found as a fixed point. The study reports what that approximation
@@ -31,14 +31,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelPolicy, StepCost
 from stochisru.lunar.exact.levels import require_exact_levels, shrinkage
 from stochisru.lunar.exact.unit_value import scales_with_demand
-from stochisru.errors import InputError
-from stochisru.studies.store import Execution, Point, Row, Study, run_study
 from stochisru.lunar.studies.values import case_identity
 from stochisru.lunar.trees import case_lattice
+from stochisru.studies.store import Execution, Point, Row, Study, run_study
 
 if TYPE_CHECKING:
     import pandas as pd

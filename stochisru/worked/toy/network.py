@@ -14,6 +14,8 @@ import numpy as np
 
 from stochisru.networks.builder import NetworkBuilder
 from stochisru.networks.events import Conversion, LineLoss
+from stochisru.networks.network import Network, one_of
+from stochisru.networks.solution import NetworkSolution, bracket_of, solve_network
 from stochisru.worked.saudi.infrastructure import (
     DAYS_PER_YEAR,
     assumptions,
@@ -23,8 +25,6 @@ from stochisru.worked.saudi.infrastructure import (
     text_parameters,
     yearly_capex,
 )
-from stochisru.networks.network import Network, one_of
-from stochisru.networks.solution import NetworkSolution, bracket_of, solve_network
 
 #: How CAPEX is read: as printed (power plant and pipeline alone), or with the desalination plant of Table B.1 too.
 Capex = Literal["printed", "table-b1"]
