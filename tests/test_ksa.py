@@ -272,7 +272,7 @@ def test_no_time_is_no_result():
 
 
 def test_front_figure(even, clean, tmp_path):
-    from stochisru.report.network_figures import saudi_front
+    from stochisru.worked.saudi.figures import saudi_front
 
     figure = saudi_front([even, clean])
     lines = {line.get_label(): line.get_xydata() for line in figure.axes[0].lines}

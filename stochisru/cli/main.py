@@ -7,6 +7,7 @@ With ``--json -`` nothing but JSON goes to standard output.
 from __future__ import annotations
 
 import errno
+import importlib
 import io
 import os
 import signal
@@ -18,38 +19,33 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stochisru.cli.networks import network_app
-from stochisru.cli.options import (
-    BranchingOpt,
-    CaseArg,
-    HorizonOpt,
-    JsonOpt,
-    PathsOpt,
-    QuantizationOpt,
-    SamplerOpt,
-    SeedOpt,
-    SolverOpt,
-    WorkersOpt,
-    given_options,
-    named_case,
-    named_tree,
-)
 from stochisru.cli.solve import solve
-from stochisru.cli.studies import register as register_studies
+from stochisru.cli.studies import frontier, sensitivity, study_app, tune
 from stochisru.cli.tables import (
-    bar,
-    emit,
-    json_target,
     print_comparison,
-    print_frame,
     print_lattice_values,
     print_process_values,
     print_strategies,
     print_tree_values,
-    progress,
     warn_of_gap,
 )
 from stochisru.errors import InputError, StochisruError, TreeError
-from stochisru.worked.cislunar.command import register as register_campaign
+from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, QuantizationOpt, named_case, named_tree
+from stochisru.terminal import (
+    JsonOpt,
+    PathsOpt,
+    SamplerOpt,
+    SeedOpt,
+    SolverOpt,
+    WorkersOpt,
+    bar,
+    emit,
+    given_options,
+    json_target,
+    print_frame,
+    progress,
+)
+from stochisru.worked import WORKED
 
 if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
@@ -86,9 +82,9 @@ def run(
     json: JsonOpt = None,
 ) -> None:
     """Study a case: values, strategies, figures and a report, into a run folder."""
-    from stochisru.files import default_folder
     from stochisru.lunar.run import run_case
     from stochisru.programs.solvers import solver_named
+    from stochisru.studies.folder import default_folder
 
     json_target(json, case)
     problem = named_case(case, horizon)
@@ -320,8 +316,24 @@ def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     )
 
 
-register_studies(app)
-register_campaign(app)
+for study_command in (sensitivity, frontier, tune):
+    app.command()(study_command)
+app.add_typer(study_app, name="study")
+
+#: Typer applications by the first words of a command.
+_GROUPS = {"network": network_app, "study": study_app}
+
+
+def collect_worked() -> None:
+    """Add the commands of the worked cases, each named by its words, as in ``network mars``."""
+    for case_name in WORKED:
+        commands = importlib.import_module(f"stochisru.worked.{case_name}.command").COMMANDS
+        for words, command in commands.items():
+            group, _, name = words.rpartition(" ")
+            (_GROUPS[group] if group else app).command(name)(command)
+
+
+collect_worked()
 
 
 @app.command()

@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stochisru.cli.options import (
-    BranchingOpt,
-    CaseArg,
-    HorizonOpt,
-    JsonOpt,
-    given_options,
-    named_case,
-    named_tree,
-)
-from stochisru.cli.tables import emit, iteration_table, json_target, progress
 from stochisru.errors import InputError
+from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, named_case, named_tree
+from stochisru.terminal import JsonOpt, emit, given_options, iteration_table, json_target, progress
 
 if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase

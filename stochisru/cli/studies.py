@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from stochisru.cli.options import (
-    CaseArg,
-    HorizonOpt,
+from stochisru.cli.study_tables import show_break_evens, show_frontier, show_map, show_tornado, show_tuning
+from stochisru.errors import InputError
+from stochisru.lunar.terminal import CaseArg, HorizonOpt, named_case
+from stochisru.studies.terminal import execution_of, run_study_command
+from stochisru.terminal import (
+    BackendOpt,
+    CheckpointOpt,
     JsonOpt,
+    OutOpt,
     PathsOpt,
+    ResumeOpt,
     SamplerOpt,
     SeedOpt,
     WorkersOpt,
-    named_case,
+    emit,
+    json_target,
 )
-from stochisru.cli.study_tables import show_break_evens, show_frontier, show_map, show_tornado, show_tuning
-from stochisru.cli.tables import bar, emit, json_target, progress
-from stochisru.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from matplotlib.figure import Figure
 
@@ -33,10 +36,6 @@ if TYPE_CHECKING:
     from stochisru.lunar.studies.tuning import Tuning
     from stochisru.studies.store import Execution, Row
 
-BackendOpt = Annotated[str, typer.Option(help="Where workers run: processes or dask.")]
-CheckpointOpt = Annotated[Path | None, typer.Option(help="Folder that remembers finished points.")]
-ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
-OutOpt = Annotated[Path | None, typer.Option(help="Folder for tables (CSV, Parquet) and figures (PNG, PDF).")]
 
 S = TypeVar("S")
 Ranges = dict[str, tuple[float, float] | None]
@@ -107,7 +106,7 @@ def sensitivity(
     ):
         if value is not None and kind not in kinds:
             raise InputError(f"{name}: does not go with a {kind.replace('_', '-')}")
-    how = _execution(workers, backend, checkpoint, resume)
+    how = execution_of(workers, backend, checkpoint, resume)
     if kind == "map":
         assert map_ is not None
         _map(problem, map_, 10 if steps is None else steps, quantity or "staging", target, how, out, json)
@@ -116,12 +115,6 @@ def sensitivity(
         _break_even(problem, break_even, quantity or "rp", target or 0.0, how, out, json)
     else:
         _tornado(problem, symbols, 0.2 if change is None else change, quantity or "rp", how, out, json)
-
-
-def _execution(workers: int, backend: str, checkpoint: Path | None, resume: bool) -> Execution:
-    from stochisru.studies.store import Execution
-
-    return Execution(workers, backend, checkpoint, resume)
 
 
 def _tornado(
@@ -147,7 +140,7 @@ def _tornado(
         return {"tornado": tornado_pair(study)}
 
     settings = {"change": change, "symbols": symbols}
-    study = _run("tornado", case, compute, Tornado.to_rows, draw, 2 * count + 1, how, out, settings)
+    study = run_study_command("tornado", case, compute, Tornado.to_rows, draw, 2 * count + 1, how, out, settings)
     emit(study.to_rows(), json, lambda: show_tornado(study, quantity))
 
 
@@ -178,7 +171,7 @@ def _map(
         return {"map": value_map(study, quantity, level)}
 
     settings = {"map": axes, "steps": steps, "quantity": quantity, "level": level}
-    study = _run("map", case, compute, TwoWayMap.to_rows, draw, steps**2, how, out, settings)
+    study = run_study_command("map", case, compute, TwoWayMap.to_rows, draw, steps**2, how, out, settings)
     emit(study.to_rows(), json, lambda: show_map(study, quantity, level))
 
 
@@ -199,7 +192,7 @@ def _break_even(
         return break_evens(case, ranges, quantity, target=target, execution=how)
 
     settings = {"symbols": symbols, "quantity": quantity, "target": target}
-    rows = _run("break-even", case, compute, list, lambda _: {}, len(ranges), how, out, settings)
+    rows = run_study_command("break-even", case, compute, list, lambda _: {}, len(ranges), how, out, settings)
     emit(rows, json, lambda: show_break_evens(rows))
 
 
@@ -229,7 +222,7 @@ def frontier(
     problem = named_case(case, horizon)
     require_sampling(paths, seed, sampler)
     sampled = sample_rules(rules, seed)
-    how = _execution(workers, backend, checkpoint, resume)
+    how = execution_of(workers, backend, checkpoint, resume)
     names = efficiency.default_strategies(problem) if strategies is None else strategies.split(",")
     chosen = [*resolve(problem, [n.strip() for n in names]), *sampled]
 
@@ -242,7 +235,9 @@ def frontier(
         return {"frontier": efficiency_frontiers(study)}
 
     settings = {"strategies": strategies, "rules": rules, "paths": paths, "seed": seed, "sampler": sampler}
-    study = _run("frontier", problem, compute, efficiency.Frontier.to_rows, draw, len(chosen), how, out, settings)
+    study = run_study_command(
+        "frontier", problem, compute, efficiency.Frontier.to_rows, draw, len(chosen), how, out, settings
+    )
     emit(study.to_rows(), json, lambda: show_frontier(study, {rule.name for rule in sampled}))
 
 
@@ -282,7 +277,7 @@ def tune(
         ranges = {name: span or RULE_RANGES.get(name, (0.0, 1.0)) for name, span in given.items()}
         require_ranges(ranges)
     objective = tuning.Objective(risk_weight)
-    how = _execution(workers, backend, checkpoint, resume)
+    how = execution_of(workers, backend, checkpoint, resume)
 
     def compute(how: Execution) -> Tuning:
         return tuning.tune(
@@ -306,7 +301,7 @@ def tune(
     count = len(ranges) if ranges is not None else len(RULE_RANGES) if rule.hurdle else 3
     settings: dict[str, Any] = {"parameters": parameters, "base": base, "risk_weight": risk_weight, "paths": paths}
     settings |= {"fresh_paths": fresh_paths, "seed": seed, "sampler": sampler, "generations": generations}
-    study = _run(
+    study = run_study_command(
         "tune", problem, compute, tuning.Tuning.to_rows, draw, most_evaluations(count, generations), how, out, settings
     )
     emit(study.to_rows(), json, lambda: show_tuning(study))
@@ -321,115 +316,6 @@ def _help_alone(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-@study_app.command()
-def deployment(
-    case: CaseArg = "lunar-reference",
-    horizons: Annotated[str, typer.Option(help="Last years that are studied.")] = "10,30,50",
-    paths: Annotated[int, typer.Option(help="Runs per horizon.")] = 1000,
-    seed: SeedOpt = 0,
-    sampler: SamplerOpt = "pseudo-random",
-    rules: Annotated[int, typer.Option(help="Trigger rules sampled for the frontier.")] = 100,
-    workers: WorkersOpt = 1,
-    backend: BackendOpt = "processes",
-    checkpoint: CheckpointOpt = None,
-    resume: ResumeOpt = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the study [default: runs/NAME-deployment, with the hash of a case that is not shipped]."
-        ),
-    ] = None,
-    json: JsonOpt = None,
-) -> None:
-    """Deployment over 10, 30 and 50 years: profitability, risk, operations, flexibility, sensitivity, efficiency."""
-    from stochisru.files import default_folder
-    from stochisru.worked.deployment.study import deployment_study
-
-    json_target(json, case)
-    problem = named_case(case)
-    years = []
-    for item in horizons.split(","):
-        if not item.strip().isdecimal():
-            raise InputError(f"horizons: must be years that differ, as in 10,30,50, got {horizons!r}")
-        years.append(int(item))
-    how = _execution(workers, backend, checkpoint, resume)
-    folder = out if out is not None else default_folder(problem, "deployment")
-    with progress(f"studying {problem.name}") as step:
-        study = deployment_study(
-            problem,
-            folder,
-            horizons=years,
-            paths=paths,
-            seed=seed,
-            sampler=sampler,
-            rules=rules,
-            execution=how,
-            progress=step,
-        )
-
-    def show() -> None:
-        for sentence in study.findings:
-            typer.echo(f"- {sentence}")
-        typer.echo(f"report: {folder / 'report.html'}")
-
-    emit(study.to_dict(), json, show)
-
-
-@study_app.command()
-def scale(
-    case: CaseArg = "lunar-reference",
-    exponents: Annotated[str, typer.Option(help="Scale exponents of development cost.")] = "0.6,0.8,1",
-    learning: Annotated[
-        str, typer.Option(help="Shares by which cost falls with every doubling of plant.")
-    ] = "0,0.1,0.2",
-    rates: Annotated[str, typer.Option(help="Discount rates.")] = "0.04,0.08,0.12",
-    volatilities: Annotated[str, typer.Option(help="Volatilities of demand.")] = "0.1,0.2,0.4",
-    reference: Annotated[
-        float | None, typer.Option(help="Size at which c_dev holds, kg [default: the case's, or D0/eta].")
-    ] = None,
-    states: Annotated[int, typer.Option(help="States per stage of the lattice.")] = 12,
-    horizon: Annotated[int, typer.Option(help="Last year T.")] = 20,
-    workers: WorkersOpt = 1,
-    backend: BackendOpt = "processes",
-    checkpoint: CheckpointOpt = None,
-    resume: ResumeOpt = False,
-    out: OutOpt = None,
-    json: JsonOpt = None,
-) -> None:
-    """Economies of scale against uncertainty: the value of flexibility, with learning."""
-    from stochisru.cli.study_tables import show_scale
-    from stochisru.worked.scale.study import ScaleStudy, reference_of, scale_study
-
-    json_target(json, case)
-    problem = named_case(case, horizon)
-    grid = {
-        "exponents": _numbers(exponents, "exponents"),
-        "learning_rates": _numbers(learning, "learning"),
-        "discount_rates": _numbers(rates, "rates"),
-        "volatilities": _numbers(volatilities, "volatilities"),
-    }
-
-    def compute(execution: Execution) -> ScaleStudy:
-        return scale_study(problem, **grid, reference=reference, states=states, execution=execution)
-
-    def draw(study: ScaleStudy) -> dict[str, Figure]:
-        from stochisru.lunar.studies.figures import scale_panels
-
-        return {name: scale_panels(study, name) for name in ("flexibility", "deployments")}
-
-    how = _execution(workers, backend, checkpoint, resume)
-    settings: dict[str, Any] = {**grid, "reference": reference or reference_of(problem), "states": states}
-    study = _run("scale", problem, compute, ScaleStudy.to_rows, draw, prod(map(len, grid.values())), how, out, settings)
-    emit({"rows": study.to_rows(), "findings": study.findings()}, json, lambda: show_scale(study))
-
-
-def _numbers(text: str, field: str) -> list[float]:
-    try:
-        return [float(item) for item in text.split(",")]
-    except ValueError as error:
-        raise InputError(f"{field}: must be numbers, as in 0.1,0.2, got {text!r}") from error
-
-
 def _base_rule(name: str) -> Trigger:
     from dataclasses import replace
 
@@ -440,34 +326,3 @@ def _base_rule(name: str) -> Trigger:
     if name not in rules:
         raise InputError(f"base: must be one of {', '.join(rules)}, got {name!r}")
     return rules[name]
-
-
-def _run(
-    kind: str,
-    case: DeploymentCase,
-    compute: Callable[[Execution], S],
-    rows: Callable[[S], list[Row]],
-    draw: Callable[[S], dict[str, Figure]],
-    points: int,
-    how: Execution,
-    out: Path | None,
-    settings: dict[str, Any],
-) -> S:
-    """Compute a study under a progress bar, into a folder where asked."""
-    from dataclasses import replace
-
-    from stochisru.studies.folder import case_entry, fill, study_folder
-
-    with study_folder(out, kind, case_entry(case)) as folder:
-        with bar(f"{kind} of {case.name}", points) as advance:
-            study = compute(replace(how, progress=advance))
-        if folder is not None:
-            fill(folder, kind, case, {kind: rows(study)}, lambda: draw(study), settings)
-    return study
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    for command in (sensitivity, frontier, tune):
-        app.command()(command)
-    app.add_typer(study_app, name="study")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from stochisru.cli.tables import print_frame
+from stochisru.terminal import print_frame
 
 if TYPE_CHECKING:
     from stochisru.lunar.studies.efficiency import Frontier
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from stochisru.lunar.studies.sensitivity import Tornado
     from stochisru.lunar.studies.tuning import Tuning
     from stochisru.studies.store import Row
-    from stochisru.worked.scale.study import ScaleStudy
 
 
 def _half_width(row: Row, name: str) -> float | None:
@@ -158,17 +157,3 @@ def show_tuning(study: Tuning) -> None:
             typer.echo(f"the rule reaches {row[name]:.1%}{interval} of {text}")
     if study.at_bound:
         typer.echo(f"at an end of their range: {', '.join(study.at_bound)}")
-
-
-def show_scale(study: ScaleStudy) -> None:
-    """Values over the grid, and what they say."""
-    import pandas as pd
-
-    columns = {"exponent": "b", "learning": "λ", "r": "r", "sigma": "σ", "rp": "RP", "fixed": "fixed"}
-    columns |= {"flexibility": "flexibility", "vms": "VMS", "first_plant": "first plant, kg"}
-    columns |= {"fixed_plant": "fixed plant, kg", "deployments": "deployments", "stage_wise_error": "stage-wise error"}
-    frame = pd.DataFrame([{title: row[name] for name, title in columns.items()} for row in study.rows])
-    title = f"{study.case.title}, T = {study.case.horizon.T}, reference {study.reference:,.0f} kg ($, NPV maximised)"
-    print_frame(frame, title)
-    for sentence in study.findings():
-        typer.echo(f"- {sentence}")

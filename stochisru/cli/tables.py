@@ -5,11 +5,10 @@ Progress is silent where standard error is not a terminal.
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from stochisru.terminal import print_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,81 +19,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.values.lattice import LatticeValues
     from stochisru.lunar.values.process import ProcessValues
     from stochisru.lunar.values.table import ValueTable
-    from stochisru.methods.result import LogLine, Result
-
-
-def json_target(target: str | None, *inputs: str) -> None:
-    """Refuse an output file that cannot be written, or is an input, before any work is done."""
-    from stochisru.errors import InputError
-    from stochisru.files import require_writable
-
-    if target is None or target == "-":
-        return
-    require_writable(Path(target), "json")
-    if Path(target).exists() and any(Path(i).exists() and Path(i).samefile(target) for i in inputs):
-        raise InputError(f"json: {target} is the input, must be another file")
-
-
-def emit(data: Any, target: str | None, show: Callable[[], None]) -> None:
-    """Write JSON where asked; show the tables unless standard output belongs to JSON."""
-    from stochisru.files import to_json, write_text
-
-    if target == "-":
-        sys.stdout.write(to_json(data))
-        return
-    if target is not None:
-        write_text(Path(target), to_json(data))
-    show()
-
-
-@contextlib.contextmanager
-def progress(title: str) -> Iterator[Callable[[str], None]]:
-    """A spinner with the present step on standard error; silent when that is not a terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with console.status(title) as status:
-        yield lambda step: status.update(f"{title}: {step}")
-
-
-@contextlib.contextmanager
-def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error; silent when that is not a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda done: progress.advance(task, done)
-
-
-def print_frame(frame: pd.DataFrame, title: str, right: Collection[str] = ()) -> None:
-    """A table on standard output; numbers, and columns named in ``right``, stand at the right."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for column in frame.columns:
-        numeric = frame[column].dtype.kind in "fi" or column in right
-        table.add_column(str(column), justify="right" if numeric else "left")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(_cell(v) for v in row))
-    console = Console()
-    if not console.is_terminal:  # a pipe has no width: do not fold what programs or people will search
-        console = Console(width=240)
-    console.print(table)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        if value != value:
-            return "–"
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return str(value)
+    from stochisru.methods.result import Result
 
 
 #: Width from which a table has room for what each value means.
@@ -177,34 +102,3 @@ def print_comparison(outcome: Comparison) -> None:
     if ws is not None:
         sample = f"({outcome.foresight_paths:,} paths)"
         sys.stdout.write(f"wait-and-see WS {ws.value:,.0f} $, {ws.lower:,.0f} to {ws.upper:,.0f} {sample}\n")
-
-
-@contextlib.contextmanager
-def iteration_table(title: str) -> Iterator[Callable[[LogLine], None]]:
-    """A live table of the last iterations of any method; silent when standard error is not a terminal."""
-    from rich.console import Console
-    from rich.live import Live
-    from rich.table import Table
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    lines: list[LogLine] = []
-
-    def table() -> Table:
-        shown = Table(title=title, title_justify="left", box=None, header_style="bold")
-        heads = [*vars(lines[0]), "gap"] if lines else []
-        for head in heads:
-            shown.add_column(head.replace("_", " "), justify="right")
-        for line in lines[-12:]:
-            shown.add_row(*(_cell(value) for value in vars(line).values()), f"{line.gap:.2%}")
-        return shown
-
-    with Live(table(), console=console, refresh_per_second=8, transient=True) as live:
-
-        def add(line: LogLine) -> None:
-            lines.append(line)
-            live.update(table())
-
-        yield add

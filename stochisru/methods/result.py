@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import BoundsError
+from stochisru.protocols import LogLine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -214,15 +215,6 @@ class Plan(Protocol):
 
 
 P_co = TypeVar("P_co", bound=Plan, covariant=True)
-
-
-class LogLine(Protocol):
-    """A line of an iteration log: a dataclass of numbers."""
-
-    @property
-    def gap(self) -> float:
-        """Relative gap of the bounds so far."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import cycle, product
+from itertools import cycle
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +21,11 @@ if TYPE_CHECKING:
     from stochisru.lunar.studies.maps import TwoWayMap
     from stochisru.lunar.studies.sensitivity import Tornado
     from stochisru.lunar.studies.tuning import Tuning
-    from stochisru.worked.deployment.study import HorizonResult
-    from stochisru.worked.scale.study import ScaleStudy
 
 _LOW, _HIGH = PALETTE[5], PALETTE[1]
 #: Names that are too long for an axis, shortened.
 _NAMES = {"rp": "expected NPV, RP", "vss": "VSS", "vms": "VMS", "earth_backup": "value of Earth supply"}
-_MARKERS = "osD^vP*X><pd"
+MARKERS = "osD^vP*X><pd"
 _SIGNS = {
     "sigma": r"$\sigma$",
     "mu": r"$\mu$",
@@ -50,7 +47,8 @@ def sign(symbol: str) -> str:
     return _SIGNS.get(symbol, rf"${head}_{{\mathrm{{{tail}}}}}$" if tail else symbol)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text whose dollars are no mathematics."""
     return text.replace("$", r"\$")
 
 
@@ -58,7 +56,7 @@ def _axis_label(case: DeploymentCase, symbol: str) -> str:
     description = str(case.to_frame().loc[symbol, "description"])
     text = f"{description}, SIGN ({unit_of(case, symbol)})"
     lines = wrap(text, 32) if len(text) > 44 else [text]
-    return _escaped("\n".join(lines)).replace("SIGN", sign(symbol))
+    return escaped("\n".join(lines)).replace("SIGN", sign(symbol))
 
 
 def tornado_pair(study: Tornado, quantities: tuple[str, str] = ("rp", "flexibility"), largest: int = 12) -> Figure:
@@ -91,7 +89,7 @@ def tornado_pair(study: Tornado, quantities: tuple[str, str] = ("rp", "flexibili
 
 def _span_label(study: Tornado, symbol: str) -> str:
     ends = [r["value"] for r in study.rows if r["symbol"] == symbol and r["level"] != "base"]
-    unit = _escaped(unit_of(study.case, symbol))
+    unit = escaped(unit_of(study.case, symbol))
     return f"{sign(symbol)}  {_short(ends[0])}–{_short(ends[1])} {unit if unit != '-' else ''}".rstrip()
 
 
@@ -103,7 +101,7 @@ def _scaled(axis: Any, quantity: str, values: list[float]) -> str:
     """Scale an axis to the size of a quantity; return its unit, ready to be drawn."""
     if UNITS[quantity] != "$":
         return UNITS[quantity]
-    return _escaped(money(axis, max(abs(v) for v in values)))
+    return escaped(money(axis, max(abs(v) for v in values)))
 
 
 def value_map(study: TwoWayMap, quantity: str = "staging", level: float | None = None) -> Figure:
@@ -132,7 +130,7 @@ def value_map(study: TwoWayMap, quantity: str = "staging", level: float | None =
         if level is not None:
             handle = _line(axes[1], study, quantity, level, "-")
             if handle is not None:
-                text = f"{MEANING[quantity]} = {_amount(level, quantity)}"
+                text = f"{MEANING[quantity]} = {amount(level, quantity)}"
                 axes[1].legend([handle], [text], loc="lower center", bbox_to_anchor=(0.5, 1.0))
         return figure
 
@@ -164,7 +162,8 @@ def _name_regions(ax: Axes, study: TwoWayMap) -> None:
             ax.text(x[k[1]], y[k[0]], text, ha="center", va="center", fontsize=7.5, bbox=box)
 
 
-def _amount(value: float, quantity: str) -> str:
+def amount(value: float, quantity: str) -> str:
+    """A value of a quantity with its unit, short."""
     unit = UNITS[quantity]
     if unit != "$":
         return f"{value:g} {unit}"
@@ -212,7 +211,7 @@ def efficiency_frontiers(study: Frontier) -> Figure:
             best = best.sort_values([traded, "npv_mean"])
             ring = {"marker": "o", "mfc": "none", "ms": 9}
             ax.plot(best[traded], best["npv_mean"], color="black", lw=0.9, label="not dominated", zorder=2, **ring)
-            for row, marker, color in zip(named.itertuples(), cycle(_MARKERS), cycle(PALETTE), strict=False):
+            for row, marker, color in zip(named.itertuples(), cycle(MARKERS), cycle(PALETTE), strict=False):
                 ax.plot(getattr(row, traded), row.npv_mean, marker, color=color, ms=5, label=row.strategy, zorder=3)
             seen = np.concatenate([named[traded], shown[traded]])
             if side == "capital" and seen.max() > 0:
@@ -222,8 +221,8 @@ def efficiency_frontiers(study: Frontier) -> Figure:
                 between = [1, 2, 5] if seen.max() < 300 * linear else [1]
                 base = 10 if seen.max() < 1e4 * linear else 100  # labels need room
                 ax.xaxis.set_major_locator(SymmetricalLogLocator(base=base, linthresh=linear, subs=between))
-            x_unit = _escaped(money(ax.xaxis, float(np.abs(seen).max())))
-            y_unit = _escaped(money(ax.yaxis, float(frame["npv_mean"].max())))
+            x_unit = escaped(money(ax.xaxis, float(np.abs(seen).max())))
+            y_unit = escaped(money(ax.yaxis, float(frame["npv_mean"].max())))
             ax.set(xlabel=f"{label} ({x_unit})", ylabel=f"mean NPV ({y_unit})")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center")
@@ -243,7 +242,7 @@ def tuning_result(study: Tuning) -> Figure:
             frame["objective_in_sample"], place, "d", color="black", ms=4, mfc="none", label="on the tuning paths"
         )
         left.set_yticks(place, names)
-        unit = _escaped(money(left.xaxis, float(frame["objective"].abs().max())))
+        unit = escaped(money(left.xaxis, float(frame["objective"].abs().max())))
         weight = study.objective.risk_weight
         label = "mean NPV" if weight == 0 else f"{1 - weight:g}·mean NPV − {weight:g}·CVaR"
         left.set_xlabel(f"{label} ({unit}), fresh paths")
@@ -271,92 +270,3 @@ def _bars(ax: Axes, place: Any, frame: pd.DataFrame, column: str, colors: list[s
     ax.errorbar(
         value, place, xerr=np.maximum(error, 0), fmt="none", ecolor="black", elinewidth=0.9, capsize=2, zorder=3
     )
-
-
-def flexibility_by_horizon(results: Sequence[HorizonResult]) -> Figure:
-    """Value of flexibility per horizon, split into deferring and staging, beside the optimal NPV; relative to it."""
-    with new_figure(6.4, 3.4) as (figure, ax):
-        place = np.arange(len(results))
-        scale = np.array([abs(r.values.point("rp")) for r in results])
-        low = np.zeros(len(results))
-        for name, color, label in (
-            ("defer", PALETTE[5], "deferring a single start"),
-            ("staging", PALETTE[0], "staging"),
-        ):
-            height = np.array([r.values.point(name) for r in results]) / scale
-            ax.bar(place - 0.2, height, 0.36, bottom=low, color=color, label=f"flexibility: {label}")
-            low = low + height
-        for offset, name, color, label in (
-            (0.08, "vms", PALETTE[2], "VMS, RP − static plan"),
-            (0.24, "evpi", PALETTE[1], "EVPI, WS − RP"),
-            (0.40, "earth_backup", PALETTE[4], "Earth supply as a back-up"),
-        ):
-            height = np.array([r.values.point(name) for r in results]) / scale
-            ax.bar(place + offset, height, 0.15, color=color, label=label)
-        ax.set_xticks(place, [f"T = {r.years}\nRP {_amount(_round(r.values.point('rp')), 'rp')}" for r in results])
-        ax.set_ylabel("value relative to the optimal NPV (-)")
-        ax.grid(axis="x", visible=False)
-        ax.legend(loc="upper left")
-        return figure
-
-
-def shares_by_horizon(results: Sequence[HorizonResult]) -> Figure:
-    """Share of the optimal NPV, which is positive, that each strategy reaches, per horizon; below −1 they are cut."""
-    names = [n for n in results[0].comparison.simulation.names if n != "threshold"] + ["tuned rule"]
-    with new_figure(6.8, 3.4) as (figure, ax):
-        place = np.arange(len(names))
-        width = 0.8 / len(results)
-        for k, r in enumerate(results):
-            rp = r.values.point("rp")
-            tuned = r.tuning.share("share_of_npv")
-            share = [1 - r.comparison.gaps[n].value / rp for n in names[:-1]] + [tuned.value]
-            low = [1 - r.comparison.gaps[n].upper / rp for n in names[:-1]] + [tuned.lower]
-            high = [1 - r.comparison.gaps[n].lower / rp for n in names[:-1]] + [tuned.upper]
-            at = place + (k - (len(results) - 1) / 2) * width
-            shown = np.maximum(share, -1.0)
-            ax.bar(at, shown, width * 0.92, color=PALETTE[k], label=f"T = {r.years}", zorder=2)
-            inside = np.array(share) > -1.0
-            error = np.stack([np.array(share) - low, np.array(high) - share])[:, inside]
-            ax.errorbar(at[inside], shown[inside], yerr=error, fmt="none", ecolor="black", elinewidth=0.8, zorder=3)
-            for x, cut in zip(at[~inside], np.array(share)[~inside], strict=True):
-                ax.text(x, -0.99, f"{cut:.0%}", rotation=90, ha="center", va="bottom", fontsize=6.5, color="white")
-        ax.axhline(1.0, color="0.3", lw=0.8, ls=":")
-        ax.axhline(0.0, color="0.3", lw=0.8)
-        ax.set_xticks(place, names, rotation=25, ha="right")
-        ax.set_ylabel("share of the optimal NPV (-)")
-        ax.set_ylim(-1.0, 1.12)
-        ax.grid(axis="x", visible=False)
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(results))
-        return figure
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.3g}")
-
-
-def scale_panels(study: ScaleStudy, quantity: str = "flexibility") -> Figure:
-    """A quantity over the scale exponent: a panel per discount and learning rate, a line per volatility."""
-    rates, learning = study.axis("r"), study.axis("learning")
-    names = {"flexibility": "value of flexibility", "deployments": "expected deployments"}
-    size = 1.1 + 2.0 * len(learning), 1.5 + 1.5 * len(rates)
-    with new_figure(*size, columns=len(learning), rows=len(rates)) as (figure, axes):
-        grid = np.reshape(np.array(axes, dtype=object), (len(rates), len(learning)))
-        largest = max(abs(row[quantity]) for row in study.rows)
-        unit = ""
-        for (i, r), (j, rate) in product(enumerate(rates), enumerate(learning)):
-            ax = grid[i, j]
-            for k, sigma in enumerate(study.axis("sigma")):
-                chosen = [study.at(exponent=b, learning=rate, r=r, sigma=sigma) for b in study.axis("exponent")]
-                x, y = [row["exponent"] for row in chosen], [row[quantity] for row in chosen]
-                ax.plot(x, y, marker=_MARKERS[k], ms=3.5, color=PALETTE[k], label=rf"$\sigma$ = {sigma:g}")
-            ax.set_title(rf"$r$ = {r:g}, $\lambda$ = {rate:g}", fontsize="medium")
-            if quantity == "flexibility":
-                unit = f" ({_escaped(money(ax.yaxis, largest))})"
-            ax.set_ylim(min(0.0, *(row[quantity] for row in study.rows)), 1.08 * largest)
-            ax.set_xticks(study.axis("exponent"))
-            ax.label_outer()
-        handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-        figure.supxlabel("scale exponent of development cost, b", fontsize="medium")
-        figure.supylabel(f"{names[quantity]}{unit}", fontsize="medium")
-        return figure

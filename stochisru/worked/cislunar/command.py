@@ -7,9 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stochisru.cli.options import FigureOpt, JsonOpt, SolverOpt, WorkersOpt, figure_target, number, save_figure
-from stochisru.cli.tables import bar, emit, json_target, print_frame, progress
 from stochisru.errors import InputError
+from stochisru.terminal import (
+    FigureOpt,
+    JsonOpt,
+    SolverOpt,
+    WorkersOpt,
+    bar,
+    emit,
+    figure_target,
+    json_target,
+    number,
+    print_frame,
+    progress,
+    save_figure,
+)
 
 if TYPE_CHECKING:
     from stochisru.worked.cislunar.campaign import CampaignResult
@@ -26,12 +38,6 @@ SetOpt = Annotated[list[str] | None, typer.Option("--set", help="PARAMETER=VALUE
 DemandOpt = Annotated[
     list[str] | None, typer.Option(help="PLACE:COMMODITY=KG of a year, instead of all assumed ones; may be repeated.")
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("campaign")(campaign)
-    app.command("campaign-sweep")(campaign_sweep)
 
 
 def campaign(
@@ -275,3 +281,7 @@ def _demand(items: list[str] | None) -> dict[tuple[str, str], float] | None:
             raise InputError(f"demand: must be given once for {commodity} at {place}, got {item!r} again")
         found[place, commodity] = number(value, f"demand of {commodity} at {place}")
     return found
+
+
+#: Commands by the words that call them.
+COMMANDS = {"campaign": campaign, "campaign-sweep": campaign_sweep}

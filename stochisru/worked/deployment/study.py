@@ -132,18 +132,14 @@ def study_figures(results: Sequence[HorizonResult]) -> dict[str, Figure]:
     """Figures by file name: one of each kind per horizon, and those over all horizons."""
     import pandas as pd
 
-    from stochisru.lunar.studies.figures import (
-        efficiency_frontiers,
-        flexibility_by_horizon,
-        shares_by_horizon,
-        tornado_pair,
-    )
+    from stochisru.lunar.studies.figures import efficiency_frontiers, tornado_pair
     from stochisru.report.figures import (
         deployment_timing,
         indicator_distributions,
         operations_over_time,
         target_curves,
     )
+    from stochisru.worked.deployment.figures import flexibility_by_horizon, shares_by_horizon
 
     figures = {"flexibility": flexibility_by_horizon(results)}
     paying = [r for r in results if r.values.point("rp") > 0]
