@@ -15,7 +15,8 @@ from stochisru.terminal import JsonOpt, emit, given_options, iteration_table, js
 if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.values.distance import Distance
-    from stochisru.methods.result import Plan, Result
+    from stochisru.methods.result import Result
+    from stochisru.protocols import Plan
 
 #: Methods on a tree come first.
 METHODS = ("ef", "dp", "ph", "sddp", "threshold")
@@ -176,9 +177,9 @@ def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Re
     from stochisru.lunar.exact.ignoring import sddp_ignoring
     from stochisru.lunar.stage_report import problem_report
     from stochisru.lunar.storage import Storage
-    from stochisru.lunar.trees import SDDP_STATES, case_lattice
+    from stochisru.lunar.trees import case_lattice
     from stochisru.methods.risk import Expectation, MeanCVaR, RiskMeasure
-    from stochisru.methods.sddp.method import sddp
+    from stochisru.methods.sddp.method import STATES, sddp
 
     weight, tail = chosen.pop("risk_weight", None), chosen.pop("risk_tail", None)
     if tail is not None and weight is None:
@@ -188,7 +189,7 @@ def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Re
     if sizes and "boil_off" not in sizes:
         raise InputError(f"{next(iter(sizes))}: belongs to a store; give its boil-off, as in --boil-off 0.02")
     store = Storage(**{_STORE[option]: size for option, size in sizes.items()}) if sizes else None
-    lattice = case_lattice(case, chosen.pop("states", SDDP_STATES))
+    lattice = case_lattice(case, chosen.pop("states", STATES))
     if not case.is_linear and (store is not None or not risk.neutral):
         case.require_linear("SDDP with a store or a risk measure")
     if sys.stderr.isatty():

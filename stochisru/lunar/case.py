@@ -28,6 +28,12 @@ from stochisru.programs.curves.curve import Curve
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scenario_trees import MarkovLattice, ScenarioTree
+    from stochisru.lunar.stage_program import StagePrograms
+    from stochisru.lunar.storage import Storage
+    from stochisru.lunar.subtrees import Subtrees
+    from stochisru.lunar.tree_problem import TreeProblem
+
 
 class DeploymentCase(Part):
     """A deployment problem; see ``docs/formulation.md``.
@@ -66,6 +72,25 @@ class DeploymentCase(Part):
     def process(self) -> GeometricBrownianMotion:
         """The demand process."""
         return GeometricBrownianMotion(self.demand.D0, self.demand.mu, self.demand.sigma)
+
+    def on_tree(self, tree: ScenarioTree) -> TreeProblem:
+        """The case on a tree, as the methods on trees take it."""
+        from stochisru.lunar.tree_problem import TreeProblem
+
+        return TreeProblem(self, tree)
+
+    def subtrees(self, tree: ScenarioTree, cut_stage: int) -> Subtrees:
+        """The case on a tree that is cut at a stage, as progressive hedging takes it."""
+        from stochisru.lunar.subtrees import Subtrees
+
+        return Subtrees(self, tree, cut_stage)
+
+    def on_lattice(self, lattice: MarkovLattice | int, storage: Storage | None = None) -> StagePrograms:
+        """The case on a lattice, given or made with so many states per stage, as SDDP takes it."""
+        from stochisru.lunar.stage_program import StagePrograms
+        from stochisru.lunar.trees import case_lattice
+
+        return StagePrograms(self, case_lattice(self, lattice) if isinstance(lattice, int) else lattice, storage)
 
     @property
     def investment_cost(self) -> float:

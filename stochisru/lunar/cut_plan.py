@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.envelope import envelope_argmax
+from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_plan import LatticePlan
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.stage_program import StagePrograms
@@ -240,9 +240,13 @@ class CutPlan:
 
         return CutPolicy(plan=self, name=name)
 
+    def exact_value(self) -> float:
+        """Expected NPV, $, on the lattice of the plan's `levels`."""
+        return LatticeLayers(self.case, self.lattice).value(self.root, self.levels)
+
     def simulate(self, paths: int = 1000, *, seed: int = 0, confidence: float = 0.95) -> Estimate:
         """Mean NPV on fresh paths of the lattice, $, with its confidence interval."""
-        from stochisru.methods.sddp.simulation import simulate_on_lattice
+        from stochisru.lunar.cut_simulation import simulate_on_lattice
 
         return simulate_on_lattice(self, paths, seed, confidence)
 
@@ -267,12 +271,3 @@ def plant_paths(plan: CutPlan, states: Index) -> Array:
                 target[here] = plan.level(t, int(i), plant[t + 1 : t + lead, here])
         plant[t + lead] = np.maximum(before, target)
     return plant
-
-
-def padded(parts: Sequence[Array], fill: float) -> Array:
-    """Arrays of different lengths as one, filled up; shape ``(len(parts), longest, ...)``."""
-    longest = max(part.shape[0] for part in parts)
-    out = np.full((len(parts), longest, *parts[0].shape[1:]), fill)
-    for row, part in zip(out, parts, strict=True):
-        row[: part.shape[0]] = part
-    return out

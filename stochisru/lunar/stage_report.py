@@ -11,7 +11,8 @@ from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.stage_program import StagePrograms
 from stochisru.lunar.storage import Storage
-from stochisru.lunar.trees import SDDP_STATES, case_lattice
+from stochisru.lunar.trees import case_lattice
+from stochisru.methods.sddp.method import STATES
 
 Array = NDArray[np.float64]
 
@@ -78,7 +79,7 @@ def problem_report(
     case: DeploymentCase,
     lattice: MarkovLattice | None = None,
     *,
-    states: int = SDDP_STATES,
+    states: int = STATES,
     storage: Storage | None = None,
 ) -> ProblemReport:
     """Report of the programs that `stochisru.methods.sddp.method.sddp` would solve with these arguments.

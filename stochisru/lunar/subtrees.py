@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,12 @@ from numpy.typing import NDArray
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import Commitments, PlantBounds, plan_value, require_match
-from stochisru.lunar.tree_program import feasible_orders, tree_program
+from stochisru.lunar.information import Commitments, PlantBounds, flows, plan_value, require_match
+from stochisru.lunar.tree_program import TreePlan, feasible_orders, tree_program
 from stochisru.programs.sparse import LinearProgram
+
+if TYPE_CHECKING:
+    from stochisru.lunar.candidates import Candidates
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -53,6 +57,11 @@ class SubtreeProgram:
     order: Index
     origin: Index
     of_node: Index
+
+    @property
+    def linear(self) -> bool:
+        """Whether the value of a solved program is that of its orders as they are."""
+        return self.case.is_linear
 
     @property
     def mixed(self) -> bool:
@@ -90,6 +99,44 @@ class Subtrees:
             raise InputError(
                 f"cut_stage: must leave at least 2 subtrees, stage {self.cut_stage} of this tree has {self.count} node"
             )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree in."""
+        return {"case": self.case.digest(), "tree": self.tree.digest(), "cut_stage": self.cut_stage}
+
+    @property
+    def linear(self) -> bool:
+        """Whether costs are linear: the best orders then lie near the mean of the subtrees' plants."""
+        return self.case.is_linear
+
+    @cached_property
+    def flows(self) -> float:
+        """Size of the sums of money that values are differences of, $."""
+        return flows(self.case, self.tree)
+
+    @property
+    def candidates(self) -> Candidates:
+        """Orders above the cut that are worth trying."""
+        from stochisru.lunar.candidates import Candidates
+
+        return Candidates(self)
+
+    @property
+    def largest_plant(self) -> float:
+        """Largest plant of the coordinated years, kg; where none can be wanted before the cut, by demand."""
+        return float(self.plant_upper.max()) or float(self.tree.value.max()) / self.case.technology.eta
+
+    @property
+    def plant_cost(self) -> Array:
+        """Discounted cost of the largest plant per kilogram in each coordinated year, $/kg."""
+        case, largest = self.case, self.largest_plant
+        unit = float(case.investment(largest)) / largest + case.costs.c_op
+        return np.asarray(unit * (1 + case.economics.r) ** -np.array(self.years, dtype=float))
+
+    def plan(self, deployment: Array) -> TreePlan:
+        """The plan of deployments ΔM at all nodes of the tree, kg."""
+        return TreePlan(self.case, self.tree, deployment)
 
     @cached_property
     def commitments(self) -> Commitments:

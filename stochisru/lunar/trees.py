@@ -18,8 +18,6 @@ DEFAULT_NODES = 100_000
 DEFAULT_STATES = 100
 #: States per stage of a lattice on which levels of plant are a second state: time grows with T³ and their cube.
 LEVEL_STATES = 30
-#: States per stage of SDDP's lattice.
-SDDP_STATES = 30
 #: Bins have equal shares of probability and mean, half and half: see `MarkovLattice.from_process`.
 _TILT = 0.5
 

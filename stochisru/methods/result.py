@@ -7,24 +7,21 @@ and the upper bound what no plan can exceed.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import BoundsError
-from stochisru.protocols import LogLine
+from stochisru.protocols import LogLine, Plan, Policy
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from stochisru.lunar.case import DeploymentCase
-    from stochisru.lunar.strategies.protocol import Strategy
 
 Array = NDArray[np.float64]
 
@@ -182,38 +179,6 @@ def relative_gap(lower: float, upper: float) -> float:
     return (upper - lower) / max(abs(lower), abs(upper), 1e-300)
 
 
-class Plan(Protocol):
-    """What a method found: deployments at the root, and what to do later."""
-
-    @property
-    def case(self) -> DeploymentCase:
-        """The problem."""
-        ...
-
-    @property
-    def root(self) -> Sequence[float] | Array:
-        """ΔM_0..ΔM_min(L, T), kg."""
-        ...
-
-    @property
-    def size(self) -> dict[str, int]:
-        """Sizes worth reporting, by name."""
-        ...
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """What JSON carries of the plan beyond root and size, plain values by name."""
-        ...
-
-    def to_frame(self) -> pd.DataFrame:
-        """Tidy table of the plan."""
-        ...
-
-    def policy(self, name: str, mapping: str | None) -> Strategy:
-        """The plan as a strategy."""
-        ...
-
-
 P_co = TypeVar("P_co", bound=Plan, covariant=True)
 
 
@@ -266,7 +231,7 @@ class Result(Generic[P_co]):
         """Deployments decided at the root, kg: ``dM0`` to ``dM{L}``."""
         return {f"dM{t}": float(mass) for t, mass in enumerate(self.plan.root)}
 
-    def policy(self, mapping: str | None = None, name: str | None = None) -> Strategy:
+    def policy(self, mapping: str | None = None, name: str | None = None) -> Policy:
         """Turn the plan into a strategy for simulation.
 
         Parameters

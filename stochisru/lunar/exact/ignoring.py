@@ -20,9 +20,10 @@ from scenario_trees.sampling import SAMPLERS
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.simulation import npv_on_paths, simulate
-from stochisru.lunar.trees import SDDP_STATES, case_lattice
-from stochisru.methods.result import Bounds, Kind, Plan, Reason, Result, Termination
-from stochisru.methods.sddp.method import sddp
+from stochisru.lunar.trees import case_lattice
+from stochisru.methods.result import Bounds, Kind, Reason, Result, Termination
+from stochisru.methods.sddp.method import STATES, sddp
+from stochisru.protocols import Plan
 from stochisru.simulation.metrics import Estimate, mean_estimate, shifted
 
 Array = NDArray[np.float64]
@@ -68,7 +69,7 @@ def sddp_ignoring(
     case: DeploymentCase,
     lattice: MarkovLattice | None = None,
     *,
-    states: int = SDDP_STATES,
+    states: int = STATES,
     paths: int = 4096,
     seed: int = 0,
     confidence: float = 0.95,

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import BoundsError
-from stochisru.lunar.candidates import Candidates
-from stochisru.lunar.subtrees import Subtrees
 from stochisru.methods.hedging.monitor import Checkpoint, Incumbent, Monitor, State
 from stochisru.methods.result import relative_gap
+from stochisru.protocols import Subtrees
 
 Array = NDArray[np.float64]
 
@@ -39,9 +38,11 @@ class Finder:
     Where costs are not linear it goes on from the best orders to their neighbours, some in every iteration.
     """
 
-    def __init__(self, engine: Any, subtrees: Subtrees, checkpoint: Checkpoint | None, best: Incumbent | None) -> None:
+    def __init__(
+        self, engine: Any, subtrees: Subtrees[Any], checkpoint: Checkpoint | None, best: Incumbent | None
+    ) -> None:
         self.engine, self.subtrees, self.checkpoint = engine, subtrees, checkpoint
-        self.candidates = Candidates(subtrees)
+        self.candidates = subtrees.candidates
         self.best = best
         self._calls = 0
         self._tried: set[bytes] = set()
@@ -54,7 +55,7 @@ class Finder:
             if self._new(orders):
                 self._try(orders)
         self._calls += 1
-        if not self.subtrees.case.is_linear:
+        if not self.subtrees.linear:
             self._improve()
         if self.best is before:
             return False
@@ -117,11 +118,7 @@ class Steering:
         plants = self.engine.table(self.engine.plants())
         mean = subtrees.node_mean(plants)
         spread = np.sqrt(np.maximum(subtrees.node_mean((plants - mean) ** 2), 0.0))
-        case = subtrees.case
-        # Where no plant can be wanted before the cut, demand gives the size.
-        largest = float(subtrees.plant_upper.max()) or float(subtrees.tree.value.max()) / case.technology.eta
-        unit = float(case.investment(largest)) / largest + case.costs.c_op
-        cost = unit * (1 + case.economics.r) ** -np.array(subtrees.years, dtype=float)
+        largest, cost = subtrees.largest_plant, subtrees.plant_cost
         size = np.maximum(spread, 0.05 * np.abs(mean)) + 1e-6 * largest
         rho = _RHO_START * np.maximum(cost, 1e-9 * max(cost.max(), 1.0)) / size
         if self.start is not None:
@@ -206,7 +203,7 @@ class SerialHub:
 
 
 def cylinder_classes(
-    subtrees: Subtrees, monitor: Monitor, checkpoint: Checkpoint | None, best: Incumbent | None, hub_finds: bool
+    subtrees: Subtrees[Any], monitor: Monitor, checkpoint: Checkpoint | None, best: Incumbent | None, hub_finds: bool
 ) -> tuple[type, type, type]:
     """mpi-sppy's hub and spokes for one problem: hub, Lagrangian spoke, incumbent spoke."""
     from mpisppy.cylinders.hub import PHHub

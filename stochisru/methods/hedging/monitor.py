@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError
-from stochisru.lunar.information import flows
-from stochisru.lunar.subtrees import Subtrees
 from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
 from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
+from stochisru.protocols import Subtrees
 
 Array = NDArray[np.float64]
 
@@ -96,16 +95,14 @@ class Checkpoint:
     """
 
     folder: Path
-    subtrees: Subtrees
+    subtrees: Subtrees[Any]
     interval: float = 30.0
     _last: float = field(default_factory=time.monotonic)
 
     def _identity(self) -> dict[str, Any]:
         return {
             "format": _FORMAT,
-            "case": self.subtrees.case.digest(),
-            "tree": self.subtrees.tree.digest(),
-            "cut_stage": self.subtrees.cut_stage,
+            **self.subtrees.identity,
         }
 
     def claimed(self, resume: bool, **options: Any) -> AbstractContextManager[Path]:
@@ -171,7 +168,7 @@ class Checkpoint:
 class Monitor:
     """Bounds, log and stopping rules of a run."""
 
-    subtrees: Subtrees
+    subtrees: Subtrees[Any]
     rel_gap: float
     iterations: int
     time_limit: float | None
@@ -199,7 +196,7 @@ class Monitor:
     @cached_property
     def flows(self) -> float:
         """Size of the sums that the bounds are differences of, $."""
-        return flows(self.subtrees.case, self.subtrees.tree)
+        return self.subtrees.flows
 
     @property
     def seconds(self) -> float:

@@ -25,14 +25,12 @@ from numpy.typing import NDArray
 from scenario_trees.tree import ScenarioTree
 from stochisru import mpi
 from stochisru.errors import BoundsError, InputError, StochisruError
-from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import require_match
-from stochisru.lunar.subtrees import Subtrees
-from stochisru.lunar.tree_program import TreePlan
 from stochisru.methods.hedging.monitor import Checkpoint, Incumbent, Iteration, Monitor, State
 from stochisru.methods.hedging.proximal import Proximal, proximal_term
+from stochisru.methods.problems import stated_on_trees
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.programs.solvers import solver_named
+from stochisru.protocols import ProblemOnTrees, Subtrees, TreePlanT
 
 Array = NDArray[np.float64]
 
@@ -51,7 +49,7 @@ def default_cut(tree: ScenarioTree, ranks: int = 1) -> int:
 
 
 def progressive_hedging(
-    case: DeploymentCase,
+    case: ProblemOnTrees[TreePlanT],
     tree: ScenarioTree,
     *,
     cut_stage: int | None = None,
@@ -64,7 +62,7 @@ def progressive_hedging(
     checkpoint_interval: float = 30.0,
     resume: bool = False,
     progress: Callable[[Iteration], None] | None = None,
-) -> Result[TreePlan]:
+) -> Result[TreePlanT]:
     """Solve the multistage problem by progressive hedging.
 
     Under MPI every rank calls this function with the same arguments, and every rank gets the same result.
@@ -109,7 +107,7 @@ def progressive_hedging(
     BoundsError
         If bounds cross or prices do not cancel.
     """
-    require_match(case, tree)
+    stated_on_trees(case).on_tree(tree)
     solver_named(solver)
     for name, number, low in (("rel_gap", rel_gap, 0.0), ("checkpoint_interval", checkpoint_interval, 0.0)):
         if not (isinstance(number, (int, float)) and math.isfinite(number) and number >= low):
@@ -126,7 +124,7 @@ def progressive_hedging(
     ranks = 1 if world is None else int(world.size)
     if ranks > 1 and ranks % 2 and ranks % 3:
         raise InputError(f"mpi: the number of ranks must be 1 or a multiple of 2 or 3, got {ranks}")
-    subtrees = Subtrees(case, tree, default_cut(tree, ranks) if cut_stage is None else cut_stage)
+    subtrees = case.subtrees(tree, default_cut(tree, ranks) if cut_stage is None else cut_stage)
     form = proximal_term(solver, proximal, subtrees.mixed)
     cylinders = 1 if ranks == 1 else 3 if ranks % 3 == 0 else 2
     if ranks // cylinders > subtrees.count:
@@ -153,7 +151,7 @@ def progressive_hedging(
             orders = _guarded(world, lambda: _wheel(world, subtrees, monitor, solver, form, state, best, cylinders))
     solved = time.perf_counter()
 
-    plan = TreePlan(case, tree, orders)
+    plan = subtrees.plan(orders)
     if abs(plan.value - monitor.lower) > 1e-7 * monitor.flows:
         raise BoundsError(f"the incumbent is worth {plan.value!r} on the whole tree, {monitor.lower!r} by subtrees")
     bounds = Bounds(
@@ -202,7 +200,7 @@ def _mixed_gap(monitor: Monitor) -> float:
 
 
 def _serial(
-    subtrees: Subtrees, monitor: Monitor, solver: str, form: Proximal, state: State | None, best: Incumbent | None
+    subtrees: Subtrees[Any], monitor: Monitor, solver: str, form: Proximal, state: State | None, best: Incumbent | None
 ) -> Array:
     from stochisru.methods.hedging.cylinders import Finder, SerialHub, Steering
     from stochisru.methods.hedging.engine import engine_arguments, engine_class, import_mpisppy
@@ -223,7 +221,7 @@ def _serial(
 
 def _wheel(
     world: Any,
-    subtrees: Subtrees,
+    subtrees: Subtrees[Any],
     monitor: Monitor,
     solver: str,
     form: Proximal,

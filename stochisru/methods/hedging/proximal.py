@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError, SolverError
-from stochisru.lunar.subtrees import SubtreeProgram
 from stochisru.programs.solvers.highs import load_program, new_model, optimise
 from stochisru.programs.solvers.scaling import Scale, Units
+from stochisru.protocols import SubtreeProgram
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -353,7 +353,7 @@ def _fixed(subtree: SubtreeProgram, order: Array, orders: Array, value: float) -
     """Solution for fixed orders; where costs are not linear it is worth what its orders are when made feasible."""
     order = subtree.feasible(order)
     order[: orders.size] = orders
-    return Fixed(value if subtree.case.is_linear else subtree.worth(order), order)
+    return Fixed(value if subtree.linear else subtree.worth(order), order)
 
 
 #: Forms of the proximal term per solver, the default first. HiGHS has a quadratic solver too, but it starts cold

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.lunar.stage_program import StagePrograms
+from stochisru.protocols import StagePrograms
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -23,7 +24,7 @@ Index = NDArray[np.int64]
 class CutLayout:
     """Where the cut of each stage stands in a row."""
 
-    programs: StagePrograms
+    programs: StagePrograms[Any]
 
     @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.lunar.stage_program import Duals, Stage, StagePrograms
 from stochisru.methods.risk import RiskMeasure
 from stochisru.methods.sddp.cuts import CutLayout, CutPool
+from stochisru.methods.sddp.stage import Duals, Stage
 from stochisru.programs.solvers.highs import new_model, optimise
+from stochisru.protocols import StagePrograms
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -131,7 +132,7 @@ class Engine:
     What it does depends on the rows that it has absorbed only.
     """
 
-    def __init__(self, programs: StagePrograms, risk: RiskMeasure) -> None:
+    def __init__(self, programs: StagePrograms[Any], risk: RiskMeasure) -> None:
         self.programs = programs
         self.risk = risk
         self.layout = CutLayout(programs)

@@ -16,11 +16,7 @@ import numpy as np
 
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
-from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.cut_plan import CutPlan
-from stochisru.lunar.stage_program import StagePrograms
-from stochisru.lunar.storage import Storage
-from stochisru.lunar.trees import SDDP_STATES, case_lattice
+from stochisru.methods.problems import stated_on_lattices
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.methods.risk import Expectation, RiskMeasure
 from stochisru.methods.sddp.crew import crew_of
@@ -30,14 +26,18 @@ from stochisru.methods.sddp.trials import Trials
 from stochisru.methods.sddp.vertices import MOST_DIMENSIONS
 from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, IterationLimit, StoppingRule, TimeLimit
 from stochisru.programs.solvers import solver_named
+from stochisru.protocols import LatticePlanT, ProblemOnLattices, StoreT
+
+#: States per stage of the lattice that is made.
+STATES = 30
 
 
 def sddp(
-    case: DeploymentCase,
+    case: ProblemOnLattices[LatticePlanT, StoreT],
     lattice: MarkovLattice | None = None,
     *,
-    states: int = SDDP_STATES,
-    storage: Storage | None = None,
+    states: int = STATES,
+    storage: StoreT | None = None,
     risk: RiskMeasure = Expectation(),  # noqa: B008  # frozen
     rel_gap: float = 1e-3,
     iterations: int = 500,
@@ -51,7 +51,7 @@ def sddp(
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: Callable[[Iteration], None] | None = None,
-) -> Result[CutPlan]:
+) -> Result[LatticePlanT]:
     """Solve the multistage problem on a lattice by SDDP.
 
     Parameters
@@ -126,9 +126,7 @@ def sddp(
     rule = _rule(rel_gap, iterations, time_limit, stopping, risk)
 
     start = time.perf_counter()
-    if lattice is None:
-        lattice = case_lattice(case, states)
-    programs = StagePrograms(case, lattice, storage)
+    programs = stated_on_lattices(case).on_lattice(states if lattice is None else lattice, storage)
     run = Run(programs, risk, rule, rel_gap, seed)
     if not risk.neutral and not run.by_vertices:
         raise InputError(
@@ -165,7 +163,7 @@ def sddp(
     met = bounds.certified and bounds.meets(rel_gap)  # an interval proves nothing
     last = run.log[-1]
     detail = (
-        f"gap {bounds.gap:.2g} after {last.number} iterations on {lattice!r}, {risk.label}; simulated mean "
+        f"gap {bounds.gap:.2g} after {last.number} iterations on {programs.lattice!r}, {risk.label}; simulated mean "
         f"{plan.simulated.value:,.0f} ± {plan.simulated.upper - plan.simulated.value:,.0f} $"
     )
     return Result(

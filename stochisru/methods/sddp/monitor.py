@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError
-from stochisru.lunar.stage_program import StagePrograms
 from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
 from stochisru.methods.result import relative_gap
 from stochisru.methods.risk import RiskMeasure
+from stochisru.protocols import StagePrograms
 
 Array = NDArray[np.float64]
 
@@ -99,20 +99,13 @@ class Checkpoint:
     """
 
     folder: Path
-    programs: StagePrograms
+    programs: StagePrograms[Any]
     risk: RiskMeasure
     interval: float = 30.0
     _last: float = field(default_factory=time.monotonic)
 
     def _identity(self) -> dict[str, Any]:
-        storage = self.programs.storage
-        return {
-            "format": _FORMAT,
-            "case": self.programs.case.digest(),
-            "lattice": self.programs.lattice.digest(),
-            "storage": None if storage is None else asdict(storage),
-            "risk": self.risk.label,
-        }
+        return {"format": _FORMAT, **self.programs.identity, "risk": self.risk.label}
 
     def claimed(self, resume: bool, **options: Any) -> AbstractContextManager[Path]:
         """Have the folder to oneself for this problem and the options on which cuts depend."""

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.lunar.cut_plan import CutPlan, padded
-from stochisru.lunar.stage_program import StagePrograms
 from stochisru.methods.result import Bounds, Kind, Of, require_order
 from stochisru.methods.risk import RiskMeasure
 from stochisru.methods.sddp.engine import Engine
 from stochisru.methods.sddp.monitor import Iteration, State, parts
-from stochisru.methods.sddp.simulation import exact_value
 from stochisru.methods.sddp.vertices import MOST_DIMENSIONS, vertex_bound
 from stochisru.methods.stopping import Status, StoppingRule
+from stochisru.protocols import LatticePlanT, StagePrograms
 from stochisru.simulation.metrics import Estimate
 
 Array = NDArray[np.float64]
 
 
 @dataclass
-class Run:
+class Run(Generic[LatticePlanT]):
     """Bounds and cuts of a run; iterations are made elsewhere and absorbed by its engine."""
 
-    programs: StagePrograms
+    programs: StagePrograms[LatticePlanT]
     risk: RiskMeasure
     rule: StoppingRule
     rel_gap: float
@@ -35,7 +35,7 @@ class Run:
     lower: float = -np.inf
     upper: float = np.inf
     log: list[Iteration] = field(default_factory=list)
-    plan: CutPlan | None = None
+    plan: LatticePlanT | None = None
     _counts: list[int] = field(default_factory=list)
     #: Exact value of the plan in hand, $, where it is one of order-up-to levels.
     worth: float = -np.inf
@@ -59,12 +59,12 @@ class Run:
     @property
     def by_levels(self) -> bool:
         """Whether a plan of order-up-to levels can be evaluated exactly."""
-        return self.risk.neutral and self.programs.storage is None
+        return self.risk.neutral and self.programs.orders_up_to
 
     @property
     def by_vertices(self) -> bool:
         """Whether mixtures of points are to give the lower bound."""
-        one_level = self.by_levels and self.programs.case.horizon.lead_time <= 1
+        one_level = self.by_levels and self.programs.one_level
         return not one_level and self.dimensions <= MOST_DIMENSIONS
 
     @property
@@ -88,7 +88,7 @@ class Run:
         if self.plan is None or not self.by_levels:
             self.plan, self._best = plan, number
         if self.by_levels:
-            found = exact_value(plan)
+            found = plan.exact_value()
             if found > self.worth:
                 self.worth, self.plan, self._best = found, plan, number
             self.lower = max(self.lower, found)
@@ -146,7 +146,7 @@ class Run:
 
     # -------------------------------------------------------- plan, checkpoint
 
-    def snapshot(self, root: Array) -> CutPlan:
+    def snapshot(self, root: Array) -> LatticePlanT:
         """The present cuts as a plan."""
         intercepts, slopes = [], []
         for stage in self.programs.stages[:-1]:
@@ -158,9 +158,9 @@ class Run:
                 rows = self.engine.kept[t][i]
                 a.append(stage.money * np.append(stage.ceiling[i], intercept[rows, i]))
                 b.append(stage.money * np.concatenate([np.zeros((1, unit.size)), slope[rows, i]]) / unit)
-            intercepts.append(padded(a, np.inf))
-            slopes.append(padded(b, 0.0))
-        return CutPlan(self.programs, root, tuple(intercepts), tuple(slopes), neutral=self.risk.neutral)
+            intercepts.append(_padded(a, np.inf))
+            slopes.append(_padded(b, 0.0))
+        return self.programs.plan(root, intercepts, slopes, self.risk.neutral)
 
     @property
     def state(self) -> State:
@@ -173,13 +173,22 @@ class Run:
             self.engine.absorb(rows)
             if k == state.best:
                 self.plan = self.snapshot(self.engine.root()[1])
-                self.worth = exact_value(self.plan) if self.by_levels else self.worth
+                self.worth = self.plan.exact_value() if self.by_levels else self.worth
         self.log, self._counts, self._best = list(state.log), state.counts.tolist(), state.best
         if self.log:
             last = self.log[-1]
             self.lower, self.upper, self._before = last.lower, last.upper, last.seconds
 
-    def finished_plan(self, simulations: int, confidence: float) -> CutPlan:
+    def finished_plan(self, simulations: int, confidence: float) -> LatticePlanT:
         """The plan in hand with its simulated mean."""
         assert self.plan is not None
-        return replace(self.plan, simulated=self._simulate(simulations, confidence))
+        return self.programs.with_simulated(self.plan, self._simulate(simulations, confidence))
+
+
+def _padded(parts: Sequence[Array], fill: float) -> Array:
+    """Arrays of different lengths as one, filled up; shape ``(len(parts), longest, ...)``."""
+    longest = max(part.shape[0] for part in parts)
+    out = np.full((len(parts), longest, *parts[0].shape[1:]), fill)
+    for row, part in zip(out, parts, strict=True):
+        row[: part.shape[0]] = part
+    return out

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
-from stochisru.lunar.stage_program import StagePrograms
 from stochisru.methods.sddp.engine import Engine
+from stochisru.protocols import StagePrograms
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -32,17 +33,13 @@ POINTS = 64
 #: How many of them follow the policy after the first iteration: few where the state is one number, which spread points
 #: cover, half of them where it has several.
 _FOLLOWING_ONE, _FOLLOWING_MORE = 8, 32
-#: Plants are spread from those that the lowest demand of a stage asks for to this multiple of the highest.
-_BEYOND = 1.3
-#: Most oxygen in store that is tried, in years of demand.
-_STORE = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Trials:
     """Trial points of a problem."""
 
-    programs: StagePrograms
+    programs: StagePrograms[Any]
     seed: int
 
     @cached_property
@@ -88,17 +85,7 @@ class Trials:
 
     def _spread(self, place: Array, store: Array) -> list[Array]:
         """States leaving stages 0..T−1 with plants at ``place`` in [0, 1] of their range, shapes ``(k, d)``."""
-        found = []
-        for t in range(self.programs.horizon):
-            rows = []
-            for year in self.programs.committed(t + 1):
-                values = self.programs.lattice.values[year]
-                rows.append(values[0] * (_BEYOND * values[-1] / values[0]) ** place / self.programs.case.technology.eta)
-            if self.programs.storage is not None:  # one point in two starts from an empty store
-                rows.append(_STORE * self.programs.lattice.values[t][-1] * np.maximum(2 * store[t] - 1, 0.0))
-            state = np.minimum(np.array(rows).T, self.programs.state_upper(t + 1))
-            found.append(state / self.programs.state_unit(t + 1))
-        return found
+        return [self.programs.spread(t, place, store[t]) for t in range(self.programs.horizon)]
 
 
 def _stratified(stream: np.random.Generator, shape: tuple[int, int]) -> Array:

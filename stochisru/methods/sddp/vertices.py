@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.lunar.stage_program import Stage, StagePrograms
 from stochisru.methods.risk import RiskMeasure
 from stochisru.methods.sddp.engine import small_model
+from stochisru.methods.sddp.stage import Stage
 from stochisru.programs.solvers.highs import optimise
+from stochisru.protocols import StagePrograms
 
 Array = NDArray[np.float64]
 
@@ -29,7 +30,7 @@ POINTS = 60
 _SLACK = 1e-8
 
 
-def vertex_bound(programs: StagePrograms, risk: RiskMeasure, points: list[Array]) -> float:
+def vertex_bound(programs: StagePrograms[Any], risk: RiskMeasure, points: list[Array]) -> float:
     """Lower bound on the value at the root, $.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What a plan read off cuts is worth on its lattice: exactly where that is possible, else by simulation."""
+"""What a plan read off cuts earns on fresh paths of its lattice."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.lunar.cut_plan import CutPlan, plant_paths
-from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.simulation.metrics import Estimate, mean_estimate
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
-
-
-def exact_value(plan: CutPlan) -> float:
-    """Expected NPV, $, on the lattice of the plan's order-up-to levels, see `CutPlan.levels`."""
-    return LatticeLayers(plan.case, plan.lattice).value(plan.root, plan.levels)
 
 
 def simulate_on_lattice(plan: CutPlan, paths: int, seed: int, confidence: float) -> Estimate:
