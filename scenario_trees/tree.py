@@ -24,7 +24,8 @@ from scenario_trees.errors import TreeError, require_number
 from scenario_trees.files import replacing
 from scenario_trees.origin import Origin, require_origin
 from scenario_trees.processes.gbm import GeometricBrownianMotion
-from scenario_trees.quantization import GaussHermite, Quantization
+from scenario_trees.protocols import Quantization
+from scenario_trees.quantization import GaussHermite
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from stochisru.errors import BoundsError, InputError, SolverError, StochisruError
     from stochisru.lunar.case import DeploymentCase, case_from_dict, load_case, shipped_cases
     from stochisru.lunar.comparison import Comparison, compare
+    from stochisru.lunar.exact.ignoring import sddp_ignoring, threshold_ignoring
     from stochisru.lunar.exact.lattice_dp import lattice_dp
+    from stochisru.lunar.exact.level_dp import level_dp
     from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
     from stochisru.lunar.exact.threshold import threshold
+    from stochisru.lunar.exact.tree_dp import tree_dp
     from stochisru.lunar.exact.wait_and_see import wait_and_see
     from stochisru.lunar.policies import POLICIES, policy_named
     from stochisru.lunar.simulation import Simulation, simulate, simulate_panel

@@ -6,7 +6,7 @@ method of the problem that it solves, what it needs is written here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -17,12 +17,45 @@ if TYPE_CHECKING:
 
     from scenario_trees.lattice import MarkovLattice
     from scenario_trees.tree import ScenarioTree
-    from stochisru.methods.sddp.stage import Stage
     from stochisru.programs.sparse import LinearProgram, Solution
+    from stochisru.programs.stage import Stage
     from stochisru.simulation.metrics import Estimate
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+
+# ------------------------------------------------------------------- solvers
+
+
+class Solver(Protocol):
+    """A solver of sparse programs."""
+
+    @property
+    def name(self) -> str:
+        """Name used in results and on the command line."""
+        ...
+
+    def version(self) -> str | None:
+        """Version of the installed solver, or None where it is not installed."""
+        ...
+
+    def solve(self, program: LinearProgram, bounds: Iterable[tuple[Array, Array]]) -> Iterator[Solution]:
+        """Solve the program once for each pair of bounds on its variables.
+
+        Each time to optimality, from the optimum of the time before where the solver can, or `SolverError` is
+        raised.
+        """
+        ...
+
+    def solve_mixed(
+        self, program: LinearProgram, rel_gap: float, time_limit: float | None, start: Array | None = None
+    ) -> Solution:
+        """Solve a mixed-integer program to a relative gap or until the time is up, from a known solution if given.
+
+        `SolverError` is raised if there is no solution or no bound by then.
+        """
+        ...
+
 
 # ------------------------------------------------------------------ problems
 
@@ -451,4 +484,86 @@ class LogLine(Protocol):
     @property
     def gap(self) -> float:
         """Relative gap of the bounds so far."""
+        ...
+
+
+class BoundsLine(Protocol):
+    """What rules read of a line of a log."""
+
+    @property
+    def number(self) -> int:
+        """Iteration."""
+        ...
+
+    @property
+    def lower(self) -> float:
+        """Best lower bound so far, $."""
+        ...
+
+    @property
+    def upper(self) -> float:
+        """Best upper bound so far, $."""
+        ...
+
+    @property
+    def gap(self) -> float:
+        """Relative gap of the bounds."""
+        ...
+
+
+class RunStatus(Protocol):
+    """A run so far, as stopping rules see it."""
+
+    @property
+    def log(self) -> Sequence[BoundsLine]:
+        """Lines of the log, the last one of the present iteration; not empty."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Time of this part of the run."""
+        ...
+
+    @property
+    def simulate(self) -> Callable[[int, float], Estimate]:
+        """Mean value of the present plan on so many fresh paths, at a confidence level."""
+        ...
+
+
+class StoppingRule(Protocol):
+    """When to stop."""
+
+    def met(self, status: RunStatus) -> str | None:
+        """Name of the limit that was hit, or None to go on."""
+        ...
+
+
+class RiskMeasure(Protocol):
+    """A coherent risk measure of net present value (more is better)."""
+
+    @property
+    def label(self) -> str:
+        """Name and parameters in a few words, also the identity in checkpoints."""
+        ...
+
+    @property
+    def neutral(self) -> bool:
+        """Whether it is the expectation."""
+        ...
+
+    def weights(self, probability: Array, value: Array) -> Array:
+        """Probabilities under which the expectation of ``value`` is its risk-adjusted worth.
+
+        Parameters
+        ----------
+        probability
+            Probabilities of the outcomes, one row per condition, shape ``(n, m)``.
+        value
+            Values of the outcomes, shape ``(m,)``.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(n, m)``; rows sum to 1.
+        """
         ...

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.errors import TreeError, numbers, require_integer, require_number
-from scenario_trees.sampling import Sampler, require_sampler
+from scenario_trees.protocols import Sampler
+from scenario_trees.sampling import require_sampler
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -178,8 +178,9 @@ def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Re
     from stochisru.lunar.stage_report import problem_report
     from stochisru.lunar.storage import Storage
     from stochisru.lunar.trees import case_lattice
-    from stochisru.methods.risk import Expectation, MeanCVaR, RiskMeasure
+    from stochisru.methods.risk import Expectation, MeanCVaR
     from stochisru.methods.sddp.method import STATES, sddp
+    from stochisru.protocols import RiskMeasure
 
     weight, tail = chosen.pop("risk_weight", None), chosen.pop("risk_tail", None)
     if tail is not None and weight is None:

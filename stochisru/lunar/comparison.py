@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenario_trees.sampling import Sampler
+from scenario_trees.protocols import Sampler
 from stochisru.files import plain
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.levels import has_exact_levels

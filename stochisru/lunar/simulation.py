@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scenario_trees.sampling import SAMPLERS, Sampler
+from scenario_trees.protocols import Sampler
+from scenario_trees.sampling import SAMPLERS
 from stochisru.errors import InputError
 from stochisru.files import plain
 from stochisru.lunar.case import DeploymentCase, require_case

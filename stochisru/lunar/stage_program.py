@@ -28,7 +28,7 @@ from stochisru.lunar.exact.lattice_layers import require_lattice
 from stochisru.lunar.information import flows
 from stochisru.lunar.operations import discount_factors
 from stochisru.lunar.storage import Storage
-from stochisru.methods.sddp.stage import Stage
+from stochisru.programs.stage import Stage
 
 if TYPE_CHECKING:
     from stochisru.lunar.cut_plan import CutPlan

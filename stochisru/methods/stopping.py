@@ -8,34 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from stochisru.errors import InputError
+from stochisru.protocols import BoundsLine, RunStatus, StoppingRule
 from stochisru.simulation.metrics import Estimate
-
-
-class BoundsLine(Protocol):
-    """What rules read of a line of a log."""
-
-    @property
-    def number(self) -> int:
-        """Iteration."""
-        ...
-
-    @property
-    def lower(self) -> float:
-        """Best lower bound so far, $."""
-        ...
-
-    @property
-    def upper(self) -> float:
-        """Best upper bound so far, $."""
-        ...
-
-    @property
-    def gap(self) -> float:
-        """Relative gap of the bounds."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +33,6 @@ class Status:
     simulate: Callable[[int, float], Estimate]
 
 
-class StoppingRule(Protocol):
-    """When to stop."""
-
-    def met(self, status: Status) -> str | None:
-        """Name of the limit that was hit, or None to go on."""
-        ...
-
-
 def _require(name: str, value: float, low: float, strict: bool = False) -> None:
     if isinstance(value, bool) or not (math.isfinite(value) and (value > low if strict else value >= low)):
         raise InputError(f"{name}: must be a finite number {'>' if strict else '>='} {low:g}, got {value!r}")
@@ -79,7 +47,7 @@ class GapReached:
     def __post_init__(self) -> None:
         _require("rel_gap", self.rel_gap, 0.0)
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> str | None:
         """Whether the gap is small enough."""
         return "gap" if status.log[-1].gap <= self.rel_gap else None
 
@@ -95,7 +63,7 @@ class BoundStalled:
         _require("iterations", self.iterations, 1)
         _require("tolerance", self.tolerance, 0.0)
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> str | None:
         """Whether the bound stalled."""
         if len(status.log) <= self.iterations:
             return None
@@ -122,7 +90,7 @@ class GapWithConfidence:
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence: must lie in (0, 1), got {self.confidence!r}")
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> str | None:
         """Whether the simulated gap is small enough."""
         last = status.log[-1]
         if last.number % self.every:
@@ -141,7 +109,7 @@ class TimeLimit:
     def __post_init__(self) -> None:
         _require("time_limit", self.seconds, 0.0, strict=True)
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> str | None:
         """Whether the time is up."""
         return "time" if status.seconds >= self.seconds else None
 
@@ -156,7 +124,7 @@ class IterationLimit:
         if isinstance(self.iterations, bool) or not isinstance(self.iterations, int) or self.iterations < 1:
             raise InputError(f"iterations: must be an integer >= 1, got {self.iterations!r}")
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> str | None:
         """Whether that many were done."""
         return "iterations" if status.log[-1].number >= self.iterations else None
 
@@ -167,7 +135,7 @@ class AnyOf:
 
     rules: tuple[StoppingRule, ...]
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> str | None:
         """Name of the first limit that was hit."""
         return next((name for rule in self.rules if (name := rule.met(status)) is not None), None)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
-from scenario_trees.sampling import Sampler
+from scenario_trees.protocols import Sampler
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.comparison import foresight_sample
 from stochisru.lunar.exact.in_advance import open_loop, perfect_information

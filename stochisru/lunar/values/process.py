@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scenario_trees.sampling import Sampler
+from scenario_trees.protocols import Sampler
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.comparison import compare
 from stochisru.lunar.exact.layers import OpenLoopPlan

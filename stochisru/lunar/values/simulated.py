@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenario_trees.sampling import Sampler
+from scenario_trees.protocols import Sampler
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.comparison import foresight_sample
 from stochisru.lunar.exact.levels import has_exact_levels

@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.methods.risk import RiskMeasure
 from stochisru.methods.sddp.engine import Engine
 from stochisru.methods.sddp.monitor import State, parts
 from stochisru.methods.sddp.trials import Trials
+from stochisru.protocols import RiskMeasure
 
 Array = NDArray[np.float64]
 

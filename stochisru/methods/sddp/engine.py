@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.methods.risk import RiskMeasure
 from stochisru.methods.sddp.cuts import CutLayout, CutPool
-from stochisru.methods.sddp.stage import Duals, Stage
 from stochisru.programs.solvers.highs import new_model, optimise
-from stochisru.protocols import StagePrograms
+from stochisru.programs.stage import Duals, Stage
+from stochisru.protocols import RiskMeasure, StagePrograms
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

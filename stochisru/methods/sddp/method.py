@@ -18,15 +18,15 @@ from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
 from stochisru.methods.problems import stated_on_lattices
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
-from stochisru.methods.risk import Expectation, RiskMeasure
+from stochisru.methods.risk import Expectation
 from stochisru.methods.sddp.crew import crew_of
 from stochisru.methods.sddp.monitor import Checkpoint, Iteration
 from stochisru.methods.sddp.run import Run
 from stochisru.methods.sddp.trials import Trials
 from stochisru.methods.sddp.vertices import MOST_DIMENSIONS
-from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, IterationLimit, StoppingRule, TimeLimit
+from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, IterationLimit, TimeLimit
 from stochisru.programs.solvers import solver_named
-from stochisru.protocols import LatticePlanT, ProblemOnLattices, StoreT
+from stochisru.protocols import LatticePlanT, ProblemOnLattices, RiskMeasure, StoppingRule, StoreT
 
 #: States per stage of the lattice that is made.
 STATES = 30

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from stochisru.errors import InputError
 from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
 from stochisru.methods.result import relative_gap
-from stochisru.methods.risk import RiskMeasure
-from stochisru.protocols import StagePrograms
+from stochisru.protocols import RiskMeasure, StagePrograms
 
 Array = NDArray[np.float64]
 

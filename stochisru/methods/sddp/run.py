@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.methods.result import Bounds, Kind, Of, require_order
-from stochisru.methods.risk import RiskMeasure
 from stochisru.methods.sddp.engine import Engine
 from stochisru.methods.sddp.monitor import Iteration, State, parts
 from stochisru.methods.sddp.vertices import MOST_DIMENSIONS, vertex_bound
-from stochisru.methods.stopping import Status, StoppingRule
-from stochisru.protocols import LatticePlanT, StagePrograms
+from stochisru.methods.stopping import Status
+from stochisru.protocols import LatticePlanT, RiskMeasure, StagePrograms, StoppingRule
 from stochisru.simulation.metrics import Estimate
 
 Array = NDArray[np.float64]

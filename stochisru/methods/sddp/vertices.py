@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.methods.risk import RiskMeasure
 from stochisru.methods.sddp.engine import small_model
-from stochisru.methods.sddp.stage import Stage
 from stochisru.programs.solvers.highs import optimise
-from stochisru.protocols import StagePrograms
+from stochisru.programs.stage import Stage
+from stochisru.protocols import RiskMeasure, StagePrograms
 
 Array = NDArray[np.float64]
 
