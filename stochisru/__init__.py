@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from stochisru.errors import BoundsError, InputError, SolverError, StochisruError
     from stochisru.lunar.case import DeploymentCase, case_from_dict, load_case, shipped_cases
     from stochisru.lunar.comparison import Comparison, compare
-    from stochisru.lunar.exact.ignoring import sddp_ignoring, threshold_ignoring
     from stochisru.lunar.exact.lattice_dp import lattice_dp
     from stochisru.lunar.exact.level_dp import level_dp
     from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.exact.tree_dp import tree_dp
     from stochisru.lunar.exact.wait_and_see import wait_and_see
     from stochisru.lunar.policies import POLICIES, policy_named
+    from stochisru.lunar.relaxation import sddp_ignoring, threshold_ignoring
     from stochisru.lunar.simulation import Simulation, simulate, simulate_panel
     from stochisru.lunar.storage import Storage
     from stochisru.lunar.strategies import STRATEGIES, Observation, Strategy
@@ -59,8 +59,8 @@ _HOME = {
     "lattice_dp": "stochisru.lunar.exact.lattice_dp",
     "tree_dp": "stochisru.lunar.exact.tree_dp",
     "level_dp": "stochisru.lunar.exact.level_dp",
-    "threshold_ignoring": "stochisru.lunar.exact.ignoring",
-    "sddp_ignoring": "stochisru.lunar.exact.ignoring",
+    "threshold_ignoring": "stochisru.lunar.relaxation",
+    "sddp_ignoring": "stochisru.lunar.relaxation",
     "wait_and_see": "stochisru.lunar.exact.wait_and_see",
     "ExactValues": "stochisru.lunar.values.process",
     "ProcessValues": "stochisru.lunar.values.process",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from scenario_trees.lattice import MarkovLattice
     from scenario_trees.tree import ScenarioTree
+    from stochisru.limits import Limit
+    from stochisru.methods.result import Of, Result
     from stochisru.programs.sparse import LinearProgram, Solution
     from stochisru.programs.stage import Stage
     from stochisru.simulation.metrics import Estimate
@@ -478,6 +480,38 @@ class ProblemOnLattices(Protocol[LatticePlanT, StoreT_contra]):
 # -------------------------------------------------------------------- methods
 
 
+class Method(Protocol):
+    """A way to solve a problem; see `stochisru.methods.registry`."""
+
+    @property
+    def name(self) -> str:
+        """The word that names it everywhere."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a few words."""
+        ...
+
+    @property
+    def on(self) -> Of:
+        """What it works on: a tree, a lattice or the process."""
+        ...
+
+    @property
+    def options(self) -> type[Any]:
+        """Frozen dataclass of its options; see `stochisru.methods.options`."""
+        ...
+
+    def refuses(self, case: Any) -> str | None:
+        """Why it cannot solve a problem, in one sentence that names the field, or None."""
+        ...
+
+    def solve(self, case: Any, on: Any, options: Any, progress: Callable[[Any], None] | None = None) -> Result[Any]:
+        """Solve a problem on a tree or a lattice (None for the process); ``progress`` takes the lines of a log."""
+        ...
+
+
 class LogLine(Protocol):
     """A line of an iteration log: a dataclass of numbers."""
 
@@ -533,8 +567,8 @@ class RunStatus(Protocol):
 class StoppingRule(Protocol):
     """When to stop."""
 
-    def met(self, status: RunStatus) -> str | None:
-        """Name of the limit that was hit, or None to go on."""
+    def met(self, status: RunStatus) -> Limit | None:
+        """The limit that was hit (``Limit.RULE`` for a rule of one's own), or None to go on."""
         ...
 
 

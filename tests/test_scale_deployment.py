@@ -11,11 +11,11 @@ from scenario_trees import MarkovLattice, ScenarioTree
 from stochisru import InputError, extensive_form, load_case, simulate, threshold, value_table
 from stochisru.lunar.case import case_from_dict
 from stochisru.lunar.exact import layers, levels
-from stochisru.lunar.exact.ignoring import sddp_ignoring, threshold_ignoring
 from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
 from stochisru.lunar.exact.tree_dp import tree_dp
 from stochisru.lunar.information import plan_value
 from stochisru.lunar.policies import POLICIES
+from stochisru.lunar.relaxation import sddp_ignoring, threshold_ignoring
 from stochisru.lunar.simulation import simulate_panel
 from stochisru.lunar.tree_program import tree_program
 from stochisru.methods.result import Reason
@@ -332,7 +332,7 @@ def test_ignored_costs_are_labelled_and_bracketed():
         result = threshold_ignoring(here)
         assert result.bounds.lower < result.objective < last  # dearer each time, on the same paths
         assert result.bounds.upper == exact.bounds.upper
-        assert (result.termination.reason, result.termination.limit) == (Reason.LIMIT, "approximation")
+        assert (result.termination.reason, result.termination.limit) == (Reason.LIMIT, "relaxation")
         assert here.describe_scale() in result.termination.detail
         assert here.describe_scale() in result.policy().describe(here)
         assert result.bounds.certified is False
@@ -347,7 +347,7 @@ def test_sddp_brackets_the_optimum_of_the_same_lattice(changes):
     result = sddp_ignoring(case, lattice, paths=2048)
     assert result.bounds.lower < exact < result.bounds.upper
     assert result.objective < exact
-    assert result.termination.limit == "approximation"
+    assert result.termination.limit == "relaxation"
 
 
 @pytest.mark.parametrize("name", ["threshold", "lattice_dp", "sddp"])

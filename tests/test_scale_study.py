@@ -232,7 +232,7 @@ def test_solve_takes_modules_and_fixed_costs_by_every_method(run_cli):
         done = run_cli(*head, "--method", method)
         assert done.returncode == 0, done.stderr
         data = json.loads(done.stdout)
-        assert data["termination"]["limit"] == "approximation"
+        assert data["termination"]["limit"] == "relaxation"
         assert "ignores modules of 50 kg and 2,000,000 $ per campaign" in data["termination"]["detail"]
     refused = run_cli(*head, "--method", "sddp", "--boil-off", "0.02")
     assert refused.returncode == 2

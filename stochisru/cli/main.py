@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stochisru.cli.networks import network_app
-from stochisru.cli.solve import solve
+from stochisru.cli.solve import solve_command, solve_listed
 from stochisru.cli.studies import frontier, sensitivity, study_app, tune
 from stochisru.cli.tables import (
     print_comparison,
@@ -60,7 +60,9 @@ app = typer.Typer(
 )
 case_app = typer.Typer(help="Show, start and check case files.", rich_markup_mode=None)
 app.add_typer(case_app, name="case")
-app.command()(solve)
+app.command("solve")(solve_listed)
+#: Its command is made from the registry of methods when it is called: other commands need not know them.
+_SOLVE = app.registered_commands[-1]
 app.add_typer(network_app, name="network")
 
 
@@ -78,7 +80,9 @@ def run(
     sampler: SamplerOpt = "pseudo-random",
     workers: WorkersOpt = 1,
     solver: SolverOpt = "highs",
-    method: Annotated[str, typer.Option(help="Method for RP: ef (exact dp where costs are not linear) or ph.")] = "ef",
+    method: Annotated[
+        str | None, typer.Option(help="Method on the tree for RP [default: ef, or dp where costs are not linear].")
+    ] = None,
     json: JsonOpt = None,
 ) -> None:
     """Study a case: values, strategies, figures and a report, into a run folder."""
@@ -404,7 +408,9 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     # A batch system ends a job by SIGTERM: clean up as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
+        _SOLVE.callback = solve_command(words) if words[:1] == ["solve"] else solve_listed
         code = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()
     except (InputError, TreeError) as error:

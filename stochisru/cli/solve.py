@@ -1,212 +1,191 @@
-"""The command ``solve``: one problem, one method, and the options that belong to each."""
+"""The command ``solve``: one problem, one method; options and help are made from the registry of methods."""
 
 from __future__ import annotations
 
+import inspect
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Optional, get_args, get_type_hints
 
 import typer
 
 from stochisru.errors import InputError
 from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, named_case, named_tree
-from stochisru.terminal import JsonOpt, emit, given_options, iteration_table, json_target, progress
+from stochisru.terminal import JsonOpt, emit, iteration_table, json_target, progress
 
 if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.values.distance import Distance
+    from stochisru.methods.options import About
     from stochisru.methods.result import Result
-    from stochisru.protocols import Plan
+    from stochisru.protocols import Method, Plan
 
-#: Methods on a tree come first.
-METHODS = ("ef", "dp", "ph", "sddp", "threshold")
-_ON_TREES = ("ef", "dp", "ph")
-_BY_SOLVER = ("ef", "ph")
-_ITERATIVE = ("ph", "sddp")
-#: Options that not every method takes, and the methods that do.
-_TAKEN_BY: dict[str, tuple[str, ...]] = {
-    "branching": _ON_TREES,
-    "quantization": _ON_TREES,
-    "solver": _BY_SOLVER,
-    "rel_gap": ("ef", "ph", "sddp"),
-    "cut_stage": ("ph",),
-    "proximal": ("ph",),
-    "checkpoint_interval": ("ph",),
-    "iterations": _ITERATIVE,
-    "time_limit": ("ef", *_ITERATIVE),
-    "checkpoint": _ITERATIVE,
-    "resume": _ITERATIVE,
-    "states": ("sddp",),
-    "passes": ("sddp",),
-    "workers": ("sddp",),
-    "seed": ("sddp",),
-    "risk_weight": ("sddp",),
-    "risk_tail": ("sddp",),
-    "boil_off": ("sddp",),
-    "store_capacity": ("sddp",),
-    "holding_cost": ("sddp",),
-}
-
-#: Options of a store and what `Storage` calls them.
-_STORE = {"boil_off": "boil_off", "store_capacity": "capacity", "holding_cost": "holding_cost"}
+LotOpt = Annotated[float | None, typer.Option(help="Plants come in modules of this mass, kg, instead of the case's.")]
+FixedCostOpt = Annotated[float | None, typer.Option(help="Cost of a launch campaign, $, instead of the case's.")]
+#: Options of what methods work on: the tree or the lattice that is made for them.
+_MADE = {"branching": "tree", "quantization": "tree", "states": "lattice"}
+TreeStepOpt = Annotated[
+    str | None, typer.Option(help="Branches of the tree: gauss-hermite, equal-probability, binomial or trinomial.")
+]
+StatesOpt = Annotated[int | None, typer.Option(help="States per stage of the lattice [default: by method].")]
 
 
-def solve(
-    case: CaseArg,
-    method: Annotated[
-        str,
-        typer.Option(
-            help="ef: extensive form; dp: exact on the tree; ph: progressive hedging (also under MPI); sddp: on a "
-            "lattice; threshold: exact policy."
-        ),
-    ] = "ef",
-    branching: BranchingOpt = None,
-    horizon: HorizonOpt = None,
-    quantization: Annotated[str | None, typer.Option(help="Branches of the tree [default: gauss-hermite].")] = None,
-    solver: Annotated[str | None, typer.Option(help="ef, ph: highs or gurobi [default: highs].")] = None,
-    rel_gap: Annotated[
-        float | None, typer.Option(help="Relative gap to reach [default: ef of a linear case 1e-6, else 1e-3].")
-    ] = None,
-    cut_stage: Annotated[int | None, typer.Option(help="ph: stage at which the tree is cut into subtrees.")] = None,
-    proximal: Annotated[str | None, typer.Option(help="ph: quadratic or linearised [default: by solver].")] = None,
-    checkpoint_interval: Annotated[float | None, typer.Option(help="ph: seconds between states [default: 30].")] = None,
-    states: Annotated[int | None, typer.Option(help="sddp: states per stage of the lattice [default: 30].")] = None,
-    passes: Annotated[int | None, typer.Option(help="sddp: passes per iteration [default: 2].")] = None,
-    workers: Annotated[int | None, typer.Option(help="sddp: processes; results do not depend on it.")] = None,
-    seed: Annotated[int | None, typer.Option(help="sddp: seed of trial points and simulation [default: 0].")] = None,
-    risk_weight: Annotated[
-        float | None, typer.Option(help="sddp: weight of CVaR in the nested mean-CVaR [default: 0].")
-    ] = None,
-    risk_tail: Annotated[
-        float | None, typer.Option(help="sddp: worst share that CVaR averages [default: 0.05].")
-    ] = None,
-    boil_off: Annotated[
-        float | None, typer.Option(help="sddp: with a store of oxygen that loses this share a year.")
-    ] = None,
-    store_capacity: Annotated[
-        float | None, typer.Option(help="sddp: most oxygen in the store, kg [default: any].")
-    ] = None,
-    holding_cost: Annotated[
-        float | None, typer.Option(help="sddp: cost of stored oxygen, $/(kg yr) [default: 0].")
-    ] = None,
-    lot: Annotated[
-        float | None,
-        typer.Option(help="Plants come in modules of this mass, kg, instead of the case's."),
-    ] = None,
-    fixed_cost: Annotated[
-        float | None, typer.Option(help="Cost of a launch campaign, $, instead of the case's.")
-    ] = None,
-    iterations: Annotated[
-        int | None, typer.Option(help="ph, sddp: stop after so many iterations [default: 500].")
-    ] = None,
-    time_limit: Annotated[
-        float | None, typer.Option(help="ph, sddp, ef with whole numbers: stop after so many seconds.")
-    ] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="ph, sddp: folder for the state of the run.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="ph, sddp: go on from the checkpoint.")] = False,
-    json: JsonOpt = None,
-) -> None:
+def solve_listed() -> None:
     """Solve the multistage problem by one method."""
+
+
+def solve_command(words: list[str]) -> Callable[..., None]:
+    """The command with the options of all methods; with those of one where ``words`` ask for its help.
+
+    Parameters
+    ----------
+    words
+        Words of the command line.
+    """
+    from stochisru.methods.registry import METHODS, method_named, methods
+
+    known = methods()
+    chosen = _method_in(words)
+    if "--help" in words and chosen in METHODS:
+        known = {chosen: method_named(chosen)}
+    names = "; ".join(f"{name}: {method.summary}" for name, method in known.items())
+    method_opt = Annotated[str, typer.Option(help=f"{names}.")]
+
+    def parameter(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:
+        empty = inspect.Parameter.empty if name == "case" else default
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=empty, annotation=annotation)
+
+    made = {"branching": BranchingOpt, "quantization": TreeStepOpt, "states": StatesOpt}
+    worked_on = {method.on.value for method in known.values()}
+    parameters = [
+        parameter("case", CaseArg),
+        parameter("method", method_opt, "ef" if "ef" in known else chosen),
+        parameter("horizon", HorizonOpt),
+        *(parameter(n, a) for n, a in made.items() if _MADE[n] in worked_on),
+        *(parameter(name, *annotated) for name, annotated in _options(known).items()),
+        parameter("lot", LotOpt),
+        parameter("fixed_cost", FixedCostOpt),
+        parameter("json", JsonOpt),
+    ]
+
+    def solve(**given: Any) -> None:
+        _solve(given)
+
+    solve.__doc__ = solve_listed.__doc__
+    solve.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    solve.__annotations__ = {p.name: p.annotation for p in parameters}
+    return solve
+
+
+def _method_in(words: list[str]) -> str:
+    """Method that the words of a command line name, or nothing."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--method":
+            return following
+        if word.startswith("--method="):
+            return word.partition("=")[2]
+    return ""
+
+
+def _options(known: dict[str, Method]) -> dict[str, tuple[Any, Any]]:
+    """Annotation and default of every option of some methods, by name; an option that is not given is None or False."""
+    from stochisru.methods.options import options_of
+
+    kinds: dict[str, Any] = {}
+    said: dict[str, dict[str, list[str]]] = {}  # what is said of an option, and the methods of which it is said
+    for method in known.values():
+        hints = get_type_hints(method.options)
+        for name, (default, about) in options_of(method.options).items():
+            kinds[name] = next((k for k in get_args(hints[name]) if k is not type(None)), hints[name])
+            said.setdefault(name, {}).setdefault(_help(default, about), []).append(method.name)
+    found: dict[str, tuple[Any, Any]] = {}
+    for name, kind in kinds.items():
+        texts = [f"{', '.join(whose)}: {text}" if len(known) > 1 else text for text, whose in said[name].items()]
+        if kind is bool:
+            found[name] = Annotated[bool, typer.Option(f"--{name.replace('_', '-')}", help="; ".join(texts))], False
+        else:
+            optional: Any = Optional[kind]  # noqa: UP045  (a type that is only known here)
+            found[name] = Annotated[optional, typer.Option(help="; ".join(texts))], None
+    return found
+
+
+def _help(default: Any, about: About) -> str:
+    words = about.default or (
+        "" if isinstance(default, bool) else f"{default:g}" if isinstance(default, float) else default
+    )
+    allowed = f", {about.allowed}" if about.choices else ""
+    return f"{about.help}{allowed}{f' [default: {words}]' if words else ''}"
+
+
+def _solve(given: dict[str, Any]) -> None:
     from stochisru import mpi
+    from stochisru.limits import Limit
+    from stochisru.methods.registry import method_named, options_for
     from stochisru.methods.result import Reason
 
+    case, json, name, horizon = (given.pop(key) for key in ("case", "json", "method", "horizon"))
     json_target(json, case)
     problem = named_case(case, horizon)
-    if method not in METHODS:
-        raise InputError(f"method: must be one of {', '.join(METHODS)}, got {method!r}")
-    given: dict[str, Any] = {
-        "branching": branching,
-        "quantization": quantization,
-        "solver": solver,
-        "rel_gap": rel_gap,
-        "cut_stage": cut_stage,
-        "proximal": proximal,
-        "iterations": iterations,
-        "time_limit": time_limit,
-        "checkpoint": checkpoint,
-        "checkpoint_interval": checkpoint_interval,
-        "resume": resume or None,
-        "states": states,
-        "passes": passes,
-        "workers": workers,
-        "seed": seed,
-        "risk_weight": risk_weight,
-        "risk_tail": risk_tail,
-        "boil_off": boil_off,
-        "store_capacity": store_capacity,
-        "holding_cost": holding_cost,
-    }
-    launch = {name: value for name, value in (("lot", lot), ("fixed_cost", fixed_cost)) if value is not None}
+    method = method_named(name)
+    said = {key: value for key, value in given.items() if value is not None and value is not False}
+    launch = {key: said.pop(key) for key in ("lot", "fixed_cost") if key in said}
     if launch:
         problem = problem.replace(**launch)
-    chosen = given_options(given, _TAKEN_BY, "method", method)
-    if method != "ph" and mpi.world() is not None:
-        raise InputError(f"mpi: --method {method} runs in one process; under MPI use --method ph")
-    solved = {"ef": _on_tree, "dp": _on_tree, "ph": _on_tree, "sddp": _on_lattice, "threshold": _exact}[method]
-    result = solved(problem, method, chosen)
-    worth = "expected NPV" if risk_weight is None else "risk-adjusted NPV"
-    has_rule = boil_off is None  # strategies know no store
+    made = {key: said.pop(key) for key in _MADE if key in said}
+    for key in made:
+        if _MADE[key] != method.on:
+            others = " and ".join(m.name for m in _methods_on(_MADE[key]))
+            raise InputError(f"{key}: is an option of --method {others}")
+    options = options_for(method, said)
+    if name != "ph" and mpi.world() is not None:
+        raise InputError(f"mpi: --method {name} runs in one process; under MPI use --method ph")
+    refused = method.refuses(problem)
+    if refused is not None:
+        raise InputError(refused)
+    result = _run(problem, method, options, made)
+    storage, risk = getattr(options, "storage", None), getattr(options, "risk", None)
+    worth = "expected NPV" if risk is None or risk.neutral else "risk-adjusted NPV"
+    has_rule = storage is None  # strategies know no store
     if mpi.rank() == 0:
-        away = _distance(problem, result) if risk_weight is None and has_rule else None
+        away = _distance(problem, result) if worth == "expected NPV" and has_rule else None
         data = result.to_dict() | ({"distance": away.to_dict()} if away else {})
         emit(data, json, lambda: _show(problem, result, worth, has_rule, away))
     world = mpi.world()
     if world is not None:
         world.Barrier()  # an exit code ends all ranks: the first one has to have spoken
-    missed = result.termination.reason is Reason.LIMIT and result.termination.limit != "approximation"
+    missed = result.termination.reason is Reason.LIMIT and result.termination.limit is not Limit.RELAXATION
     if missed and mpi.rank() == 0:
         raise typer.Exit(1)  # the gap was not met
 
 
-def _on_tree(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
-    from stochisru.lunar.exact.tree_dp import tree_dp
-    from stochisru.methods.extensive_form import extensive_form
-    from stochisru.methods.hedging.progressive_hedging import progressive_hedging
+def _methods_on(what: str) -> list[Method]:
+    from stochisru.methods.registry import methods
+
+    return [method for method in methods().values() if method.on == what]
+
+
+def _run(case: DeploymentCase, method: Method, options: Any, made: dict[str, Any]) -> Result[Any]:
+    """Make what the method works on and solve, with a table of its iterations or a spinner."""
+    from stochisru.lunar.terminal import named_lattice
+    from stochisru.methods.result import Of
     from stochisru.programs.solvers import solver_named
 
-    solver_named(chosen.get("solver", "highs"))
-    tree = named_tree(case, chosen.pop("branching", None), chosen.pop("quantization", "gauss-hermite"))
-    if method != "ph":
+    if hasattr(options, "solver"):
+        solver_named(options.solver)
+    on: Any = None
+    if method.on is Of.TREE:
+        on = named_tree(case, made.get("branching"), made.get("quantization", "gauss-hermite"))
+    elif method.on is Of.LATTICE:
+        on = named_lattice(case, method.name, made.get("states"))
+    if not hasattr(options, "iterations"):
         with progress(f"solving {case.name}"):
-            return tree_dp(case, tree) if method == "dp" else extensive_form(case, tree, **chosen)
-    with iteration_table(f"{case.name}, {tree!r}") as line:
-        return progressive_hedging(case, tree, progress=line, **chosen)
+            return method.solve(case, on, options)
+    if method.on is Of.LATTICE and sys.stderr.isatty():
+        from stochisru.lunar.stage_report import problem_report
 
-
-def _on_lattice(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
-    from stochisru.lunar.exact.ignoring import sddp_ignoring
-    from stochisru.lunar.stage_report import problem_report
-    from stochisru.lunar.storage import Storage
-    from stochisru.lunar.trees import case_lattice
-    from stochisru.methods.risk import Expectation, MeanCVaR
-    from stochisru.methods.sddp.method import STATES, sddp
-    from stochisru.protocols import RiskMeasure
-
-    weight, tail = chosen.pop("risk_weight", None), chosen.pop("risk_tail", None)
-    if tail is not None and weight is None:
-        raise InputError("risk_tail: belongs to a risk_weight > 0")
-    risk: RiskMeasure = Expectation() if weight is None else MeanCVaR(weight, 0.05 if tail is None else tail)
-    sizes = {option: chosen.pop(option) for option in _STORE if option in chosen}
-    if sizes and "boil_off" not in sizes:
-        raise InputError(f"{next(iter(sizes))}: belongs to a store; give its boil-off, as in --boil-off 0.02")
-    store = Storage(**{_STORE[option]: size for option, size in sizes.items()}) if sizes else None
-    lattice = case_lattice(case, chosen.pop("states", STATES))
-    if not case.is_linear and (store is not None or not risk.neutral):
-        case.require_linear("SDDP with a store or a risk measure")
-    if sys.stderr.isatty():
-        typer.echo(str(problem_report(case.linear_bound, lattice, storage=store)), err=True)
-    with iteration_table(f"{case.name}, T = {case.horizon.T}") as line:
-        if not case.is_linear:
-            return sddp_ignoring(case, lattice, progress=line, **chosen)
-        return sddp(case, lattice, storage=store, risk=risk, progress=line, **chosen)
-
-
-def _exact(case: DeploymentCase, method: str, chosen: dict[str, Any]) -> Result[Any]:
-    from stochisru.lunar.exact.ignoring import threshold_ignoring
-    from stochisru.lunar.exact.threshold import threshold
-
-    with progress(f"solving {case.name}"):
-        return threshold(case) if case.is_linear else threshold_ignoring(case)
+        typer.echo(str(problem_report(case.linear_bound, on, storage=options.storage)), err=True)
+    with iteration_table(f"{case.name}, {on!r}") as line:
+        return method.solve(case, on, options, line)
 
 
 def _distance(case: DeploymentCase, result: Result[Any]) -> Distance | None:

@@ -26,8 +26,10 @@ from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.distance import Distance, distance
 from stochisru.lunar.values.process import ProcessValues, process_values
 from stochisru.lunar.values.table import MEANING, ValueTable, value_table
-from stochisru.methods.hedging.progressive_hedging import progressive_hedging
-from stochisru.methods.result import versions
+from stochisru.methods.options import options_of
+from stochisru.methods.registry import method_named, methods, options_for
+from stochisru.methods.result import Of, versions
+from stochisru.protocols import Method
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,6 +162,18 @@ def _as_text(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
+def _method_on_trees(name: str, case: DeploymentCase) -> Method:
+    """A method on trees that takes the case; `InputError` otherwise."""
+    method = method_named(name)
+    if method.on is not Of.TREE:
+        on_trees = ", ".join(m.name for m in methods().values() if m.on is Of.TREE)
+        raise InputError(f"method: must be one of {on_trees}, which work on a tree, got {name!r}")
+    refused = method.refuses(case)
+    if refused is not None:
+        raise InputError(refused)
+    return method
+
+
 def run_case(
     case: DeploymentCase,
     out: Path,
@@ -170,7 +184,7 @@ def run_case(
     sampler: str = "pseudo-random",
     workers: int = 1,
     solver: str = "highs",
-    method: str = "ef",
+    method: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Run:
     """Study a case: values of the process and of a tree, strategies on fresh paths, figures and report.
@@ -186,7 +200,8 @@ def run_case(
     solver
         Solver of the recourse problems.
     method
-        Method for RP: ``ef``, which for costs that are not linear is the exact dynamic programme, or ``ph``.
+        Method on trees for RP (`stochisru.methods.registry`); ``ef``, or ``dp`` where costs are not linear, if not
+        given.
     progress
         Called with the name of each step.
 
@@ -203,13 +218,13 @@ def run_case(
     started = datetime.now(UTC)
     clock = time.perf_counter()
     require_sampling(paths, seed, sampler, workers)
-    if method not in ("ef", "ph"):
-        raise InputError(f"method: must be one of ef, ph, got {method!r}")
+    chosen = None if method is None else _method_on_trees(method, case)
     with replacing_folder(out, same={"case_hash": case.digest()}) as folder:
         recourse = None
-        if method == "ph":
-            say("rp by progressive hedging")
-            recourse = progressive_hedging(case, tree, solver=solver)
+        if chosen is not None:
+            say(f"rp by {chosen.name}")
+            named = {"solver": solver} if "solver" in options_of(chosen.options) else {}
+            recourse = chosen.solve(case, tree, options_for(chosen, named))
         values = value_table(case, tree, solver=solver, recourse=recourse, progress=say)
         away = distance(case, tree)
         say("values of the process")

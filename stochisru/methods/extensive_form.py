@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
+from stochisru.limits import Limit
+from stochisru.methods.options import Options, option
 from stochisru.methods.problems import stated_on_trees
 from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.programs.sparse import LinearProgram, Solution, solve_family, solve_mixed
@@ -19,6 +22,34 @@ Array = NDArray[np.float64]
 
 #: Relative gap at which a mixed-integer program is left.
 MIXED_GAP = 1e-3
+
+
+@dataclass(frozen=True)
+class ExtensiveFormOptions(Options):
+    """Options of the extensive form."""
+
+    solver: str = option("highs", "solver of the program", choices=("highs", "gurobi"))
+    rel_gap: float | None = option(None, "relative gap to reach", default="1e-6; 1e-3 with whole numbers", low=0.0)
+    time_limit: float | None = option(
+        None, "seconds for a program with whole numbers", default="none", unit="s", low=0.0, strict=True
+    )
+
+
+class ExtensiveForm:
+    """The whole tree as one sparse program; see `extensive_form`."""
+
+    name, summary, on = "ef", "extensive form: the whole tree as one program", Of.TREE
+    options = ExtensiveFormOptions
+
+    def refuses(self, case: Any) -> str | None:
+        """Nothing that can be stated on a tree."""
+        return None
+
+    def solve(
+        self, case: Any, on: ScenarioTree, options: ExtensiveFormOptions, progress: Callable[[Any], None] | None = None
+    ) -> Result[Any]:
+        """Solve a problem on a tree."""
+        return extensive_form(case, on, **vars(options))
 
 
 def extensive_form(
@@ -110,7 +141,7 @@ def extensive_forms(
             bounds=bounds,
             termination=Termination(
                 Reason.OPTIMAL if met else Reason.LIMIT,
-                None if met else solution.limit or "numerical",
+                None if met else solution.limit or Limit.NUMERICAL,
                 f"{told}; gap {bounds.gap:.2g}, {gap:.2g} asked for",
             ),
             plan=plan,

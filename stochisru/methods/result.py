@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import BoundsError
+from stochisru.limits import Limit
 from stochisru.protocols import LogLine, Plan, Policy
 
 if TYPE_CHECKING:
@@ -57,8 +58,16 @@ class Termination:
     """
 
     reason: Reason
-    limit: str | None = None
+    limit: Limit | None = None
     detail: str = ""
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Plain values."""
+        return {
+            "reason": self.reason.value,
+            "limit": None if self.limit is None else self.limit.value,
+            "detail": self.detail,
+        }
 
 
 class Of(StrEnum):
@@ -258,11 +267,7 @@ class Result(Generic[P_co]):
             "unit": "$",
             "objective": self.objective,
             "bounds": self.bounds.to_dict(),
-            "termination": {
-                "reason": self.termination.reason.value,
-                "limit": self.termination.limit,
-                "detail": self.termination.detail,
-            },
+            "termination": self.termination.to_dict(),
             "first_stage": self.first_stage,
             "seconds": sum(self.timings.values()),
             "timings": dict(self.timings),

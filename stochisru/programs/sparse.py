@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.files import replacing
 from stochisru.errors import InputError, SolverError
+from stochisru.limits import Limit
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
@@ -309,7 +310,7 @@ class Solution:
     row_dual: Array
     solver: str
     seconds: float
-    limit: str | None = None
+    limit: Limit | None = None
 
     def values(self, block: str) -> Array:
         """Values of one block of variables."""

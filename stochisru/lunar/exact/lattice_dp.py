@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_plan import LatticePlan
+from stochisru.lunar.exact.level_dp import level_dp
+from stochisru.lunar.exact.levels import why_no_exact_levels
 from stochisru.lunar.information import flows
 from stochisru.lunar.trees import DEFAULT_STATES, case_lattice
+from stochisru.methods.options import NoOptions
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
+
+
+class LatticeDynamicProgramme:
+    """Exact on a lattice: by layers of capacity, or by levels of plant where costs are not linear."""
+
+    name, summary, on = "lattice-dp", "exact on a lattice, by layers or levels of plant", Of.LATTICE
+    options = NoOptions
+
+    def refuses(self, case: DeploymentCase) -> str | None:
+        """Costs that are not concave in size, and modules that degrade."""
+        return None if case.is_linear else why_no_exact_levels(case)
+
+    def solve(
+        self, case: DeploymentCase, on: MarkovLattice, options: NoOptions, progress: Callable[[Any], None] | None = None
+    ) -> Result[Any]:
+        """Solve a problem on a lattice."""
+        return lattice_dp(case, on) if case.is_linear else level_dp(case, on)
 
 
 def lattice_dp(

@@ -51,15 +51,23 @@ def has_exact_levels(case: DeploymentCase) -> bool:
     return not (whole and case.technology.degradation > 0) and case.investment.is_concave
 
 
+def why_no_exact_levels(case: DeploymentCase) -> str | None:
+    """Why the case has no exact levels, in one sentence that names the field, or None where it has."""
+    if has_exact_levels(case):
+        return None
+    what = (
+        "degradation: must be 0 with a launch.lot"
+        if case.investment.is_concave
+        else "scale: the cost of a deployment must be concave in its size"
+    )
+    return f"{what} for the exact dynamic programme (--method ef takes any curve)"
+
+
 def require_exact_levels(case: DeploymentCase) -> None:
     """Raise `InputError` unless the case has exact levels."""
-    if not has_exact_levels(case):
-        what = (
-            "degradation: must be 0 with a launch.lot"
-            if case.investment.is_concave
-            else "scale: the cost of a deployment must be concave in its size"
-        )
-        raise InputError(f"{what} for the exact dynamic programme (--method ef takes any curve)")
+    reason = why_no_exact_levels(case)
+    if reason is not None:
+        raise InputError(reason)
 
 
 def shrinkage(case: DeploymentCase) -> Array:

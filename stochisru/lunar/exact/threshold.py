@@ -194,7 +194,7 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     Raises
     ------
     InputError
-        If the policy is not exact for the case: costs are not linear (see `stochisru.lunar.exact.ignoring`), Earth
+        If the policy is not exact for the case: costs are not linear (see `stochisru.lunar.relaxation`), Earth
         supply is limited, or volatility is positive but too small to be tabulated.
 
     Examples

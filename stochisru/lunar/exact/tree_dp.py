@@ -7,19 +7,38 @@ method needs is a cost that is concave in the size of a deployment, modules or n
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.levels import TreeLevels
+from stochisru.lunar.exact.levels import TreeLevels, why_no_exact_levels
 from stochisru.lunar.information import flows, require_match
 from stochisru.lunar.tree_program import TreePlan
+from stochisru.methods.options import NoOptions
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 
 Array = NDArray[np.float64]
+
+
+class TreeDynamicProgramme:
+    """Exact on a tree, over the levels of plant that can be optimal; see `tree_dp`."""
+
+    name, summary, on = "dp", "exact on the tree where the cost of a deployment is concave in its size", Of.TREE
+    options = NoOptions
+
+    def refuses(self, case: DeploymentCase) -> str | None:
+        """Costs that are not concave in size, and modules that degrade."""
+        return why_no_exact_levels(case)
+
+    def solve(
+        self, case: DeploymentCase, on: ScenarioTree, options: NoOptions, progress: Callable[[Any], None] | None = None
+    ) -> Result[TreePlan]:
+        """Solve a problem on a tree."""
+        return tree_dp(case, on)
 
 
 def tree_dp(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:

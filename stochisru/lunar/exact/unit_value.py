@@ -32,6 +32,16 @@ def scales_with_demand(case: DeploymentCase) -> bool:
     return not merit.limited or merit.earth_limit == 0 or merit.earth_cost == merit.shortage_cost
 
 
+def why_no_unit_value(case: DeploymentCase) -> str | None:
+    """Why the value of a case with linear costs does not scale with demand, in one sentence, or None where it does."""
+    if scales_with_demand(case):
+        return None
+    return (
+        f"earth_limit: must be none or 0 for an exact policy, got {MeritOrder.of(case).earth_limit:g} kg/yr: with a "
+        "limit the value does not scale with demand (trees, lattices and SDDP have no such rule)"
+    )
+
+
 @dataclass(frozen=True)
 class UnitValue:
     """Unit values of a case whose value scales with demand.
@@ -72,11 +82,9 @@ class UnitValue:
         """
         case.require_linear("an exact policy on the demand process")
         merit = MeritOrder.of(case)
-        if not scales_with_demand(case):
-            raise InputError(
-                f"earth_limit: must be none or 0 for an exact policy, got {merit.earth_limit:g} kg/yr: with a limit "
-                "the value does not scale with demand (trees, lattices and SDDP have no such rule)"
-            )
+        reason = why_no_unit_value(case)
+        if reason is not None:
+            raise InputError(reason)
         scarce = merit.limited and merit.earth_limit == 0
         years = np.arange(case.horizon.T + 1)
         with np.errstate(over="ignore", invalid="ignore"):

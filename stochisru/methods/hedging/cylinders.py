@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import BoundsError
+from stochisru.limits import Limit
 from stochisru.methods.hedging.monitor import Checkpoint, Incumbent, Monitor, State
 from stochisru.methods.result import relative_gap
 from stochisru.protocols import Subtrees
@@ -227,7 +228,7 @@ def cylinder_classes(
             monitor.improve(lower=self.BestInnerBound, upper=self.BestOuterBound)
             stop = bool(opt.allreduce_or(monitor.finished(opt._PHIter)))
             if stop and monitor.limit is None and relative_gap(monitor.lower, monitor.upper) > monitor.rel_gap:
-                monitor.limit = "time"  # by the clock of another rank
+                monitor.limit = Limit.TIME  # by the clock of another rank
             return stop
 
         def screen_trace(self) -> None:

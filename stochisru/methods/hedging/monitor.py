@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError
+from stochisru.limits import Limit
 from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
 from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
 from stochisru.protocols import Subtrees
@@ -177,7 +178,7 @@ class Monitor:
     lower: float = -np.inf
     upper: float = np.inf
     log: list[Iteration] = field(default_factory=list)
-    limit: str | None = None
+    limit: Limit | None = None
     primal_residual: float = float("nan")
     dual_residual: float = float("nan")
     rho_scale: float = 1.0
@@ -239,11 +240,11 @@ class Monitor:
         if line.gap <= self.rel_gap:
             return True
         if self.time_limit is not None and time.perf_counter() - self._start >= self.time_limit:
-            self.limit = "time"
+            self.limit = Limit.TIME
         elif self._first + iteration >= self.iterations:
-            self.limit = "iterations"
+            self.limit = Limit.ITERATIONS
         elif self.subtrees.mixed and self._stalled():
-            self.limit = "stalled"
+            self.limit = Limit.STALLED
         return self.limit is not None
 
     def _stalled(self) -> bool:

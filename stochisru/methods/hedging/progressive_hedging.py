@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from stochisru import mpi
 from stochisru.errors import BoundsError, InputError, StochisruError
 from stochisru.methods.hedging.monitor import Checkpoint, Incumbent, Iteration, Monitor, State
 from stochisru.methods.hedging.proximal import Proximal, proximal_term
+from stochisru.methods.options import Options, option
 from stochisru.methods.problems import stated_on_trees
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.programs.solvers import solver_named
@@ -46,6 +48,44 @@ def default_cut(tree: ScenarioTree, ranks: int = 1) -> int:
         if at.stop - at.start >= wanted:
             return stage
     return tree.horizon
+
+
+@dataclass(frozen=True)
+class HedgingOptions(Options):
+    """Options of progressive hedging."""
+
+    solver: str = option("highs", "solver of the program", choices=("highs", "gurobi"))
+    rel_gap: float = option(1e-3, "relative gap to reach", low=0.0)
+    cut_stage: int | None = option(
+        None, "stage at which the tree is cut into subtrees", default="the first with nine nodes", low=1
+    )
+    proximal: str | None = option(
+        None, "form of the proximal term", default="by solver", choices=("quadratic", "linearised")
+    )
+    iterations: int = option(500, "stop after so many iterations", low=1)
+    time_limit: float | None = option(
+        None, "stop after so many seconds", default="none", unit="s", low=0.0, strict=True
+    )
+    checkpoint: Path | None = option(None, "folder for the state of the run", default="none")
+    checkpoint_interval: float = option(30.0, "seconds between states", unit="s", low=0.0)
+    resume: bool = option(False, "go on from the checkpoint")
+
+
+class ProgressiveHedging:
+    """Subtrees that are made to agree; see `progressive_hedging`."""
+
+    name, summary, on = "ph", "progressive hedging on subtrees, also under MPI", Of.TREE
+    options = HedgingOptions
+
+    def refuses(self, case: Any) -> str | None:
+        """Nothing that can be stated on a tree."""
+        return None
+
+    def solve(
+        self, case: Any, on: ScenarioTree, options: HedgingOptions, progress: Callable[[Any], None] | None = None
+    ) -> Result[Any]:
+        """Solve a problem on a tree."""
+        return progressive_hedging(case, on, progress=progress, **vars(options))
 
 
 def progressive_hedging(

@@ -11,6 +11,7 @@ from typing import Generic
 import numpy as np
 from numpy.typing import NDArray
 
+from stochisru.limits import Limit
 from stochisru.methods.result import Bounds, Kind, Of, require_order
 from stochisru.methods.sddp.engine import Engine
 from stochisru.methods.sddp.monitor import Iteration, State, parts
@@ -129,11 +130,11 @@ class Run(Generic[LatticePlanT]):
         """Time of this part of the run."""
         return time.perf_counter() - self._start
 
-    def limit(self) -> str | None:
-        """Name of the rule that ends the run, or None to go on."""
+    def limit(self) -> Limit | None:
+        """The limit that ends the run, or None to go on."""
         if not self.log:
             return None
-        return "gap" if self.met else self.rule.met(Status(self.log, self.seconds, self._simulate))
+        return Limit.GAP if self.met else self.rule.met(Status(self.log, self.seconds, self._simulate))
 
     def _simulate(self, paths: int, confidence: float) -> Estimate:
         assert self.plan is not None

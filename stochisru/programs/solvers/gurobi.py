@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
+from stochisru.limits import Limit
 from stochisru.programs.sparse import Array, LinearProgram, Solution
 
 
@@ -48,7 +49,7 @@ class Gurobi:
             if time_limit is not None:
                 model.Params.TimeLimit = time_limit
             model.optimize()
-            ended = {gp.GRB.OPTIMAL: None, gp.GRB.TIME_LIMIT: "time"}
+            ended = {gp.GRB.OPTIMAL: None, gp.GRB.TIME_LIMIT: Limit.TIME}
             if model.Status not in ended or model.SolCount == 0 or not np.isfinite(model.ObjBound):
                 raise _error(model.Status)(
                     f"{program.name}: gurobi ended with status {model.Status} before a solution and a bound were found"
@@ -66,7 +67,7 @@ class Gurobi:
         return self._solution(program, model, x, None if program.integer.any() else rows, start)
 
     def _solution(
-        self, program: LinearProgram, model: Any, x: Any, rows: Any, start: float, limit: str | None = None
+        self, program: LinearProgram, model: Any, x: Any, rows: Any, start: float, limit: Limit | None = None
     ) -> Solution:
         """What Gurobi has found, checked against the program's rows; ``rows`` are those of a linear program."""
         found = np.asarray(x.X)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
+from stochisru.limits import Limit
 from stochisru.programs.solvers.scaling import Scale
 from stochisru.programs.sparse import Array, Block, Index, LinearProgram, Solution
 
@@ -62,7 +63,7 @@ class Highs:
             model.setOptionValue("presolve", "off")
             run(model)
         status, info = model.getModelStatus(), model.getInfo()
-        ended = {highspy.HighsModelStatus.kOptimal: None, highspy.HighsModelStatus.kTimeLimit: "time"}
+        ended = {highspy.HighsModelStatus.kOptimal: None, highspy.HighsModelStatus.kTimeLimit: Limit.TIME}
         found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         if status not in ended or not (found and np.isfinite(info.mip_dual_bound)):
             text = model.modelStatusToString(status)
@@ -76,7 +77,7 @@ class Highs:
         return self._solution(model, program, scale, start, mixed=bool(program.integer.any()))
 
     def _solution(
-        self, model: Any, program: LinearProgram, scale: Scale, start: float, *, mixed: bool, limit: str | None = None
+        self, model: Any, program: LinearProgram, scale: Scale, start: float, *, mixed: bool, limit: Limit | None = None
     ) -> Solution:
         """What HiGHS has found, in the units of the program, checked against its rows."""
         found = model.getSolution()

@@ -236,11 +236,7 @@ class CampaignResult:
             "cost": self.cost,
             "isru_mass": self.isru_mass,
             "bounds": self.bounds.to_dict(),
-            "termination": {
-                "reason": self.termination.reason.value,
-                "limit": self.termination.limit,
-                "detail": self.termination.detail,
-            },
+            "termination": self.termination.to_dict(),
             "published": None if paper is None else {"cost": paper[0], "isru_mass": paper[1]},
             "note": CAVEAT,
             "costs": self.costs,

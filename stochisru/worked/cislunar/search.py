@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from stochisru.errors import SolverError, TimeLimitError
+from stochisru.limits import Limit
 from stochisru.methods.result import relative_gap
 from stochisru.programs.sparse import Array, Solution, solve, solve_mixed
 from stochisru.worked.cislunar.program import COUNTS, CampaignProgram
@@ -88,7 +89,7 @@ def search(
         best = plan
     done = relative_gap(bound, best.objective) <= rel_gap
     spent = time.perf_counter() - began
-    return replace(best, program=whole, bound=bound, seconds=spent, limit=None if done else "time")
+    return replace(best, program=whole, bound=bound, seconds=spent, limit=None if done else Limit.TIME)
 
 
 def built(program: CampaignProgram, *, longest: float, solver: str) -> Solution | None:

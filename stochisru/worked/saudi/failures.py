@@ -90,11 +90,7 @@ class SaudiFailureResult:
             "sense": "minimise",
             "objective": found.objective,
             "bounds": bracket_of(found.bounds),
-            "termination": {
-                "reason": found.termination.reason.value,
-                "limit": found.termination.limit,
-                "detail": found.termination.detail,
-            },
+            "termination": found.termination.to_dict(),
             "scenarios": self.table.to_dict("records"),
             "new_lines": self.new_lines.to_dict("records"),
             "size": found.size,
