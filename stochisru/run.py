@@ -211,9 +211,9 @@ def run_case(
             say("rp by progressive hedging")
             recourse = progressive_hedging(case, tree, solver=solver)
         values = value_table(case, tree, solver=solver, recourse=recourse, progress=say)
-        away = distance(case, tree)
         say("values of the process")
         process = process_values(case, seed=seed, workers=workers)
+        away = distance(case, tree, process.recourse if process.exact else None)
         say("strategies")
         optimal = process.recourse.policy(name="optimal" if process.exact else "policy")
         strategies: list[Strategy | str] = [*STRATEGIES.values()]

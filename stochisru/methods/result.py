@@ -132,11 +132,8 @@ class Bounds:
 
     @property
     def gap(self) -> float:
-        """(upper − lower) / max(abs(lower), abs(upper)): 0 where both are 0, infinite where one is unknown."""
-        scale = max(abs(self.lower), abs(self.upper))
-        if not np.isfinite(scale):
-            return float("inf")
-        return (self.upper - self.lower) / scale if scale > 0 else 0.0
+        """See `relative_gap`."""
+        return relative_gap(self.lower, self.upper)
 
     def meets(self, rel_gap: float) -> bool:
         """Whether the gap is at most ``rel_gap``, or no more than rounding."""
@@ -175,10 +172,11 @@ def require_order(low_name: str, low: float, high_name: str, high: float, flows:
 
 
 def relative_gap(lower: float, upper: float) -> float:
-    """Gap of a bracket, infinite while one side is unknown."""
+    """(upper − lower) / max(abs(lower), abs(upper)): 0 where both are 0, infinite while one is unknown."""
+    scale = max(abs(lower), abs(upper))
     if not (np.isfinite(lower) and np.isfinite(upper)):
         return float("inf")
-    return (upper - lower) / max(abs(lower), abs(upper), 1e-300)
+    return (upper - lower) / scale if scale > 0 else 0.0
 
 
 class Plan(Protocol):
