@@ -234,6 +234,7 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
     """Text of the page."""
     records = tables["values"].to_dict("records")
     at = {str(r["quantity"]): {k: float(r[k]) for k in ("value", "lower", "upper")} for r in records}
+    kinds = {str(r["quantity"]): html.escape(str(r["kind"])) for r in records}
     picture = {name: inline(figure, caption) for name, (figure, caption) in figures.items()}
     rules = "".join(
         f"<dt>{html.escape(r['strategy'])}</dt><dd>{html.escape(r['rule'])}</dd>"
@@ -251,7 +252,7 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         f"The best plan is worth {money('rp')} of expected NPV"
         if manifest["exact"]
         else f"The plan is worth {money('rp')} of expected NPV, and no plan more than "
-        f"$&nbsp;{number(at['rp']['upper'], '$')}&nbsp;million (bracket {between('rp')}, 95 %)"
+        f"$&nbsp;{number(at['rp']['upper'], '$')}&nbsp;million (bracket {between('rp')}, {kinds['rp']})"
     )
     summary = (
         f"{worth}, $&nbsp;{gain}&nbsp;million more than doing nothing ({money('nothing')}: Earth serves demand, or "
@@ -265,7 +266,7 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         )
     caveat = (
         "These are values of the demand process. <b>exact</b> means a closed form or recursion with its error of "
-        "integration, <b>95 %</b> an interval from simulated paths, <b>certified</b> a proof by arithmetic, which here "
+        "integration, a share such as <b>95 %</b> an interval from simulated paths, <b>certified</b> a proof by arithmetic, which here "
         "only the tree's values have. NPV is that of whoever bears every flow: sales of lunar oxygen less plants, "
         "launches, operation, shortage and supply from Earth. Oxygen from Earth earns nothing in the source "
         "formulation: it is only a cost."
