@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -255,7 +255,12 @@ def run_case(
         }
         (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
         say("report")
-        with drawing():
+        outcome = Run(out, process, values, away, simulation, _files(folder))
+        with drawing(outcome):
             build_report(folder)
-        files = tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
-    return Run(out, process, values, away, simulation, files)
+        files = _files(folder)
+    return replace(outcome, files=files)
+
+
+def _files(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))

@@ -48,7 +48,7 @@ def parse_branching(text: str) -> tuple[int, ...]:
     factors = []
     for item in text.split(","):
         try:
-            factor = int(item.strip())
+            factor = 0 if "_" in item else int(item.strip())
         except ValueError:
             factor = 0
         if factor < 1:
@@ -84,8 +84,8 @@ def case_tree(
 def case_lattice(case: DeploymentCase, states: int = DEFAULT_STATES) -> MarkovLattice:
     """Markov lattice of a case's demand, one stage per year, that resolves probability and mean alike.
 
-    Tiny volatility gets fewer states than asked for: those of n bins differ by about 2.5·σ/n of their mean at least, and
-    are known to about n·1e-16 of it.
+    Tiny volatility gets fewer states than asked for: those of n bins differ by about 2.5·σ/n of their mean at least,
+    and are known to about n·1e-16 of it.
     """
     process = case.process
     if process.volatility > 0 and isinstance(states, int):

@@ -1,6 +1,8 @@
 """What trees and lattices were made from: another process is refused in silence no more, a belief is taken as meant."""
 
+import copy
 import json
+import pickle
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -128,9 +130,25 @@ def test_derived_trees_keep_their_origin():
     paths = PROCESS.sample(50, 2, seed=1)
     assert tree_from_paths(paths, [2, 2]).origin is None
     assert MarkovLattice.from_paths(paths, 2).origin is None
-    for make in (tree.as_belief, lattice.as_belief):
-        with pytest.raises(TreeError, match="origin: must be an Origin or None"):
-            replace(make(), origin=PROCESS)
+    for made in (tree, lattice):
+        with pytest.raises(ValueError, match="origin"):  # no argument: only what makes the numbers can say it
+            replace(made, origin=Origin(PROCESS))
+        assert copy.deepcopy(made).origin == pickle.loads(pickle.dumps(made)).origin == made.origin
+
+
+def test_changed_numbers_claim_no_origin(reference):
+    case = reference.replace(T=2)
+    tree = ScenarioTree.from_process(case.process, [3, 3])
+    wider = tree.value * np.where(tree.stage > 0, np.exp(np.cumsum(np.full(tree.n_nodes, 0.01))), 1.0)
+    changed = replace(tree, value=wider)
+    assert changed.origin is None
+    assert replace(tree, probability=tree.probability).origin is None
+    plan = extensive_form(case, changed)
+    assert plan.objective != pytest.approx(extensive_form(case, tree).objective, rel=1e-3)
+    assert "one's own numbers" in plan.policy().describe(case)
+    lattice = MarkovLattice.from_process(case.process, 2, 4)
+    assert replace(lattice, values=tuple(1.1 * v for v in lattice.values)).origin is None
+    assert tree.branch(2)[0].branch(0)[0].origin == tree.origin
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,8 @@ def sddp(
     if not bounds.certified:
         objective = min(plan.simulated.value, run.upper)
         simulated = Kind.STATISTICAL if max(lattice.sizes) > 1 else Kind.CERTIFIED  # one path is no sample
-        bounds = Bounds(min(plan.simulated.lower, run.upper), run.upper, simulated, Of.LATTICE, programs.flows, confidence)
+        low = min(plan.simulated.lower, run.upper)
+        bounds = Bounds(low, run.upper, simulated, Of.LATTICE, programs.flows, confidence)
     met = bounds.certified and bounds.meets(rel_gap)  # an interval proves nothing
     last = run.log[-1]
     detail = (

@@ -10,8 +10,8 @@ that on the mean path by a share of at most e, and
 
     abs(E[NPV of the policy] − V0) ≤ E[e]·Σ_t d^t·((a + c_u)·E[D_t] + (η·a + h)·M_t + c_I·(M_t + κ·M_{t−1})),
 
-with M the plant on the mean path. No policy is worth more than V0: NPV is concave in the path of demand (Jensen), and V0
-is the best that the mean path allows.
+with M the plant on the mean path. No policy is worth more than V0, the best that the mean path allows: NPV is concave
+in the path of demand (Jensen).
 """
 
 from __future__ import annotations
@@ -235,7 +235,8 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     require_case(case)
     start = time.perf_counter()
     unit = UnitValue.of(case)
-    tabulated = unit.process.volatility == 0 or fits(unit, case.horizon.lead_time)
+    T, lead = case.horizon.T, case.horizon.lead_time
+    tabulated = unit.process.volatility == 0 or lead > T or fits(unit, lead)
     plan, value = _solve(case if tabulated else case.replace(sigma=0.0), FINE)
     solved = time.perf_counter()
     if tabulated:
@@ -244,7 +245,7 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     else:
         plan = replace(plan, case=case)
         error = _error_of_certainty(unit, plan)
-        detail = f"policy of certain demand, as sigma = {unit.process.volatility:g} is too small for tables; error below"
+        detail = f"policy of certain demand: sigma = {unit.process.volatility:g} is too small for tables; error below"
     error += 1e-13 * (abs(value) + unit.without_plants())
     return Result(
         method="threshold",

@@ -266,10 +266,10 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         )
     caveat = (
         "These are values of the demand process. <b>exact</b> means a closed form or recursion with its error of "
-        "integration, a share such as <b>95 %</b> an interval from simulated paths, <b>certified</b> a proof by arithmetic, which here "
-        "only the tree's values have. NPV is that of whoever bears every flow: sales of lunar oxygen less plants, "
-        "launches, operation, shortage and supply from Earth. Oxygen from Earth earns nothing in the source "
-        "formulation: it is only a cost."
+        "integration, a share such as <b>95 %</b> an interval from simulated paths, <b>certified</b> a proof by "
+        "arithmetic, which here only the tree's values have. NPV is that of whoever bears every flow: sales of lunar "
+        "oxygen less plants, launches, operation, shortage and supply from Earth. Oxygen from Earth earns nothing in "
+        "the source formulation: it is only a cost."
     )
     distance = manifest["distance"]
     off = (
