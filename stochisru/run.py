@@ -235,6 +235,7 @@ def run_case(
             "title": case.title,
             "case_hash": case.digest(),
             "tree_hash": tree.digest(),
+            "tree_origin": None if tree.origin is None else tree.origin.to_dict(),
             "branching": tree.branching,
             "nodes": tree.n_nodes,
             "leaves": tree.n_leaves,

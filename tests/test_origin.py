@@ -25,6 +25,7 @@ from stochisru.methods.open_loop import expected_value, fixed_design, static_pla
 from stochisru.methods.progressive_hedging import progressive_hedging
 from stochisru.methods.sddp import sddp
 from stochisru.methods.tree_dp import tree_dp
+from stochisru.policies import policy_named
 
 PROCESS = GeometricBrownianMotion(1000.0, 0.2, 0.2)
 ON_TREES = [
@@ -221,3 +222,31 @@ def test_what_only_looks_like_the_process_is_refused(process):
     for made in (ScenarioTree.from_process(process, [2, 2], Own()), MarkovLattice.from_growth(process, [2, 2], Own())):
         assert made.origin is None
         assert made.stage_mean() == pytest.approx(1000 * np.exp(0.7 * np.arange(3)))
+
+
+@pytest.mark.parametrize("made", ["threshold", "static", "fixed", "ev"])
+def test_rules_without_a_tree_are_of_a_process_too(reference, made):
+    case = reference.replace(T=4)
+    policy = policy_named(made, case)
+    world = case.replace(sigma=0.4)
+    with pytest.raises(InputError, match=rf"^strategy {made}: its policy: was made from GBM.*policy\.as_belief\(\)"):
+        simulate(world, [policy], paths=10)
+    judged = simulate(
+        world,
+        [replace(policy.as_belief(), name="belief"), policy_named(made, world)],
+        paths=4096,
+        seed=1,
+        sampler="antithetic",
+    )
+    assert judged.npv.shape == (2, 4096)
+    # What is best under a belief is no better than what is best under the world.
+    assert judged.npv[0].mean() <= judged.npv[1].mean() + 4 * (judged.npv[0] - judged.npv[1]).std() / 64
+    simulate(case.replace(P_m=case.economics.P_m * 1.1), [policy], paths=10)  # of other prices: the process is the same
+
+
+def test_results_say_whose_numbers_they_are_of(reference):
+    case = reference.replace(T=2)
+    tree, lattice = ScenarioTree.from_process(case.process, [2, 2]), MarkovLattice.from_process(case.process, 2, 3)
+    for method, model in ((extensive_form, tree), (lattice_dp, lattice), (sddp, lattice)):
+        assert method(case, model).to_dict()["origin"] == {**vars(case.process), "dt": 1.0}
+        assert method(case, model.as_belief()).to_dict()["origin"] is None

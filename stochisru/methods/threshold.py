@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scenario_trees.origin import Origin
 from stochisru.case import DeploymentCase, require_case
 from stochisru.deployment.layers import allowed_years
 from stochisru.deployment.root_plan import LastYear, Tail, best_root_plan, plan_gain
@@ -137,7 +138,9 @@ class ThresholdPlan:
         """The policy as a strategy; it knows what to do at any demand."""
         if mapping is not None:
             raise InputError(f"mapping: the exact policy acts at any demand and takes none, got {mapping!r}")
-        return OrderUpTo(name, tuple(map(float, self.root)), tuple(map(float, self.position)))
+        return OrderUpTo(
+            name, tuple(map(float, self.root)), tuple(map(float, self.position)), Origin(self.case.process)
+        )
 
     def value(self, year: int, plant: ArrayLike, demand: ArrayLike) -> Array:
         """Value function: expected NPV of everything that an order of ``year`` can still change.

@@ -221,13 +221,25 @@ def _parameters(parameters: pd.DataFrame) -> str:
     return table(list(columns), rows, numeric=False, caption="Every parameter with its source")
 
 
+#: Errors of a tree that the page shows.
+_CHECKED = {
+    "mean_error": "mean, relative error",
+    "variance_error": "variance, relative error",
+    "wasserstein": "Wasserstein-1 distance / mean",
+    "conditional_mean_error": "mean given the node before, largest relative error",
+    "conditional_mean_error_average": "the same on average",
+}
+
+
 def _tree_check(check: pd.DataFrame) -> str:
-    rows = [
-        [f"{r['stage']:.0f}", *(f"{r[c]:.2g}" for c in ("mean_error", "variance_error", "wasserstein"))]
-        for r in check.to_dict("records")
-    ]
-    head = ["stage", "mean, relative error", "variance, relative error", "Wasserstein-1 distance / mean"]
-    return table(head, rows, caption="The tree against the process")
+    rows = [[f"{r['stage']:.0f}", *(f"{r[column]:.2g}" for column in _CHECKED)] for r in check.to_dict("records")]
+    return table(
+        ["stage", *_CHECKED.values()],
+        rows,
+        caption=(
+            "The tree against the process; where the mean given the node before is off, nodes know what comes next"
+        ),
+    )
 
 
 def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: dict[str, tuple[Figure, str]]) -> str:
@@ -278,6 +290,8 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         "and flexibility are worth differs most."
     )
     shape = f"{manifest['leaves']:,} scenarios, {manifest['nodes']:,} nodes"
+    if manifest.get("tree_origin", {}) is None:
+        shape += ", of one's own numbers (a belief, not made from the case's process)"
     body = f"""<h1>{html.escape(str(manifest.get("title", manifest["case"])))}</h1>
 <p class="lead">{_decision(manifest["decision"])}</p>
 <p class="lead">{summary}</p>
