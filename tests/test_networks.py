@@ -954,3 +954,15 @@ def test_an_objective_without_a_least_value_breaks_no_ties():
     assert found.objective == pytest.approx(10)
     with pytest.raises(InputError, match="is unbounded"):
         lexicographic(network, {"rent": 1}, {"cost": 1})
+
+
+def test_the_command_breaks_ties_by_what_has_no_weight(run_cli, tmp_path):
+    """A second pipe of equal emissions at twice the cost, listed first: without a tie-break it may be taken."""
+    head, arc = TOML.split("[[arcs]]")
+    dear = arc.replace('head = "city"', 'head = "city"\nname = "dear"').replace(
+        "cost = { water = 1.5 }", "cost = { water = 3 }"
+    )
+    (tmp_path / "two.toml").write_text(f"{head}[[arcs]]{dear}[[arcs]]{arc}")
+    data = json.loads(run_cli("network", "solve", "two.toml", "--weight", "co2=1", "--json", "-", check=0).stdout)
+    assert data["criteria"]["co2"] == pytest.approx(2 * 10_000 / 0.985, rel=2e-6)
+    assert data["criteria"]["cost"] == pytest.approx(1.5 * 10_000 / 0.985, rel=1e-5)
