@@ -9,7 +9,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stochisru.protocols import LogLine
+
+S = TypeVar("S")
 
 JsonOpt = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE ('-': stdout).")]
 SolverOpt = Annotated[str, typer.Option(help="highs or gurobi.")]
@@ -36,8 +38,10 @@ OutOpt = Annotated[Path | None, typer.Option(help="Folder for tables (CSV, Parqu
 
 def number(text: str, field: str) -> float:
     """A number given as text; `InputError` names the field if it is none."""
+    from stochisru.files import plain_number
+
     try:
-        return float(text)
+        return plain_number(text)
     except ValueError as error:
         raise InputError(f"{field}: must be a number, got {text!r}") from error
 
@@ -88,6 +92,22 @@ def emit(data: Any, target: str | None, show: Callable[[], None]) -> None:
     if target is not None:
         write_text(Path(target), to_json(data))
     show()
+
+
+def emit_outcome(
+    compute: Callable[[], S], data: Callable[[S], Any], target: str | None, show: Callable[[S], None]
+) -> S:
+    """Compute and `emit`; where only the figures fail the JSON is written all the same, and the error goes on."""
+    from stochisru.errors import FigureError
+
+    try:
+        outcome = compute()
+    except FigureError as error:
+        if error.kept is not None and target is not None:
+            emit(data(error.kept), target, lambda: None)  # type: ignore[arg-type]
+        raise
+    emit(data(outcome), target, lambda: show(outcome))
+    return outcome
 
 
 @contextlib.contextmanager

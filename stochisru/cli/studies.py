@@ -22,6 +22,7 @@ from stochisru.terminal import (
     SeedOpt,
     WorkersOpt,
     emit,
+    emit_outcome,
     json_target,
 )
 
@@ -140,8 +141,12 @@ def _tornado(
         return {"tornado": tornado_pair(study)}
 
     settings = {"change": change, "symbols": symbols}
-    study = run_study_command("tornado", case, compute, Tornado.to_rows, draw, 2 * count + 1, how, out, settings)
-    emit(study.to_rows(), json, lambda: show_tornado(study, quantity))
+    emit_outcome(
+        lambda: run_study_command("tornado", case, compute, Tornado.to_rows, draw, 2 * count + 1, how, out, settings),
+        Tornado.to_rows,
+        json,
+        lambda study: show_tornado(study, quantity),
+    )
 
 
 def _map(
@@ -171,8 +176,12 @@ def _map(
         return {"map": value_map(study, quantity, level)}
 
     settings = {"map": axes, "steps": steps, "quantity": quantity, "level": level}
-    study = run_study_command("map", case, compute, TwoWayMap.to_rows, draw, steps**2, how, out, settings)
-    emit(study.to_rows(), json, lambda: show_map(study, quantity, level))
+    emit_outcome(
+        lambda: run_study_command("map", case, compute, TwoWayMap.to_rows, draw, steps**2, how, out, settings),
+        TwoWayMap.to_rows,
+        json,
+        lambda study: show_map(study, quantity, level),
+    )
 
 
 def _break_even(
@@ -235,10 +244,13 @@ def frontier(
         return {"frontier": efficiency_frontiers(study)}
 
     settings = {"strategies": strategies, "rules": rules, "paths": paths, "seed": seed, "sampler": sampler}
-    study = run_study_command(
-        "frontier", problem, compute, efficiency.Frontier.to_rows, draw, len(chosen), how, out, settings
+    rows = efficiency.Frontier.to_rows
+    emit_outcome(
+        lambda: run_study_command("frontier", problem, compute, rows, draw, len(chosen), how, out, settings),
+        rows,
+        json,
+        lambda study: show_frontier(study, {rule.name for rule in sampled}),
     )
-    emit(study.to_rows(), json, lambda: show_frontier(study, {rule.name for rule in sampled}))
 
 
 def tune(
@@ -301,10 +313,13 @@ def tune(
     count = len(ranges) if ranges is not None else len(RULE_RANGES) if rule.hurdle else 3
     settings: dict[str, Any] = {"parameters": parameters, "base": base, "risk_weight": risk_weight, "paths": paths}
     settings |= {"fresh_paths": fresh_paths, "seed": seed, "sampler": sampler, "generations": generations}
-    study = run_study_command(
-        "tune", problem, compute, tuning.Tuning.to_rows, draw, most_evaluations(count, generations), how, out, settings
+    points, rows = most_evaluations(count, generations), tuning.Tuning.to_rows
+    emit_outcome(
+        lambda: run_study_command("tune", problem, compute, rows, draw, points, how, out, settings),
+        rows,
+        json,
+        show_tuning,
     )
-    emit(study.to_rows(), json, lambda: show_tuning(study))
 
 
 study_app = typer.Typer(help="Whole studies, each with a page of findings.", rich_markup_mode=None)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stochisru.errors import InputError
+from stochisru.files import plain_number
 from stochisru.terminal import bar
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def run_study_command(
         with bar(f"{kind} of {case.name}", points) as advance:
             study = compute(replace(how, progress=advance))
         if folder is not None:
-            fill(folder, kind, case, {kind: rows(study)}, lambda: draw(study), settings)
+            fill(folder, kind, case, {kind: rows(study)}, lambda: draw(study), settings, study)
     return study
 
 
@@ -51,6 +52,6 @@ def execution_of(workers: int, backend: str, checkpoint: Path | None, resume: bo
 def numbers(text: str, field: str) -> list[float]:
     """Numbers given as text, separated by commas; `InputError` names the field if they are none."""
     try:
-        return [float(item) for item in text.split(",")]
+        return [plain_number(item) for item in text.split(",")]
     except ValueError as error:
         raise InputError(f"{field}: must be numbers, as in 0.1,0.2, got {text!r}") from error

@@ -18,7 +18,7 @@ from stochisru.terminal import (
     SamplerOpt,
     SeedOpt,
     WorkersOpt,
-    emit,
+    emit_outcome,
     json_target,
     progress,
 )
@@ -45,7 +45,7 @@ def deployment(
 ) -> None:
     """Deployment over 10, 30 and 50 years: profitability, risk, operations, flexibility, sensitivity, efficiency."""
     from stochisru.studies.folder import default_folder
-    from stochisru.worked.deployment.study import deployment_study
+    from stochisru.worked.deployment.study import DeploymentStudy, deployment_study
 
     json_target(json, case)
     problem = named_case(case)
@@ -56,25 +56,27 @@ def deployment(
         years.append(int(item))
     how = execution_of(workers, backend, checkpoint, resume)
     folder = out if out is not None else default_folder(problem, "deployment")
-    with progress(f"studying {problem.name}") as step:
-        study = deployment_study(
-            problem,
-            folder,
-            horizons=years,
-            paths=paths,
-            seed=seed,
-            sampler=sampler,
-            rules=rules,
-            execution=how,
-            progress=step,
-        )
 
-    def show() -> None:
+    def compute() -> DeploymentStudy:
+        with progress(f"studying {problem.name}") as step:
+            return deployment_study(
+                problem,
+                folder,
+                horizons=years,
+                paths=paths,
+                seed=seed,
+                sampler=sampler,
+                rules=rules,
+                execution=how,
+                progress=step,
+            )
+
+    def show(study: DeploymentStudy) -> None:
         for sentence in study.findings:
             typer.echo(f"- {sentence}")
         typer.echo(f"report: {folder / 'report.html'}")
 
-    emit(study.to_dict(), json, show)
+    emit_outcome(compute, DeploymentStudy.to_dict, json, show)
 
 
 #: Commands by the words that call them.

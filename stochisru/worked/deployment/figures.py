@@ -9,6 +9,7 @@ import numpy as np
 
 from stochisru.lunar.studies.figures import amount
 from stochisru.report.style import PALETTE, new_figure
+from stochisru.simulation.metrics import share_reached
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,9 +53,8 @@ def shares_by_horizon(results: Sequence[HorizonResult]) -> Figure:
         for k, r in enumerate(results):
             rp = r.values.point("rp")
             tuned = r.tuning.share("share_of_npv")
-            share = [1 - r.comparison.gaps[n].value / rp for n in names[:-1]] + [tuned.value]
-            low = [1 - r.comparison.gaps[n].upper / rp for n in names[:-1]] + [tuned.lower]
-            high = [1 - r.comparison.gaps[n].lower / rp for n in names[:-1]] + [tuned.upper]
+            shares = [*(share_reached(rp, r.comparison.gaps[n]) for n in names[:-1]), tuned]
+            share, low, high = ([getattr(s, end) for s in shares] for end in ("value", "lower", "upper"))
             at = place + (k - (len(results) - 1) / 2) * width
             shown = np.maximum(share, -1.0)
             ax.bar(at, shown, width * 0.92, color=PALETTE[k], label=f"T = {r.years}", zorder=2)

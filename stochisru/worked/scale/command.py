@@ -16,7 +16,7 @@ from stochisru.terminal import (
     OutOpt,
     ResumeOpt,
     WorkersOpt,
-    emit,
+    emit_outcome,
     json_target,
     print_frame,
 )
@@ -70,10 +70,13 @@ def scale(
 
     how = execution_of(workers, backend, checkpoint, resume)
     settings: dict[str, Any] = {**grid, "reference": reference or reference_of(problem), "states": states}
-    study = run_study_command(
-        "scale", problem, compute, ScaleStudy.to_rows, draw, prod(map(len, grid.values())), how, out, settings
+    points = prod(map(len, grid.values()))
+    emit_outcome(
+        lambda: run_study_command("scale", problem, compute, ScaleStudy.to_rows, draw, points, how, out, settings),
+        lambda study: {"rows": study.to_rows(), "findings": study.findings()},
+        json,
+        _show,
     )
-    emit({"rows": study.to_rows(), "findings": study.findings()}, json, lambda: _show(study))
 
 
 def _show(study: ScaleStudy) -> None:
