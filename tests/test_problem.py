@@ -228,7 +228,7 @@ def test_plant_is_bought_ahead_where_prices_rise_faster_than_it_is_lost():
     st.sampled_from([0.0, 0.5]),
 )
 def test_bounds_hold_where_several_leads_feed_one_state(problem, kinds, keep, discount_rate):
-    """What is left differs below the place of a slow decision: the state may exceed what each decision is bounded by."""
+    """What is left differs below the place of a slow decision: the state may exceed the bound of each decision."""
     case, tree = problem
     names = [f"d{i}" for i in range(len(kinds))]
     model = Model(
@@ -244,6 +244,51 @@ def test_bounds_hold_where_several_leads_feed_one_state(problem, kinds, keep, di
     )
     for information in (Recourse(), Static(), Fixed(), WaitAndSee()):
         close(case, tree, optimum(model, tree, information), optimum(wider(model, 1e3), tree, information))
+
+
+@pytest.mark.parametrize(
+    ("slow", "keep", "values"),
+    [
+        (
+            Decision("slow", lead=2, years=[2], cost=1.0),
+            1.0,
+            [1, 50, 1, 1, 100],
+        ),  # what is left differs below its place
+        (Decision("slow", lead=1, cost=1.0), 0.5, [1, 50, 1, 1, 1]),  # what is enough differs below its place
+    ],
+)
+def test_plant_ordered_early_may_exceed_what_is_enough_where_it_is_not_needed(slow, keep, values):
+    tree = ScenarioTree([-1, 0, 0, 1, 2], [0, 1, 1, 2, 2], [1, 0.5, 0.5, 0.5, 0.5], values)
+    model = Model(
+        "two leads",
+        horizon=2,
+        parts=[
+            slow,
+            Decision("fast", cost=6.0),
+            State("plant", keep=keep, gains={"slow": 1.0, "fast": 1.0}, enough=Factor("demand")),
+            Operation("served", value=20.0, upper=Factor("demand")),
+            Row("capacity", {"served": 1.0, "plant": -1.0}, upper=0.0),
+        ],
+    )
+    assert optimum(model, tree) == pytest.approx(optimum(wider(model, 1e3), tree), rel=1e-9)
+
+
+def test_plant_is_bought_ahead_where_a_cap_will_bind():
+    """A certain demand, half the plant lost each year, and one launch a year too small for it."""
+    tree = ScenarioTree([-1, 0, 1], [0, 1, 2], [1, 1, 1], [1.0, 1.0, 100.0])
+    model = Model(
+        "cap",
+        horizon=2,
+        parts=[
+            Decision("order", cost=1.0),
+            State("plant", keep=0.5, gains={"order": 1.0}, enough=Factor("demand")),
+            Operation("served", value=20.0, upper=Factor("demand")),
+            Row("capacity", {"served": 1.0, "plant": -1.0}, upper=0.0),
+            Row("cap", {"order": 1.0}, upper=[200.0, 150.0, 20.0]),
+        ],
+    )
+    # Worth having 100 in year 2: 20 then, 150 the year before, 10 two years before, of which a quarter is left.
+    assert solve(on_tree(model, tree).program).values("order") == pytest.approx([20.0, 150.0, 20.0])
 
 
 # ------------------------------------------------------------------ one place for a cost, a cap, a store

@@ -37,7 +37,7 @@ def deployment_model(case: DeploymentCase, storage: Storage | None = None) -> Mo
     >>> tree = ScenarioTree.from_process(case.process, [3, 3, 3])
     >>> program = on_tree(deployment_model(case), tree).program
     >>> program.shape, round(solve(program).objective / 1e6, 3)
-    ((94, 148), 6.549)
+    ((94, 148), 100.276)
     """
     require_case(case)
     c, tech = case.costs, case.technology
