@@ -97,22 +97,24 @@ class GeometricBrownianMotion:
         """P(D_t > level) for levels ≥ 0; broadcasts ``level`` against ``t``."""
         from scipy.special import ndtr
 
-        return np.asarray(ndtr(self._distance(level, t, -0.5)))
+        return np.asarray(ndtr(self._distance(level, t)))
 
     def limited_mean(self, level: ArrayLike, t: ArrayLike) -> Array:
         """E[min(D_t, level)] for levels ≥ 0, the lognormal partial expectation; broadcasts ``level`` against ``t``."""
         from scipy.special import ndtr
 
-        level = _levels(level)
-        below = self.mean(t) * ndtr(-self._distance(level, t, 0.5))
-        return np.asarray(np.where(level > 0, level * self.exceedance(level, t) + below, 0.0))
+        level, t = _levels(level), _times(t)
+        distance = self._distance(level, t)
+        # One distance for both tails: its rounding, of 1e-16/σ, then cancels.
+        below = self.mean(t) * ndtr(-distance - self.volatility * np.sqrt(t))
+        return np.asarray(np.where(level > 0, level * ndtr(distance) + below, 0.0))
 
-    def _distance(self, level: ArrayLike, t: ArrayLike, share: float) -> Array:
-        """(ln(D_0/level) + (μ + share·σ²) t) / (σ √t), infinite where D_t is certain."""
+    def _distance(self, level: ArrayLike, t: ArrayLike) -> Array:
+        """(ln(D_0/level) + (μ − σ²/2) t) / (σ √t), infinite where D_t is certain."""
         level, t = _levels(level), _times(t)
         spread = self.volatility * np.sqrt(t)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ahead = np.log(self.initial / level) + (self.drift + share * self.volatility**2) * t
+            ahead = np.log(self.initial / level) + (self.drift - 0.5 * self.volatility**2) * t
             # Where demand is certain, "greater" is meant strictly.
             return np.where(spread > 0, ahead / spread, np.where(ahead > 0, np.inf, -np.inf))
 

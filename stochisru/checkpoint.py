@@ -2,7 +2,8 @@
 
 A folder belongs to one identity: the problem, the options on which its contents depend, and the version of the code
 that made them. While a process computes in it the folder is locked; the kernel takes the lock away when the process
-ends, however it ends, so a killed run can be resumed at once.
+ends, however it ends, so a killed run can be resumed at once. Some network file systems give no locks; there a warning
+says that nothing keeps others out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import sys
 import types
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
@@ -234,8 +236,18 @@ def _read_identity(path: Path) -> dict[str, Any]:
     return found
 
 
+@cache
+def _warn_unlocked(folder: Path, reason: str | None) -> None:
+    """Warn, once for a folder, that nothing keeps another process out of it."""
+    warnings.warn(
+        f"checkpoint: the file system of {folder} gives no locks ({reason}): let no other process use the folder",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
 def _lock(file: int, folder: Path) -> None:
-    """Keep others out until the file is closed, also by a crash; a file system without locks is used without one."""
+    """Keep others out until the file is closed, also by a crash; without locks a file system is used with a warning."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -247,5 +259,5 @@ def _lock(file: int, folder: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:
         raise InputError(f"checkpoint: {folder} is in use by another process") from error
-    except OSError:
-        return
+    except OSError as error:
+        _warn_unlocked(folder, error.strerror)

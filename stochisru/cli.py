@@ -39,6 +39,7 @@ from stochisru.cli_studies import register as register_studies
 from stochisru.console import (
     bar,
     emit,
+    emit_outcome,
     json_target,
     print_comparison,
     print_frame,
@@ -87,7 +88,7 @@ def run(
 ) -> None:
     """Study a case: values, strategies, figures and a report, into a run folder."""
     from stochisru.files import default_folder
-    from stochisru.run import run_case
+    from stochisru.run import Run, run_case
     from stochisru.solvers import solver_named
 
     json_target(json, case)
@@ -95,27 +96,29 @@ def run(
     solver_named(solver)
     tree = named_tree(problem, branching, quantization)
     folder = out if out is not None else default_folder(problem)
-    with progress(f"running {problem.name}") as step:
-        outcome = run_case(
-            problem,
-            folder,
-            tree=tree,
-            paths=paths,
-            seed=seed,
-            sampler=sampler,
-            workers=workers,
-            solver=solver,
-            method=method,
-            progress=step,
-        )
 
-    def show() -> None:
-        print_process_values(outcome.values)
-        print_tree_values(outcome.tree_values, outcome.distance)
-        print_strategies(outcome.simulation)
+    def compute() -> Run:
+        with progress(f"running {problem.name}") as step:
+            return run_case(
+                problem,
+                folder,
+                tree=tree,
+                paths=paths,
+                seed=seed,
+                sampler=sampler,
+                workers=workers,
+                solver=solver,
+                method=method,
+                progress=step,
+            )
+
+    def show(found: Run) -> None:
+        print_process_values(found.values)
+        print_tree_values(found.tree_values, found.distance)
+        print_strategies(found.simulation)
         typer.echo(f"report: {folder / 'report.html'}")
 
-    emit(outcome.to_dict(), json, show)
+    outcome = emit_outcome(compute, Run.to_dict, json, show)
     warn_of_gap(outcome.tree_values.recourse)
 
 

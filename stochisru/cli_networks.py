@@ -317,10 +317,10 @@ def solve(
     json: JsonOpt = None,
 ) -> None:
     """Solve a network of your own."""
-    from stochisru.networks.assembly import FORMS, assemble
+    from stochisru.networks.assembly import FORMS, assemble, weights_of
     from stochisru.networks.files import load_network, require_static
     from stochisru.networks.network import one_of
-    from stochisru.networks.solution import solve_network
+    from stochisru.networks.pareto import lexicographic
 
     json_target(json, source)
     kind = one_of(FORMS, form, "form")
@@ -332,8 +332,17 @@ def solve(
         emit({"file": str(written)}, json, lambda: typer.echo(f"wrote {written}"))
         return
     with progress(f"solving {network.name}"):
-        solution = solve_network(
-            network, weights, limits=limits, form=kind, rel_gap=rel_gap, time_limit=time_limit, solver=solver
+        # What has no weight is free in the optimum, and what it costs there would be chance.
+        free = [{c.name: 1.0} for c in network.criteria if not weights_of(network, weights).get(c.name)]
+        solution = lexicographic(
+            network,
+            weights_of(network, weights),
+            *free,
+            limits=limits,
+            form=kind,
+            rel_gap=rel_gap,
+            time_limit=time_limit,
+            solver=solver,
         )
 
     def show() -> None:

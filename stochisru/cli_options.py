@@ -63,8 +63,10 @@ def given_options(
 
 def number(text: str, field: str) -> float:
     """A number given as text; `InputError` names the field if it is none."""
+    from stochisru.files import plain_number
+
     try:
-        return float(text)
+        return plain_number(text)
     except ValueError as error:
         raise InputError(f"{field}: must be a number, got {text!r}") from error
 

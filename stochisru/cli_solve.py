@@ -232,7 +232,7 @@ def _show(case: DeploymentCase, result: Result[Plan], worth: str, has_rule: bool
     bounds = result.bounds
     typer.echo(
         f"{'bounds of the ' + bounds.of:<24} [{bounds.lower:,.2f}, {bounds.upper:,.2f}] $, "
-        f"gap {bounds.gap:.2g}, {bounds.kind}"
+        f"gap {bounds.gap:.2g}, {bounds.label}"
     )
     for name, mass in result.first_stage.items():
         typer.echo(f"{name:<24} {mass:,.3f} kg")

@@ -18,9 +18,10 @@ from stochisru.cli_options import (
     WorkersOpt,
     named_case,
 )
-from stochisru.console import bar, emit, json_target, progress
+from stochisru.console import bar, emit, emit_outcome, json_target, progress
 from stochisru.console_studies import show_break_evens, show_frontier, show_map, show_tornado, show_tuning
 from stochisru.errors import InputError
+from stochisru.files import plain_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -147,8 +148,12 @@ def _tornado(
         return {"tornado": tornado_pair(study)}
 
     settings = {"change": change, "symbols": symbols}
-    study = _run("tornado", case, compute, Tornado.to_rows, draw, 2 * count + 1, how, out, settings)
-    emit(study.to_rows(), json, lambda: show_tornado(study, quantity))
+    emit_outcome(
+        lambda: _run("tornado", case, compute, Tornado.to_rows, draw, 2 * count + 1, how, out, settings),
+        Tornado.to_rows,
+        json,
+        lambda study: show_tornado(study, quantity),
+    )
 
 
 def _map(
@@ -178,8 +183,12 @@ def _map(
         return {"map": value_map(study, quantity, level)}
 
     settings = {"map": axes, "steps": steps, "quantity": quantity, "level": level}
-    study = _run("map", case, compute, TwoWayMap.to_rows, draw, steps**2, how, out, settings)
-    emit(study.to_rows(), json, lambda: show_map(study, quantity, level))
+    emit_outcome(
+        lambda: _run("map", case, compute, TwoWayMap.to_rows, draw, steps**2, how, out, settings),
+        TwoWayMap.to_rows,
+        json,
+        lambda study: show_map(study, quantity, level),
+    )
 
 
 def _break_even(
@@ -242,8 +251,13 @@ def frontier(
         return {"frontier": efficiency_frontiers(study)}
 
     settings = {"strategies": strategies, "rules": rules, "paths": paths, "seed": seed, "sampler": sampler}
-    study = _run("frontier", problem, compute, efficiency.Frontier.to_rows, draw, len(chosen), how, out, settings)
-    emit(study.to_rows(), json, lambda: show_frontier(study, {rule.name for rule in sampled}))
+    rows = efficiency.Frontier.to_rows
+    emit_outcome(
+        lambda: _run("frontier", problem, compute, rows, draw, len(chosen), how, out, settings),
+        rows,
+        json,
+        lambda study: show_frontier(study, {rule.name for rule in sampled}),
+    )
 
 
 def tune(
@@ -306,10 +320,10 @@ def tune(
     count = len(ranges) if ranges is not None else len(RULE_RANGES) if rule.hurdle else 3
     settings: dict[str, Any] = {"parameters": parameters, "base": base, "risk_weight": risk_weight, "paths": paths}
     settings |= {"fresh_paths": fresh_paths, "seed": seed, "sampler": sampler, "generations": generations}
-    study = _run(
-        "tune", problem, compute, tuning.Tuning.to_rows, draw, most_evaluations(count, generations), how, out, settings
+    points, rows = most_evaluations(count, generations), tuning.Tuning.to_rows
+    emit_outcome(
+        lambda: _run("tune", problem, compute, rows, draw, points, how, out, settings), rows, json, show_tuning
     )
-    emit(study.to_rows(), json, lambda: show_tuning(study))
 
 
 study_app = typer.Typer(help="Whole studies, each with a page of findings.", rich_markup_mode=None)
@@ -343,7 +357,7 @@ def deployment(
 ) -> None:
     """Deployment over 10, 30 and 50 years: profitability, risk, operations, flexibility, sensitivity, efficiency."""
     from stochisru.files import default_folder
-    from stochisru.studies.deployment import deployment_study
+    from stochisru.studies.deployment import DeploymentStudy, deployment_study
 
     json_target(json, case)
     problem = named_case(case)
@@ -354,25 +368,27 @@ def deployment(
         years.append(int(item))
     how = _execution(workers, backend, checkpoint, resume)
     folder = out if out is not None else default_folder(problem, "deployment")
-    with progress(f"studying {problem.name}") as step:
-        study = deployment_study(
-            problem,
-            folder,
-            horizons=years,
-            paths=paths,
-            seed=seed,
-            sampler=sampler,
-            rules=rules,
-            execution=how,
-            progress=step,
-        )
 
-    def show() -> None:
+    def compute() -> DeploymentStudy:
+        with progress(f"studying {problem.name}") as step:
+            return deployment_study(
+                problem,
+                folder,
+                horizons=years,
+                paths=paths,
+                seed=seed,
+                sampler=sampler,
+                rules=rules,
+                execution=how,
+                progress=step,
+            )
+
+    def show(study: DeploymentStudy) -> None:
         for sentence in study.findings:
             typer.echo(f"- {sentence}")
         typer.echo(f"report: {folder / 'report.html'}")
 
-    emit(study.to_dict(), json, show)
+    emit_outcome(compute, DeploymentStudy.to_dict, json, show)
 
 
 @study_app.command()
@@ -419,13 +435,18 @@ def scale(
 
     how = _execution(workers, backend, checkpoint, resume)
     settings: dict[str, Any] = {**grid, "reference": reference or reference_of(problem), "states": states}
-    study = _run("scale", problem, compute, ScaleStudy.to_rows, draw, prod(map(len, grid.values())), how, out, settings)
-    emit({"rows": study.to_rows(), "findings": study.findings()}, json, lambda: show_scale(study))
+    points = prod(map(len, grid.values()))
+    emit_outcome(
+        lambda: _run("scale", problem, compute, ScaleStudy.to_rows, draw, points, how, out, settings),
+        lambda study: {"rows": study.to_rows(), "findings": study.findings()},
+        json,
+        show_scale,
+    )
 
 
 def _numbers(text: str, field: str) -> list[float]:
     try:
-        return [float(item) for item in text.split(",")]
+        return [plain_number(item) for item in text.split(",")]
     except ValueError as error:
         raise InputError(f"{field}: must be numbers, as in 0.1,0.2, got {text!r}") from error
 
@@ -462,7 +483,7 @@ def _run(
         with bar(f"{kind} of {case.name}", points) as advance:
             study = compute(replace(how, progress=advance))
         if folder is not None:
-            fill(folder, kind, case, {kind: rows(study)}, lambda: draw(study), settings)
+            fill(folder, kind, case, {kind: rows(study)}, lambda: draw(study), settings, study)
     return study
 
 

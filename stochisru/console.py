@@ -9,7 +9,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from stochisru.process_value import ProcessValues
     from stochisru.simulation import Simulation
     from stochisru.value import ValueTable
+
+
+S = TypeVar("S")
 
 
 def json_target(target: str | None, *inputs: str) -> None:
@@ -45,6 +48,22 @@ def emit(data: Any, target: str | None, show: Callable[[], None]) -> None:
     if target is not None:
         write_text(Path(target), to_json(data))
     show()
+
+
+def emit_outcome(
+    compute: Callable[[], S], data: Callable[[S], Any], target: str | None, show: Callable[[S], None]
+) -> S:
+    """Compute and `emit`; where only the figures fail the JSON is written all the same, and the error goes on."""
+    from stochisru.errors import FigureError
+
+    try:
+        outcome = compute()
+    except FigureError as error:
+        if error.kept is not None and target is not None:
+            emit(data(error.kept), target, lambda: None)  # type: ignore[arg-type]
+        raise
+    emit(data(outcome), target, lambda: show(outcome))
+    return outcome
 
 
 @contextlib.contextmanager

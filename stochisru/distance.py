@@ -15,9 +15,8 @@ from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.case import DeploymentCase
 from stochisru.deployment.unit_value import scales_with_demand
-from stochisru.errors import InputError
 from stochisru.methods.result import Of, Result
-from stochisru.methods.threshold import threshold
+from stochisru.methods.threshold import ThresholdPlan, threshold
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,15 @@ class Distance:
         return f"{laws}; optimum of the process {self.exact.objective:,.0f} $ ({off:+.2%} here), {orders}"
 
 
-def distance(case: DeploymentCase, model: ScenarioTree | MarkovLattice) -> Distance:
+def distance(
+    case: DeploymentCase, model: ScenarioTree | MarkovLattice, exact: Result[ThresholdPlan] | None = None
+) -> Distance:
     """Distance of a tree or lattice to the process of a case.
+
+    Parameters
+    ----------
+    exact
+        Optimum on the process, of `threshold`, where the caller has it already; solved where it exists if not given.
 
     Examples
     --------
@@ -86,11 +92,7 @@ def distance(case: DeploymentCase, model: ScenarioTree | MarkovLattice) -> Dista
     """
     check = model.check(case.process)
     most = [float(error[np.abs(error).argmax()]) for error in (check.mean_error, check.variance_error)]
-    exact = None
-    if scales_with_demand(case):
-        try:
-            exact = threshold(case)
-        except InputError:  # volatility too small to be tabulated
-            exact = None
+    if exact is None and scales_with_demand(case):
+        exact = threshold(case)
     of = Of.TREE if isinstance(model, ScenarioTree) else Of.LATTICE
     return Distance(of, most[0], most[1], float(check.wasserstein.max()), exact)

@@ -44,6 +44,13 @@ def to_json(data: Any) -> str:
     return json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def plain_number(text: str) -> float:
+    """A number as tables and options write it; `ValueError` for what only Python reads, as ``1_000``."""
+    if "_" in text or not text.isascii():
+        raise ValueError(f"not a number: {text!r}")
+    return float(text)
+
+
 def require_writable(path: Path, field: str) -> None:
     """Refuse a file that cannot be written, before any work is done."""
     path = path.resolve()
@@ -89,15 +96,18 @@ def default_folder(case: DeploymentCase, study: str | None = None) -> Path:
 
 
 @contextlib.contextmanager
-def drawing() -> Iterator[None]:
-    """Make figures and pages: whatever fails in it is a `FigureError`, for which `replacing_folder` keeps the rest."""
+def drawing(kept: object = None) -> Iterator[None]:
+    """Make figures and pages: whatever fails in it is a `FigureError`, for which `replacing_folder` keeps the rest.
+
+    ``kept`` is the outcome that they show, which the error passes on.
+    """
     try:
         yield
     except FigureError:
         raise
     except Exception as error:
         raise FigureError(
-            f"figures: could not be made ({type(error).__name__}: {' '.join(str(error).split())})"
+            f"figures: could not be made ({type(error).__name__}: {' '.join(str(error).split())})", kept
         ) from error
 
 
@@ -205,4 +215,4 @@ def replacing_folder(target: Path, kind: str = RUN, same: Mapping[str, Any] | No
         raise
     shutil.rmtree(old, ignore_errors=True)
     if failed is not None:
-        raise FigureError(f"{failed}; tables and manifest are in {target}") from failed
+        raise FigureError(f"{failed}; tables and manifest are in {target}", failed.kept) from failed

@@ -85,7 +85,7 @@ class LatticeValues(Differences):
             **{name: self.point(name) for name in MEANING},
             "reacting": self.point("vms"),
             "brackets": {name: [b.lower, b.upper] for name, b in brackets.items()},
-            "kind": {name: b.kind.value for name, b in brackets.items()},
+            "kind": {name: b.label for name, b in brackets.items()},
             "certified": all(b.certified for b in brackets.values()),
             "method": self.recourse.method,
             "states": sum(self.lattice.sizes),
@@ -170,6 +170,7 @@ def lattice_values(
     def known(lower: float, upper: float) -> Bounds:
         return Bounds(lower, upper, Kind.CERTIFIED, Of.LATTICE, size)
 
+    simulated = Kind.STATISTICAL if max(lattice.sizes) > 1 else Kind.CERTIFIED  # one path is no sample
     held = {name: _plan_value(case, lattice, plan.deployment) for name, plan in best.items()}
     nothing = _plan_value(case, lattice, np.zeros(case.horizon.T + 1))
     say("ws")
@@ -182,7 +183,7 @@ def lattice_values(
     return LatticeValues(
         case=case,
         lattice=lattice,
-        ws=Bounds(ws.lower, ws.upper, Kind.STATISTICAL, Of.LATTICE, size),
+        ws=Bounds(ws.lower, ws.upper, simulated, Of.LATTICE, size, confidence),
         rp=recourse.bounds,
         static=known(held["static"], best["static"].value),
         fixed=known(held["fixed"], best["fixed"].value),

@@ -76,6 +76,8 @@ TAIL = 200
 EFFECTIVE_CVAR = 10
 #: The same for ratios whose weights are demand.
 EFFECTIVE_RATIO = 2
+#: Reason beside an interval without width, and for want of one of a ratio to a spread.
+_CONSTANT = "the sample does not vary"
 #: Units from which skewness can be estimated.
 _MANY = 30
 
@@ -85,7 +87,7 @@ class Estimate:
     """A metric with its confidence interval.
 
     ``lower`` and ``upper`` are NaN where the sample gives no interval (a maximum, a single unit), or where an interval
-    would not hold; ``reason`` then says why.
+    would not hold; ``reason`` then says why. It also says so where an interval has no width, as the sample is constant.
     """
 
     value: float
@@ -130,7 +132,8 @@ def _interval(value: float, se: float, units: int, confidence: float) -> Estimat
     from scipy.special import stdtrit
 
     if units < 2 or not np.isfinite(se):
-        return Estimate(value, float("nan"), float("nan"), float("nan"))
+        why = "one group of paths has no interval" if units < 2 else "no path has a value"
+        return Estimate(value, float("nan"), float("nan"), float("nan"), why)
     half = float(stdtrit(units - 1, 0.5 + confidence / 2)) * se
     return Estimate(value, se, value - half, value + half)
 
@@ -149,7 +152,9 @@ def _ratio(moments: Moments, top: int, bottom: int, confidence: float) -> Estima
     return _interval(float(value), float(se), m, confidence)
 
 
-def wilson(share: float, standard_error: float, points: float, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(
+    share: float, standard_error: float, points: float, confidence: float = 0.95, degrees: float = np.inf
+) -> tuple[float, float]:
     """Wilson's interval of a share; it has a width at 0 and 1.
 
     Parameters
@@ -159,12 +164,14 @@ def wilson(share: float, standard_error: float, points: float, confidence: float
     points
         Independent points; with dependent ones they are counted by the design effect ``p(1 − p)/se²`` where that is
         known, and by the number of groups at 0 and 1, where it is not.
+    degrees
+        Degrees of freedom of ``standard_error``: the quantile is Student's t, normal where they are infinite.
     """
-    from scipy.special import ndtri
+    from scipy.special import stdtrit
 
     spread = share * (1 - share)
     n = spread / standard_error**2 if spread > 0 and standard_error > 0 else points
-    z = float(ndtri(0.5 + confidence / 2)) ** 2
+    z = float(stdtrit(degrees, 0.5 + confidence / 2)) ** 2
     centre = (share + z / (2 * n)) / (1 + z / n)
     half = np.sqrt(z * (spread / n + z / (4 * n**2))) / (1 + z / n)
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
@@ -174,7 +181,7 @@ def _share(estimate: Estimate, units: int, confidence: float) -> Estimate:
     """A share of paths with Wilson's interval."""
     if not np.isfinite(estimate.value) or units < 2:
         return estimate
-    low, high = wilson(estimate.value, estimate.standard_error, units, confidence)
+    low, high = wilson(estimate.value, estimate.standard_error, units, confidence, units - 1)
     return replace(estimate, lower=low, upper=high)
 
 
@@ -265,14 +272,17 @@ def _quantile(sample: Array, ordered: Array, level: float, units: NDArray[np.int
 
     n = ordered.size
     value = float(ordered[min(n - 1, int(np.ceil(level * n)) - 1 if level > 0 else 0)])
+    if ordered[0] == ordered[-1]:
+        return Estimate(value, 0.0, value, value, _CONSTANT)
     se = unit_error(np.asarray(sample <= value, dtype=float) - level, units)
     if not np.isfinite(se):
-        return Estimate(value, float("nan"), float("nan"), float("nan"))
+        return Estimate(value, float("nan"), float("nan"), float("nan"), "one group of paths has no interval")
     half = float(stdtrit(units.size - 1, 0.5 + confidence / 2)) * se
     low = int(np.floor((level - half) * n)) - 1
     high = int(np.ceil((level + half) * n))
     lower, upper = (float(ordered[k]) if 0 <= k < n else float("nan") for k in (low, high))
-    return Estimate(value, float("nan"), lower, upper)
+    beyond = "" if np.isfinite([lower, upper]).all() else f"too few paths beyond the level {level:g} for both ends"
+    return Estimate(value, float("nan"), lower, upper, beyond)
 
 
 def sample_of(name: str, given: ArrayLike) -> Array:
@@ -347,7 +357,6 @@ def npv_metrics(
     variance = float((centred**2).mean())
     sd = variance**0.5
     nan = float("nan")
-    none = Estimate(nan, nan, nan, nan)
     varies = sd > 1e-12 * max(abs(mean.value), abs(ordered[0]), abs(ordered[-1]))
     if kurtosis is None:
         kurtosis = float((centred**4).mean()) / variance**2 if varies else 1.0
@@ -357,7 +366,12 @@ def npv_metrics(
     def by_spread(value: float, influence: Array) -> Estimate:
         return Estimate(value, nan, nan, nan, few) if few else _skewed(value, influence, units, confidence)
 
-    out = {"npv_mean": mean, "npv_sd": Estimate(0.0, 0.0, 0.0, 0.0), "sharpe": none, "sortino": none}
+    out = {
+        "npv_mean": mean,
+        "npv_sd": Estimate(0.0, 0.0, 0.0, 0.0, _CONSTANT),
+        "sharpe": Estimate(nan, nan, nan, nan, _CONSTANT),
+        "sortino": Estimate(nan, nan, nan, nan, "no path has a loss"),
+    }
     if varies:
         # In logarithms, where the interval of a scale is less skewed.
         log = by_spread(0.0, (centred**2 - variance) / (2 * variance))
@@ -374,7 +388,7 @@ def npv_metrics(
         out[name] = _quantile(npv, ordered, level, units, confidence)
 
     low = out["npv_p5"]
-    out["var95"] = Estimate(-low.value, nan, -low.upper, -low.lower)
+    out["var95"] = Estimate(-low.value, low.standard_error, -low.upper, -low.lower, low.reason)
     # CVaR as the minimum over v of v + E(loss − v)^+/(1 − α), attained at the VaR (Rockafellar and Uryasev).
     excess = np.maximum(low.value - npv, 0.0) / 0.05
     tail = float(excess.mean())

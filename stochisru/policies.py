@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.origin import Origin
 from stochisru.case import DeploymentCase
 from stochisru.deployment.in_advance import open_loop
 from stochisru.deployment.layers import OpenLoopPlan
@@ -95,7 +96,7 @@ def open_loop_plans(case: DeploymentCase) -> dict[str, Array]:
 
 
 def _open_loop(name: str, case: DeploymentCase) -> Strategy:
-    return Schedule(name, tuple(map(float, open_loop_plans(case)[name])))
+    return Schedule(name, tuple(map(float, open_loop_plans(case)[name])), Origin(case.process))
 
 
 def _heuristic(name: str, case: DeploymentCase) -> Strategy:

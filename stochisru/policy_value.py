@@ -58,12 +58,20 @@ class ProcessValue:
         statistical one has the confidence that was asked for.
     kind
         What stands behind the bracket.
+    confidence
+        Share of samples in which a statistical bracket holds the value.
     """
 
     value: float
     lower: float
     upper: float
     kind: Kind
+    confidence: float = 0.95
+
+    @property
+    def label(self) -> str:
+        """What stands behind the bracket, in a word: see `Kind.label`."""
+        return self.kind.label(self.confidence)
 
     @classmethod
     def estimated(cls, estimate: Estimate, error: float = 0.0) -> ProcessValue:
@@ -87,7 +95,7 @@ class ProcessValue:
             "value": self.value,
             "lower": self.lower,
             "upper": self.upper,
-            "kind": self.kind.value,
+            "kind": self.label,
             "of": Of.PROCESS.value,
         }
 

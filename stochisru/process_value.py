@@ -20,7 +20,7 @@ serve is short.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -281,7 +281,7 @@ class ProcessValues:
             **{name: self.values[name].value if name in self.values else None for name in _MEANING},
             "reacting": self.values["vms"].value if "vms" in self.values else None,
             "brackets": {name: [v.lower, v.upper] for name, v in self.values.items()},
-            "kind": {name: v.kind.value for name, v in self.values.items()},
+            "kind": {name: v.label for name, v in self.values.items()},
             "certified": False,
             "method": self.method,
             "decision": self.decision,
@@ -341,9 +341,12 @@ def process_values(
         found = policy_values(case, paths=paths, seed=seed, sampler=sampler, workers=workers, confidence=confidence)
     else:
         found = _exact_values(case, paths, seed, sampler, workers, confidence)
+    values = {name: replace(found.values[name], confidence=confidence) for name in _MEANING if name in found.values}
+    if case.process.volatility == 0:  # all paths are one path, and what it earns is no sample
+        values = {name: replace(v, kind=Kind.EXACT) for name, v in values.items()}
     return ProcessValues(
         case=case,
-        values={name: found.values[name] for name in _MEANING if name in found.values},
+        values=values,
         recourse=found.recourse,
         paths=paths,
         foresight_paths=found.foresight_paths,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,9 +211,9 @@ def run_case(
             say("rp by progressive hedging")
             recourse = progressive_hedging(case, tree, solver=solver)
         values = value_table(case, tree, solver=solver, recourse=recourse, progress=say)
-        away = distance(case, tree)
         say("values of the process")
         process = process_values(case, seed=seed, workers=workers)
+        away = distance(case, tree, process.recourse if process.exact else None)
         say("strategies")
         optimal = process.recourse.policy(name="optimal" if process.exact else "policy")
         strategies: list[Strategy | str] = [*STRATEGIES.values()]
@@ -235,6 +235,7 @@ def run_case(
             "title": case.title,
             "case_hash": case.digest(),
             "tree_hash": tree.digest(),
+            "tree_origin": None if tree.origin is None else tree.origin.to_dict(),
             "branching": tree.branching,
             "nodes": tree.n_nodes,
             "leaves": tree.n_leaves,
@@ -255,7 +256,12 @@ def run_case(
         }
         (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
         say("report")
-        with drawing():
+        outcome = Run(out, process, values, away, simulation, _files(folder))
+        with drawing(outcome):
             build_report(folder)
-        files = tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
-    return Run(out, process, values, away, simulation, files)
+        files = _files(folder)
+    return replace(outcome, files=files)
+
+
+def _files(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from operator import mul
 
+import numpy as np
+
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.quantization import QUANTIZATIONS
 from scenario_trees.tree import ScenarioTree
@@ -22,6 +24,8 @@ LEVEL_STATES = 30
 SDDP_STATES = 30
 #: Bins have equal shares of probability and mean, half and half: see `MarkovLattice.from_process`.
 _TILT = 0.5
+#: Square of the states per stage that can be told apart in double precision, per unit of volatility.
+_APART = 1e15
 
 
 def default_branching(T: int) -> tuple[int, ...]:
@@ -44,7 +48,7 @@ def parse_branching(text: str) -> tuple[int, ...]:
     factors = []
     for item in text.split(","):
         try:
-            factor = int(item.strip())
+            factor = 0 if "_" in item else int(item.strip())
         except ValueError:
             factor = 0
         if factor < 1:
@@ -78,5 +82,12 @@ def case_tree(
 
 
 def case_lattice(case: DeploymentCase, states: int = DEFAULT_STATES) -> MarkovLattice:
-    """Markov lattice of a case's demand, one stage per year, that resolves probability and mean alike."""
-    return MarkovLattice.from_process(case.process, case.horizon.T, states, tilt=_TILT)
+    """Markov lattice of a case's demand, one stage per year, that resolves probability and mean alike.
+
+    Tiny volatility gets fewer states than asked for: those of n bins differ by about 2.5·σ/n of their mean at least,
+    and are known to about n·1e-16 of it.
+    """
+    process = case.process
+    if process.volatility > 0 and isinstance(states, int):
+        states = min(states, max(1, int(np.sqrt(_APART * process.volatility))))
+    return MarkovLattice.from_process(process, case.horizon.T, states, tilt=_TILT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -233,3 +235,22 @@ def test_what_a_compute_is_given_counts():
 
     assert code_of(partial(npv_on_paths, 1)) != code_of(partial(npv_on_paths, 2))
     assert code_of(Rows(1)) == code_of(Rows(1)) != code_of(Rows(2))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks by another call")
+def test_a_file_system_without_locks_is_used_with_one_warning(tmp_path, monkeypatch):
+    import fcntl
+
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    for attempt in range(2):
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            with claimed(tmp_path / "c", {"seed": 1}, kind="study", resume=True):
+                pass
+        assert [str(w.message) for w in seen] == [
+            f"checkpoint: the file system of {tmp_path / 'c'} gives no locks (No locks available): "
+            "let no other process use the folder"
+        ] * (attempt == 0)

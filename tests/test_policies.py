@@ -212,7 +212,7 @@ def test_process_values_are_in_order_and_add_up(contested):
         assert values.point(name) == pytest.approx(values.point(high) - values.point(low))
     assert values.point("evpi") == pytest.approx(values.point("ws") - values.point("rp"))
     assert values.values["rp"].kind == "exact"
-    assert values.values["evpi"].kind == "95 %"
+    assert values.values["evpi"].label == "95 %"
     frame = values.to_frame()
     assert (frame["lower"] <= frame["upper"]).all()
     data = values.to_dict()
@@ -224,7 +224,7 @@ def test_simulated_values_meet_the_exact_ones_where_the_limit_never_binds(contes
     exact = process_values(case, paths=4096, seed=2)
     simulated = process_values(case.replace(earth_limit=1e7), paths=4096, seed=2)
     assert not simulated.exact
-    assert {name for name, v in simulated.values.items() if v.kind == "95 %"} >= {"rp", "ws", "evpi", "vss", "vms"}
+    assert {name for name, v in simulated.values.items() if v.label == "95 %"} >= {"rp", "ws", "evpi", "vss", "vms"}
     for name, value in simulated.values.items():
         known = exact.values[name]
         slack = 0.004 * abs(exact.point("rp"))  # the lattice's plan is not quite optimal

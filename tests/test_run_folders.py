@@ -134,9 +134,12 @@ def test_the_command_says_what_failed_and_keeps_the_tables(tmp_path, monkeypatch
         with monkeypatch.context() as patch:
             patch.setattr(f"{module}.{name}", lambda *_: [][0])
             with pytest.raises(SystemExit) as end:
-                main(command)
+                main([*command, "--json", "found.json"])
         assert end.value.code == 1
         said = capsys.readouterr().err
+        found = json.loads((tmp_path / "found.json").read_text())
+        assert found["values"]["rp"] > 0 if isinstance(found, dict) else found[0]["rp"] > 0
+        (tmp_path / "found.json").unlink()
         assert said.count("\n") == 1
         assert "figures: could not be made (IndexError: list index out of range); tables and manifest are in" in said
         folder = tmp_path / command[-1]

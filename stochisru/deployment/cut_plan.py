@@ -181,10 +181,11 @@ class CutPlan:
 
     @property
     def details(self) -> dict[str, Any]:
-        """The simulated mean of the plan on fresh paths of the lattice, with its confidence interval."""
-        if self.simulated is None:
-            return {}
-        return {"simulated": {name: getattr(self.simulated, name) for name in ("value", "lower", "upper")}}
+        """Process that the lattice was made from, None for one's own numbers, and the mean on fresh paths of it."""
+        found: dict[str, Any] = {"origin": self.lattice.origin and self.lattice.origin.to_dict()}
+        if self.simulated is not None:
+            found["simulated"] = {name: getattr(self.simulated, name) for name in ("value", "lower", "upper")}
+        return found
 
     def to_frame(self) -> pd.DataFrame:
         """One row per state of stages 1..T−1.

@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stochisru.deployment.unit_value import TAIL, UnitValue
-from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
 
@@ -55,6 +54,12 @@ class Rule:
 
 
 FINE, COARSE = Rule(16, 1.5), Rule(10, 1.5)
+
+
+def fits(unit: UnitValue, lead_time: int, rule: Rule = FINE) -> bool:
+    """Whether a stage needs at most `MAX_NODES` nodes: panels are as narrow as the volatility, their range is not."""
+    low, high = unit.reach(lead_time, unit.years)
+    return rule.order * (high - low) <= MAX_NODES * rule.width * unit.process.volatility
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +98,7 @@ class ThresholdRecursion:
     lead_time
         L ≤ T.
     rule
-        Quadrature.
-
-    Raises
-    ------
-    InputError
-        If the volatility is so small that the tables would not fit.
+        Quadrature; `fits` says whether its tables are of a reasonable size.
     """
 
     def __init__(self, unit: UnitValue, lead_time: int, rule: Rule = FINE) -> None:
@@ -107,20 +107,9 @@ class ThresholdRecursion:
         self.price = unit.discount**lead_time * unit.price
         self._sigma = unit.process.volatility
         self._step = unit.process.drift - 0.5 * self._sigma**2
-        self._require_nodes()
         self.stages: dict[int, Stage] = {}
         for t in range(self.last, 0, -1):
             self.stages[t] = self._solve(t)
-
-    def _require_nodes(self) -> None:
-        low, high = self.unit.reach(self.lead_time, self.unit.years)
-        needed = self.rule.order * (high - low) / (self.rule.width * self._sigma)
-        if needed > MAX_NODES:
-            least = self._sigma * needed / MAX_NODES
-            raise InputError(
-                f"sigma: must be 0 or at least {least:.2g} for the exact policy with T = {self.unit.years}, "
-                f"got {self._sigma:g}"
-            )
 
     def _reach(self, t: int) -> tuple[float, float]:
         return self.unit.reach(self.lead_time, self.unit.years - t)

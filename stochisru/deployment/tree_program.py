@@ -211,8 +211,8 @@ class TreePlan:
 
     @property
     def details(self) -> dict[str, Any]:
-        """Nothing: the table has it all."""
-        return {}
+        """Process that the tree was made from, None for one's own numbers; the table has the rest."""
+        return {"origin": self.tree.origin and self.tree.origin.to_dict()}
 
     def policy(self, name: str, mapping: str | None = None) -> Strategy:
         """The plan as a strategy; see `stochisru.strategies.tree_policy` for ``mapping``."""

@@ -61,7 +61,8 @@ def threshold_ignoring(
         for flown in (case.linear_bound, case)
     )
     lost = mean_estimate(all_costs.npv[0] - plain.npv[0], plain.units, confidence)
-    return _judged(case, exact, shifted(lost, exact.objective), f"{paths:,} paths", start)
+    kind = Kind.STATISTICAL if case.process.volatility > 0 else Kind.EXACT
+    return _judged(case, exact, shifted(lost, exact.objective), kind, confidence, f"{paths:,} paths", start)
 
 
 def sddp_ignoring(
@@ -100,16 +101,25 @@ def sddp_ignoring(
         npv = npv - npv_on_paths(case.linear_bound, relaxed.policy(), demand)
     found = shifted(mean_estimate(npv, units, confidence), relaxed.bounds.lower if known else 0.0)
     relaxed = replace(relaxed, plan=replace(relaxed.plan, simulated=found))
-    return _judged(case, relaxed, found, f"{paths:,} paths of the lattice", start)
+    kind = Kind.STATISTICAL if max(lattice.sizes) > 1 else Kind.CERTIFIED
+    return _judged(case, relaxed, found, kind, confidence, f"{paths:,} paths of the lattice", start)
 
 
-def _judged(case: DeploymentCase, relaxed: Result[P], found: Estimate, sample: str, start: float) -> Result[P]:
-    upper = relaxed.bounds.upper
+def _judged(
+    case: DeploymentCase,
+    relaxed: Result[P],
+    found: Estimate,
+    kind: Kind,
+    confidence: float,
+    sample: str,
+    start: float,
+) -> Result[P]:
+    bounds, upper = relaxed.bounds, relaxed.bounds.upper
     interval = f"[{found.lower:,.0f}, {found.upper:,.0f}]"
     return replace(
         relaxed,
         objective=min(found.value, upper),
-        bounds=Bounds(min(found.lower, upper), upper, Kind.STATISTICAL, relaxed.bounds.of, relaxed.bounds.flows),
+        bounds=Bounds(min(found.lower, upper), upper, kind, bounds.of, bounds.flows, confidence),
         termination=Termination(
             Reason.LIMIT,
             "approximation",

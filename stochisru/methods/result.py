@@ -79,13 +79,18 @@ class Kind(StrEnum):
     ``certified``: proven by arithmetic of our own, up to rounding: a plan evaluated, and a dual bound by weak duality
     or an exact recursion over finitely many nodes. ``exact``: a closed form or a recursion on the process, up to the
     error of integration, which is estimated. ``solver``: the bound of a solver's branch and cut, which holds within
-    its tolerances. ``95 %``: statistical, covers the value in 95 of 100 samples (or the confidence asked for).
+    its tolerances. ``statistical``: covers the value in a share of samples, the confidence that was asked for; tables
+    and JSON then say that share, as ``95 %``. What has no uncertainty in it is never statistical.
     """
 
     CERTIFIED = "certified"
     EXACT = "exact"
     SOLVER = "solver"
-    STATISTICAL = "95 %"
+    STATISTICAL = "statistical"
+
+    def label(self, confidence: float) -> str:
+        """Its word in tables and JSON; of a statistical bracket its confidence, as ``95 %``."""
+        return f"{100 * confidence:.6g} %" if self is Kind.STATISTICAL else self.value
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ class Bounds:
     flows
         Size of the sums of money that the value is a difference of, $: rounding is relative to them. An upper bound
         that is below the lower one by no more than rounding is raised to it.
+    confidence
+        Share of samples in which a statistical bracket holds the value.
 
     Raises
     ------
@@ -115,6 +122,7 @@ class Bounds:
     kind: Kind
     of: Of
     flows: float = 0.0
+    confidence: float = 0.95
 
     def __post_init__(self) -> None:
         require_order("lower bound", self.lower, "upper bound", self.upper, self.flows)
@@ -132,11 +140,8 @@ class Bounds:
 
     @property
     def gap(self) -> float:
-        """(upper − lower) / max(abs(lower), abs(upper)): 0 where both are 0, infinite where one is unknown."""
-        scale = max(abs(self.lower), abs(self.upper))
-        if not np.isfinite(scale):
-            return float("inf")
-        return (self.upper - self.lower) / scale if scale > 0 else 0.0
+        """See `relative_gap`."""
+        return relative_gap(self.lower, self.upper)
 
     def meets(self, rel_gap: float) -> bool:
         """Whether the gap is at most ``rel_gap``, or no more than rounding."""
@@ -153,7 +158,19 @@ class Bounds:
         if self.of is not other.of:
             raise BoundsError(f"of: a value of the {self.of} cannot be compared with one of the {other.of}")
         weaker = max(self.kind, other.kind, key=list(Kind).index)
-        return Bounds(self.lower - other.upper, self.upper - other.lower, weaker, self.of, max(self.flows, other.flows))
+        return Bounds(
+            self.lower - other.upper,
+            self.upper - other.lower,
+            weaker,
+            self.of,
+            max(self.flows, other.flows),
+            min(b.confidence for b in (self, other) if b.kind is weaker),
+        )
+
+    @property
+    def label(self) -> str:
+        """What stands behind the bracket, in a word: see `Kind.label`."""
+        return self.kind.label(self.confidence)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers."""
@@ -162,7 +179,7 @@ class Bounds:
             "upper": self.upper,
             "gap": self.gap,
             "certified": self.certified,
-            "kind": self.kind.value,
+            "kind": self.label,
             "of": self.of.value,
         }
 
@@ -175,10 +192,11 @@ def require_order(low_name: str, low: float, high_name: str, high: float, flows:
 
 
 def relative_gap(lower: float, upper: float) -> float:
-    """Gap of a bracket, infinite while one side is unknown."""
+    """(upper − lower) / max(abs(lower), abs(upper)): 0 where both are 0, infinite while one is unknown."""
+    scale = max(abs(lower), abs(upper))
     if not (np.isfinite(lower) and np.isfinite(upper)):
         return float("inf")
-    return (upper - lower) / max(abs(lower), abs(upper), 1e-300)
+    return (upper - lower) / scale if scale > 0 else 0.0
 
 
 class Plan(Protocol):

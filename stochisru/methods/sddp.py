@@ -160,7 +160,9 @@ def sddp(
     bounds, objective = run.bounds, run.worth if run.by_levels else run.lower
     if not bounds.certified:
         objective = min(plan.simulated.value, run.upper)
-        bounds = Bounds(min(plan.simulated.lower, run.upper), run.upper, Kind.STATISTICAL, Of.LATTICE, programs.flows)
+        simulated = Kind.STATISTICAL if max(lattice.sizes) > 1 else Kind.CERTIFIED  # one path is no sample
+        low = min(plan.simulated.lower, run.upper)
+        bounds = Bounds(low, run.upper, simulated, Of.LATTICE, programs.flows, confidence)
     met = bounds.certified and bounds.meets(rel_gap)  # an interval proves nothing
     last = run.log[-1]
     detail = (

@@ -2,23 +2,34 @@
 
 See `stochisru.deployment.threshold_recursion` for the recursion. There is no tree and no sampling; what is left is the
 error of numerical integration, which is estimated by solving again with a coarser rule.
+
+Volatility that is positive but too small for tables is met with the policy of certain demand, whose value V0 there is
+known. Let R_t = D_t/E[D_t], a martingale with R_0 = 1, and e = max_t abs(R_t − 1), so that E[e] ≤ 2·√(exp(σ²T) − 1)
+(Doob's inequality). Plant of an order-up-to policy is a maximum of multiples of demands of the past, so it differs from
+that on the mean path by a share of at most e, and
+
+    abs(E[NPV of the policy] − V0) ≤ E[e]·Σ_t d^t·((a + c_u)·E[D_t] + (η·a + h)·M_t + c_I·(M_t + κ·M_{t−1})),
+
+with M the plant on the mean path. No policy is worth more than V0, the best that the mean path allows: NPV is concave
+in the path of demand (Jensen).
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scenario_trees.origin import Origin
 from stochisru.case import DeploymentCase, require_case
 from stochisru.deployment.layers import allowed_years
 from stochisru.deployment.root_plan import LastYear, Tail, best_root_plan, plan_gain
 from stochisru.deployment.threshold_certain import CertainRecursion
-from stochisru.deployment.threshold_recursion import COARSE, FINE, Rule, ThresholdRecursion
+from stochisru.deployment.threshold_recursion import COARSE, FINE, Rule, ThresholdRecursion, fits
 from stochisru.deployment.unit_value import UnitValue
 from stochisru.errors import InputError
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
@@ -127,7 +138,9 @@ class ThresholdPlan:
         """The policy as a strategy; it knows what to do at any demand."""
         if mapping is not None:
             raise InputError(f"mapping: the exact policy acts at any demand and takes none, got {mapping!r}")
-        return OrderUpTo(name, tuple(map(float, self.root)), tuple(map(float, self.position)))
+        return OrderUpTo(
+            name, tuple(map(float, self.root)), tuple(map(float, self.position)), Origin(self.case.process)
+        )
 
     def value(self, year: int, plant: ArrayLike, demand: ArrayLike) -> Array:
         """Value function: expected NPV of everything that an order of ``year`` can still change.
@@ -182,6 +195,22 @@ def _solve(case: DeploymentCase, rule: Rule) -> tuple[ThresholdPlan, float]:
     return ThresholdPlan(case, root, position, recursion), value
 
 
+def _error_of_certainty(unit: UnitValue, plan: ThresholdPlan) -> float:
+    """How far the policy's value, and the optimum, can be from that without volatility, $: see the module."""
+    mean = unit.process.mean(np.arange(unit.years + 1))
+    plant = np.empty(unit.years + 1)
+    before = plan.case.technology.M0
+    wanted = np.concatenate([np.zeros(plan.root.size), plan.position * mean[1 : plan.position.size + 1]])
+    for t in range(unit.years + 1):
+        kept = before * (unit.kept if t else 1.0)
+        plant[t] = before = kept + plan.root[t] if t < plan.root.size else max(kept, wanted[t])
+    year = np.arange(unit.years + 1)
+    yearly = (unit.worth + unit.unserved) * mean + (unit.eta * unit.worth + unit.holding) * plant
+    yearly += unit.price * (plant + unit.kept * np.concatenate([[0.0], plant[:-1]]))
+    spread = 2 * np.sqrt(np.expm1(unit.process.volatility**2 * unit.years))
+    return float(spread * (unit.discount**year @ yearly))
+
+
 def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     """Solve the multistage problem exactly on the demand process, for any lead time and horizon.
 
@@ -195,7 +224,7 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     ------
     InputError
         If the policy is not exact for the case: costs are not linear (see `stochisru.methods.ignoring`), Earth supply
-        is limited, or volatility is positive but too small to be tabulated.
+        is limited.
 
     Examples
     --------
@@ -208,18 +237,26 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     """
     require_case(case)
     start = time.perf_counter()
-    plan, value = _solve(case, FINE)
-    solved = time.perf_counter()
-    _, coarse = _solve(case, COARSE)
     unit = UnitValue.of(case)
-    error = abs(value - coarse) + 1e-13 * (abs(value) + unit.without_plants())
+    T, lead = case.horizon.T, case.horizon.lead_time
+    tabulated = unit.process.volatility == 0 or lead > T or fits(unit, lead)
+    plan, value = _solve(case if tabulated else case.replace(sigma=0.0), FINE)
+    solved = time.perf_counter()
+    if tabulated:
+        error = abs(value - _solve(case, COARSE)[1])
+        detail = "exact recursion on the demand process; estimated error of integration"
+    else:
+        plan = replace(plan, case=case)
+        error = _error_of_certainty(unit, plan)
+        detail = f"policy of certain demand: sigma = {unit.process.volatility:g} is too small for tables; error below"
+    error += 1e-13 * (abs(value) + unit.without_plants())
     return Result(
         method="threshold",
         objective=value,
         bounds=Bounds(value - error, value + error, Kind.EXACT, Of.PROCESS, unit.without_plants()),
         termination=Termination(
             Reason.OPTIMAL,
-            detail=f"exact recursion on the demand process; estimated error of integration {error:.2g} $",
+            detail=f"{detail} {error:.2g} $",
         ),
         plan=plan,
         timings={"solve": solved - start, "error": time.perf_counter() - solved},

@@ -342,7 +342,7 @@ def _section(r: HorizonResult, figures: Mapping[str, Figure], settings: Mapping[
             html.escape(name),
             number(v.value, "$"),
             f"[{number(v.lower, '$')}, {number(v.upper, '$')}]",
-            v.kind,
+            v.label,
             html.escape(str(meaning)),
         ]
         for (name, v), meaning in zip(r.values.values.items(), r.values.to_frame()["meaning"], strict=True)

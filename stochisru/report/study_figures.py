@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stochisru.metrics import share_reached
 from stochisru.report.style import PALETTE, money, new_figure
 from stochisru.studies.values import MEANING, UNITS, unit_of
 
@@ -309,9 +310,8 @@ def shares_by_horizon(results: Sequence[HorizonResult]) -> Figure:
         for k, r in enumerate(results):
             rp = r.values.point("rp")
             tuned = r.tuning.share("share_of_npv")
-            share = [1 - r.comparison.gaps[n].value / rp for n in names[:-1]] + [tuned.value]
-            low = [1 - r.comparison.gaps[n].upper / rp for n in names[:-1]] + [tuned.lower]
-            high = [1 - r.comparison.gaps[n].lower / rp for n in names[:-1]] + [tuned.upper]
+            shares = [*(share_reached(rp, r.comparison.gaps[n]) for n in names[:-1]), tuned]
+            share, low, high = ([getattr(s, end) for s in shares] for end in ("value", "lower", "upper"))
             at = place + (k - (len(results) - 1) / 2) * width
             shown = np.maximum(share, -1.0)
             ax.bar(at, shown, width * 0.92, color=PALETTE[k], label=f"T = {r.years}", zorder=2)

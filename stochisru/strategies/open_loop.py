@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.origin import Origin
 from stochisru.case import DeploymentCase
 from stochisru.errors import InputError
-from stochisru.strategies.protocol import Observation, first_arrival, root_years
+from stochisru.strategies.protocol import Observation, first_arrival, require_process, root_years
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A given plan ΔM_0..ΔM_T, kg."""
+    """A given plan ΔM_0..ΔM_T, kg.
+
+    ``origin`` is the process of demand that it is optimal for, which a case must have; None for numbers of one's own.
+    """
 
     name: str
     deployment: tuple[float, ...]
+    origin: Origin | None = None
+
+    def as_belief(self) -> Schedule:
+        """The same plan, to be judged on any process."""
+        return replace(self, origin=None)
 
     def plan(self, case: DeploymentCase) -> Array:
         """ΔM_t, kg, shape ``(T + 1,)``."""
@@ -27,6 +36,7 @@ class Schedule:
             raise InputError(
                 f"deployment: needs {case.horizon.T + 1} values for T = {case.horizon.T}, got {len(self.deployment)}"
             )
+        require_process(self.name, self.origin, case)
         return np.array(self.deployment)
 
     def start(self, case: DeploymentCase) -> Array:

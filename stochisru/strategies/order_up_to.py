@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.origin import Origin
 from stochisru.case import DeploymentCase
 from stochisru.errors import InputError
-from stochisru.strategies.protocol import Observation, ignored_by, root_years
+from stochisru.strategies.protocol import Observation, ignored_by, require_process, root_years
 
 Array = NDArray[np.float64]
 
@@ -24,11 +25,18 @@ class OrderUpTo:
         ΔM_0..ΔM_min(L, T), kg.
     position
         Plant per demand, kg per kg/yr, of the orders of years 1..T − L; 0 orders nothing.
+    origin
+        Process of demand that it was made for, which a case must have; None for numbers of one's own.
     """
 
     name: str
     root: tuple[float, ...]
     position: tuple[float, ...]
+    origin: Origin | None = None
+
+    def as_belief(self) -> OrderUpTo:
+        """The same rule, to be judged on any process."""
+        return replace(self, origin=None)
 
     def _require(self, case: DeploymentCase) -> None:
         made_for = (len(self.position), len(self.root))
@@ -38,6 +46,7 @@ class OrderUpTo:
                 f"strategy {self.name}: made for {made_for[1]} root deployments and {made_for[0]} later orders, "
                 f"the case has T = {T} and lead time {lead}"
             )
+        require_process(self.name, self.origin, case)
 
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments."""

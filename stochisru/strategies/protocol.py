@@ -124,6 +124,14 @@ def require_made_for(
         raise InputError(f"strategy {name}: its {error}") from None
 
 
+def require_process(name: str, origin: Origin | None, case: DeploymentCase) -> None:
+    """Refuse a case of another process of demand than a policy without tree or lattice was made for."""
+    try:
+        require_origin(case, "policy", origin, "take policy.as_belief() to judge it on another process")
+    except InputError as error:
+        raise InputError(f"strategy {name}: its {error}") from None
+
+
 def believed(origin: Origin | None) -> str:
     """Words for the description of a rule whose tree or lattice is of the user's own numbers."""
     return " of one's own numbers (not made from the case's process)" if origin is None else ""

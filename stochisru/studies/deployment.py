@@ -262,8 +262,9 @@ def deployment_study(
             figures.update(study_figures(results))
             return figures
 
-        fill(folder, "deployment", case, study_tables(results), draw, settings)
-        with drawing():
+        study = DeploymentStudy(out, tuple(results), tuple(s for group in sentences.values() for s in group), ())
+        fill(folder, "deployment", case, study_tables(results), draw, settings, study)
+        with drawing(study):
             write_text(folder / "report.html", render_findings(results, sentences, figures, settings))
         files = tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
-    return DeploymentStudy(out, tuple(results), tuple(s for group in sentences.values() for s in group), files)
+    return replace(study, files=files)

@@ -41,14 +41,18 @@ def fill(
     tables: Mapping[str, Sequence[Row]],
     figures: Callable[[], Mapping[str, Figure]],
     settings: Mapping[str, Any],
+    kept: object = None,
 ) -> None:
-    """Write tables (CSV and Parquet), case and manifest, then the figures (PNG and PDF), which may fail."""
+    """Write tables (CSV and Parquet), case and manifest, then the figures (PNG and PDF), which may fail.
+
+    ``kept`` is the outcome that they show, which a `FigureError` passes on.
+    """
     write_tables(folder, tables)
     (folder / "case.toml").write_text(case.to_toml(), encoding="utf-8")
     manifest: dict[str, Any] = {**MADE_BY, "study": kind, "case": case.name, "title": case.title, **case_entry(case)}
     manifest |= {"horizon": case.horizon.T, **settings, "versions": versions()}
     (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
-    write_figures(folder, figures)
+    write_figures(folder, figures, kept)
 
 
 def case_entry(case: DeploymentCase) -> dict[str, str]:
@@ -67,9 +71,9 @@ def write_tables(folder: Path, tables: Mapping[str, Sequence[Row]]) -> None:
         table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
 
 
-def write_figures(folder: Path, figures: Callable[[], Mapping[str, Figure]]) -> None:
+def write_figures(folder: Path, figures: Callable[[], Mapping[str, Figure]], kept: object = None) -> None:
     """Make figures and write them as PNG and PDF into ``folder/figures``; raise `FigureError` where that fails."""
-    with drawing():
+    with drawing(kept):
         (folder / "figures").mkdir()
         for name, figure in figures().items():
             figure.savefig(folder / "figures" / f"{name}.png")
