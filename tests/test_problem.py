@@ -7,17 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from stochisru.scale import Curve
 
 from scenario_trees import ScenarioTree
 from stochisru import InputError, load_case
-from stochisru.deployment.information import flows
-from stochisru.deployment.storage import Storage
-from stochisru.deployment.tree_program import tree_program
-from stochisru.linear_program import solve, solve_mixed
+from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
+from stochisru.lunar.exact.tree_dp import tree_dp
+from stochisru.lunar.exact.wait_and_see import wait_and_see
+from stochisru.lunar.information import flows
+from stochisru.lunar.model import deployment_model
+from stochisru.lunar.storage import Storage
+from stochisru.lunar.tree_program import tree_program
 from stochisru.methods.extensive_form import extensive_form
-from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
-from stochisru.methods.tree_dp import tree_dp
-from stochisru.methods.wait_and_see import wait_and_see
 from stochisru.problem import (
     Decision,
     Expression,
@@ -34,8 +35,7 @@ from stochisru.problem import (
     mean_path,
     on_tree,
 )
-from stochisru.problem.deployment import deployment_model
-from stochisru.scale import Curve
+from stochisru.programs.sparse import solve, solve_mixed
 from tests.cases import deployment_cases
 
 #: Blocks of today's tree program by the names that they have in the model's.

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from stochisru.case import DeploymentCase, require_case
-from stochisru.deployment.storage import Storage
 from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase, require_case
+from stochisru.lunar.storage import Storage
 from stochisru.problem.coefficients import Array, Factor, Factors
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
@@ -30,9 +30,9 @@ def deployment_model(case: DeploymentCase, storage: Storage | None = None) -> Mo
     Examples
     --------
     >>> from stochisru import ScenarioTree, load_case
-    >>> from stochisru.linear_program import solve
+    >>> from stochisru.programs.sparse import solve
     >>> from stochisru.problem import on_tree
-    >>> from stochisru.problem.deployment import deployment_model
+    >>> from stochisru.lunar.model import deployment_model
     >>> case = load_case("lunar-reference").replace(T=3)
     >>> tree = ScenarioTree.from_process(case.process, [3, 3, 3])
     >>> program = on_tree(deployment_model(case), tree).program
