@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
-from stochisru.scale import Curve
 
 from scenario_trees import ScenarioTree
 from stochisru import InputError, load_case
@@ -35,6 +34,7 @@ from stochisru.problem import (
     mean_path,
     on_tree,
 )
+from stochisru.programs.curves import Curve
 from stochisru.programs.sparse import solve, solve_mixed
 from tests.cases import deployment_cases
 
