@@ -28,6 +28,8 @@ from stochisru.scale.curve import Curve
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stochisru.problem.model import Model
+
 
 class DeploymentCase(Part):
     """A deployment problem; see ``docs/formulation.md``.
@@ -66,6 +68,13 @@ class DeploymentCase(Part):
     def process(self) -> GeometricBrownianMotion:
         """The demand process."""
         return GeometricBrownianMotion(self.demand.D0, self.demand.mu, self.demand.sigma)
+
+    @cached_property
+    def model(self) -> Model:
+        """The problem, part by part: see `stochisru.problem.deployment`."""
+        from stochisru.problem.deployment import deployment_model
+
+        return deployment_model(self)
 
     @property
     def investment_cost(self) -> float:
