@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.errors import CalibrationWarning, TreeError, numbers, require_number
-from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.processes.gbm import GeometricBrownianMotion
 
 if TYPE_CHECKING:
     import pandas as pd

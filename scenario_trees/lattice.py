@@ -24,9 +24,10 @@ from scenario_trees.errors import TreeError, numbers, require_integer, require_n
 from scenario_trees.files import replacing
 from scenario_trees.normal_bins import bin_masses, bin_transitions, normal_edges
 from scenario_trees.origin import Origin, made_from
-from scenario_trees.process import GeometricBrownianMotion, require_gbm
-from scenario_trees.quantization import GaussHermite, Quantization
-from scenario_trees.sampling import Sampler, require_sampler
+from scenario_trees.processes.gbm import GeometricBrownianMotion, require_gbm
+from scenario_trees.protocols import Quantization, Sampler
+from scenario_trees.quantization import GaussHermite
+from scenario_trees.sampling import require_sampler
 from scenario_trees.tree import ScenarioTree, require_branching
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from scenario_trees.errors import TreeError
-from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.processes.gbm import GeometricBrownianMotion
 
 Made = TypeVar("Made")
 

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from scenario_trees.errors import TreeError, require_number
 from scenario_trees.files import replacing
 from scenario_trees.origin import Origin, made_from
-from scenario_trees.process import GeometricBrownianMotion
-from scenario_trees.quantization import GaussHermite, Quantization
+from scenario_trees.processes.gbm import GeometricBrownianMotion
+from scenario_trees.protocols import Quantization
+from scenario_trees.quantization import GaussHermite
 
 if TYPE_CHECKING:
     import pandas as pd

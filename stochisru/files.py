@@ -9,13 +9,10 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scenario_trees.files import replacing
 from stochisru.errors import FigureError, InputError
-
-if TYPE_CHECKING:
-    from stochisru.case import DeploymentCase
 
 MANIFEST = "manifest.json"
 #: Entry of the manifest by which a run folder is known.
@@ -84,15 +81,6 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         return None
     known = isinstance(manifest, dict) and all(manifest.get(key) == value for key, value in MADE_BY.items())
     return manifest if known else None
-
-
-def default_folder(case: DeploymentCase, study: str | None = None) -> Path:
-    """Folder of a run or study that is given none: ``runs/NAME`` of a shipped case, ``runs/NAME-HASH`` of any other.
-
-    So a case that was changed goes beside what it was, never over it.
-    """
-    name = case.name if case.is_shipped else f"{case.name}-{case.digest()[:8]}"
-    return Path("runs") / (name if study is None else f"{name}-{study}")
 
 
 @contextlib.contextmanager

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import BoundsError, InfeasibleError, InputError
-from stochisru.linear_program import FEASIBILITY, Solution, solve, solve_mixed
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of
 from stochisru.problem.information import Fixed, Information, Recourse, Static, WaitAndSee, held
 from stochisru.problem.model import Model
 from stochisru.problem.on_tree import TreeProgram, on_tree
 from stochisru.problem.paths import mean_path
+from stochisru.programs.sparse import FEASIBILITY, Solution, solve, solve_mixed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from stochisru import InputError, compare, extensive_form, load_case, process_values, simulate, threshold, value_table
-from stochisru.metrics import lognormal_kurtosis, mean_estimate, npv_metrics, wilson
-from stochisru.simulation import npv_on_paths
-from stochisru.strategies import STRATEGIES
+from stochisru.lunar.simulation import npv_on_paths
+from stochisru.lunar.strategies import STRATEGIES
+from stochisru.simulation.metrics import lognormal_kurtosis, mean_estimate, npv_metrics, wilson
 
 
 def coverage(draw, truth, name, n, rounds=400, **options):

@@ -18,14 +18,14 @@ from scenario_trees import (
     tree_from_paths,
 )
 from stochisru import InputError, extensive_form, lattice_dp, simulate, value_table, wait_and_see
-from stochisru.deployment.path_model import scenario_model
-from stochisru.deployment.tree_program import tree_program
-from stochisru.methods.level_dp import level_dp
-from stochisru.methods.open_loop import expected_value, fixed_design, static_plan
-from stochisru.methods.progressive_hedging import progressive_hedging
-from stochisru.methods.sddp import sddp
-from stochisru.methods.tree_dp import tree_dp
-from stochisru.policies import policy_named
+from stochisru.lunar.exact.level_dp import level_dp
+from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
+from stochisru.lunar.exact.tree_dp import tree_dp
+from stochisru.lunar.path_model import scenario_model
+from stochisru.lunar.policies import policy_named
+from stochisru.lunar.tree_program import tree_program
+from stochisru.methods.hedging.progressive_hedging import progressive_hedging
+from stochisru.methods.sddp.method import sddp
 
 PROCESS = GeometricBrownianMotion(1000.0, 0.2, 0.2)
 ON_TREES = [

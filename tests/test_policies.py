@@ -8,15 +8,15 @@ from hypothesis import given, settings
 
 from scenario_trees import SAMPLERS, MarkovLattice, ScenarioTree, TreeError
 from stochisru import InputError, extensive_form, load_case, simulate, threshold, value_table
-from stochisru.comparison import FORESIGHT_PATHS, compare, foresight_sample
-from stochisru.deployment.layers import perfect_information
-from stochisru.deployment.operations import MeritOrder, discount_factors
+from stochisru.lunar.comparison import FORESIGHT_PATHS, compare, foresight_sample
+from stochisru.lunar.exact.layers import perfect_information
+from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
+from stochisru.lunar.operations import MeritOrder, discount_factors
+from stochisru.lunar.policies import POLICIES, open_loop_plans, policy_named
+from stochisru.lunar.simulation import follow
+from stochisru.lunar.strategies import STRATEGIES, RollingHorizon
+from stochisru.lunar.values.process import DIFFERENCES, exact_values, process_values
 from stochisru.methods.extensive_form import extensive_forms
-from stochisru.methods.wait_and_see import wait_and_see_on_paths
-from stochisru.policies import POLICIES, open_loop_plans, policy_named
-from stochisru.process_value import DIFFERENCES, exact_values, process_values
-from stochisru.simulation import follow
-from stochisru.strategies import STRATEGIES, RollingHorizon
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
@@ -98,8 +98,8 @@ def test_rolling_under_a_limit_from_earth(contested, lead):
 
 
 def test_rolling_under_a_limit_is_near_a_solve_of_its_own(contested):
-    from stochisru.strategies.protocol import Observation
-    from stochisru.strategies.rolling import _level
+    from stochisru.lunar.strategies.protocol import Observation
+    from stochisru.lunar.strategies.rolling import _level
 
     case = contested.replace(T=6, earth_limit=900.0, c_bu=9000.0)
     rule = RollingHorizon()

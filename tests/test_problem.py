@@ -11,16 +11,16 @@ from scipy.optimize import linprog
 
 from scenario_trees import ScenarioTree
 from stochisru import InputError, load_case
-from stochisru.deployment.information import capacity_of, flows, plan_value
-from stochisru.deployment.operations import MeritOrder, discount_factors
-from stochisru.deployment.storage import Storage
-from stochisru.deployment.tree_program import tree_program
 from stochisru.errors import InfeasibleError
-from stochisru.linear_program import solve, solve_mixed
+from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
+from stochisru.lunar.exact.tree_dp import tree_dp
+from stochisru.lunar.exact.wait_and_see import wait_and_see
+from stochisru.lunar.information import capacity_of, flows, plan_value
+from stochisru.lunar.model import deployment_model
+from stochisru.lunar.operations import MeritOrder, discount_factors
+from stochisru.lunar.storage import Storage
+from stochisru.lunar.tree_program import tree_program
 from stochisru.methods.extensive_form import extensive_form
-from stochisru.methods.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
-from stochisru.methods.tree_dp import tree_dp
-from stochisru.methods.wait_and_see import wait_and_see
 from stochisru.problem import (
     Decision,
     Expression,
@@ -38,8 +38,8 @@ from stochisru.problem import (
     mean_path,
     on_tree,
 )
-from stochisru.problem.deployment import deployment_model
-from stochisru.scale import Curve
+from stochisru.programs.curves import Curve
+from stochisru.programs.sparse import solve, solve_mixed
 from tests.cases import deployment_cases
 
 #: Blocks of today's tree program by the names that they have in the model's.
@@ -464,7 +464,8 @@ def test_plans_that_cannot_be_are_refused():
         evaluate(store, {"dM": [0, 0, 0]}, case.process.sample(5, 2, seed=0).T)
     with pytest.raises(InputError, match="paths: must be alike in year 0"):
         evaluate(case.model, {"dM": [0, 0, 0]}, [[1, 2, 3], [2, 2, 3]])
-    assert evaluate(store, {"dM": [0, 50, 0]}, tree).to_frame()["stored"].max() > 0
+    full = deployment_model(case, Storage(0.1, 300.0, 20.0, 1e4))
+    assert evaluate(full, {"dM": [0, 0, 0]}, tree).to_frame()["stored"].max() == pytest.approx(300.0)
 
 
 # ------------------------------------------------------------------ problems that have nothing to do with the Moon

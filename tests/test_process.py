@@ -10,15 +10,15 @@ from scipy.special import ndtr
 
 from scenario_trees import GeometricBrownianMotion, ScenarioTree
 from stochisru import BoundsError, exact_values, load_case, process_values, threshold, value_table
-from stochisru.deployment.root_plan import plan_value_on_process
-from stochisru.distance import distance
-from stochisru.lattice_value import lattice_values
+from stochisru.lunar.exact.root_plan import plan_value_on_process
+from stochisru.lunar.run import run_case
+from stochisru.lunar.simulation import npv_on_paths
+from stochisru.lunar.strategies import Schedule
+from stochisru.lunar.trees import case_lattice, case_tree
+from stochisru.lunar.values.distance import distance
+from stochisru.lunar.values.lattice import lattice_values
+from stochisru.lunar.values.simulated import relaxation
 from stochisru.methods.result import Bounds, Kind, Of
-from stochisru.policy_value import relaxation
-from stochisru.run import run_case
-from stochisru.simulation import npv_on_paths
-from stochisru.strategies import Schedule
-from stochisru.trees import case_lattice, case_tree
 
 
 @pytest.fixture(scope="module")

@@ -8,22 +8,22 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-import stochisru.methods.threshold as threshold_module
+import stochisru.lunar.exact.threshold as threshold_module
 from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree, TreeError
 from stochisru import BoundsError, InputError, extensive_form, lattice_dp, load_case, simulate, threshold
-from stochisru.deployment.layers import open_loop, perfect_information
-from stochisru.deployment.root_plan import (
+from stochisru.lunar.exact.layers import open_loop, perfect_information
+from stochisru.lunar.exact.root_plan import (
     expected_value_plan_on_process,
     fixed_design_on_process,
     plan_value_on_process,
     static_plan_on_process,
 )
-from stochisru.deployment.single_deployment import single_deployment
-from stochisru.deployment.threshold_recursion import Rule, ThresholdRecursion
-from stochisru.deployment.unit_value import UnitValue
+from stochisru.lunar.exact.single_deployment import single_deployment
+from stochisru.lunar.exact.threshold import _solve
+from stochisru.lunar.exact.threshold_recursion import Rule, ThresholdRecursion
+from stochisru.lunar.exact.unit_value import UnitValue
+from stochisru.lunar.values.process import exact_values
 from stochisru.methods.result import Bounds, Kind, Of
-from stochisru.methods.threshold import _solve
-from stochisru.process_value import exact_values
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
@@ -427,7 +427,7 @@ def test_single_deployment_against_optimal_stopping_on_a_lattice(M0, lead):
     ],
 )
 def test_error_of_optimal_stopping_is_not_understated(name, changes, monkeypatch):
-    from stochisru.deployment import single_deployment as module
+    from stochisru.lunar.exact import single_deployment as module
 
     case = load_case(name).replace(**changes)
     found = single_deployment(case)

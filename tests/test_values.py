@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scenario_trees import ScenarioTree
 from stochisru import BoundsError, load_case, value_table
-from stochisru.deployment.information import flows
+from stochisru.lunar.information import flows
 from stochisru.methods.result import Bounds, Kind, Of
 from stochisru.problem import Decision, Factor, Model, Operation, Row, State
 from stochisru.values import DIFFERENCES, MEANING, Optimum, Values, _neighbours, values

@@ -7,23 +7,22 @@ and the upper bound what no plan can exceed.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import BoundsError
+from stochisru.limits import Limit
+from stochisru.protocols import LogLine, Plan, Policy
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from stochisru.case import DeploymentCase
-    from stochisru.strategies.protocol import Strategy
 
 Array = NDArray[np.float64]
 
@@ -59,8 +58,16 @@ class Termination:
     """
 
     reason: Reason
-    limit: str | None = None
+    limit: Limit | None = None
     detail: str = ""
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Plain values."""
+        return {
+            "reason": self.reason.value,
+            "limit": None if self.limit is None else self.limit.value,
+            "detail": self.detail,
+        }
 
 
 class Of(StrEnum):
@@ -199,48 +206,7 @@ def relative_gap(lower: float, upper: float) -> float:
     return (upper - lower) / scale if scale > 0 else 0.0
 
 
-class Plan(Protocol):
-    """What a method found: deployments at the root, and what to do later."""
-
-    @property
-    def case(self) -> DeploymentCase:
-        """The problem."""
-        ...
-
-    @property
-    def root(self) -> Sequence[float] | Array:
-        """ΔM_0..ΔM_min(L, T), kg."""
-        ...
-
-    @property
-    def size(self) -> dict[str, int]:
-        """Sizes worth reporting, by name."""
-        ...
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """What JSON carries of the plan beyond root and size, plain values by name."""
-        ...
-
-    def to_frame(self) -> pd.DataFrame:
-        """Tidy table of the plan."""
-        ...
-
-    def policy(self, name: str, mapping: str | None) -> Strategy:
-        """The plan as a strategy."""
-        ...
-
-
 P_co = TypeVar("P_co", bound=Plan, covariant=True)
-
-
-class LogLine(Protocol):
-    """A line of an iteration log: a dataclass of numbers."""
-
-    @property
-    def gap(self) -> float:
-        """Relative gap of the bounds so far."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,14 +258,14 @@ class Result(Generic[P_co]):
         """Deployments decided at the root, kg: ``dM0`` to ``dM{L}``."""
         return {f"dM{t}": float(mass) for t, mass in enumerate(self.plan.root)}
 
-    def policy(self, mapping: str | None = None, name: str | None = None) -> Strategy:
+    def policy(self, mapping: str | None = None, name: str | None = None) -> Policy:
         """Turn the plan into a strategy for simulation.
 
         Parameters
         ----------
         mapping
-            How a plan on a tree acts between nodes, see `stochisru.strategies.tree_policy` (scaled if not given). Other
-            plans know what to do everywhere and take no mapping.
+            How a plan on a tree acts between nodes, see `stochisru.lunar.strategies.tree_policy` (scaled if not given).
+            Other plans know what to do everywhere and take no mapping.
         name
             Name of the strategy; the method's if not given.
 
@@ -319,11 +285,7 @@ class Result(Generic[P_co]):
             "unit": "$",
             "objective": self.objective,
             "bounds": self.bounds.to_dict(),
-            "termination": {
-                "reason": self.termination.reason.value,
-                "limit": self.termination.limit,
-                "detail": self.termination.detail,
-            },
+            "termination": self.termination.to_dict(),
             "first_stage": self.first_stage,
             "seconds": sum(self.timings.values()),
             "timings": dict(self.timings),

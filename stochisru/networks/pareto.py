@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stochisru.errors import InputError, TimeLimitError, UnboundedError
+from stochisru.limits import Limit
 from stochisru.methods.result import Reason, Termination
 from stochisru.networks.assembly import Form, weighted, weights_of
 from stochisru.networks.network import Criterion, Network
@@ -134,7 +135,7 @@ def lexicographic(
     if not late:
         return found
     detail = f"{best.termination.detail}; ties of the first objective are not broken to the end: limit of time"
-    return replace(found, termination=Termination(Reason.LIMIT, best.termination.limit or "time", detail))
+    return replace(found, termination=Termination(Reason.LIMIT, best.termination.limit or Limit.TIME, detail))
 
 
 def weighted_front(

@@ -36,10 +36,10 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from stochisru.errors import InfeasibleError, InputError
-from stochisru.linear_program import FEASIBILITY
 from stochisru.problem.coefficients import Array, Number
 from stochisru.problem.parts import Decision, Operation, State
 from stochisru.problem.sheet import Linear, Sheet
+from stochisru.programs.sparse import FEASIBILITY
 
 
 class ColumnBounds(NamedTuple):

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.linear_program import solve, solve_mixed
 from stochisru.problem.coefficients import Array
 from stochisru.problem.information import Held
 from stochisru.problem.model import Model
@@ -20,6 +19,7 @@ from stochisru.problem.on_tree import TreeProgram, on_tree
 from stochisru.problem.parts import Decision, Expression, State
 from stochisru.problem.paths import fan
 from stochisru.problem.sheet import Sheet
+from stochisru.programs.sparse import solve, solve_mixed
 
 if TYPE_CHECKING:
     import pandas as pd

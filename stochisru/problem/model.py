@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.linear_program import Sense
 from stochisru.problem.coefficients import Factor, Kept
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
+from stochisru.programs.sparse import Sense
 
 Array = NDArray[np.float64]
 P = TypeVar("P", Decision, State, Operation, Expression, Row)

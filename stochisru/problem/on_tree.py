@@ -9,7 +9,7 @@ Blocks of rows:
 ====================  ==============================================================================
 ``balance_STATE``     x − keep·x_previous − Σ gain·y (+ what retires) = inflow, in year 0 with initial
 ``whole_DECISION``    y is a whole number of lots
-``DECISION_cost…``    cost of y by size and fixed cost (`stochisru.scale.formulations`)
+``DECISION_cost…``    cost of y by size and fixed cost (`stochisru.programs.curves.formulations`)
 the row's own name    a `Row`
 ====================  ==============================================================================
 """
@@ -22,7 +22,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from scenario_trees.tree import ScenarioTree
-from stochisru.linear_program import Block, LinearProgram, ProgramBuilder
 from stochisru.problem.bounds import column_bounds
 from stochisru.problem.coefficients import Array, Number
 from stochisru.problem.information import Information, Recourse
@@ -30,8 +29,9 @@ from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Row, State
 from stochisru.problem.places import Index, Places
 from stochisru.problem.sheet import Sheet
-from stochisru.scale.curve import Curve
-from stochisru.scale.formulations import add_curves
+from stochisru.programs.curves.curve import Curve
+from stochisru.programs.curves.formulations import add_curves
+from stochisru.programs.sparse import Block, LinearProgram, ProgramBuilder
 
 #: Share of its bound up to which an amount is a solver's tolerance.
 _NOTHING = 1e-7
@@ -102,7 +102,7 @@ def on_tree(model: Model, tree: ScenarioTree, information: Information | None = 
     Examples
     --------
     >>> from scenario_trees import ScenarioTree
-    >>> from stochisru.linear_program import solve
+    >>> from stochisru.programs.sparse import solve
     >>> from stochisru.problem import Decision, Factor, Model, Operation, Row, State, on_tree
     >>> newsvendor = Model(
     ...     "newsvendor",

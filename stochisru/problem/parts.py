@@ -15,7 +15,7 @@ import numpy as np
 
 from stochisru.errors import InputError
 from stochisru.problem.coefficients import Coefficient, Kept, kept
-from stochisru.scale.curve import Curve
+from stochisru.programs.curves.curve import Curve
 
 _INF = float("inf")
 

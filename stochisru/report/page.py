@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from scenario_trees.files import replacing
 from stochisru.errors import InputError
 from stochisru.files import MANIFEST, read_manifest, write_text
-from stochisru.metrics import UNITS
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
+from stochisru.simulation.metrics import UNITS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stochisru.case import DeploymentCase
 from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
 from stochisru.methods.result import versions
+from stochisru.protocols import Case
 from stochisru.studies.store import Row
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def study_folder(out: Path | None, kind: str, same: Mapping[str, Any] | None = N
 def fill(
     folder: Path,
     kind: str,
-    case: DeploymentCase,
+    case: Case,
     tables: Mapping[str, Sequence[Row]],
     figures: Callable[[], Mapping[str, Figure]],
     settings: Mapping[str, Any],
@@ -55,7 +55,7 @@ def fill(
     write_figures(folder, figures, kept)
 
 
-def case_entry(case: DeploymentCase) -> dict[str, str]:
+def case_entry(case: Case) -> dict[str, str]:
     """Entry of a manifest in which a study must agree with the one that it replaces."""
     return {"case_hash": case.digest()}
 
@@ -78,3 +78,12 @@ def write_figures(folder: Path, figures: Callable[[], Mapping[str, Figure]], kep
         for name, figure in figures().items():
             figure.savefig(folder / "figures" / f"{name}.png")
             figure.savefig(folder / "figures" / f"{name}.pdf", metadata={"CreationDate": None})
+
+
+def default_folder(case: Case, study: str | None = None) -> Path:
+    """Folder of a run or study that is given none: ``runs/NAME`` of a shipped case, ``runs/NAME-HASH`` of any other.
+
+    So a case that was changed goes beside what it was, never over it.
+    """
+    name = case.name if case.is_shipped else f"{case.name}-{case.digest()[:8]}"
+    return Path("runs") / (name if study is None else f"{name}-{study}")
