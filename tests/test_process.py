@@ -11,8 +11,9 @@ from scipy.special import ndtr
 from scenario_trees import GeometricBrownianMotion, ScenarioTree
 from stochisru import BoundsError, exact_values, load_case, process_values, threshold, value_table
 from stochisru.lunar.exact.root_plan import plan_value_on_process
+from stochisru.lunar.relaxation import sddp_ignoring, threshold_ignoring
 from stochisru.lunar.run import run_case
-from stochisru.lunar.simulation import npv_on_paths
+from stochisru.lunar.simulation import npv_on_paths, simulate_panel
 from stochisru.lunar.strategies import Schedule
 from stochisru.lunar.trees import case_lattice, case_tree
 from stochisru.lunar.values.distance import distance
@@ -241,3 +242,22 @@ def test_partial_expectation_of_tiny_volatility():
         assert float(process.limited_mean(level, 1.0) / level) == pytest.approx(2 * ndtr(-sigma / 2), abs=1e-15)
         near = process.limited_mean(level * np.linspace(1 - 5 * sigma, 1 + 5 * sigma, 400), 1.0)
         assert (np.diff(near) > -1e-12).all()
+
+
+@pytest.mark.parametrize("changed", [{"lot": 50.0}, {"lot": 50.0, "degradation": 0.05}, {"lot": 80.0, "lead_time": 2}])
+def test_what_is_committed_is_what_is_flown(changed):
+    """Modules of 50 kg once came with an order of 139.4 kg: the oracle is the plant that the simulation has."""
+    case = load_case("lunar-reference").replace(T=5, **changed)
+    solved = [process_values(case, paths=256).recourse, threshold_ignoring(case, paths=64)]
+    solved.append(sddp_ignoring(case, states=4, paths=64, iterations=2))
+    for result in solved:
+        panel = simulate_panel(case, [result.policy(name="plan")], paths=3)
+        years = range(min(case.horizon.lead_time, case.horizon.T) + 1)
+        flown = {f"dM{t}": panel["deployment"].sel(strategy="plan", year=t).values for t in years}
+        for name, mass in result.first_stage.items():
+            assert mass == pytest.approx(flown[name])
+            assert mass / case.launch.lot == pytest.approx(round(mass / case.launch.lot), abs=1e-9)
+    assert "whole modules" in solved[1].policy().describe(case)
+    assert "ignores modules" not in solved[1].policy().describe(case)
+    decision = process_values(case, paths=256).decision
+    assert decision["dM0"] == solved[0].first_stage["dM0"]

@@ -26,7 +26,7 @@ from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.indicators import KEPT_PATHS, DeploymentCounts, distributions, indicators_of_paths
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.policies import policy_named, require_policy
-from stochisru.lunar.strategies.protocol import Observation, Strategy, root_years
+from stochisru.lunar.strategies.protocol import Observation, Strategy, root_years, whole_modules
 from stochisru.methods.result import versions
 from stochisru.simulation.metrics import (
     UNITS,
@@ -52,8 +52,7 @@ def _checked(orders: Any, shape: tuple[int, ...], who: str, lot: float | None) -
         raise InputError(f"strategy {who}: must return shape {shape}, got {array.shape}")
     if not array.min() >= 0:  # also refuses NaN; infinity shows in the NPV
         raise InputError(f"strategy {who}: deployments must be >= 0 kg and not NaN")
-    # Rounding is no reason for one more module.
-    return array if lot is None else np.ceil(array / lot - 1e-9) * lot
+    return whole_modules(array, lot)
 
 
 def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[tuple[Array, Array]]:

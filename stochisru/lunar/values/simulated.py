@@ -34,6 +34,7 @@ from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
 from stochisru.lunar.policies import lattice_optimum, open_loop_optima
+from stochisru.lunar.relaxation import as_placed
 from stochisru.lunar.simulation import require_sampling, simulate
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.table import DIFFERENCES
@@ -242,7 +243,8 @@ def policy_values(
         found["vms"] = _exactly(0.0)
     if case.costs.earth_limit == 0:
         found["earth_backup"] = _exactly(0.0)
-    return PolicyValues(found, judged.plan, chosen.size, "case" if solved else "linear relaxation", source.name)
+    plan = replace(judged.plan, plan=as_placed(judged.plan.plan, case))
+    return PolicyValues(found, plan, chosen.size, "case" if solved else "linear relaxation", source.name)
 
 
 def _exactly(value: float) -> ProcessValue:
