@@ -114,12 +114,16 @@ def run(
 
     def show(found: Run) -> None:
         print_process_values(found.values)
-        print_tree_values(found.tree_values, found.distance)
+        if found.tree_values is not None:
+            print_tree_values(found.tree_values, found.distance)
         print_strategies(found.simulation)
         typer.echo(f"report: {folder / 'report.html'}")
 
     outcome = emit_outcome(compute, Run.to_dict, json, show)
-    warn_of_gap(outcome.tree_values.recourse)
+    if outcome.tree_values is None:
+        typer.echo(f"warning: no values of the tree: {outcome.no_tree_values}", err=True)
+    else:
+        warn_of_gap(outcome.tree_values.recourse)
 
 
 #: Options of ``value`` and where each has a meaning.

@@ -214,7 +214,7 @@ def as_placed(plan: P, case: DeploymentCase) -> P:
 
     A plan that was made for linear costs has any mass; what is flown, simulated and paid for is rounded up.
     """
-    placed = whole_modules(plan.root, case.launch.lot)
+    placed = whole_modules(np.asarray(plan.root, dtype=float), case.launch.lot)
     if np.allclose(placed, plan.root, rtol=1e-9, atol=0):
         return plan
     return replace(plan, root=placed)  # type: ignore[type-var]  # every plan for linear costs has it as a field

@@ -447,9 +447,12 @@ def resolve(case: DeploymentCase, strategies: Sequence[Strategy | str]) -> tuple
     return tuple(policy_named(s, case) if isinstance(s, str) else s for s in strategies)
 
 
-def require_sampling(paths: int, seed: int, sampler: Sampler | str, workers: int = 1) -> Sampler:
-    """Sampler of a simulation; raise `InputError` for numbers out of range or an unknown sampler."""
-    for name, number, low in (("paths", paths, 1), ("seed", seed, 0), ("workers", workers, 1)):
+def require_sampling(paths: int, seed: int, sampler: Sampler | str, workers: int = 1, *, least: int = 1) -> Sampler:
+    """Sampler of a simulation; raise `InputError` for numbers out of range or an unknown sampler.
+
+    ``least`` is the number of paths that what is made of them needs: one has no interval.
+    """
+    for name, number, low in (("paths", paths, least), ("seed", seed, 0), ("workers", workers, 1)):
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < low:
             raise InputError(f"{name}: must be an integer >= {low}, got {number!r}")
     if not isinstance(sampler, str):

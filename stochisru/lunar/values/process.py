@@ -335,7 +335,7 @@ def process_values(
     True
     """
     require_case(case)
-    require_sampling(paths, seed, sampler, workers)
+    require_sampling(paths, seed, sampler, workers, least=2)
     require_confidence(confidence)
     if not scales_with_demand(case):
         found = policy_values(case, paths=paths, seed=seed, sampler=sampler, workers=workers, confidence=confidence)
