@@ -139,6 +139,11 @@ def test_paths_that_are_none():
         (np.where(np.arange(2) == 1, -1.0, good), "demand: must be >= 0 and finite, got -1.0 in year 0 of path 1"),
         (good * np.nan, "demand: must be >= 0 and finite, got nan"),
         ("paths", "demand: must be an array of numbers"),
+        (
+            2 * good,
+            r"demand: must start at the case's D0 = 1000 kg/yr, got 2000 in year 0 of path 0; give case.replace",
+        ),
+        (0 * good, r"demand: must start at the case's D0"),
     ):
         with pytest.raises(InputError, match=message):
             npv_on_paths(case, rule, bad)

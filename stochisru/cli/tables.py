@@ -101,4 +101,5 @@ def print_comparison(outcome: Comparison) -> None:
         sys.stdout.write(f"exact optimum RP {outcome.optimum.lower:,.0f} $\n")
     if ws is not None:
         sample = f"({outcome.foresight_paths:,} paths)"
-        sys.stdout.write(f"wait-and-see WS {ws.value:,.0f} $, {ws.lower:,.0f} to {ws.upper:,.0f} {sample}\n")
+        between = f"no interval: {ws.reason}" if ws.reason else f"{ws.lower:,.0f} to {ws.upper:,.0f}"
+        sys.stdout.write(f"wait-and-see WS {ws.value:,.0f} $, {between} {sample}\n")

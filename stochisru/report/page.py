@@ -246,6 +246,7 @@ _CHECKED = {
     "wasserstein": "Wasserstein-1 distance / mean",
     "conditional_mean_error": "mean given the node before, largest relative error",
     "conditional_mean_error_average": "the same on average",
+    "foresight": "share of the next step's variance that nodes tell in advance",
 }
 
 
@@ -296,10 +297,10 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         )
     caveat = (
         "These are values of the demand process. <b>exact</b> means a closed form or recursion with its error of "
-        "integration, a share such as <b>95 %</b> an interval from simulated paths, <b>certified</b> a proof by "
-        "arithmetic, which here only the tree's values have. NPV is that of whoever bears every flow: sales of lunar "
-        "oxygen less plants, launches, operation, shortage and supply from Earth. Oxygen from Earth earns nothing in "
-        "the source formulation: it is only a cost."
+        "integration, <b>bounded</b> that the value lies between two such, a share such as <b>95 %</b> an interval "
+        "from simulated paths, <b>certified</b> a proof by arithmetic, which here only the tree's values have. NPV is "
+        "that of whoever bears every flow: sales of lunar oxygen less plants, launches, operation, shortage and supply "
+        "from Earth. Oxygen from Earth earns nothing in the source formulation: it is only a cost."
     )
     distance = manifest["distance"]
     off = (
