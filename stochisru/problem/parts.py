@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar, TypeAlias
 
@@ -41,7 +42,7 @@ class _Named:
         """Kind and name, as messages say them."""
         return f"{type(self).__name__.lower()} {self.name!r}"
 
-    @property
+    @cached_property
     def coefficients(self) -> dict[str, Kept]:
         """All coefficients by what they are, such as ``cost`` or ``gains of 'plant'``."""
         found: dict[str, Kept] = {}
