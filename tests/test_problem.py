@@ -43,7 +43,7 @@ from stochisru.programs.sparse import solve, solve_mixed
 from tests.cases import deployment_cases
 
 #: Blocks of today's tree program by the names that they have in the model's.
-TODAY = {"balance_M": "balance", "dM_lots": "modules", "whole_dM": "whole"}
+TODAY = {"delivery": "capacity", "dM_lots": "modules", "whole_dM": "whole"}
 
 
 @st.composite
