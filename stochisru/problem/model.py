@@ -163,8 +163,17 @@ class Model:
         return None
 
     def with_part(self, *parts: Part) -> Model:
-        """The model with more parts; one of a name that is there already takes its place."""
+        """The model with more parts; one that is there already, of the same name and kind, is replaced.
+
+        Raises
+        ------
+        InputError
+            If a part of another kind has the name.
+        """
         new = {part.name: part for part in parts}
+        for part in self.parts:
+            if part.name in new and type(new[part.name]) is not type(part):
+                raise InputError(f"{new[part.name].label}: the name is taken by {part.label}")
         old = [new.pop(part.name, part) for part in self.parts]
         return replace(self, parts=(*old, *new.values()))
 
