@@ -111,6 +111,7 @@ def _options(known: dict[str, Method]) -> dict[str, tuple[Any, Any]]:
 
 
 def _help(default: Any, about: About) -> str:
+
     words = about.default or (
         "" if isinstance(default, bool) else f"{default:g}" if isinstance(default, float) else default
     )
