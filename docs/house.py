@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from stochisru.methods.options import options_of
+from stochisru.methods.options import default_in_words, options_of
 from stochisru.methods.registry import methods
 
 #: Rooms from the lowest up, as `tests/test_directions.py` has them, with what each is for.
@@ -70,13 +70,9 @@ def options_table() -> str:
             continue
         parts += [f"### {name}", "", "| option | meaning | range | default |", "|---|---|---|---|"]
         for option, (default, about) in rows.items():
-            words = about.default or (
-                "off" if default is False else f"{default:g}" if isinstance(default, float) else default
-            )
-            unit = f" ({about.unit})" if about.unit else ""
-            parts.append(
-                f"| `--{option.replace('_', '-')}` | {about.help}{unit} | {about.allowed or 'any'} | {words} |"
-            )
+            words = default_in_words(default, about) or "off"
+            meaning = about.help + (f" ({about.unit})" if about.unit else "")
+            parts.append(f"| `--{option.replace('_', '-')}` | {meaning} | {about.allowed or 'any'} | {words} |")
         parts.append("")
     return "\n".join(parts)
 
