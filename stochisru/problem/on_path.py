@@ -64,8 +64,8 @@ def path_model(
     >>> from stochisru.problem.on_path import path_model
     >>> m = path_model(load_case("lunar-reference").replace(T=2).model, [500.0, 600.0, 700.0])
     >>> _ = pyo.SolverFactory("appsi_highs").solve(m)
-    >>> [round(pyo.value(m.M[t] - m.dM[t]), 3) for t in m.years]
-    [0.0, 50.0, 60.0]
+    >>> [round(pyo.value(m.Qcap[t]), 3) for t in m.years]
+    [500.0, 600.0, 700.0]
     """
     import pyomo.environ as pyo
 
