@@ -63,8 +63,8 @@ def test_commands_answer_and_exit_as_they_did(line, tmp_path, monkeypatch):
 
 FEATURES = (
     "L=0", "L=1", "L=2", "L=T", "L>T", "fixed", "M0", "degradation", "earth=0", "earth>0", "by-product",
-    "zero-probability", "uneven-stages", "unbalanced", "binomial", "trinomial", "lot", "fixed_cost", "convex", "concave",
-    "neither", "no-volatility", "no-discount",
+    "zero-probability", "uneven-stages", "unbalanced", "binomial", "trinomial", "lot", "fixed_cost", "convex",
+    "concave", "neither", "no-volatility", "no-discount",
 )  # fmt: skip
 
 
