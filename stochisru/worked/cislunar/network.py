@@ -1,0 +1,267 @@
+"""The cislunar network over time: Earth, LEO, GEO, EML1 and Moon in launch windows half a year apart.
+
+Every window has four points in time and a flight from each of the first three to the next. Launches leave at the first
+point, and with propellant alone also at the next two. From the last point to the first one of the next window
+everything waits and plants work. Identical stages are one integer flow: what they carry can be divided among them at
+will, so nothing is lost.
+
+Commodities in kg, stages in number. Propellant in the tanks of stages is a commodity of its own: delivered oxygen and
+hydrogen fly as cargo in tanks and may be filled into a stage in the mixture that its engine burns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from stochisru.networks.builder import NetworkBuilder
+from stochisru.networks.events import Burn, Conversion, Wear
+from stochisru.networks.network import Network
+from stochisru.networks.time_expansion import TimeExpandedNetwork, expand
+from stochisru.worked.cislunar.parameters import DEMANDED, PLACES, Campaign
+
+#: Points in time per window: before, between and after its three flights.
+POINTS = 4
+WINDOWS_PER_YEAR = 2
+#: Launches of everything at the first point of a window, of propellant at the next two.
+LAUNCHES = ("launch", "propellant launch")
+LEGS = (("LEO", "GEO"), ("LEO", "EML1"), ("EML1", "GEO"), ("EML1", "Moon"))
+PLANTS = {"SWE": "extraction plant", "DWE": "electrolysis plant"}
+GASES = ("oxygen", "hydrogen")
+CARGO = (*DEMANDED, "water tank", "cryogenic tank", *PLANTS.values(), "spares")
+COMMODITIES = ("stage", "propellant", *CARGO, "soil")
+#: What a working plant takes in.
+FEED = {"SWE": "soil", "DWE": "water"}
+
+
+def windows(campaign: Campaign) -> int:
+    """Number of launch windows: every half year from the start to the end."""
+    return WINDOWS_PER_YEAR * campaign.years + 1
+
+
+def deploy_arc(kind: str, site: str) -> str:
+    """Name of the loop on which a plant is set up."""
+    return f"{site} {kind} set-up"
+
+
+def work_arc(kind: str, site: str) -> str:
+    """Name of the loop on which a plant works."""
+    return f"{site} {kind} work"
+
+
+def base_network(campaign: Campaign) -> Network:
+    """The network of one point in time; durations in steps from point to point."""
+    p = campaign
+    builder = NetworkBuilder(
+        f"cislunar campaign, {p.title}",
+        {c: "number" if c == "stage" else "kg" for c in COMMODITIES},
+        {"cost": "$", "launched": "kg"},
+    )
+    _nodes(builder, p)
+    _launch(builder, p)
+    for tail, head in LEGS:
+        for ends in ((tail, head), (head, tail)):
+            if ends[1] != "LEO" or p.reading.return_to_leo:
+                _flight(builder, p, *ends, p[f"delta_v_{tail}_{head}".lower()])
+    for place in PLACES[1:]:
+        _loops(builder, p, place)
+    for kind, site in p.structures:
+        _plant(builder, p, kind, site)
+    return builder.build()
+
+
+def _nodes(builder: NetworkBuilder, p: Campaign) -> None:
+    builder.node("Earth", dict.fromkeys(("stage", "propellant", *CARGO), np.inf))
+    for place in PLACES[1:]:
+        supply = {c: -kg for (node, c), kg in p.yearly.items() if node == place}
+        builder.node(place, {**supply, **({"soil": np.inf} if place == "Moon" else {})})
+
+
+def _prices(p: Campaign) -> dict[str, float]:
+    """Price on Earth, $ per unit."""
+    mixed = (p["mixture"] * p["oxygen_price"] + p["hydrogen_price"]) / (1 + p["mixture"])
+    return {
+        "stage": p["stage_price"],
+        "propellant": mixed,
+        **{c: p[f"{c}_price"] for c in DEMANDED},
+        "water tank": p["water_tank_price"],
+        "cryogenic tank": p["cryo_tank_price"],
+        "spares": p["spares_price"],
+        **dict.fromkeys(PLANTS.values(), 0.0),  # by their curves
+    }
+
+
+def masses(p: Campaign) -> dict[str, float]:
+    """Mass of a unit, kg."""
+    return {c: p["stage_dry_mass"] if c == "stage" else 1.0 for c in COMMODITIES}
+
+
+def _launch(builder: NetworkBuilder, p: Campaign) -> None:
+    mass = masses(p)
+    paid = {**mass, "stage": mass["stage"] if p.reading.launch_of_stage_paid else 0.0}
+    carried = ("stage", "propellant", *CARGO)
+    cost = {c: price + p["launch_price"] * paid[c] for c, price in _prices(p).items()}
+    builder.arc(
+        "Earth",
+        "LEO",
+        LAUNCHES[0],
+        carries=carried,
+        concurrency_out=_tanks(p),
+        limit={**dict.fromkeys(carried, _most(p)), "stage": p["new_stages"]},
+        cost={"cost": cost, "launched": {c: mass[c] for c in carried}},
+    )
+    builder.arc(
+        "Earth",
+        "LEO",
+        LAUNCHES[1],
+        carries=["propellant"],
+        limit={"propellant": _most(p)},
+        cost={"cost": {"propellant": cost["propellant"]}, "launched": {"propellant": 1.0}},
+    )
+
+
+def _most(p: Campaign) -> float:
+    """More than ever flies, kg."""
+    return p["most_stages"] * max(p["stage_payload"], p["stage_propellant"])
+
+
+def _tanks(p: Campaign) -> list[dict[str, float]]:
+    return [
+        {**dict.fromkeys(GASES, 1 / p["cryo_per_tank"]), "cryogenic tank": -1.0},
+        {"water": 1 / p["water_per_tank"], "water tank": -1.0},
+    ]
+
+
+def _flight(builder: NetworkBuilder, p: Campaign, tail: str, head: str, delta_v: float) -> None:
+    stages = p["most_stages"]
+    builder.arc(
+        tail,
+        head,
+        events=[Burn(delta_v, p["isp"], {"propellant": 1.0}, {"stage": p["stage_dry_mass"]})],
+        carries=("stage", "propellant", *CARGO),
+        concurrency_out=[
+            {**dict.fromkeys(CARGO, 1.0), "stage": -p["stage_payload"]},
+            {"propellant": 1.0, "stage": -p["stage_propellant"]},
+            *_tanks(p),
+        ],
+        limit={
+            "stage": stages,
+            "propellant": stages * p["stage_propellant"],
+            **dict.fromkeys(CARGO, stages * p["stage_payload"]),
+        },
+        cost={"cost": {"stage": p["flight_price"]}},
+        duration=1,
+    )
+
+
+def _loops(builder: NetworkBuilder, p: Campaign, place: str) -> None:
+    """Waiting, and moving oxygen and hydrogen between cargo and the tanks of stages."""
+    oxygen, hydrogen = p["mixture"] / (1 + p["mixture"]), 1 / (1 + p["mixture"])
+    kept = ("stage", "propellant", *DEMANDED, "water tank", "cryogenic tank", "spares", *PLANTS.values())
+    builder.arc(
+        place,
+        place,
+        f"{place} waiting",
+        carries=kept,
+        concurrency_out=[
+            {"propellant": 1.0, "stage": -p["stage_propellant"]},
+            *(_tanks(p) if p.reading.storage_in_tanks else []),
+        ],
+        limit={**dict.fromkeys(kept, _most(p)), "stage": p["most_stages"]},
+        duration=1,
+    )
+    builder.arc(
+        place,
+        place,
+        f"{place} fuelling",
+        carries=["propellant"],
+        takes={"propellant": {"propellant": -1.0, "oxygen": oxygen, "hydrogen": hydrogen}},
+        limit={"propellant": _most(p)},
+    )
+    if p.reading.delivers_own_propellant:
+        builder.arc(
+            place,
+            place,
+            f"{place} defuelling",
+            events=[Conversion({"propellant": {"oxygen": oxygen, "hydrogen": hydrogen}})],
+            carries=["propellant"],
+            limit={"propellant": _most(p)},
+        )
+
+
+def _plant(builder: NetworkBuilder, p: Campaign, kind: str, site: str) -> None:
+    split = p["water_split"]
+    products = {"oxygen": split / (1 + split), "hydrogen": 1 / (1 + split)} if kind == "DWE" else {"water": 1.0}
+    feed, plant = FEED[kind], PLANTS[kind]
+    builder.arc(
+        site,
+        site,
+        deploy_arc(kind, site),
+        events=[Wear({plant: 1.0})],
+        carries=[plant],
+        limit={plant: largest(p, kind)},
+    )
+    builder.arc(
+        site,
+        site,
+        work_arc(kind, site),
+        events=[Conversion({feed: products}), Wear({"spares": 1.0})],
+        carries=[feed, "spares"],
+        limit={feed: _most(p), "spares": _most(p)},
+        duration=1,
+    )
+
+
+def largest(p: Campaign, kind: str) -> float:
+    """Largest plant of a kind at a site, kg."""
+    return p["largest_extraction" if kind == "SWE" else "largest_electrolysis"]
+
+
+def campaign_network(campaign: Campaign) -> TimeExpandedNetwork:
+    """The network over all windows of a campaign."""
+    base = base_network(campaign)
+    count = windows(campaign)
+    steps = POINTS * count
+    last = [POINTS * w + POINTS - 1 for w in range(count)]
+    flights = [t for t in range(steps) if t % POINTS < POINTS - 1]
+    opens: dict[str, Sequence[int]] = {
+        LAUNCHES[0]: [POINTS * w for w in range(count)],
+        LAUNCHES[1]: [t for t in flights if t % POINTS > 0],
+    }
+    for arc in base.arcs:
+        if "→" in arc:
+            opens[arc] = flights
+    for kind, site in campaign.structures:
+        opens[deploy_arc(kind, site)] = last[:1]
+        opens[work_arc(kind, site)] = last
+    due = [POINTS * WINDOWS_PER_YEAR * year + POINTS - 1 for year in campaign.due]
+    expanded = expand(base, steps, demand_steps=due, windows=opens)
+    return _tightened(_first_year(expanded, campaign), campaign)
+
+
+def _first_year(expanded: TimeExpandedNetwork, p: Campaign) -> TimeExpandedNetwork:
+    """Demand of the first year in its share of a full year's."""
+    if 1 not in p.due:
+        return expanded
+    step = POINTS * WINDOWS_PER_YEAR + POINTS - 1
+    supply = {
+        (expanded.node(node, step), commodity): -p["first_year_share"] * kg
+        for (node, commodity), kg in p.yearly.items()
+    }
+    return replace(expanded, network=expanded.network.with_supply(supply))
+
+
+def _tightened(expanded: TimeExpandedNetwork, p: Campaign) -> TimeExpandedNetwork:
+    """Bounds that follow from time: stages bought so far, and plants that fly in the first window only."""
+    network = expanded.network
+    limit = network.out.limit.copy()
+    window = expanded.departure // POINTS
+    stage = network.commodity("stage")
+    limit[:, stage] = np.minimum(limit[:, stage], p["new_stages"] * (window + 1))
+    plants = [network.commodity(c) for c in PLANTS.values()]
+    takes_time = expanded.base.duration[expanded.arc] > 0
+    late = (window > 0) | ((expanded.departure == POINTS - 1) & takes_time)
+    limit[np.ix_(late, plants)] = 0.0
+    return replace(expanded, network=network.replace(out=replace(network.out, limit=limit)))
