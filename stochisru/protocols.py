@@ -6,7 +6,7 @@ method of the problem that it solves, what it needs is written here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -17,47 +17,13 @@ if TYPE_CHECKING:
 
     from scenario_trees.lattice import MarkovLattice
     from scenario_trees.tree import ScenarioTree
+    from stochisru.estimate import Estimate
     from stochisru.limits import Limit
-    from stochisru.methods.result import Of, Result
     from stochisru.programs.sparse import LinearProgram, Solution
     from stochisru.programs.stage import Stage
-    from stochisru.simulation.metrics import Estimate
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
-
-# ------------------------------------------------------------------- solvers
-
-
-class Solver(Protocol):
-    """A solver of sparse programs."""
-
-    @property
-    def name(self) -> str:
-        """Name used in results and on the command line."""
-        ...
-
-    def version(self) -> str | None:
-        """Version of the installed solver, or None where it is not installed."""
-        ...
-
-    def solve(self, program: LinearProgram, bounds: Iterable[tuple[Array, Array]]) -> Iterator[Solution]:
-        """Solve the program once for each pair of bounds on its variables.
-
-        Each time to optimality, from the optimum of the time before where the solver can, or `SolverError` is
-        raised.
-        """
-        ...
-
-    def solve_mixed(
-        self, program: LinearProgram, rel_gap: float, time_limit: float | None, start: Array | None = None
-    ) -> Solution:
-        """Solve a mixed-integer program to a relative gap or until the time is up, from a known solution if given.
-
-        `SolverError` is raised if there is no solution or no bound by then.
-        """
-        ...
-
 
 # ------------------------------------------------------------------ problems
 
@@ -68,7 +34,6 @@ class Horizon(Protocol):
     @property
     def T(self) -> int:  # noqa: N802  (symbol of the source)
         """Last year."""
-        ...
 
 
 class Case(Protocol):
@@ -77,30 +42,24 @@ class Case(Protocol):
     @property
     def name(self) -> str:
         """Short name, part of file names."""
-        ...
 
     @property
     def title(self) -> str:
         """Name for people."""
-        ...
 
     @property
     def is_shipped(self) -> bool:
         """Whether it is a case of the package, unchanged."""
-        ...
 
     @property
     def horizon(self) -> Horizon:
         """Its years."""
-        ...
 
     def digest(self) -> str:
         """Hash of all of its numbers."""
-        ...
 
     def to_toml(self) -> str:
         """Text of a case file from which it can be loaded."""
-        ...
 
 
 # ------------------------------------------------------------ policies, plans
@@ -112,19 +71,15 @@ class Policy(Protocol):
     @property
     def name(self) -> str:
         """Short name, unique within a comparison."""
-        ...
 
     def start(self, case: Any) -> Array:
         """Decisions that are committed at the root."""
-        ...
 
     def order(self, observation: Any) -> Array:
         """Decisions of today, for all paths at once."""
-        ...
 
     def describe(self, case: Any) -> str:
         """The rule as one sentence."""
-        ...
 
 
 class Plan(Protocol):
@@ -133,30 +88,24 @@ class Plan(Protocol):
     @property
     def case(self) -> Any:
         """The problem, a `Case`."""
-        ...
 
     @property
     def root(self) -> Sequence[float] | Array:
         """ΔM_0..ΔM_min(L, T), kg."""
-        ...
 
     @property
     def size(self) -> dict[str, int]:
         """Sizes worth reporting, by name."""
-        ...
 
     @property
     def details(self) -> dict[str, Any]:
         """What JSON carries of the plan beyond root and size, plain values by name."""
-        ...
 
     def to_frame(self) -> pd.DataFrame:
         """Tidy table of the plan."""
-        ...
 
     def policy(self, name: str, mapping: str | None) -> Policy:
         """The plan as a policy."""
-        ...
 
 
 class PlanOnTree(Plan, Protocol):
@@ -165,7 +114,6 @@ class PlanOnTree(Plan, Protocol):
     @property
     def value(self) -> float:
         """Its expected value on the tree, $, by arithmetic that asks no solver."""
-        ...
 
 
 class PlanOnLattice(Plan, Protocol):
@@ -174,15 +122,12 @@ class PlanOnLattice(Plan, Protocol):
     @property
     def simulated(self) -> Estimate | None:
         """Its mean value on fresh paths of the lattice, $, once that is known."""
-        ...
 
     def exact_value(self) -> float:
         """Its expected value on the lattice, $; only where `StagePrograms.orders_up_to`."""
-        ...
 
     def simulate(self, paths: int = ..., *, seed: int = ..., confidence: float = ...) -> Estimate:
         """Its mean value on fresh paths of the lattice, $."""
-        ...
 
 
 # --------------------------------------------------- problems as methods see them
@@ -200,24 +145,19 @@ class TreeProblem(Protocol[TreePlanT_co]):
     @property
     def program(self) -> LinearProgram:
         """The sparse program in node form."""
-        ...
 
     @property
     def flows(self) -> float:
         """Size of the sums of money that values are differences of, $."""
-        ...
 
     def limits(self, held: Array) -> tuple[Array, Array]:
         """Bounds on all variables where the first decisions are ``held``."""
-        ...
 
     def plan(self, solution: Solution) -> TreePlanT_co:
         """The plan that a solution is, feasible to the last digit."""
-        ...
 
     def bound(self, program: LinearProgram, row_dual: Array) -> float:
         """Upper bound on a linear program, $, that holds for any row duals."""
-        ...
 
 
 class SubtreeProgram(Protocol):
@@ -226,50 +166,40 @@ class SubtreeProgram(Protocol):
     @property
     def branch(self) -> ScenarioTree:
         """The subtree, with the way from the root to it."""
-        ...
 
     @property
     def program(self) -> LinearProgram:
         """Its program; the objective is the conditional expectation given the subtree's node."""
-        ...
 
     @property
     def plant(self) -> Index:
         """Columns of the coordinated quantities."""
-        ...
 
     @property
     def order(self) -> Index:
         """Columns of the decisions behind them."""
-        ...
 
     @property
     def origin(self) -> Index:
         """Node of the whole tree that each node of the branch is."""
-        ...
 
     @property
     def of_node(self) -> Index:
         """Commitment of the branch at each of its nodes."""
-        ...
 
     @property
     def linear(self) -> bool:
         """Whether the value of a solved program is that of its decisions as they are."""
-        ...
 
     @property
     def mixed(self) -> bool:
         """Whether the program has whole numbers."""
-        ...
 
     def feasible(self, orders: Array) -> Array:
         """Decisions as they can be taken."""
-        ...
 
     def worth(self, orders: Array) -> float:
         """Value of feasible decisions, $, without a solver."""
-        ...
 
 
 class Candidates(Protocol):
@@ -277,11 +207,9 @@ class Candidates(Protocol):
 
     def near(self, plants: Array, number: int) -> Iterator[Array]:
         """Those near what the subtrees want."""
-        ...
 
     def neighbours(self, orders: Array) -> Iterator[Array]:
         """Those that differ from given ones in one commitment."""
-        ...
 
 
 class Commitments(Protocol):
@@ -289,7 +217,6 @@ class Commitments(Protocol):
 
     def decided_at(self, year: int) -> int:
         """Stage at which the decision of ``year`` is taken."""
-        ...
 
 
 class Subtrees(Protocol[TreePlanT_co]):
@@ -298,104 +225,83 @@ class Subtrees(Protocol[TreePlanT_co]):
     @property
     def tree(self) -> ScenarioTree:
         """The whole tree."""
-        ...
 
     @property
     def cut_stage(self) -> int:
         """Stage at which it is cut."""
-        ...
 
     @property
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must agree in."""
-        ...
 
     @property
     def linear(self) -> bool:
         """Whether costs are linear."""
-        ...
 
     @property
     def mixed(self) -> bool:
         """Whether programs have whole numbers."""
-        ...
 
     @property
     def flows(self) -> float:
         """Size of the sums of money that values are differences of, $."""
-        ...
 
     @property
     def count(self) -> int:
         """Number of subtrees."""
-        ...
 
     @property
     def years(self) -> range:
         """Coordinated years."""
-        ...
 
     @property
     def nodes(self) -> range:
         """Nodes at which the subtrees hang."""
-        ...
 
     @property
     def way(self) -> Index:
         """Nodes on the way to each subtree, shape ``(count, cut_stage + 1)``."""
-        ...
 
     @property
     def shared(self) -> Index:
         """Commitment of the whole tree behind each coordinated year, shape ``(count, years)``."""
-        ...
 
     @property
     def commitments(self) -> Commitments:
         """Commitments of the whole tree."""
-        ...
 
     @property
     def node_probability(self) -> Array:
         """Probability of each node down to the cut, positive."""
-        ...
 
     @property
     def probability(self) -> Array:
         """Probability of each subtree, positive."""
-        ...
 
     @property
     def plant_upper(self) -> Array:
         """Upper bound on the coordinated quantities, shape ``(count, years)``."""
-        ...
 
     @property
     def largest_plant(self) -> float:
         """Size of the coordinated quantities."""
-        ...
 
     @property
     def plant_cost(self) -> Array:
         """Discounted cost of one unit of them in each year."""
-        ...
 
     @property
     def candidates(self) -> Candidates:
         """Decisions above the cut that are worth trying."""
-        ...
 
     def program(self, i: int) -> SubtreeProgram:
         """Program of subtree ``i``."""
-        ...
 
     def node_mean(self, values: Array) -> Array:
         """Mean of ``values`` (count, years) over the subtrees that share each commitment."""
-        ...
 
     def plan(self, deployment: Array) -> TreePlanT_co:
         """The plan of decisions at all nodes of the tree."""
-        ...
 
 
 class StagePrograms(Protocol[LatticePlanT]):
@@ -404,57 +310,45 @@ class StagePrograms(Protocol[LatticePlanT]):
     @property
     def lattice(self) -> MarkovLattice:
         """The lattice."""
-        ...
 
     @property
     def horizon(self) -> int:
         """Last stage."""
-        ...
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Programs of all stages."""
-        ...
 
     @property
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must agree in."""
-        ...
 
     @property
     def flows(self) -> float:
         """Size of the sums of money that values are differences of, $."""
-        ...
 
     @property
     def orders_up_to(self) -> bool:
         """Whether plans whose value is known exactly are optimal under expectation."""
-        ...
 
     @property
     def one_level(self) -> bool:
         """Whether such a plan does not depend on what is on order."""
-        ...
 
     def state_upper(self, t: int) -> Array:
         """What the state from which stage t starts can reach."""
-        ...
 
     def state_unit(self, t: int) -> Array:
         """Units of that state."""
-        ...
 
     def spread(self, t: int, place: Array, store: Array) -> Array:
         """States leaving stage t that are spread over their range, in their units."""
-        ...
 
     def plan(self, root: Array, intercept: Sequence[Array], slope: Sequence[Array], neutral: bool) -> LatticePlanT:
         """The plan that cuts describe."""
-        ...
 
     def with_simulated(self, plan: LatticePlanT, mean: Estimate) -> LatticePlanT:
         """A plan with its simulated mean."""
-        ...
 
 
 class ProblemOnTrees(Protocol[TreePlanT_co]):
@@ -462,11 +356,9 @@ class ProblemOnTrees(Protocol[TreePlanT_co]):
 
     def on_tree(self, tree: ScenarioTree) -> TreeProblem[TreePlanT_co]:
         """The problem on a tree; `InputError` if they do not match."""
-        ...
 
     def subtrees(self, tree: ScenarioTree, cut_stage: int) -> Subtrees[TreePlanT_co]:
         """The problem on a tree that is cut at a stage."""
-        ...
 
 
 class ProblemOnLattices(Protocol[LatticePlanT, StoreT_contra]):
@@ -474,42 +366,37 @@ class ProblemOnLattices(Protocol[LatticePlanT, StoreT_contra]):
 
     def on_lattice(self, lattice: MarkovLattice | int, storage: StoreT_contra | None) -> StagePrograms[LatticePlanT]:
         """The problem on a lattice, given or made with so many states per stage; `InputError` if they do not match."""
-        ...
 
 
 # -------------------------------------------------------------------- methods
 
+ResultT_co = TypeVar("ResultT_co", covariant=True)
 
-class Method(Protocol):
+
+class Method(Protocol[ResultT_co]):
     """A way to solve a problem; see `stochisru.methods.registry`."""
 
     @property
     def name(self) -> str:
         """The word that names it everywhere."""
-        ...
 
     @property
     def summary(self) -> str:
         """What it is, in a few words."""
-        ...
 
     @property
-    def on(self) -> Of:
-        """What it works on: a tree, a lattice or the process."""
-        ...
+    def on(self) -> str:
+        """What it works on, a `stochisru.methods.result.Of`: a tree, a lattice or the process."""
 
     @property
     def options(self) -> type[Any]:
         """Frozen dataclass of its options; see `stochisru.methods.options`."""
-        ...
 
     def refuses(self, case: Any) -> str | None:
         """Why it cannot solve a problem, in one sentence that names the field, or None."""
-        ...
 
-    def solve(self, case: Any, on: Any, options: Any, progress: Callable[[Any], None] | None = None) -> Result[Any]:
+    def solve(self, case: Any, on: Any, options: Any, progress: Callable[[Any], None] | None = None) -> ResultT_co:
         """Solve a problem on a tree or a lattice (None for the process); ``progress`` takes the lines of a log."""
-        ...
 
 
 class LogLine(Protocol):
@@ -518,7 +405,6 @@ class LogLine(Protocol):
     @property
     def gap(self) -> float:
         """Relative gap of the bounds so far."""
-        ...
 
 
 class BoundsLine(Protocol):
@@ -527,22 +413,18 @@ class BoundsLine(Protocol):
     @property
     def number(self) -> int:
         """Iteration."""
-        ...
 
     @property
     def lower(self) -> float:
         """Best lower bound so far, $."""
-        ...
 
     @property
     def upper(self) -> float:
         """Best upper bound so far, $."""
-        ...
 
     @property
     def gap(self) -> float:
         """Relative gap of the bounds."""
-        ...
 
 
 class RunStatus(Protocol):
@@ -551,17 +433,14 @@ class RunStatus(Protocol):
     @property
     def log(self) -> Sequence[BoundsLine]:
         """Lines of the log, the last one of the present iteration; not empty."""
-        ...
 
     @property
     def seconds(self) -> float:
         """Time of this part of the run."""
-        ...
 
     @property
     def simulate(self) -> Callable[[int, float], Estimate]:
         """Mean value of the present plan on so many fresh paths, at a confidence level."""
-        ...
 
 
 class StoppingRule(Protocol):
@@ -569,7 +448,6 @@ class StoppingRule(Protocol):
 
     def met(self, status: RunStatus) -> Limit | None:
         """The limit that was hit (``Limit.RULE`` for a rule of one's own), or None to go on."""
-        ...
 
 
 class RiskMeasure(Protocol):
@@ -578,12 +456,10 @@ class RiskMeasure(Protocol):
     @property
     def label(self) -> str:
         """Name and parameters in a few words, also the identity in checkpoints."""
-        ...
 
     @property
     def neutral(self) -> bool:
         """Whether it is the expectation."""
-        ...
 
     def weights(self, probability: Array, value: Array) -> Array:
         """Probabilities under which the expectation of ``value`` is its risk-adjusted worth.
@@ -600,4 +476,3 @@ class RiskMeasure(Protocol):
         numpy.ndarray
             Shape ``(n, m)``; rows sum to 1.
         """
-        ...

@@ -1,5 +1,6 @@
 """One statement of a problem, many programs: against today's programs and values, and programs made by hand."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,13 @@ from scipy.optimize import linprog
 
 from scenario_trees import ScenarioTree
 from stochisru import InputError, load_case
+from stochisru.errors import InfeasibleError
 from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
 from stochisru.lunar.exact.tree_dp import tree_dp
 from stochisru.lunar.exact.wait_and_see import wait_and_see
-from stochisru.lunar.information import flows
+from stochisru.lunar.information import capacity_of, flows, plan_value
 from stochisru.lunar.model import deployment_model
+from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.storage import Storage
 from stochisru.lunar.tree_program import tree_program
 from stochisru.methods.extensive_form import extensive_form
@@ -30,6 +33,7 @@ from stochisru.problem import (
     State,
     Static,
     WaitAndSee,
+    evaluate,
     held,
     mean_path,
     on_tree,
@@ -399,6 +403,69 @@ def test_a_cost_per_delivered_kilogram_is_one_part(problem, cost):
 def test_a_store_is_one_state(problem, storage):
     case, tree = problem
     in_all_values(case, tree, deployment_model(case, storage), storage=storage)
+
+
+# ------------------------------------------------------------------ given decisions
+
+
+@settings(max_examples=30)
+@given(problems(), st.lists(st.sampled_from([0.0, 30.0, 200.0, 1e4]), min_size=4, max_size=4))
+def test_a_given_plan_is_worth_what_its_operation_earns(problem, amounts):
+    case, tree = problem
+    plan = np.array(amounts[: case.horizon.T + 1])
+    if case.horizon.initial_deployment == "fixed":
+        plan[0] = 0.0
+    found = evaluate(case.model, {"dM": plan}, tree)
+    close(case, tree, found.value, plan_value(case, tree, plan[tree.stage]))
+    close(case, tree, found.scenarios @ tree.probability[tree.leaves], found.value)
+    close(case, tree, found.bound, found.value)
+    assert found.quantities["M"] == pytest.approx(capacity_of(case, tree, plan[tree.stage]))
+    assert found.quantities["M_leo"] == pytest.approx(case.technology.alpha * plan[tree.stage])
+    assert found.quantities["E"] == pytest.approx(found.quantities["Qcap"] - found.quantities["Q"], abs=1e-6)
+    # What is optimal is worth its optimum.
+    ours = on_tree(case.model, tree)
+    solution = solve(ours.program)
+    close(case, tree, evaluate(case.model, ours.plan(solution.x), tree).value, solution.objective)
+
+
+@pytest.mark.parametrize(
+    "symbols",
+    [{}, {"fixed_cost": 2e6, "lot": 20.0}, {"reference": 100.0, "c_dev_exponent": 0.7, "eta_exponent": 1.1}],
+)
+def test_a_given_plan_is_worth_the_same_on_paths_as_in_simulation(symbols):
+    case = load_case("lunar-reference").replace(T=4, earth_limit=400.0, **symbols)
+    paths = case.process.sample(50, 4, seed=3).T
+    plan = np.array([40.0, 0.0, 60.0, 20.0, 0.0])
+    found = evaluate(case.model, {"dM": plan}, paths)
+    plant = np.cumsum(plan)
+    cash = MeritOrder.of(case).profit(case.technology.eta * plant, paths) - case.investment(plan)
+    cash -= case.costs.c_op * plant
+    assert found.scenarios == pytest.approx(cash @ discount_factors(case), rel=1e-9, abs=1e-3)
+    assert found.value == pytest.approx(found.scenarios.mean(), rel=1e-9, abs=1e-3)
+
+
+def test_plans_that_cannot_be_are_refused():
+    case = load_case("lunar-reference").replace(T=2, lot=50.0, initial_deployment="fixed")
+    tree = ScenarioTree.from_process(case.process, [2, 2])
+    for plan, error, message in (
+        ({}, InputError, "plan: needs amounts of 'dM'"),
+        ({"dM": [0, 0, 0], "M": [0, 0, 0]}, InputError, "plan: 'M' is no decision of lunar-reference; its decisions"),
+        ({"dM": [0, 0]}, InputError, "plan: 'dM' must have one amount per year, 3, or per node, 7, got 2"),
+        ({"dM": [0, 0, np.nan]}, InputError, "plan: 'dM' must be finite numbers, one per year or node"),
+        ({"dM": [50.0, 0, 0]}, InfeasibleError, "decision 'dM': the plan's 50 of year 0 is out of the decision's"),
+        ({"dM": [0, -50.0, 0]}, InfeasibleError, "decision 'dM': the plan's -50 of year 1 is out of the decision's"),
+        ({"dM": [0, 20.0, 0]}, InfeasibleError, "decision 'dM': the plan's 20 of year 1 is no whole number of lots of"),
+        ({"dM": [0, 0, 0, 0, 50, 50, 0]}, InputError, "plan: 'dM' of year 2 is decided at stage 1 and must be alike"),
+    ):
+        with pytest.raises(error, match=re.escape(message)):
+            evaluate(case.model, plan, tree)
+    store = deployment_model(case, Storage(0.1, 300.0, 20.0, 100.0))
+    with pytest.raises(InputError, match="state 'stored': is fed by operations and kept"):
+        evaluate(store, {"dM": [0, 0, 0]}, case.process.sample(5, 2, seed=0).T)
+    with pytest.raises(InputError, match="paths: must be alike in year 0"):
+        evaluate(case.model, {"dM": [0, 0, 0]}, [[1, 2, 3], [2, 2, 3]])
+    full = deployment_model(case, Storage(0.1, 300.0, 20.0, 1e4))
+    assert evaluate(full, {"dM": [0, 0, 0]}, tree).to_frame()["stored"].max() == pytest.approx(300.0)
 
 
 # ------------------------------------------------------------------ problems that have nothing to do with the Moon

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.values.distance import Distance
     from stochisru.methods.options import About
+    from stochisru.methods.registry import Method
     from stochisru.methods.result import Result
-    from stochisru.protocols import Method, Plan
+    from stochisru.protocols import Plan
 
 LotOpt = Annotated[float | None, typer.Option(help="Plants come in modules of this mass, kg, instead of the case's.")]
 FixedCostOpt = Annotated[float | None, typer.Option(help="Cost of a launch campaign, $, instead of the case's.")]
@@ -56,7 +57,7 @@ def solve_command(words: list[str]) -> Callable[..., None]:
         return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=empty, annotation=annotation)
 
     made = {"branching": BranchingOpt, "quantization": TreeStepOpt, "states": StatesOpt}
-    worked_on = {method.on.value for method in known.values()}
+    worked_on = {str(method.on) for method in known.values()}
     parameters = [
         parameter("case", CaseArg),
         parameter("method", method_opt, "ef" if "ef" in known else chosen),

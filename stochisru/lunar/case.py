@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.storage import Storage
     from stochisru.lunar.subtrees import Subtrees
     from stochisru.lunar.tree_problem import TreeProblem
+    from stochisru.problem.model import Model
 
 
 class DeploymentCase(Part):
@@ -72,6 +73,13 @@ class DeploymentCase(Part):
     def process(self) -> GeometricBrownianMotion:
         """The demand process."""
         return GeometricBrownianMotion(self.demand.D0, self.demand.mu, self.demand.sigma)
+
+    @cached_property
+    def model(self) -> Model:
+        """The problem, part by part: see `stochisru.lunar.model`."""
+        from stochisru.lunar.model import deployment_model
+
+        return deployment_model(self)
 
     def on_tree(self, tree: ScenarioTree) -> TreeProblem:
         """The case on a tree, as the methods on trees take it."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.protocols import Sampler
+from stochisru.estimate import Estimate
 from stochisru.files import plain
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.levels import has_exact_levels
@@ -29,7 +30,7 @@ from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
 from stochisru.lunar.simulation import Simulation, require_sampling, resolve, simulate
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.methods.result import Bounds
-from stochisru.simulation.metrics import Estimate, mean_estimate, share_reached, shifted
+from stochisru.simulation.metrics import mean_estimate, share_reached, shifted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,8 +23,8 @@ from stochisru.lunar.storage import Storage
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stochisru.estimate import Estimate
     from stochisru.lunar.strategies.protocol import Strategy
-    from stochisru.simulation.metrics import Estimate
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stochisru.estimate import Estimate
 from stochisru.lunar.cut_plan import CutPlan, plant_paths
 from stochisru.lunar.operations import MeritOrder, discount_factors
-from stochisru.simulation.metrics import Estimate, mean_estimate
+from stochisru.simulation.metrics import mean_estimate
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.sampling import SAMPLERS
 from stochisru.errors import InputError
+from stochisru.estimate import Estimate
 from stochisru.limits import Limit
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
@@ -32,7 +33,7 @@ from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Terminati
 from stochisru.methods.risk import Expectation, MeanCVaR
 from stochisru.methods.sddp.method import STATES, sddp
 from stochisru.protocols import Plan, RiskMeasure
-from stochisru.simulation.metrics import Estimate, mean_estimate, shifted
+from stochisru.simulation.metrics import mean_estimate, shifted
 
 Array = NDArray[np.float64]
 P = TypeVar("P", bound=Plan)

@@ -27,9 +27,8 @@ from stochisru.lunar.values.distance import Distance, distance
 from stochisru.lunar.values.process import ProcessValues, process_values
 from stochisru.lunar.values.table import MEANING, ValueTable, value_table
 from stochisru.methods.options import options_of
-from stochisru.methods.registry import method_named, methods, options_for
+from stochisru.methods.registry import Method, method_named, methods, options_for
 from stochisru.methods.result import Of, versions
-from stochisru.protocols import Method
 
 if TYPE_CHECKING:
     import pandas as pd

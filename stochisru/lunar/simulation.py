@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scenario_trees.protocols import Sampler
 from scenario_trees.sampling import SAMPLERS
 from stochisru.errors import InputError
+from stochisru.estimate import Estimate
 from stochisru.files import plain
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.indicators import KEPT_PATHS, DeploymentCounts, distributions, indicators_of_paths
@@ -29,7 +30,6 @@ from stochisru.lunar.strategies.protocol import Observation, Strategy, root_year
 from stochisru.methods.result import versions
 from stochisru.simulation.metrics import (
     UNITS,
-    Estimate,
     Moments,
     lognormal_kurtosis,
     mean_estimate,

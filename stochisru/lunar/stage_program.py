@@ -31,8 +31,8 @@ from stochisru.lunar.storage import Storage
 from stochisru.programs.stage import Stage
 
 if TYPE_CHECKING:
+    from stochisru.estimate import Estimate
     from stochisru.lunar.cut_plan import CutPlan
-    from stochisru.simulation.metrics import Estimate
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,10 @@ from typing import Any
 
 from stochisru.errors import InputError
 from stochisru.methods.options import options_of
-from stochisru.protocols import Method
+from stochisru.methods.result import Result
+from stochisru.protocols import Method as Solves
+
+Method = Solves[Result[Any]]
 
 #: Entry of each method, in the order in which they are listed.
 METHODS: dict[str, str] = {

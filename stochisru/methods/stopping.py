@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from stochisru.errors import InputError
+from stochisru.estimate import Estimate
 from stochisru.limits import Limit
 from stochisru.protocols import BoundsLine, RunStatus, StoppingRule
-from stochisru.simulation.metrics import Estimate
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,10 +35,11 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from stochisru.errors import InputError
+from stochisru.errors import InfeasibleError, InputError
 from stochisru.problem.coefficients import Array, Number
 from stochisru.problem.parts import Decision, Operation, State
 from stochisru.problem.sheet import Linear, Sheet
+from stochisru.programs.sparse import FEASIBILITY
 
 
 class ColumnBounds(NamedTuple):
@@ -159,8 +160,13 @@ class _Bounds:
         sheet, years = self.sheet, []
         feeds = [state for state in sheet.model.states if state.enough is not None and part.name in state.gains]
         for t in sheet.model.years:
-            given = sheet.information.given(part, t)
+            given = sheet.information.given(part, t, sheet.tree)
             low, high = self._own(part, t)
+            if not sheet.is_open(part, t):
+                low = high = 0.0
+            if given is not None:
+                years.append(self._held(part, t, given, low, high))
+                continue
             for state in feeds:
                 gain = sheet.gains[state.name][t].get(part.name, 0.0)
                 if np.all(gain > 0):
@@ -168,12 +174,28 @@ class _Bounds:
                     if part.lot is not None:
                         most = np.ceil(most / part.lot) * part.lot
                     high = np.minimum(high, np.maximum(most, low))
-            if given is not None:
-                low = high = given
-            elif not sheet.is_open(part, t):
-                low = high = 0.0
             years.append((low, high))
         return years
+
+    def _held(self, part: Decision, t: int, given: Number, low: Number, high: Number) -> tuple[Number, Number]:
+        """Amount of a plan as bounds, at the places of its decision, if the decision can be that."""
+        ancestry, stage = self.sheet.ancestry, self.sheet.places[part.name].stage(t)
+        amount = ancestry.largest(given, t, stage)
+        if np.any(amount != ancestry.least(given, t, stage)):
+            raise InputError(
+                f"plan: {part.name!r} of year {t} is decided at stage {stage} and must be alike below a node"
+            )
+        slack = FEASIBILITY * np.maximum(1.0, np.abs(amount))
+        rules = [((amount < low - slack) | (amount > high + slack), "out of the decision's bounds")]
+        if part.lot is not None:
+            whole = np.rint(amount / part.lot) * part.lot
+            rules.append((np.abs(amount - whole) > slack, f"no whole number of lots of {part.lot:g}"))
+        for broken, what in rules:
+            if np.any(broken):
+                worst = float(np.broadcast_to(amount, np.shape(broken))[np.asarray(broken)].flat[0])
+                raise InfeasibleError(f"{part.label}: the plan's {worst:g} of year {t} is {what}")
+        inside = np.clip(amount, low, high)
+        return inside, inside
 
     def _of_state(self, part: State) -> list[tuple[Number, Number]]:
         sheet, ancestry, places = self.sheet, self.sheet.ancestry, self.sheet.places[part.name]
@@ -247,7 +269,9 @@ class _Bounds:
         for part in model.decisions:
             if part.name not in state.gains:
                 continue
-            free = [sheet.is_open(part, t) and sheet.information.given(part, t) is None for t in model.years]
+            free = [
+                sheet.is_open(part, t) and sheet.information.given(part, t, sheet.tree) is None for t in model.years
+            ]
             gains = [year.get(part.name, 0.0) for year in sheet.gains[state.name]]
             cost = sheet.worth[part.name]
             if (

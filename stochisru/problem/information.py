@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
+from stochisru.problem.coefficients import Number
 from stochisru.problem.parts import Decision
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Information:
         """Whether decisions may take effect in ``year`` at all."""
         return True
 
-    def given(self, decision: Decision, year: int) -> float | None:
-        """Amount of a decision in ``year`` that is no longer free, or None."""
+    def given(self, decision: Decision, year: int, tree: ScenarioTree) -> Number | None:
+        """Amount of a decision in ``year`` that is no longer free, one or one per node of the year's stage, or None."""
         return None
 
 
@@ -82,30 +82,41 @@ class Held(Information):
     Attributes
     ----------
     plan
-        Amounts per year of effect by the name of the decision, each of shape ``(T + 1,)``.
+        Amounts in the year of effect by the name of the decision: one per year, shape ``(T + 1,)``, or one per node of
+        the tree, shape ``(nodes,)``, alike at all nodes at which the decision is one.
     through
         Last stage whose decisions are held; all if not given.
+
+    Raises
+    ------
+    InputError
+        If an amount is not a finite number.
     """
 
-    plan: Mapping[str, Array] = field(default_factory=dict)
+    plan: Mapping[str, ArrayLike] = field(default_factory=dict)
     through: int | None = None
 
     def __post_init__(self) -> None:
         for name, amounts in self.plan.items():
             values = np.asarray(amounts, dtype=float)
             if values.ndim != 1 or not np.isfinite(values).all():
-                raise InputError(f"plan: {name!r} must be one finite number per year, got {amounts!r}")
+                raise InputError(f"plan: {name!r} must be finite numbers, one per year or node, got {amounts!r}")
 
-    def given(self, decision: Decision, year: int) -> float | None:
+    def given(self, decision: Decision, year: int, tree: ScenarioTree) -> Number | None:
         """The plan's amount if it is decided by then."""
         if decision.name not in self.plan or (self.through is not None and max(year - decision.lead, 0) > self.through):
             return None
-        amounts = self.plan[decision.name]
-        if year >= len(amounts):
-            raise InputError(f"plan: {decision.name!r} must have an amount for every year, none for year {year}")
-        return float(amounts[year])
+        amounts = np.asarray(self.plan[decision.name], dtype=float)
+        if amounts.size == tree.horizon + 1:
+            return float(amounts[year])
+        if amounts.size == tree.n_nodes:
+            return amounts[tree.at(year)]
+        raise InputError(
+            f"plan: {decision.name!r} must have one amount per year, {tree.horizon + 1}, or per node, {tree.n_nodes}, "
+            f"got {amounts.size}"
+        )
 
 
-def held(plan: Mapping[str, Array], through: int | None = None) -> Held:
+def held(plan: Mapping[str, ArrayLike], through: int | None = None) -> Held:
     """Hold a plan; see `Held`."""
     return Held(plan, through)

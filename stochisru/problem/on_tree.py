@@ -33,6 +33,8 @@ from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.formulations import add_curves
 from stochisru.programs.sparse import Block, LinearProgram, ProgramBuilder
 
+#: Share of its bound up to which an amount is a solver's tolerance.
+_NOTHING = 1e-7
 #: Rows and columns of a block of rows, and their coefficients.
 _Entries = tuple[Index, Index, Number]
 
@@ -62,6 +64,24 @@ class TreeProgram:
     def on_nodes(self, x: Array, name: str) -> Array:
         """Values of a part at every node of the tree, shape ``(nodes,)``; see `Places.on_nodes`."""
         return self.places[name].on_nodes(self.values(x, name))
+
+    def plan(self, x: Array) -> dict[str, Array]:
+        """Decisions at every node of the tree as they can be taken, each of shape ``(nodes,)``; see `Held`.
+
+        What is a solver's tolerance is set right: amounts lie within their bounds and are whole numbers of lots, and
+        what costs something by being there at all is 0 or more than a tolerance.
+        """
+        found = {}
+        for decision in self.model.decisions:
+            span = self.program.columns[decision.name].span
+            lower, upper = self.program.lower[span], self.program.upper[span]
+            amount = np.clip(x[span], lower, upper)
+            if decision.lot is not None:
+                amount = np.rint(amount / decision.lot) * decision.lot
+            elif not decision.is_linear:
+                amount = np.where(amount > np.maximum(lower, _NOTHING * upper), amount, lower)
+            found[decision.name] = self.places[decision.name].on_nodes(amount)
+        return found
 
 
 def on_tree(model: Model, tree: ScenarioTree, information: Information | None = None) -> TreeProgram:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stochisru.errors import InputError
+from stochisru.estimate import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,21 +81,6 @@ EFFECTIVE_RATIO = 2
 _CONSTANT = "the sample does not vary"
 #: Units from which skewness can be estimated.
 _MANY = 30
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric with its confidence interval.
-
-    ``lower`` and ``upper`` are NaN where the sample gives no interval (a maximum, a single unit), or where an interval
-    would not hold; ``reason`` then says why. It also says so where an interval has no width, as the sample is constant.
-    """
-
-    value: float
-    standard_error: float
-    lower: float
-    upper: float
-    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError
+from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.unit_value import UnitValue
 from stochisru.lunar.policies import policy_named
@@ -31,7 +32,7 @@ from stochisru.lunar.studies.rules import (
     rule_parameters,
 )
 from stochisru.lunar.values.process import exact_values
-from stochisru.simulation.metrics import Estimate, mean_estimate, share_reached, unit_error
+from stochisru.simulation.metrics import mean_estimate, share_reached, unit_error
 from stochisru.studies.search import RuleSearch
 from stochisru.studies.store import Execution, Point, Row
 

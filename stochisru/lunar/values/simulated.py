@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.protocols import Sampler
+from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.comparison import foresight_sample
 from stochisru.lunar.exact.levels import has_exact_levels
@@ -37,7 +38,7 @@ from stochisru.lunar.simulation import require_sampling, simulate
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
-from stochisru.simulation.metrics import Estimate, mean_estimate, shifted
+from stochisru.simulation.metrics import mean_estimate, shifted
 
 Array = NDArray[np.float64]
 

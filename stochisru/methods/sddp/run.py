@@ -11,6 +11,7 @@ from typing import Generic
 import numpy as np
 from numpy.typing import NDArray
 
+from stochisru.estimate import Estimate
 from stochisru.limits import Limit
 from stochisru.methods.result import Bounds, Kind, Of, require_order
 from stochisru.methods.sddp.engine import Engine
@@ -18,7 +19,6 @@ from stochisru.methods.sddp.monitor import Iteration, State, parts
 from stochisru.methods.sddp.vertices import MOST_DIMENSIONS, vertex_bound
 from stochisru.methods.stopping import Status
 from stochisru.protocols import LatticePlanT, RiskMeasure, StagePrograms, StoppingRule
-from stochisru.simulation.metrics import Estimate
 
 Array = NDArray[np.float64]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stochisru.errors import InputError
-from stochisru.protocols import Solver
+from stochisru.programs.solver import Solver
 
 
 def solvers() -> dict[str, Solver]:

@@ -6,11 +6,12 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from stochisru.estimate import Estimate
 from stochisru.methods.result import versions
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
 from stochisru.report.figures import OPERATIONS_CAPTION, TIMING_CAPTION, distributions_caption
 from stochisru.report.page import metrics_table
-from stochisru.simulation.metrics import Estimate, share_reached
+from stochisru.simulation.metrics import share_reached
 from stochisru.worked.deployment.hypothesis import SCAN_PATHS, state_of
 
 if TYPE_CHECKING:
