@@ -7,7 +7,7 @@ from tests.frozen.problems import Problem
 
 def program_size(problem: Problem) -> dict[str, int]:
     """Rows, columns, whole columns and nonzeros."""
-    from stochisru.deployment.tree_program import tree_program
+    from stochisru.lunar.tree_program import tree_program
 
     program = tree_program(problem.case, problem.tree)
     rows, columns = program.matrix.shape
