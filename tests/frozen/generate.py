@@ -155,12 +155,12 @@ def rows() -> list[dict[str, Any]]:
         short = T <= 3
         slow = {
             "sddp": (i % 6 == 0 and i not in (72, 132)) or i % 50 == 3,  # those take half a minute
-            "sddp_store": short and i % 40 in (2, 14) and i not in (42, 242),  # those take seconds
+            "sddp_store": short and i % 40 == 14,
             "sddp_risk": short and i % 20 in (4, 16) and min(symbols["lead_time"], T) <= 3,
             "sddp_ignoring": i % 40 in (7, 10, 35),
             "threshold_ignoring": i % 8 in (1, 2, 3),
             "value_table": i % 2 == 0 or i % 3 == 0,
-            "process_values": i % 30 in (9, 20),
+            "process_values": i % 30 == 20 or i % 60 == 9,
             "progressive_hedging": i in (0, 6, 12, 36, 42, 46, 76, 96, 126, 156),
             "program": i % 6 in (0, 3),
         }
