@@ -16,10 +16,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stochisru.networks.builder import NetworkBuilder
 from stochisru.networks.events import Burn, Conversion, Wear, propellant_fraction
 from stochisru.networks.network import Network
+from stochisru.networks.pruning import pruned
 from stochisru.networks.time_expansion import TimeExpandedNetwork, expand
 from stochisru.scale.campaign_data import DEMANDED, PLACES, Campaign
 
@@ -270,4 +272,59 @@ def _tightened(expanded: TimeExpandedNetwork, p: Campaign) -> TimeExpandedNetwor
     takes_time = expanded.base.duration[expanded.arc] > 0
     late = (window > 0) | ((expanded.departure == POINTS - 1) & takes_time)
     limit[np.ix_(late, plants)] = 0.0
-    return replace(expanded, network=network.replace(out=replace(network.out, limit=limit)))
+    limit[_detours(expanded, p)] = 0.0
+    network = network.replace(out=replace(network.out, limit=limit))
+    return replace(expanded, network=pruned(network, _ends(expanded, p)))
+
+
+def _detours(expanded: TimeExpandedNetwork, p: Campaign) -> NDArray[np.bool_]:
+    """Flights of cargo on no simple path from where it can come from to where it can be of use, (arcs, k).
+
+    Waiting is free, so cargo that would come back to a place may as well stay there.
+    """
+    base, network = expanded.base, expanded.network
+    made: dict[str, set[str]] = {c: set() for c in CARGO}
+    used: dict[str, set[str]] = {c: {node for (node, good), kg in p.yearly.items() if good == c and kg} for c in CARGO}
+    for kind, site in p.structures:
+        used[PLANTS[kind]].add(site)
+        used["spares"].add(site)
+        if kind == "DWE":
+            used["water"].add(site)
+        for good in GASES if kind == "DWE" else ("water",):
+            made[good].add(site)
+    for gas in GASES:
+        used[gas] |= set(PLACES[1:])  # fuel
+    found = np.zeros((network.n_arcs, network.k), dtype=bool)
+    for good in CARGO:
+        if good.endswith("tank"):  # goes to and fro
+            continue
+        kept = _simple_arcs({"LEO", *made[good]}, used[good])
+        for tail, head in LEGS:
+            for ends in ((tail, head), (head, tail)):
+                name = "→".join(ends)
+                if name in base.arcs and ends not in kept:
+                    found[expanded.arc == base.arc(name), network.commodity(good)] = True
+    return found
+
+
+def _simple_arcs(origins: set[str], destinations: set[str]) -> set[tuple[str, str]]:
+    """Arcs on paths without repetition from an origin to a destination."""
+    neighbours = {place: {b for leg in LEGS for a, b in (leg, leg[::-1]) if a == place} for place in PLACES[1:]}
+    found: set[tuple[str, str]] = set()
+    paths = [(place,) for place in origins]
+    while paths:
+        path = paths.pop()
+        if path[-1] in destinations:
+            found.update(zip(path, path[1:], strict=False))
+        paths.extend((*path, place) for place in neighbours[path[-1]] - set(path))
+    return found
+
+
+def _ends(expanded: TimeExpandedNetwork, p: Campaign) -> NDArray[np.bool_]:
+    """What is wanted for itself: plants where they are set up, and spares where these work."""
+    base, network = expanded.base, expanded.network
+    ends = np.zeros((network.n_arcs, network.k), dtype=bool)
+    for kind, site in p.structures:
+        ends[expanded.arc == base.arc(deploy_arc(kind, site)), network.commodity(PLANTS[kind])] = True
+        ends[expanded.arc == base.arc(work_arc(kind, site)), network.commodity("spares")] = True
+    return ends

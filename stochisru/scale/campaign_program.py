@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stochisru.linear_program import Array, Index, LinearProgram, ProgramBuilder
 from stochisru.networks.assembly import Assembly, assemble
 from stochisru.networks.time_expansion import TimeExpandedNetwork
+from stochisru.scale.campaign_cuts import FlightColumns, add_cuts
 from stochisru.scale.campaign_data import Campaign
 from stochisru.scale.campaign_network import (
     FEED,
@@ -133,7 +134,8 @@ def campaign_program(
         One bound of all sizes, kg, in place of each structure's own (to measure what that costs).
     counts
         Whether the flights of every leg in a window, and the stages bought up to it, are counted in whole numbers of
-        their own. They follow from the single flights, but a search that branches on them comes farther.
+        their own, and flights are cut (`stochisru.scale.campaign_cuts`). All follow from the single flights, but a
+        search with them comes farther.
     """
     expanded = campaign_network(campaign)
     assembly = assemble(expanded.network)
@@ -146,6 +148,7 @@ def campaign_program(
     builder = ProgramBuilder.extending(replace(base, integer=integer))
     if counts:
         _count(builder, expanded, stages, whole)
+        add_cuts(builder, campaign, FlightColumns.of(expanded, stages))
     size: list[Index] = []
     prices: list[Terms] = []
     outputs: list[Terms] = []

@@ -16,9 +16,10 @@ from dataclasses import replace
 import numpy as np
 
 from stochisru.errors import SolverError, TimeLimitError
-from stochisru.linear_program import Array, Solution, solve, solve_mixed
+from stochisru.linear_program import Array, Solution, solve
 from stochisru.methods.result import relative_gap
 from stochisru.scale.campaign_program import COUNTS, CampaignProgram
+from stochisru.scale.campaign_units import solve_campaign_program
 
 #: Share of the time for a first attempt.
 _FIRST = 0.08
@@ -57,7 +58,7 @@ def search(
     # Costs are not negative, and the relaxation bounds them before branch and cut does.
     known = max(solve(replace(whole, integer=np.zeros_like(whole.integer)), solver).bound, 0.0)
     try:
-        plan = solve_mixed(whole, rel_gap=rel_gap, time_limit=_FIRST * time_limit, start=start, solver=solver)
+        plan = solve_campaign_program(whole, rel_gap=rel_gap, time_limit=_FIRST * time_limit, start=start, solver=solver)
         if plan.limit is None:
             return plan
         known = max(known, plan.bound)
@@ -72,7 +73,7 @@ def search(
     left = max(time_limit - (time.perf_counter() - began), 0.1 * time_limit)
     for attempt in range(_ATTEMPTS):
         try:
-            best = solve_mixed(
+            best = solve_campaign_program(
                 whole,
                 rel_gap=rel_gap,
                 time_limit=left * 2**attempt,
@@ -104,7 +105,7 @@ def built(program: CampaignProgram, *, longest: float, solver: str) -> Solution 
         now = replace(whole.with_bounds(lower, upper), integer=plants | ((window >= 0) & (window <= first)))
         for seconds in (longest, _PATIENCE * longest):
             try:
-                found = solve_mixed(now, rel_gap=5e-3, time_limit=seconds, solver=solver)
+                found = solve_campaign_program(now, rel_gap=5e-3, time_limit=seconds, solver=solver)
                 break
             except TimeLimitError:
                 continue
@@ -130,7 +131,7 @@ def improved(program: CampaignProgram, plan: Solution, *, until: float, longest:
         lower, upper = np.where(free, whole.lower, at), np.where(free, whole.upper, at)
         part = whole.with_bounds(lower, upper)
         try:
-            found = solve_mixed(
+            found = solve_campaign_program(
                 part, rel_gap=1e-3, time_limit=max(min(longest, until - time.perf_counter()), 0.1), start=plan.x,
                 solver=solver,
             )  # fmt: skip
