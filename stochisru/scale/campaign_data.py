@@ -70,6 +70,12 @@ def demands() -> dict[tuple[str, str], float]:
 
 
 @cache
+def assumptions() -> list[dict[str, str]]:
+    """Table 4 of the paper and what its Section 3.1 adds, as printed: parameter, value, unit, source."""
+    return _rows("table_4")
+
+
+@cache
 def published() -> dict[tuple[str, bool], tuple[float, float]]:
     """Table 5 of the paper: cost in $ and ISRU mass in kg by architecture and set-up phase (three years)."""
     return {

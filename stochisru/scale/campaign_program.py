@@ -53,6 +53,8 @@ class CampaignProgram:
         Column of the size of each structure, in the order of ``campaign.structures``.
     price, output
         J(F) and P(F) as expressions of columns, per structure.
+    formulation
+        How the curves are put into the program.
     """
 
     campaign: Campaign
@@ -62,6 +64,7 @@ class CampaignProgram:
     size: Index
     price: Terms
     output: Terms
+    formulation: Formulation
 
     @property
     def window(self) -> Index:
@@ -169,8 +172,9 @@ def campaign_program(
         for terms, found in ((price, prices), (output, outputs)):
             found.append(replace(terms, structure=terms.structure + number))
     return CampaignProgram(
-        campaign, expanded, assembly, builder.build(), np.concatenate(size), _all(prices), _all(outputs)
-    )
+        campaign, expanded, assembly, builder.build(), np.concatenate(size), _all(prices), _all(outputs),
+        formulation,
+    )  # fmt: skip
 
 
 def _count(builder: ProgramBuilder, expanded: TimeExpandedNetwork, stages: Index, whole: NDArray[np.bool_]) -> None:
