@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from stochisru.linear_program import LinearProgram, solve
-from stochisru.scale.campaign_data import Campaign
-from stochisru.scale.campaign_program import campaign_program
-from stochisru.solvers.highs import load_program
-from stochisru.solvers.highs import run as run_highs
-from stochisru.solvers.scaling import Scale
+from stochisru.programs.solvers.highs import load_program
+from stochisru.programs.solvers.highs import run as run_highs
+from stochisru.programs.solvers.scaling import Scale
+from stochisru.programs.sparse import LinearProgram, solve
+from stochisru.worked.cislunar.parameters import Campaign
+from stochisru.worked.cislunar.program import campaign_program
 
 SEEDS = (1, 2, 3)
 ONE_M = 50_000.0

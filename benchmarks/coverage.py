@@ -17,8 +17,8 @@ import time
 import numpy as np
 
 from stochisru import load_case, simulate
-from stochisru.metrics import UNITS, Estimate
-from stochisru.strategies import STRATEGIES
+from stochisru.lunar.strategies import STRATEGIES
+from stochisru.simulation.metrics import UNITS, Estimate
 
 HORIZONS = (10, 30, 50)
 PATHS = (1000, 4_000, 10_000)

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from stochisru import load_case, simulate
-from stochisru.metrics import EFFECTIVE, lognormal_kurtosis, npv_metrics
+from stochisru.simulation.metrics import EFFECTIVE, lognormal_kurtosis, npv_metrics
 
 RULES = ("conservative", "moderate", "aggressive", "upfront", "reactive")
 NAMES = ("npv_mean", "npv_sd", "sharpe", "cvar95", "npv_p5", "p_positive")

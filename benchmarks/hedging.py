@@ -35,7 +35,7 @@ _LINE = re.compile(r"^\[\s*[\d.]+\]\s+(\d+)\s[\sA-Z*]*\s(-?(?:[\d.]+|inf))\s+(-?
 
 #: The command line, with the largest resident memory (KiB on Linux) printed at the end.
 _MEASURED = (
-    "import atexit, os, resource, sys; from stochisru.cli import main; "
+    "import atexit, os, resource, sys; from stochisru.cli.main import main; "
     "atexit.register(lambda: os.write(1, "
     "b'peak_kib %d\\n' % resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)); sys.exit(main())"
 )

@@ -12,7 +12,7 @@ import time
 
 from scenario_trees import ScenarioTree
 from stochisru import extensive_form, load_case
-from stochisru.methods.tree_dp import tree_dp
+from stochisru.lunar.exact.tree_dp import tree_dp
 
 GOAL, LIMIT = 20.0, 60.0
 SCALES: dict[str, dict[str, float]] = {

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from scenario_trees import ScenarioTree
-from stochisru.case import DeploymentCase
-from stochisru.deployment.path_model import path_model, widen_plant_bounds
-from stochisru.methods.ph_engine import node_names
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.path_model import path_model, widen_plant_bounds
+from stochisru.methods.hedging.engine import node_names
 
 
 @functools.cache

@@ -18,11 +18,11 @@ import numpy as np
 from stochisru.networks.assembly import assemble
 from stochisru.networks.builder import NetworkBuilder
 from stochisru.networks.events import Conversion
-from stochisru.networks.mars import SCENARIOS, mars_network
-from stochisru.networks.mars_study import solve_mars
 from stochisru.networks.network import Network
 from stochisru.networks.solution import solve_network
 from stochisru.networks.time_expansion import expand, with_storage
+from stochisru.worked.mars.network import SCENARIOS, mars_network
+from stochisru.worked.mars.study import solve_mars
 
 GOAL_RATIO = 20.0
 GOAL_SECONDS = 3.0

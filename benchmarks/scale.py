@@ -1,9 +1,10 @@
 """Formulations of piecewise linear curves: strength of the linear relaxation, size, and time.
 
 Plants of several sites supply customers; a plant's cost has economies of scale (exponent 0.6, and a jump at zero), and
-each site has a bound of its own. The same program is stated with each formulation of `stochisru.scale`, with the
-interval formulation over one bound for all sites, and with one big M. Goals: the relaxations of the three formulations
-are equal to 1e-6 and close at least a quarter of what the big M leaves open, and all programs have one optimum.
+each site has a bound of its own. The same program is stated with each formulation of `stochisru.programs.curves`, with
+the interval formulation over one bound for all sites, and with one big M. Goals: the relaxations of the three
+formulations are equal to 1e-6 and close at least a quarter of what the big M leaves open, and all programs have one
+optimum.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stochisru.linear_program import Index, LinearProgram, ProgramBuilder, solve, solve_mixed
-from stochisru.scale import Curve, add_curve, fit_pieces
+from stochisru.programs.curves import Curve, add_curve, fit_pieces
+from stochisru.programs.sparse import Index, LinearProgram, ProgramBuilder, solve, solve_mixed
 
 GOAL_EQUAL = 1e-6
 GOAL_CLOSED = 0.25

@@ -14,9 +14,9 @@ import numpy as np
 
 from scenario_trees import MarkovLattice, ScenarioTree
 from stochisru import extensive_form, load_case
-from stochisru.methods.lattice_dp import lattice_dp
-from stochisru.methods.sddp import sddp
-from stochisru.methods.threshold import threshold
+from stochisru.lunar.exact.lattice_dp import lattice_dp
+from stochisru.lunar.exact.threshold import threshold
+from stochisru.methods.sddp.method import sddp
 
 GOAL_SECONDS, GAP = 60.0, 1e-3
 T, STATES = 50, 30

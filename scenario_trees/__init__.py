@@ -10,17 +10,11 @@ from scenario_trees.diagnostics import LatticeCheck, TreeCheck, check, check_lat
 from scenario_trees.errors import CalibrationWarning, TreeError
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
-from scenario_trees.process import GeometricBrownianMotion
-from scenario_trees.quantization import (
-    QUANTIZATIONS,
-    Binomial,
-    EqualProbability,
-    GaussHermite,
-    Quantization,
-    Trinomial,
-)
+from scenario_trees.processes.gbm import GeometricBrownianMotion
+from scenario_trees.protocols import Quantization, Sampler
+from scenario_trees.quantization import QUANTIZATIONS, Binomial, EqualProbability, GaussHermite, Trinomial
 from scenario_trees.reduction import Reduction, forward_selection, k_means, tree_from_paths
-from scenario_trees.sampling import SAMPLERS, Antithetic, PseudoRandom, Sampler, Sobol
+from scenario_trees.sampling import SAMPLERS, Antithetic, PseudoRandom, Sobol
 from scenario_trees.tree import ScenarioTree
 
 __all__ = [

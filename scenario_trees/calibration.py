@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scenario_trees.errors import CalibrationWarning, TreeError, numbers, require_number
-from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.processes.gbm import GeometricBrownianMotion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,9 +198,7 @@ def _seen(series: Any, dt: float | ArrayLike | None) -> tuple[Array, Array, list
         if dt is not None:
             raise TreeError("dt: must not be given for a series whose index says when each value was seen")
         times = _years(index)
-        labels = [
-            str(label.date()) if hasattr(label, "date") and callable(label.date) else str(label) for label in index
-        ]
+        labels = [str(label).removesuffix(" 00:00:00") for label in index]
     late = np.flatnonzero(~(np.diff(times) > 0))
     if late.size:
         at = labels[int(late[0]) + 1]
@@ -255,17 +253,28 @@ def _years(index: Any) -> Array:
         raise TreeError(
             f"series: its index must have no missing date, got one at position {int(np.argmax(index.isna()))}"
         )
-    if index.is_month_start.all() or index.is_month_end.all():  # months are of one length, whatever their days
-        return np.asarray(index.year + (index.month - 1) / 12, dtype=np.float64)
+    month = np.asarray(12 * (index.year - index.year[0]) + index.month - 1, dtype=np.float64)
+    monthly = np.unique(month).size == month.size and (index.is_month_start.all() or index.is_month_end.all())
+    if monthly:  # months are of one length, whatever their days
+        return month / 12
+    if index.tz is not None:  # days of 23 and 25 hours
+        index = index.tz_convert("UTC")
     day = (index - index.normalize()) / pd.Timedelta(days=1) + index.day_of_year - 1
-    times: Array = np.asarray(index.year + day / np.where(index.is_leap_year, 366, 365), dtype=np.float64)
+    whole = index.year - index.year[0]  # not years of our era, which would take the digits of short steps
+    times: Array = np.asarray(whole + day / np.where(index.is_leap_year, 366, 365), dtype=np.float64)
     return times
 
 
 def _warn_of_outliers(x: Array, h: Array, labels: list[str]) -> None:
-    """Warn where increments are far from their median, measured by their median absolute deviation."""
+    """Warn where increments are far from their median, measured by their median absolute deviation.
+
+    Where most increments are alike (rounded figures, prices that are seldom revised) that is 0 and no measure of the
+    others; the mean absolute deviation then stands for it. 1.4826 and 1.2533 times them are σ in a normal sample.
+    """
     apart = (x - float(np.median(x / h)) * h) / np.sqrt(h)
-    scale = max(1.4826 * float(np.median(np.abs(apart))), _ROUNDING)
+    scale = 1.4826 * float(np.median(np.abs(apart)))
+    if scale <= _ROUNDING:
+        scale = max(1.2533 * float(np.mean(np.abs(apart))), _ROUNDING)
     far = np.abs(apart) / scale
     out = np.flatnonzero(far > _OUTLYING * (1 + _FEW / x.size))
     if out.size:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.errors import require_integer, require_number
-from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.processes.gbm import GeometricBrownianMotion
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,10 +23,11 @@ from numpy.typing import ArrayLike, NDArray
 from scenario_trees.errors import TreeError, numbers, require_integer, require_number
 from scenario_trees.files import replacing
 from scenario_trees.normal_bins import bin_masses, bin_transitions, normal_edges
-from scenario_trees.origin import Origin, require_origin
-from scenario_trees.process import GeometricBrownianMotion, require_gbm
-from scenario_trees.quantization import GaussHermite, Quantization
-from scenario_trees.sampling import Sampler, require_sampler
+from scenario_trees.origin import Origin, made_from
+from scenario_trees.processes.gbm import GeometricBrownianMotion, require_gbm
+from scenario_trees.protocols import Quantization, Sampler
+from scenario_trees.quantization import GaussHermite
+from scenario_trees.sampling import require_sampler
 from scenario_trees.tree import ScenarioTree, require_branching
 
 if TYPE_CHECKING:
@@ -56,9 +57,12 @@ class MarkovLattice:
     transitions
         Probability of going from state i of stage t to state j of stage t + 1, one array of shape
         ``(states of t, states of t + 1)`` per stage 0..T−1; every row sums to 1.
+
+    Attributes
+    ----------
     origin
-        Process and step that the lattice was made from; None for one of one's own numbers. It takes no part in equality
-        and `digest`, which are of the arrays.
+        Process and step that the lattice was made from; None for one of one's own numbers, and for a copy with other
+        arrays (`dataclasses.replace`). It takes no part in equality and `digest`, which are of the arrays.
 
     Raises
     ------
@@ -74,7 +78,7 @@ class MarkovLattice:
 
     values: tuple[Array, ...]
     transitions: tuple[Array, ...]
-    origin: Origin | None = None
+    origin: Origin | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         for name, dimensions in (("values", 1), ("transitions", 2)):
@@ -89,7 +93,6 @@ class MarkovLattice:
                 array.setflags(write=False)
                 arrays.append(array)
             object.__setattr__(self, name, tuple(arrays))
-        require_origin(self.origin)
         self._validate()
 
     def _validate(self) -> None:
@@ -174,7 +177,7 @@ class MarkovLattice:
             values.append(means[t] * level)
         transitions = [bin_masses(edges[1])[None, :]] if horizon else []
         transitions += [bin_transitions(edges[t], edges[t + 1], t) for t in range(1, horizon)]
-        return cls(tuple(values), tuple(transitions), Origin.of(process, dt))
+        return made_from(Origin.of(process, dt), cls(tuple(values), tuple(transitions)))
 
     @classmethod
     def from_growth(
@@ -224,7 +227,7 @@ class MarkovLattice:
             mass = np.bincount(cell, weights=np.tile(weight, shape[0]), minlength=shape[0] * shape[1])
             values.append(ascending[new])
             transitions.append(mass.reshape(shape))
-        return cls(tuple(values), tuple(transitions), Origin.of(process, dt))
+        return made_from(Origin.of(process, dt), cls(tuple(values), tuple(transitions)))
 
     @classmethod
     def from_paths(cls, paths: ArrayLike, states: int, seed: int = 0) -> MarkovLattice:
@@ -297,7 +300,7 @@ class MarkovLattice:
 
     def as_belief(self) -> MarkovLattice:
         """The same lattice as one's own belief about the future: it is no longer checked against any process."""
-        return replace(self, origin=None)
+        return replace(self)  # copies have no origin
 
     def walk(self, uniforms: Array) -> Index:
         """State paths driven by numbers uniform in [0, 1), one row per step.
@@ -380,13 +383,8 @@ class MarkovLattice:
             value.append(self.values[t + 1][after])
             offset += state.size
             state = after
-        return ScenarioTree(
-            np.concatenate(parent),
-            np.concatenate(stage),
-            np.concatenate(probability),
-            np.concatenate(value),
-            self.origin,
-        )
+        arrays = (np.concatenate(part) for part in (parent, stage, probability, value))
+        return made_from(self.origin, ScenarioTree(*arrays))
 
     def check(self, process: GeometricBrownianMotion, dt: float = 1.0) -> LatticeCheck:
         """Compare the lattice with a process: see `scenario_trees.diagnostics.check_lattice`."""
@@ -441,11 +439,11 @@ class MarkovLattice:
                 raise TreeError(f"path: {path} is not a saved lattice of format 1 to {_FORMAT}")
             cells = sizes[:-1] * sizes[1:]
             matrices = np.split(flat, np.cumsum(cells)[:-1]) if cells.size else []
-            return cls(
+            lattice = cls(
                 tuple(np.split(values, np.cumsum(sizes)[:-1])),
                 tuple(m.reshape(a, b) for m, a, b in zip(matrices, sizes[:-1], sizes[1:], strict=True)),
-                Origin.from_dict(header.get("origin")),
             )
+            return made_from(Origin.from_dict(header.get("origin")), lattice)
         except OSError as error:
             raise TreeError(f"path: cannot read a lattice from {path}: {error.strerror or error}") from error
         except TreeError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from scenario_trees.errors import TreeError
-from scenario_trees.process import GeometricBrownianMotion
+from scenario_trees.processes.gbm import GeometricBrownianMotion
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,11 @@ class Origin:
         return str(self.process) + ("" if self.dt == 1 else f" in steps of {self.dt:g}")
 
 
-def require_origin(origin: object) -> None:
-    """Refuse what is neither an `Origin` nor None."""
-    if origin is not None and not isinstance(origin, Origin):
-        raise TreeError(f"origin: must be an Origin or None, got {origin!r}")
+def made_from(origin: Origin | None, made: Made) -> Made:
+    """Give a new tree or lattice its origin: only what makes the numbers can say what they were made from.
+
+    ``origin`` is no argument of the constructors, so arrays of one's own, and copies with changed arrays
+    (`dataclasses.replace`), have none.
+    """
+    object.__setattr__(made, "origin", origin)
+    return made

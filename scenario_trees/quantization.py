@@ -7,28 +7,15 @@ moment of the growth factor divided by its mean is ``v^{k(k−1)/2}``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.errors import TreeError, require_number
-from scenario_trees.process import GeometricBrownianMotion, require_gbm
+from scenario_trees.processes.gbm import GeometricBrownianMotion, require_gbm
+from scenario_trees.protocols import Quantization
 
 Array = NDArray[np.float64]
-
-
-class Quantization(Protocol):
-    """A way to replace one step of the process by finitely many growth factors."""
-
-    @property
-    def name(self) -> str:
-        """Name used in results and on the command line."""
-        ...
-
-    def growth(self, process: GeometricBrownianMotion, branches: int, dt: float) -> tuple[Array, Array]:
-        """Ascending growth factors and their probabilities, both of shape ``(branches,)``."""
-        ...
 
 
 def _require(process: GeometricBrownianMotion, dt: float) -> None:

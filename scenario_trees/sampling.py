@@ -11,35 +11,14 @@ antithetic paths the pairs, those of Sobol paths the independently scrambled blo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.errors import TreeError
+from scenario_trees.protocols import Sampler
 
 Array = NDArray[np.float64]
-
-
-class Sampler(Protocol):
-    """A way to draw standard normal numbers block by block."""
-
-    @property
-    def name(self) -> str:
-        """Name used in results and on the command line."""
-        ...
-
-    def block_size(self, paths: int) -> int:
-        """Paths per block when ``paths`` are drawn in all."""
-        ...
-
-    def block(self, seed: int, index: int, size: int, steps: int) -> Array:
-        """Standard normal numbers of one block, shape ``(steps, size)``."""
-        ...
-
-    def units(self, paths: int) -> NDArray[np.int64]:
-        """Sizes of the consecutive groups of paths that are independent of each other."""
-        ...
 
 
 def _generator(seed: int, index: int) -> np.random.Generator:

@@ -12,7 +12,7 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from scenario_trees.errors import TreeError, require_number
 from scenario_trees.files import replacing
-from scenario_trees.origin import Origin, require_origin
-from scenario_trees.process import GeometricBrownianMotion
-from scenario_trees.quantization import GaussHermite, Quantization
+from scenario_trees.origin import Origin, made_from
+from scenario_trees.processes.gbm import GeometricBrownianMotion
+from scenario_trees.protocols import Quantization
+from scenario_trees.quantization import GaussHermite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,9 +63,13 @@ class ScenarioTree:
         Unconditional probability; the children of a node share its probability.
     value
         Value of the process, > 0 and finite.
+
+    Attributes
+    ----------
     origin
-        Process and step that the tree was made from; None for a tree of one's own numbers, which claims to be nobody's.
-        It takes no part in equality and `digest`, which are of the arrays.
+        Process and step that the tree was made from by `from_process`; None for a tree of one's own numbers, which
+        claims to be nobody's, and for a copy with other arrays (`dataclasses.replace`). Branches and saved trees keep
+        it. It takes no part in equality and `digest`, which are of the arrays.
 
     Raises
     ------
@@ -76,7 +81,7 @@ class ScenarioTree:
     stage: NDArray[np.int16]
     probability: Array
     value: Array
-    origin: Origin | None = None
+    origin: Origin | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         for name, dtype in (
@@ -96,7 +101,6 @@ class ScenarioTree:
             array = np.asarray(given, dtype=dtype) if frozen else np.array(given, dtype=dtype)
             array.setflags(write=False)
             object.__setattr__(self, name, array)
-        require_origin(self.origin)
         self._validate()
 
     def _validate(self) -> None:
@@ -194,7 +198,7 @@ class ScenarioTree:
             np.multiply.outer(probability[above], weight, out=probability[here].reshape(shape))
         for array in (parent, stage, probability, value):
             array.setflags(write=False)
-        return cls(parent, stage, probability, value, Origin.of(process, dt))
+        return made_from(Origin.of(process, dt), cls(parent, stage, probability, value))
 
     # ------------------------------------------------------------------ shape
 
@@ -255,7 +259,7 @@ class ScenarioTree:
 
         Methods refuse a tree that was made from another process than a case's demand; this one they take as it is.
         """
-        return replace(self, origin=None)
+        return replace(self)  # copies have no origin
 
     def ancestor(self, lag: int) -> Index:
         """Ancestor of every node ``lag`` stages up, or the root where there is none."""
@@ -308,9 +312,8 @@ class ScenarioTree:
             stage=self.stage[origin],
             probability=probability,
             value=self.value[origin],
-            origin=self.origin,
         )
-        return tree, origin
+        return made_from(self.origin, tree), origin
 
     def children_sum(self, values: Array, stage: int) -> Array:
         """Sum ``values`` (one per node of ``stage + 1``) over the children of every node of ``stage``."""
@@ -388,13 +391,13 @@ class ScenarioTree:
                     raise TreeError(
                         f"path: {path} has tree format {header.get('format')!r}, this version reads 1 to {_FORMAT}"
                     )
-                return cls(
+                tree = cls(
                     parent=data["parent"],
                     stage=data["stage"],
                     probability=data["probability"],
                     value=data["value"],
-                    origin=Origin.from_dict(header.get("origin")),
                 )
+                return made_from(Origin.from_dict(header.get("origin")), tree)
         except OSError as error:
             raise TreeError(f"path: cannot read a tree from {path}: {error.strerror or error}") from error
         except TreeError:

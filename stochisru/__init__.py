@@ -10,72 +10,75 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree
-    from stochisru.case import DeploymentCase, case_from_dict, load_case, shipped_cases
-    from stochisru.comparison import Comparison, compare
-    from stochisru.deployment.storage import Storage
     from stochisru.errors import BoundsError, InputError, SolverError, StochisruError
+    from stochisru.lunar.case import DeploymentCase, case_from_dict, load_case, shipped_cases
+    from stochisru.lunar.comparison import Comparison, compare
+    from stochisru.lunar.exact.lattice_dp import lattice_dp
+    from stochisru.lunar.exact.level_dp import level_dp
+    from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
+    from stochisru.lunar.exact.threshold import threshold
+    from stochisru.lunar.exact.tree_dp import tree_dp
+    from stochisru.lunar.exact.wait_and_see import wait_and_see
+    from stochisru.lunar.policies import POLICIES, policy_named
+    from stochisru.lunar.relaxation import sddp_ignoring, threshold_ignoring
+    from stochisru.lunar.simulation import Simulation, simulate, simulate_panel
+    from stochisru.lunar.storage import Storage
+    from stochisru.lunar.strategies import STRATEGIES, Observation, Strategy
+    from stochisru.lunar.values.process import ExactValues, ProcessValues, exact_values, process_values
+    from stochisru.lunar.values.table import ValueTable, value_table
     from stochisru.methods.extensive_form import extensive_form
-    from stochisru.methods.lattice_dp import lattice_dp
-    from stochisru.methods.open_loop import expected_value, fixed_design, static_plan
-    from stochisru.methods.progressive_hedging import progressive_hedging
+    from stochisru.methods.hedging.progressive_hedging import progressive_hedging
     from stochisru.methods.result import Bounds, Result
     from stochisru.methods.risk import MeanCVaR
-    from stochisru.methods.sddp import sddp
-    from stochisru.methods.threshold import threshold
-    from stochisru.methods.wait_and_see import wait_and_see
-    from stochisru.policies import POLICIES, policy_named
-    from stochisru.process_value import ExactValues, ProcessValues, exact_values, process_values
-    from stochisru.simulation import Simulation, simulate, simulate_panel
-    from stochisru.strategies import STRATEGIES, Observation, Strategy
-    from stochisru.value import ValueTable, value_table
+    from stochisru.methods.sddp.method import sddp
 
 __version__ = "0.1.0"
 
 _HOME = {
     "GeometricBrownianMotion": "scenario_trees",
     "ScenarioTree": "scenario_trees",
-    "DeploymentCase": "stochisru.case",
-    "case_from_dict": "stochisru.case",
-    "load_case": "stochisru.case",
-    "shipped_cases": "stochisru.case",
+    "DeploymentCase": "stochisru.lunar.case",
+    "case_from_dict": "stochisru.lunar.case",
+    "load_case": "stochisru.lunar.case",
+    "shipped_cases": "stochisru.lunar.case",
     "BoundsError": "stochisru.errors",
     "InputError": "stochisru.errors",
     "SolverError": "stochisru.errors",
     "StochisruError": "stochisru.errors",
     "extensive_form": "stochisru.methods.extensive_form",
-    "expected_value": "stochisru.methods.open_loop",
-    "fixed_design": "stochisru.methods.open_loop",
-    "static_plan": "stochisru.methods.open_loop",
-    "progressive_hedging": "stochisru.methods.progressive_hedging",
+    "expected_value": "stochisru.lunar.exact.open_loop",
+    "fixed_design": "stochisru.lunar.exact.open_loop",
+    "static_plan": "stochisru.lunar.exact.open_loop",
+    "progressive_hedging": "stochisru.methods.hedging.progressive_hedging",
     "Bounds": "stochisru.methods.result",
     "Result": "stochisru.methods.result",
-    "sddp": "stochisru.methods.sddp",
+    "sddp": "stochisru.methods.sddp.method",
     "MeanCVaR": "stochisru.methods.risk",
-    "Storage": "stochisru.deployment.storage",
-    "threshold": "stochisru.methods.threshold",
-    "lattice_dp": "stochisru.methods.lattice_dp",
-    "tree_dp": "stochisru.methods.tree_dp",
-    "level_dp": "stochisru.methods.level_dp",
-    "threshold_ignoring": "stochisru.methods.ignoring",
-    "sddp_ignoring": "stochisru.methods.ignoring",
-    "wait_and_see": "stochisru.methods.wait_and_see",
-    "ExactValues": "stochisru.process_value",
-    "ProcessValues": "stochisru.process_value",
-    "exact_values": "stochisru.process_value",
-    "process_values": "stochisru.process_value",
-    "Comparison": "stochisru.comparison",
-    "compare": "stochisru.comparison",
-    "POLICIES": "stochisru.policies",
-    "policy_named": "stochisru.policies",
+    "Storage": "stochisru.lunar.storage",
+    "threshold": "stochisru.lunar.exact.threshold",
+    "lattice_dp": "stochisru.lunar.exact.lattice_dp",
+    "tree_dp": "stochisru.lunar.exact.tree_dp",
+    "level_dp": "stochisru.lunar.exact.level_dp",
+    "threshold_ignoring": "stochisru.lunar.relaxation",
+    "sddp_ignoring": "stochisru.lunar.relaxation",
+    "wait_and_see": "stochisru.lunar.exact.wait_and_see",
+    "ExactValues": "stochisru.lunar.values.process",
+    "ProcessValues": "stochisru.lunar.values.process",
+    "exact_values": "stochisru.lunar.values.process",
+    "process_values": "stochisru.lunar.values.process",
+    "Comparison": "stochisru.lunar.comparison",
+    "compare": "stochisru.lunar.comparison",
+    "POLICIES": "stochisru.lunar.policies",
+    "policy_named": "stochisru.lunar.policies",
     "MarkovLattice": "scenario_trees",
-    "Simulation": "stochisru.simulation",
-    "simulate": "stochisru.simulation",
-    "simulate_panel": "stochisru.simulation",
-    "STRATEGIES": "stochisru.strategies",
-    "Observation": "stochisru.strategies",
-    "Strategy": "stochisru.strategies",
-    "ValueTable": "stochisru.value",
-    "value_table": "stochisru.value",
+    "Simulation": "stochisru.lunar.simulation",
+    "simulate": "stochisru.lunar.simulation",
+    "simulate_panel": "stochisru.lunar.simulation",
+    "STRATEGIES": "stochisru.lunar.strategies",
+    "Observation": "stochisru.lunar.strategies",
+    "Strategy": "stochisru.lunar.strategies",
+    "ValueTable": "stochisru.lunar.values.table",
+    "value_table": "stochisru.lunar.values.table",
 }
 
 __all__ = [

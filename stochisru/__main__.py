@@ -1,5 +1,5 @@
 """``python -m stochisru``."""
 
-from stochisru.cli import main
+from stochisru.cli.main import main
 
 main()

@@ -28,7 +28,17 @@ class TimeLimitError(SolverError):
 
 
 class FigureError(StochisruError, RuntimeError):
-    """A figure or page that could not be made; what it shows was computed and is kept."""
+    """A figure or page that could not be made; what it shows was computed and is kept.
+
+    Attributes
+    ----------
+    kept
+        The outcome, a `Run` or study, or None where the caller has it.
+    """
+
+    def __init__(self, message: str, kept: object = None) -> None:
+        super().__init__(message)
+        self.kept = kept
 
 
 class BoundsError(StochisruError, ArithmeticError):

@@ -9,13 +9,10 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scenario_trees.files import replacing
 from stochisru.errors import FigureError, InputError
-
-if TYPE_CHECKING:
-    from stochisru.case import DeploymentCase
 
 MANIFEST = "manifest.json"
 #: Entry of the manifest by which a run folder is known.
@@ -42,6 +39,13 @@ def plain(data: Any) -> Any:
 def to_json(data: Any) -> str:
     """Strict JSON text."""
     return json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plain_number(text: str) -> float:
+    """A number as tables and options write it; `ValueError` for what only Python reads, as ``1_000``."""
+    if "_" in text or not text.isascii():
+        raise ValueError(f"not a number: {text!r}")
+    return float(text)
 
 
 def require_writable(path: Path, field: str) -> None:
@@ -79,25 +83,19 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return manifest if known else None
 
 
-def default_folder(case: DeploymentCase, study: str | None = None) -> Path:
-    """Folder of a run or study that is given none: ``runs/NAME`` of a shipped case, ``runs/NAME-HASH`` of any other.
-
-    So a case that was changed goes beside what it was, never over it.
-    """
-    name = case.name if case.is_shipped else f"{case.name}-{case.digest()[:8]}"
-    return Path("runs") / (name if study is None else f"{name}-{study}")
-
-
 @contextlib.contextmanager
-def drawing() -> Iterator[None]:
-    """Make figures and pages: whatever fails in it is a `FigureError`, for which `replacing_folder` keeps the rest."""
+def drawing(kept: object = None) -> Iterator[None]:
+    """Make figures and pages: whatever fails in it is a `FigureError`, for which `replacing_folder` keeps the rest.
+
+    ``kept`` is the outcome that they show, which the error passes on.
+    """
     try:
         yield
     except FigureError:
         raise
     except Exception as error:
         raise FigureError(
-            f"figures: could not be made ({type(error).__name__}: {' '.join(str(error).split())})"
+            f"figures: could not be made ({type(error).__name__}: {' '.join(str(error).split())})", kept
         ) from error
 
 
@@ -205,4 +203,4 @@ def replacing_folder(target: Path, kind: str = RUN, same: Mapping[str, Any] | No
         raise
     shutil.rmtree(old, ignore_errors=True)
     if failed is not None:
-        raise FigureError(f"{failed}; tables and manifest are in {target}") from failed
+        raise FigureError(f"{failed}; tables and manifest are in {target}", failed.kept) from failed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from stochisru.case import DeploymentCase
 from stochisru.errors import InputError
-from stochisru.simulation import follow
-from stochisru.strategies.protocol import Strategy
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.simulation import follow
+from stochisru.lunar.strategies.protocol import Strategy
 
 
 def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64, seed: int = 0) -> None:

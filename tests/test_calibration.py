@@ -118,6 +118,44 @@ def test_outlying_increments_are_a_warning():
     assert false_alarms <= 12  # of 600
 
 
+def test_a_series_that_mostly_stands_still_is_no_alarm():
+    """Prices revised in two years of five: the median deviation is 0, and a revision is what is usual."""
+    revised = np.tile([0.0, 0.05, 0.0, 0.0, -0.04], 6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = GeometricBrownianMotion.fit(np.exp(np.cumsum(revised)))
+    assert found.process.volatility == pytest.approx(revised[1:].std(), rel=1e-9)
+    still = np.ones(30)
+    still[20:] = 1000.0  # the unit changes in a series that stands still
+    with pytest.warns(CalibrationWarning, match="1 of 29 increments .* position 20"):
+        GeometricBrownianMotion.fit(still)
+
+
+@pytest.mark.parametrize(
+    "index, years",
+    [
+        (pd.date_range("2021-03-01", periods=24, freq="h"), 23 / 24 / 365),
+        (pd.date_range("2021-01-31", periods=24, freq="h"), 23 / 24 / 365),
+        (pd.period_range("2021-03-01", periods=24, freq="h"), 23 / 24 / 365),
+        (pd.date_range("2021-03-28", periods=24, freq="h", tz="Europe/Berlin"), 23 / 24 / 365),
+        (pd.date_range("2021-12-31 12:00", periods=24, freq="h"), 23 / 24 / 365),
+        (pd.date_range("2021-06-01", periods=40, freq="s"), 39 / 86_400 / 365),
+        (pd.date_range("2023-12-01", periods=60, freq="D"), 31 / 365 + 28 / 366),
+    ],
+)
+def test_values_within_a_day_or_month_are_apart_by_their_dates(index, years):
+    values = TRUTH.sample(1, len(index) - 1, seed=3, dt=years / len(index))[:, 0]
+    found = GeometricBrownianMotion.fit(pd.Series(values, index))
+    assert found.span == pytest.approx(years, rel=1e-8)
+    if index[0].year == index[-1].year:
+        even = GeometricBrownianMotion.fit(values, years / (len(index) - 1))
+        assert found.process.drift == pytest.approx(even.process.drift, rel=1e-6)
+        assert found.process.volatility == pytest.approx(even.process.volatility, rel=1e-6)
+    values[5] = -1.0
+    with pytest.raises(TreeError, match=str(index[5])[:10]):
+        GeometricBrownianMotion.fit(pd.Series(values, index))
+
+
 def test_goodness_of_fit_finds_what_is_no_brownian_motion():
     rejected = np.zeros((3, 2))
     for seed in range(200):

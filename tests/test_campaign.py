@@ -7,18 +7,18 @@ from math import exp
 import numpy as np
 import pytest
 
-from stochisru.derivation import STANDARD_GRAVITY
 from stochisru.errors import InfeasibleError, InputError, TimeLimitError
-from stochisru.linear_program import ProgramBuilder, solve, solve_mixed
+from stochisru.lunar.derivation import STANDARD_GRAVITY
 from stochisru.networks.events import Burn
 from stochisru.networks.solution import violation
-from stochisru.scale.campaign import published_cell, solve_campaign, table_5
-from stochisru.scale.campaign_data import Campaign, Reading, assumptions, demands, parameters, published
-from stochisru.scale.campaign_network import CARGO, campaign_network
-from stochisru.scale.campaign_program import campaign_program, output_curve, price_curve
-from stochisru.scale.campaign_scenarios import DemandScenario, extensive_form, parse_scenarios, solve_scenarios
-from stochisru.scale.campaign_sweep import SWEEPS, Sweep, run_sweep
+from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
 from stochisru.studies.store import Execution
+from stochisru.worked.cislunar.campaign import published_cell, solve_campaign, table_5
+from stochisru.worked.cislunar.network import campaign_network
+from stochisru.worked.cislunar.parameters import Campaign, Reading, assumptions, demands, parameters, published
+from stochisru.worked.cislunar.program import campaign_program, output_curve, price_curve
+from stochisru.worked.cislunar.scenarios import DemandScenario, extensive_form, parse_scenarios, solve_scenarios
+from stochisru.worked.cislunar.sweep import SWEEPS, Sweep, run_sweep
 
 NO_PLANT = Reading(initial="none")
 LAUNCH, STAGE, FLIGHT = 5000.0, 150e6 + 6000 * 5000.0, 0.5e6
@@ -29,9 +29,7 @@ SMALL = {"new_stages": 1.0, "most_stages": 2.0}
 
 
 def small(demand, **changes):
-    return Campaign(
-        years=1, demand=demand, changes=SMALL, **{"reading": NO_PLANT} | changes
-    )
+    return Campaign(years=1, demand=demand, changes=SMALL, **{"reading": NO_PLANT} | changes)
 
 
 def burnt(dry_and_cargo, delta_v):
@@ -347,7 +345,7 @@ def test_table_5_leaves_published_empty_for_other_horizons():
 
 
 def test_plan_is_drawn_with_its_flights(plant_pays):
-    from stochisru.report.campaign_figures import campaign_plan
+    from stochisru.worked.cislunar.figures import campaign_plan
 
     figure = campaign_plan(plant_pays)
     text = " ".join(t.get_text() for t in figure.axes[0].texts)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stochisru import InputError, case_from_dict, load_case, shipped_cases
-from stochisru.case import case_text
-from stochisru.derivation import (
+from stochisru.lunar.case import case_text
+from stochisru.lunar.derivation import (
     earth_supply_cost,
     landed_mass_ratio,
     oxygen_productivity,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +19,14 @@ import numpy as np
 import pytest
 
 from stochisru import load_case
-from stochisru.checkpoint import claimed, code_of
 from stochisru.errors import InputError
-from stochisru.studies import Execution, Study, run_study
+from stochisru.methods.checkpoint import claimed, code_of
+from stochisru.studies.store import Execution, Study, run_study
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from stochisru.checkpoint import claimed
+from stochisru.methods.checkpoint import claimed
 with claimed(Path(sys.argv[1]), {"problem": 1}, kind="run", resume=True):
     print("held", flush=True)
     time.sleep(60)
@@ -50,7 +52,7 @@ def test_two_starts_at_once_leave_one(tmp_path):
     start = """
 import sys, time
 from pathlib import Path
-from stochisru.checkpoint import claimed
+from stochisru.methods.checkpoint import claimed
 from stochisru.errors import InputError
 until = float(sys.argv[2])
 time.sleep(max(0.0, until - time.time()))
@@ -84,7 +86,7 @@ def test_refusals_name_the_difference_in_one_line(tmp_path, monkeypatch):
             claim(resume, problem=2)
     with pytest.raises(InputError, match=r"belongs to another run \(seed: None there, 2 here\)"):
         claim(seed=2)
-    monkeypatch.setattr("stochisru.checkpoint.package_code", lambda: "edited")
+    monkeypatch.setattr("stochisru.methods.checkpoint.package_code", lambda: "edited")
     with pytest.raises(InputError, match=r"belongs to another run \(code: '.*' there, 'edited' here\)"):
         claim()
     monkeypatch.undo()
@@ -221,8 +223,8 @@ def test_what_a_compute_is_given_counts():
     """Arguments of a partial and fields of a user's object are part of what rows depend on."""
     from functools import partial
 
-    from stochisru.checkpoint import code_of
-    from stochisru.simulation import npv_on_paths
+    from stochisru.lunar.simulation import npv_on_paths
+    from stochisru.methods.checkpoint import code_of
 
     class Rows:
         def __init__(self, factor):
@@ -233,3 +235,22 @@ def test_what_a_compute_is_given_counts():
 
     assert code_of(partial(npv_on_paths, 1)) != code_of(partial(npv_on_paths, 2))
     assert code_of(Rows(1)) == code_of(Rows(1)) != code_of(Rows(2))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks by another call")
+def test_a_file_system_without_locks_is_used_with_one_warning(tmp_path, monkeypatch):
+    import fcntl
+
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    for attempt in range(2):
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            with claimed(tmp_path / "c", {"seed": 1}, kind="study", resume=True):
+                pass
+        assert [str(w.message) for w in seen] == [
+            f"checkpoint: the file system of {tmp_path / 'c'} gives no locks (No locks available): "
+            "let no other process use the folder"
+        ] * (attempt == 0)

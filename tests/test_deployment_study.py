@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from stochisru import InputError, load_case
-from stochisru.report.findings import money
-from stochisru.studies.deployment import deployment_study
+from stochisru.worked.deployment.findings import money
+from stochisru.worked.deployment.study import deployment_study
 from tests.browser import chromium
 
 SMALL = ("--horizons", "3,5", "--paths", "300", "--rules", "10")

@@ -13,8 +13,8 @@ import pytest
 
 from scenario_trees import ScenarioTree
 from stochisru import load_case
-from stochisru.deployment.path_model import path_model
-from stochisru.deployment.tree_program import tree_program
+from stochisru.lunar.path_model import path_model
+from stochisru.lunar.tree_program import tree_program
 
 GOLDEN = Path(__file__).parent / "golden"
 CONSTRAINTS = ("initial_plant", "balance", "launch", "capacity", "excess", "demand")

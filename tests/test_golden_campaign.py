@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stochisru.linear_program import Block, LinearProgram
-from stochisru.scale.campaign_data import Campaign
-from stochisru.scale.campaign_program import campaign_program
+from stochisru.programs.sparse import Block, LinearProgram
+from stochisru.worked.cislunar.parameters import Campaign
+from stochisru.worked.cislunar.program import campaign_program
 
 from .test_golden import GOLDEN, terms
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stochisru.linear_program import ProgramBuilder
-from stochisru.scale import Curve, add_curve, add_curves
+from stochisru.programs.curves import Curve, add_curve, add_curves
+from stochisru.programs.sparse import ProgramBuilder
 
 from .test_golden import GOLDEN, terms
 

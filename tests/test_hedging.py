@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from scenario_trees import ScenarioTree
 from stochisru import BoundsError, InputError, SolverError, extensive_form, progressive_hedging
-from stochisru.deployment.subtrees import Subtrees
-from stochisru.methods.ph_cylinders import Steering
-from stochisru.methods.ph_monitor import Checkpoint, Monitor
-from stochisru.solvers.proximal import HighsSubproblem, proximal_term, subproblem
+from stochisru.lunar.subtrees import Subtrees
+from stochisru.methods.hedging.cylinders import Steering
+from stochisru.methods.hedging.monitor import Checkpoint, Monitor
+from stochisru.methods.hedging.proximal import HighsSubproblem, proximal_term, subproblem
 from tests.cases import deployment_cases
 
 T4 = ("--horizon", "4", "--branching", "3,3,2,2")
@@ -120,7 +120,7 @@ def test_subtrees_partition_the_tree_program(reference):
 
 
 def test_lagrangian_bound_is_valid_for_any_prices_that_cancel(reference):
-    from stochisru.methods.ph_engine import engine_arguments, engine_class, import_mpisppy
+    from stochisru.methods.hedging.engine import engine_arguments, engine_class, import_mpisppy
 
     import_mpisppy(serial=True)
     case = reference.replace(T=3)
@@ -390,7 +390,7 @@ def test_checkpoint_under_mpi_resumes_serially(mpiexec, tmp_path):
 
 FAILING = """
 import sys
-import stochisru.methods.ph_engine as engine
+import stochisru.methods.hedging.engine as engine
 from stochisru.errors import SolverError
 from mpi4py import MPI
 rank = int(sys.argv[1])
@@ -403,7 +403,7 @@ def broken(*arguments):
         kind.lagrangian = kind.incumbent = kind.solve_one = fail
     return kind
 engine.engine_class = broken
-from stochisru.cli import main
+from stochisru.cli.main import main
 main(["solve", "lunar-reference", "--method", "ph", "--horizon", "3", "--branching", "3,3,3", "--cut-stage", "2"])
 """
 
@@ -442,7 +442,7 @@ def test_gurobi_within_and_beyond_its_free_licence(reference, run_cli):
 
 
 def test_missing_gurobi_is_named(reference, monkeypatch):
-    from stochisru.solvers.gurobi import Gurobi
+    from stochisru.programs.solvers.gurobi import Gurobi
 
     monkeypatch.setattr(Gurobi, "version", lambda self: None)
     with pytest.raises(InputError, match="gurobi is not installed"):

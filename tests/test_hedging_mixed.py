@@ -7,11 +7,11 @@ import pytest
 
 from scenario_trees import ScenarioTree
 from stochisru import InputError, load_case, progressive_hedging
-from stochisru.deployment.candidates import Candidates
-from stochisru.deployment.subtrees import Subtrees
-from stochisru.methods.ph_monitor import Monitor
-from stochisru.methods.tree_dp import tree_dp
-from stochisru.solvers.proximal import proximal_term, subproblem
+from stochisru.lunar.candidates import Candidates
+from stochisru.lunar.exact.tree_dp import tree_dp
+from stochisru.lunar.subtrees import Subtrees
+from stochisru.methods.hedging.monitor import Monitor
+from stochisru.methods.hedging.proximal import proximal_term, subproblem
 from tests.test_hedging import launch, mpiexec  # noqa: F401 (a fixture)
 
 CURVE = {"c_dev_exponent": 0.7, "reference": 1000.0}
@@ -66,7 +66,7 @@ def test_modules_that_degrade_are_solved_too():
 
 
 def test_bounds_hold_at_any_prices_that_cancel():
-    from stochisru.methods.ph_engine import engine_arguments, engine_class, import_mpisppy
+    from stochisru.methods.hedging.engine import engine_arguments, engine_class, import_mpisppy
 
     import_mpisppy(serial=True)
     case, tree = problem(lot=100.0, fixed_cost=2e6)

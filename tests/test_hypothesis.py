@@ -4,9 +4,18 @@ import numpy as np
 import pytest
 
 from stochisru import InputError, load_case, simulate
-from stochisru.metrics import npv_metrics
-from stochisru.strategies import Schedule
-from stochisru.studies.hypothesis import MEASURES, RULES, Exposure, hypothesis, risk, riskier, unserved_cost, verdict
+from stochisru.lunar.strategies import Schedule
+from stochisru.simulation.metrics import npv_metrics
+from stochisru.worked.deployment.hypothesis import (
+    MEASURES,
+    RULES,
+    Exposure,
+    hypothesis,
+    risk,
+    riskier,
+    unserved_cost,
+    verdict,
+)
 
 
 def test_measures_are_those_of_the_metrics():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stochisru import simulate, simulate_panel, simulation
-from stochisru.indicators import INDICATORS, LEVELS
+from stochisru.lunar.indicators import INDICATORS, LEVELS
 from stochisru.report.figures import distributions_caption, indicator_distributions, operations_over_time
 
 NAMES = ["moderate", "conservative", "upfront"]

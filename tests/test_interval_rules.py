@@ -1,12 +1,12 @@
-"""Refusals in use, groups and arguments: what the rules of `stochisru.metrics` do to simulations."""
+"""Refusals in use, groups and arguments: what the rules of `stochisru.simulation.metrics` do to simulations."""
 
 import numpy as np
 import pytest
 
 from stochisru import InputError, compare, load_case, simulate, simulate_panel
-from stochisru.metrics import mean_estimate, npv_metrics, strategy_metrics
+from stochisru.lunar.simulation import npv_on_paths
 from stochisru.report.figures import target_curves
-from stochisru.simulation import npv_on_paths
+from stochisru.simulation.metrics import mean_estimate, npv_metrics, strategy_metrics
 
 
 def test_every_missing_interval_has_a_reason(reference):

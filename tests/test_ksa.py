@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from stochisru.errors import InputError, SolverError
-from stochisru.networks.infrastructure import pumping_energy, saudi_data, text_parameters
-from stochisru.networks.ksa import SaudiOptions, connections, saudi_network, sites
-from stochisru.networks.ksa_failures import solve_failures
-from stochisru.networks.ksa_study import comparison, published_lines, published_scales, solve_ksa, solve_weights
 from stochisru.networks.solution import improved, solve_network, violation
-from stochisru.networks.toy import COST, PLANTS, published_toy, solve_toy, toy_by_formula, toy_network, toy_table
+from stochisru.worked.saudi.failures import solve_failures
+from stochisru.worked.saudi.infrastructure import pumping_energy, saudi_data, text_parameters
+from stochisru.worked.saudi.network import SaudiOptions, connections, saudi_network, sites
+from stochisru.worked.saudi.study import comparison, published_lines, published_scales, solve_ksa, solve_weights
+from stochisru.worked.toy.network import COST, PLANTS, published_toy, solve_toy, toy_by_formula, toy_network, toy_table
 
 # --- toy ----------------------------------------------------------------------------------------------------------
 
@@ -272,7 +272,7 @@ def test_no_time_is_no_result():
 
 
 def test_front_figure(even, clean, tmp_path):
-    from stochisru.report.network_figures import saudi_front
+    from stochisru.worked.saudi.figures import saudi_front
 
     figure = saudi_front([even, clean])
     lines = {line.get_label(): line.get_xydata() for line in figure.axes[0].lines}

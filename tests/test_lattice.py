@@ -26,8 +26,8 @@ from stochisru import (
     threshold,
     wait_and_see,
 )
-from stochisru.deployment.lattice_layers import LatticeLayers
-from stochisru.methods.lattice_dp import lattice_dp
+from stochisru.lunar.exact.lattice_dp import lattice_dp
+from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
@@ -255,8 +255,8 @@ def node_levels(plan, tree):
 
 @pytest.mark.parametrize("lead", [0, 1, 2])
 def test_value_of_any_levels_is_that_of_the_plan_on_the_tree(reference, lead):
-    from stochisru.deployment.information import plan_value
-    from stochisru.deployment.lattice_plan import LatticePlan
+    from stochisru.lunar.exact.lattice_plan import LatticePlan
+    from stochisru.lunar.information import plan_value
 
     case = reference.replace(T=4, lead_time=lead, degradation=0.1, M0=40.0, earth_limit=700.0)
     lattice = MarkovLattice.from_process(case.process, 4, 3)
@@ -324,7 +324,7 @@ def test_fast_decay_over_long_horizons(limit, T, degradation):
 
 
 def test_policy_between_and_beyond_states_keeps_the_ratio(reference):
-    from stochisru.strategies.protocol import Observation
+    from stochisru.lunar.strategies.protocol import Observation
 
     case = reference.replace(T=4)
     plan = lattice_dp(case, states=6).plan

@@ -8,26 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stochisru import load_case
-from stochisru.derivation import landed_mass_ratio
 from stochisru.errors import InputError
+from stochisru.lunar.derivation import landed_mass_ratio
 from stochisru.networks.assembly import assemble
-from stochisru.networks.lunar import Leg, SupplyChain, table_legs
-from stochisru.networks.mars import (
+from stochisru.networks.solution import program_size, violation
+from stochisru.worked.mars.campaign import solve_campaign
+from stochisru.worked.mars.lunar import Leg, SupplyChain, table_legs
+from stochisru.worked.mars.network import (
     SCENARIOS,
     TEXT_ONLY,
     MarsScenario,
     mars_network,
     transports,
 )
-from stochisru.networks.mars_campaign import solve_campaign
-from stochisru.networks.mars_study import (
+from stochisru.worked.mars.study import (
     distance_to_published_flows,
     published_optima,
     solve_mars,
     sweep,
     table_4_7,
 )
-from stochisru.networks.solution import program_size, violation
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from stochisru import InputError, compare, extensive_form, load_case, process_values, simulate, threshold, value_table
-from stochisru.metrics import lognormal_kurtosis, mean_estimate, npv_metrics, wilson
-from stochisru.simulation import npv_on_paths
-from stochisru.strategies import STRATEGIES
+from stochisru.lunar.simulation import npv_on_paths
+from stochisru.lunar.strategies import STRATEGIES
+from stochisru.simulation.metrics import lognormal_kurtosis, mean_estimate, npv_metrics, wilson
 
 
 def coverage(draw, truth, name, n, rounds=400, **options):
@@ -69,6 +69,41 @@ def test_shares_have_width_at_their_ends():
     assert never.upper == pytest.approx(0.037, abs=1e-3)
     half = npv_metrics(np.concatenate([np.ones(50), -np.ones(50)]))["p_positive"]
     assert half.lower == pytest.approx(0.404, abs=2e-3)
+
+
+def test_share_of_few_groups_uses_their_degrees_of_freedom():
+    """Wilson's interval solves (p − x)² = q²·x(1 − x)/n at its ends; q is Student's of groups − 1."""
+    for degrees, q in ((3, 3.182446), (7, 2.364624), (np.inf, 1.959964)):
+        for x in wilson(0.3, 0.05, 4, degrees=degrees):
+            n = 0.3 * 0.7 / 0.05**2
+            assert (0.3 - x) ** 2 == pytest.approx(q**2 * x * (1 - x) / n, rel=1e-5)
+    covered, rounds, normal = 0, 400, 0
+    rng = np.random.default_rng(5)
+    for _ in range(rounds):  # four groups that vary among themselves: the normal quantile is too short
+        share = rng.beta(20, 20, 4)
+        found = npv_metrics((rng.random((4, 500)) < share[:, None]).ravel() - 0.5, units=[500] * 4)["p_positive"]
+        low, high = wilson(found.value, found.standard_error, 4)
+        covered += found.lower <= 0.5 <= found.upper
+        normal += low <= 0.5 <= high
+    assert 0.92 <= covered / rounds <= 0.985
+    assert normal / rounds < 0.9
+
+
+def test_a_constant_sample_has_points_and_every_missing_interval_a_reason():
+    constant = npv_metrics(np.full(50, -2.5))
+    for name, value in (("npv_p5", -2.5), ("npv_p50", -2.5), ("npv_p95", -2.5), ("var95", 2.5)):
+        found = constant[name]
+        assert (found.value, found.lower, found.upper, found.standard_error) == (value, value, value, 0.0)
+        assert found.reason == "the sample does not vary"
+    rng = np.random.default_rng(1)
+    for sample in (np.full(50, 3.0), [1.0], rng.normal(size=12), np.abs(rng.normal(size=5000)), rng.normal(size=300)):
+        for name, found in npv_metrics(sample).items():
+            assert np.isfinite([found.lower, found.upper]).all() or found.reason, name
+    # Nothing is ever deployed, so nothing varies: neither metric nor reason is missing.
+    for found in (
+        simulate(load_case("lunar-reference").replace(sigma=0.0), ["reactive"], paths=20).metrics["reactive"].values()
+    ):
+        assert np.isfinite([found.lower, found.upper]).all() or found.reason
 
 
 def test_share_of_the_optimum_is_at_most_all_of_it():

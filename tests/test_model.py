@@ -30,14 +30,14 @@ from stochisru import (
     threshold,
     value_table,
 )
-from stochisru.deployment.information import Commitments, plan_value
-from stochisru.deployment.operations import MeritOrder
-from stochisru.deployment.path_model import path_model, scenario_model, solve_pyomo
-from stochisru.deployment.tree_program import tree_program
-from stochisru.linear_program import ProgramBuilder, solve
-from stochisru.methods.open_loop import expected_value, fixed_design, static_plan
+from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
+from stochisru.lunar.exact.wait_and_see import wait_and_see
+from stochisru.lunar.information import Commitments, plan_value
+from stochisru.lunar.operations import MeritOrder
+from stochisru.lunar.path_model import path_model, scenario_model, solve_pyomo
+from stochisru.lunar.tree_program import tree_program
 from stochisru.methods.result import Kind, Of
-from stochisru.methods.wait_and_see import wait_and_see
+from stochisru.programs.sparse import ProgramBuilder, solve
 from tests.cases import deployment_cases
 
 branchings = st.lists(st.integers(1, 3), min_size=3, max_size=3)

@@ -60,6 +60,7 @@ def test_dialects_of_one_network_are_read_alike(folder, changed):
         ({"nodes": NODES + "\n\ncity,,-25\n"}, "nodes.csv: line 6: commodity: must be a name, got an empty cell"),
         ({"nodes": NODES + ",water,3\n"}, "nodes.csv: line 4: node: must be a name"),
         ({"nodes": NODES + "c,oil,3\n"}, "nodes.csv: line 4: commodity: must be one of water, got 'oil'"),
+        ({"nodes": NODES + "c,water,1_000\n"}, "nodes.csv: line 4: supply: must be a number or inf, got '1_000'"),
         ({"nodes": NODES + "c,water,nan\n"}, "nodes.csv: line 4: supply: must be a number or inf, got 'nan'"),
         ({"nodes": NODES + "c,water,-inf\n"}, "nodes.csv: line 4: supply: must be a number or inf, got '-inf'"),
         ({"nodes": NODES + "c,water,\n"}, "nodes.csv: line 4: supply: must be a number or inf, got ''"),

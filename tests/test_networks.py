@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from dataclasses import replace
 
 import networkx as nx
@@ -11,8 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from stochisru.errors import InputError
+from stochisru.errors import InputError, TimeLimitError
 from stochisru.networks import events as ev
+from stochisru.networks import pareto
 from stochisru.networks.assembly import assemble, tight_limits
 from stochisru.networks.builder import NetworkBuilder
 from stochisru.networks.files import load_network
@@ -882,3 +884,85 @@ def test_ends_of_a_front_are_not_dominated(mixed):
     limits = epsilon_front(network, {"cost": 1}, {"co2": 1}, 2)
     assert limits.points[-1].parameter == pytest.approx(30, rel=1e-5)  # not 80
     assert limits.points[-1].first == pytest.approx(cheap[0], rel=1e-5)
+
+
+def three_criteria():
+    """Four ways of equal emissions; two of them of equal cost, which differ in land."""
+    builder = NetworkBuilder("three", {"water": "m3/day"}, {"co2": "kg/day", "cost": "USD/day", "land": "m2"})
+    builder.node("plant", {"water": 100})
+    builder.node("city", {"water": -10})
+    for name, cost, land in (("dear", 9, 1), ("wide", 2, 7), ("narrow", 2, 3), ("tunnel", 4, 0)):
+        builder.arc(
+            "plant",
+            "city",
+            name,
+            limit={"water": 50},
+            cost={"co2": {"water": 1}, "cost": {"water": cost}, "land": {"water": land}},
+            use_cost={"cost": {"water": 0.5}},
+        )
+    return builder.build()
+
+
+def test_ties_are_broken_by_one_objective_after_the_other():
+    network = three_criteria()
+    found = lexicographic(network, {"co2": 1}, {"cost": 1}, {"land": 1})
+    assert found.criteria == pytest.approx({"co2": 10, "cost": 20.5, "land": 30}, rel=1e-4)
+    found = lexicographic(network, {"co2": 1}, {"land": 1}, {"cost": 1})
+    assert found.criteria == pytest.approx({"co2": 10, "cost": 40.5, "land": 0}, rel=1e-4, abs=1e-3)
+    found = lexicographic(network, {"co2": 1}, {"cost": 1}, {"land": 1}, limits={"land": 15})
+    assert found.criteria == pytest.approx({"co2": 10, "cost": 31, "land": 15}, rel=1e-4)
+    assert found.termination.reason == "optimal"
+
+
+@pytest.mark.parametrize("ended", ["without a solution", "with one"])
+def test_a_time_limit_in_breaking_ties_keeps_the_first_solution_and_is_said(monkeypatch, ended):
+    network = three_criteria()
+    first = solve_network(network, {"co2": 1})
+    solve, calls = pareto.solve_network, []
+
+    def late(*args, **kwargs):
+        calls.append(args[1])
+        if len(calls) == 1:
+            return solve(*args, **kwargs)
+        if ended == "without a solution":
+            raise TimeLimitError("highs ended with status 'Time limit reached' before a solution was found")
+        found = solve(*args, **kwargs)
+        return replace(found, termination=replace(found.termination, limit="time"))
+
+    monkeypatch.setattr(pareto, "solve_network", late)
+    found = lexicographic(network, {"co2": 1}, {"cost": 1}, {"land": 1})
+    assert found.objective == pytest.approx(first.objective, rel=2e-6)
+    assert (found.termination.reason, found.termination.limit) == ("limit", "time")
+    assert "ties of the first objective are not broken" in found.termination.detail
+    if ended == "without a solution":
+        assert (found.flows.out == first.flows.out).all()
+        assert len(calls) == 2
+    else:
+        assert found.criteria["cost"] == pytest.approx(20.5, rel=1e-4)
+
+
+def test_an_objective_without_a_least_value_breaks_no_ties():
+    builder = NetworkBuilder("rent", {"water": "m3/day"}, {"cost": "USD/day", "rent": "USD/day"})
+    builder.node("plant", {"water": math.inf})
+    builder.node("city", {"water": -10})
+    builder.arc("plant", "city", cost={"cost": {"water": 1}, "rent": {"water": 0}})
+    builder.node("sea")
+    builder.arc("plant", "sea", cost={"rent": {"water": -1}})  # water may go round for ever
+    builder.arc("sea", "plant")
+    network = builder.build()
+    found = lexicographic(network, {"cost": 1}, {"rent": 1})
+    assert found.objective == pytest.approx(10)
+    with pytest.raises(InputError, match="is unbounded"):
+        lexicographic(network, {"rent": 1}, {"cost": 1})
+
+
+def test_the_command_breaks_ties_by_what_has_no_weight(run_cli, tmp_path):
+    """A second pipe of equal emissions at twice the cost, listed first: without a tie-break it may be taken."""
+    head, arc = TOML.split("[[arcs]]")
+    dear = arc.replace('head = "city"', 'head = "city"\nname = "dear"').replace(
+        "cost = { water = 1.5 }", "cost = { water = 3 }"
+    )
+    (tmp_path / "two.toml").write_text(f"{head}[[arcs]]{dear}[[arcs]]{arc}")
+    data = json.loads(run_cli("network", "solve", "two.toml", "--weight", "co2=1", "--json", "-", check=0).stdout)
+    assert data["criteria"]["co2"] == pytest.approx(2 * 10_000 / 0.985, rel=2e-6)
+    assert data["criteria"]["cost"] == pytest.approx(1.5 * 10_000 / 0.985, rel=1e-5)

@@ -1,6 +1,8 @@
 """What trees and lattices were made from: another process is refused in silence no more, a belief is taken as meant."""
 
+import copy
 import json
+import pickle
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,13 +18,14 @@ from scenario_trees import (
     tree_from_paths,
 )
 from stochisru import InputError, extensive_form, lattice_dp, simulate, value_table, wait_and_see
-from stochisru.deployment.path_model import scenario_model
-from stochisru.deployment.tree_program import tree_program
-from stochisru.methods.level_dp import level_dp
-from stochisru.methods.open_loop import expected_value, fixed_design, static_plan
-from stochisru.methods.progressive_hedging import progressive_hedging
-from stochisru.methods.sddp import sddp
-from stochisru.methods.tree_dp import tree_dp
+from stochisru.lunar.exact.level_dp import level_dp
+from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
+from stochisru.lunar.exact.tree_dp import tree_dp
+from stochisru.lunar.path_model import scenario_model
+from stochisru.lunar.policies import policy_named
+from stochisru.lunar.tree_program import tree_program
+from stochisru.methods.hedging.progressive_hedging import progressive_hedging
+from stochisru.methods.sddp.method import sddp
 
 PROCESS = GeometricBrownianMotion(1000.0, 0.2, 0.2)
 ON_TREES = [
@@ -128,9 +131,25 @@ def test_derived_trees_keep_their_origin():
     paths = PROCESS.sample(50, 2, seed=1)
     assert tree_from_paths(paths, [2, 2]).origin is None
     assert MarkovLattice.from_paths(paths, 2).origin is None
-    for make in (tree.as_belief, lattice.as_belief):
-        with pytest.raises(TreeError, match="origin: must be an Origin or None"):
-            replace(make(), origin=PROCESS)
+    for made in (tree, lattice):
+        with pytest.raises(ValueError, match="origin"):  # no argument: only what makes the numbers can say it
+            replace(made, origin=Origin(PROCESS))
+        assert copy.deepcopy(made).origin == pickle.loads(pickle.dumps(made)).origin == made.origin
+
+
+def test_changed_numbers_claim_no_origin(reference):
+    case = reference.replace(T=2)
+    tree = ScenarioTree.from_process(case.process, [3, 3])
+    wider = tree.value * np.where(tree.stage > 0, np.exp(np.cumsum(np.full(tree.n_nodes, 0.01))), 1.0)
+    changed = replace(tree, value=wider)
+    assert changed.origin is None
+    assert replace(tree, probability=tree.probability).origin is None
+    plan = extensive_form(case, changed)
+    assert plan.objective != pytest.approx(extensive_form(case, tree).objective, rel=1e-3)
+    assert "one's own numbers" in plan.policy().describe(case)
+    lattice = MarkovLattice.from_process(case.process, 2, 4)
+    assert replace(lattice, values=tuple(1.1 * v for v in lattice.values)).origin is None
+    assert tree.branch(2)[0].branch(0)[0].origin == tree.origin
 
 
 @pytest.mark.parametrize(
@@ -203,3 +222,31 @@ def test_what_only_looks_like_the_process_is_refused(process):
     for made in (ScenarioTree.from_process(process, [2, 2], Own()), MarkovLattice.from_growth(process, [2, 2], Own())):
         assert made.origin is None
         assert made.stage_mean() == pytest.approx(1000 * np.exp(0.7 * np.arange(3)))
+
+
+@pytest.mark.parametrize("made", ["threshold", "static", "fixed", "ev"])
+def test_rules_without_a_tree_are_of_a_process_too(reference, made):
+    case = reference.replace(T=4)
+    policy = policy_named(made, case)
+    world = case.replace(sigma=0.4)
+    with pytest.raises(InputError, match=rf"^strategy {made}: its policy: was made from GBM.*policy\.as_belief\(\)"):
+        simulate(world, [policy], paths=10)
+    judged = simulate(
+        world,
+        [replace(policy.as_belief(), name="belief"), policy_named(made, world)],
+        paths=4096,
+        seed=1,
+        sampler="antithetic",
+    )
+    assert judged.npv.shape == (2, 4096)
+    # What is best under a belief is no better than what is best under the world.
+    assert judged.npv[0].mean() <= judged.npv[1].mean() + 4 * (judged.npv[0] - judged.npv[1]).std() / 64
+    simulate(case.replace(P_m=case.economics.P_m * 1.1), [policy], paths=10)  # of other prices: the process is the same
+
+
+def test_results_say_whose_numbers_they_are_of(reference):
+    case = reference.replace(T=2)
+    tree, lattice = ScenarioTree.from_process(case.process, [2, 2]), MarkovLattice.from_process(case.process, 2, 3)
+    for method, model in ((extensive_form, tree), (lattice_dp, lattice), (sddp, lattice)):
+        assert method(case, model).to_dict()["origin"] == {**vars(case.process), "dt": 1.0}
+        assert method(case, model.as_belief()).to_dict()["origin"] is None

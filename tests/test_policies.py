@@ -8,15 +8,15 @@ from hypothesis import given, settings
 
 from scenario_trees import SAMPLERS, MarkovLattice, ScenarioTree, TreeError
 from stochisru import InputError, extensive_form, load_case, simulate, threshold, value_table
-from stochisru.comparison import FORESIGHT_PATHS, compare, foresight_sample
-from stochisru.deployment.layers import perfect_information
-from stochisru.deployment.operations import MeritOrder, discount_factors
+from stochisru.lunar.comparison import FORESIGHT_PATHS, compare, foresight_sample
+from stochisru.lunar.exact.layers import perfect_information
+from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
+from stochisru.lunar.operations import MeritOrder, discount_factors
+from stochisru.lunar.policies import POLICIES, open_loop_plans, policy_named
+from stochisru.lunar.simulation import follow
+from stochisru.lunar.strategies import STRATEGIES, RollingHorizon
+from stochisru.lunar.values.process import DIFFERENCES, exact_values, process_values
 from stochisru.methods.extensive_form import extensive_forms
-from stochisru.methods.wait_and_see import wait_and_see_on_paths
-from stochisru.policies import POLICIES, open_loop_plans, policy_named
-from stochisru.process_value import DIFFERENCES, exact_values, process_values
-from stochisru.simulation import follow
-from stochisru.strategies import STRATEGIES, RollingHorizon
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
@@ -98,8 +98,8 @@ def test_rolling_under_a_limit_from_earth(contested, lead):
 
 
 def test_rolling_under_a_limit_is_near_a_solve_of_its_own(contested):
-    from stochisru.strategies.protocol import Observation
-    from stochisru.strategies.rolling import _level
+    from stochisru.lunar.strategies.protocol import Observation
+    from stochisru.lunar.strategies.rolling import _level
 
     case = contested.replace(T=6, earth_limit=900.0, c_bu=9000.0)
     rule = RollingHorizon()
@@ -212,7 +212,7 @@ def test_process_values_are_in_order_and_add_up(contested):
         assert values.point(name) == pytest.approx(values.point(high) - values.point(low))
     assert values.point("evpi") == pytest.approx(values.point("ws") - values.point("rp"))
     assert values.values["rp"].kind == "exact"
-    assert values.values["evpi"].kind == "95 %"
+    assert values.values["evpi"].label == "95 %"
     frame = values.to_frame()
     assert (frame["lower"] <= frame["upper"]).all()
     data = values.to_dict()
@@ -224,7 +224,7 @@ def test_simulated_values_meet_the_exact_ones_where_the_limit_never_binds(contes
     exact = process_values(case, paths=4096, seed=2)
     simulated = process_values(case.replace(earth_limit=1e7), paths=4096, seed=2)
     assert not simulated.exact
-    assert {name for name, v in simulated.values.items() if v.kind == "95 %"} >= {"rp", "ws", "evpi", "vss", "vms"}
+    assert {name for name, v in simulated.values.items() if v.label == "95 %"} >= {"rp", "ws", "evpi", "vss", "vms"}
     for name, value in simulated.values.items():
         known = exact.values[name]
         slack = 0.004 * abs(exact.point("rp"))  # the lattice's plan is not quite optimal

@@ -1,22 +1,24 @@
 """The process is the headline: values, brackets and decisions say of what they are."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
-from scenario_trees import ScenarioTree
+from scenario_trees import GeometricBrownianMotion, ScenarioTree
 from stochisru import BoundsError, exact_values, load_case, process_values, threshold, value_table
-from stochisru.deployment.root_plan import plan_value_on_process
-from stochisru.distance import distance
-from stochisru.lattice_value import lattice_values
+from stochisru.lunar.exact.root_plan import plan_value_on_process
+from stochisru.lunar.run import run_case
+from stochisru.lunar.simulation import npv_on_paths
+from stochisru.lunar.strategies import Schedule
+from stochisru.lunar.trees import case_lattice, case_tree
+from stochisru.lunar.values.distance import distance
+from stochisru.lunar.values.lattice import lattice_values
+from stochisru.lunar.values.simulated import relaxation
 from stochisru.methods.result import Bounds, Kind, Of
-from stochisru.policy_value import relaxation
-from stochisru.run import run_case
-from stochisru.simulation import npv_on_paths
-from stochisru.strategies import Schedule
-from stochisru.trees import case_lattice, case_tree
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,8 @@ def test_a_difference_of_a_tree_and_the_process_is_neither():
         tree.minus(process)
     simulated = Bounds(0.0, 1.0, Kind.STATISTICAL, Of.PROCESS)
     assert process.minus(simulated).kind is Kind.STATISTICAL  # as weak as the weaker
+    assert process.minus(replace(simulated, confidence=0.9)).label == "90 %"
+    assert process.label == process.kind.value
     assert not process.certified
 
 
@@ -200,3 +204,40 @@ def test_value_on_a_lattice(run_cli):
     assert data["of"] == data["distance"]["of"] == "lattice"
     assert data["eev"] <= data["static"] <= data["rp"]
     assert "the lattice is not the process" in run_cli(*call, check=0).stdout
+
+
+@pytest.mark.parametrize("changes", [{}, {"earth_limit": 500.0}, {"lot": 25.0}])
+def test_brackets_say_their_confidence_and_certain_demand_has_no_statistics(changes):
+    case = load_case("lunar-reference").replace(T=4, **changes)
+    ninety, most = (process_values(case, paths=1024, seed=3, confidence=c).to_dict() for c in (0.9, 0.999))
+    assert set(ninety["kind"].values()) - {"exact"} == {"90 %"}
+    assert set(most["kind"].values()) - {"exact"} == {"99.9 %"}
+    for sigma in (1e-12, 1e-9, 1e-6):  # values go over into those of certain demand
+        near = process_values(case.replace(sigma=sigma), paths=256)
+        assert near.point("rp") == pytest.approx(
+            process_values(case.replace(sigma=0.0), paths=256).point("rp"), rel=1e-3
+        )
+    certain = process_values(case.replace(sigma=0.0), paths=256)
+    assert set(certain.to_dict()["kind"].values()) == {"exact"}
+    assert certain.values["ws"].lower == pytest.approx(certain.values["ws"].upper, rel=1e-9)
+    there = lattice_values(case.replace(sigma=0.0), paths=64) if not changes else None
+    assert there is None or there.ws.label == "certified"
+
+
+def test_distance_takes_the_optimum_that_is_known():
+    case = load_case("lunar-reference").replace(T=3)
+    tree = ScenarioTree.from_process(case.process, [2, 2, 2])
+    exact = threshold(case)
+    assert distance(case, tree, exact).exact is exact
+    assert distance(case, tree).to_dict() == distance(case, tree, exact).to_dict()
+
+
+def test_partial_expectation_of_tiny_volatility():
+    """E[min(D, K)] at K = E[D] is E[D]·(2·Φ(−σ/2)) exactly; the parts of its sum are rounded by 1e-16/σ."""
+    for sigma in (1e-12, 1e-9, 1e-6, 1e-3, 0.2):
+        process = GeometricBrownianMotion(1000.0, 0.1, sigma)
+        level = process.mean(1.0)
+        # 2·Φ(−σ/2) = 1 − σ/√(2π) + O(σ³)
+        assert float(process.limited_mean(level, 1.0) / level) == pytest.approx(2 * ndtr(-sigma / 2), abs=1e-15)
+        near = process.limited_mean(level * np.linspace(1 - 5 * sigma, 1 + 5 * sigma, 400), 1.0)
+        assert (np.diff(near) > -1e-12).all()

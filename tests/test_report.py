@@ -5,8 +5,8 @@ import re
 import pytest
 
 from stochisru import load_case
-from stochisru.run import run_case, schedule_table
-from stochisru.trees import case_tree
+from stochisru.lunar.run import run_case, schedule_table
+from stochisru.lunar.trees import case_tree
 from tests.browser import chromium
 
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from stochisru import load_case
-from stochisru.case import case_text, shipped_cases
 from stochisru.errors import FigureError, InputError
 from stochisru.files import MADE_BY, MANIFEST, default_folder, drawing, replacing_folder
+from stochisru.lunar.case import case_text, shipped_cases
 
 SMALL = ("--horizon", "2", "--branching", "2,2", "--paths", "100")
 
@@ -119,14 +119,14 @@ def test_a_figure_that_fails_loses_no_study(tmp_path):
 
 
 def test_the_command_says_what_failed_and_keeps_the_tables(tmp_path, monkeypatch, capsys):
-    from stochisru.cli import main
+    from stochisru.cli.main import main
     from stochisru.files import read_manifest
 
     monkeypatch.chdir(tmp_path)
     for module, name, command in (
         ("stochisru.report.figures", "all_figures", ["run", "lunar-reference", *SMALL, "--out", "r"]),
         (
-            "stochisru.report.study_figures",
+            "stochisru.lunar.studies.figures",
             "tornado_pair",
             ["sensitivity", "lunar-reference", "--horizon", "3", "--out", "s"],
         ),
@@ -134,9 +134,12 @@ def test_the_command_says_what_failed_and_keeps_the_tables(tmp_path, monkeypatch
         with monkeypatch.context() as patch:
             patch.setattr(f"{module}.{name}", lambda *_: [][0])
             with pytest.raises(SystemExit) as end:
-                main(command)
+                main([*command, "--json", "found.json"])
         assert end.value.code == 1
         said = capsys.readouterr().err
+        found = json.loads((tmp_path / "found.json").read_text())
+        assert found["values"]["rp"] > 0 if isinstance(found, dict) else found[0]["rp"] > 0
+        (tmp_path / "found.json").unlink()
         assert said.count("\n") == 1
         assert "figures: could not be made (IndexError: list index out of range); tables and manifest are in" in said
         folder = tmp_path / command[-1]
@@ -182,14 +185,14 @@ def test_a_written_case_keeps_its_provenance(name, tmp_path):
     ],
 )
 def test_unusual_values_are_named(symbol, value, message):
-    from stochisru.usual import unusual
+    from stochisru.lunar.usual import unusual
 
     assert unusual(load_case("lunar-reference").replace(**{symbol: value})) == [message]
 
 
 @pytest.mark.parametrize("name", shipped_cases())
 def test_shipped_cases_are_usual(name):
-    from stochisru.usual import USUAL, unusual
+    from stochisru.lunar.usual import USUAL, unusual
 
     case = load_case(name)
     assert unusual(case) == []

@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stochisru.errors import InputError
-from stochisru.linear_program import ProgramBuilder, solve, solve_mixed
-from stochisru.scale import Curve, add_curve, add_curves, curve_block, fit_pieces, fit_scale, power_curve
+from stochisru.programs.curves import Curve, add_curve, add_curves, curve_block, fit_pieces, fit_scale, power_curve
+from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
 
 FORMULATIONS = ("interval", "convex-combination", "incremental")
 SIGN = {"small": 1.0, "large": -1.0}

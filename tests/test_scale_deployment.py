@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from scenario_trees import MarkovLattice, ScenarioTree
 from stochisru import InputError, extensive_form, load_case, simulate, threshold, value_table
-from stochisru.case import case_from_dict
-from stochisru.deployment import layers, levels
-from stochisru.deployment.information import plan_value
-from stochisru.deployment.tree_program import tree_program
-from stochisru.methods.ignoring import sddp_ignoring, threshold_ignoring
-from stochisru.methods.open_loop import expected_value, fixed_design, static_plan
+from stochisru.lunar.case import case_from_dict
+from stochisru.lunar.exact import layers, levels
+from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
+from stochisru.lunar.exact.tree_dp import tree_dp
+from stochisru.lunar.information import plan_value
+from stochisru.lunar.policies import POLICIES
+from stochisru.lunar.relaxation import sddp_ignoring, threshold_ignoring
+from stochisru.lunar.simulation import simulate_panel
+from stochisru.lunar.tree_program import tree_program
 from stochisru.methods.result import Reason
-from stochisru.methods.tree_dp import tree_dp
-from stochisru.policies import POLICIES
-from stochisru.simulation import simulate_panel
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
@@ -332,7 +332,7 @@ def test_ignored_costs_are_labelled_and_bracketed():
         result = threshold_ignoring(here)
         assert result.bounds.lower < result.objective < last  # dearer each time, on the same paths
         assert result.bounds.upper == exact.bounds.upper
-        assert (result.termination.reason, result.termination.limit) == (Reason.LIMIT, "approximation")
+        assert (result.termination.reason, result.termination.limit) == (Reason.LIMIT, "relaxation")
         assert here.describe_scale() in result.termination.detail
         assert here.describe_scale() in result.policy().describe(here)
         assert result.bounds.certified is False
@@ -347,13 +347,13 @@ def test_sddp_brackets_the_optimum_of_the_same_lattice(changes):
     result = sddp_ignoring(case, lattice, paths=2048)
     assert result.bounds.lower < exact < result.bounds.upper
     assert result.objective < exact
-    assert result.termination.limit == "approximation"
+    assert result.termination.limit == "relaxation"
 
 
 @pytest.mark.parametrize("name", ["threshold", "lattice_dp", "sddp"])
 def test_linear_methods_refuse_what_they_ignore(name):
-    from stochisru.methods.lattice_dp import lattice_dp
-    from stochisru.methods.sddp import sddp
+    from stochisru.lunar.exact.lattice_dp import lattice_dp
+    from stochisru.methods.sddp.method import sddp
 
     method = {"threshold": threshold, "lattice_dp": lattice_dp, "sddp": sddp}[name]
     with pytest.raises(InputError, match="takes costs in proportion to size, got modules of 50 kg"):

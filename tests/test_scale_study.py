@@ -8,18 +8,18 @@ import pytest
 
 from scenario_trees import MarkovLattice, ScenarioTree
 from stochisru import InputError, load_case
-from stochisru.deployment.information import plan_value
-from stochisru.deployment.lattice_levels import LatticeLevels
-from stochisru.deployment.operations import discount_factors
-from stochisru.methods.level_dp import level_dp
-from stochisru.methods.open_loop import fixed_design, static_plan
-from stochisru.methods.tree_dp import tree_dp
-from stochisru.process_value import process_values
-from stochisru.simulation import npv_on_paths
-from stochisru.studies.scale import Learning, scale_study, stage_wise
+from stochisru.lunar.exact.lattice_levels import LatticeLevels
+from stochisru.lunar.exact.level_dp import level_dp
+from stochisru.lunar.exact.open_loop import fixed_design, static_plan
+from stochisru.lunar.exact.tree_dp import tree_dp
+from stochisru.lunar.information import plan_value
+from stochisru.lunar.operations import discount_factors
+from stochisru.lunar.simulation import npv_on_paths
+from stochisru.lunar.trees import case_lattice
+from stochisru.lunar.values.process import process_values
 from stochisru.studies.store import Execution
 from stochisru.testing import check_strategy
-from stochisru.trees import case_lattice
+from stochisru.worked.scale.study import Learning, scale_study, stage_wise
 from tests.test_scale_deployment import SCALES
 
 
@@ -232,7 +232,7 @@ def test_solve_takes_modules_and_fixed_costs_by_every_method(run_cli):
         done = run_cli(*head, "--method", method)
         assert done.returncode == 0, done.stderr
         data = json.loads(done.stdout)
-        assert data["termination"]["limit"] == "approximation"
+        assert data["termination"]["limit"] == "relaxation"
         assert "ignores modules of 50 kg and 2,000,000 $ per campaign" in data["termination"]["detail"]
     refused = run_cli(*head, "--method", "sddp", "--boil-off", "0.02")
     assert refused.returncode == 2

@@ -15,17 +15,19 @@ from hypothesis import strategies as st
 
 from scenario_trees import MarkovLattice
 from stochisru import InputError, SolverError, extensive_form, load_case, simulate
-from stochisru.deployment.envelope import envelope_argmax
-from stochisru.deployment.stage_program import StagePrograms
-from stochisru.deployment.stage_report import problem_report
-from stochisru.deployment.storage import Storage
-from stochisru.methods import sddp_engine
-from stochisru.methods.lattice_dp import lattice_dp
+from stochisru.lunar.exact.envelope import envelope_argmax
+from stochisru.lunar.exact.lattice_dp import lattice_dp
+from stochisru.lunar.exact.threshold import threshold
+from stochisru.lunar.stage_program import StagePrograms
+from stochisru.lunar.stage_report import problem_report
+from stochisru.lunar.storage import Storage
+from stochisru.lunar.trees import case_lattice
 from stochisru.methods.risk import Expectation, MeanCVaR
-from stochisru.methods.sddp import sddp
-from stochisru.methods.sddp_engine import Engine
-from stochisru.methods.sddp_monitor import Checkpoint
-from stochisru.methods.sddp_trials import Trials
+from stochisru.methods.sddp.engine import Engine
+from stochisru.methods.sddp.method import engine as sddp_engine
+from stochisru.methods.sddp.method import sddp
+from stochisru.methods.sddp.monitor import Checkpoint
+from stochisru.methods.sddp.trials import Trials
 from stochisru.methods.stopping import (
     BoundStalled,
     GapReached,
@@ -35,9 +37,7 @@ from stochisru.methods.stopping import (
     TimeLimit,
     any_of,
 )
-from stochisru.methods.threshold import threshold
 from stochisru.testing import check_strategy
-from stochisru.trees import case_lattice
 from tests.cases import deployment_cases
 
 
@@ -270,7 +270,7 @@ def test_objective_is_what_the_returned_plan_is_worth(reference, lead):
     assert result.objective <= result.bounds.upper
     on_lattice = result.plan.simulate(20_000, seed=3)
     assert on_lattice.lower - 0.002 * result.objective < result.objective < on_lattice.upper + 0.002 * result.objective
-    from stochisru.strategies.lattice_policy import LatticePolicy
+    from stochisru.lunar.strategies.lattice_policy import LatticePolicy
 
     assert isinstance(result.policy(), LatticePolicy)
 
@@ -512,8 +512,8 @@ def test_folder_of_another_problem_is_refused(reference, tmp_path):
 KILLED = """
 import sys
 from stochisru import load_case
-from stochisru.methods import sddp_monitor
-from stochisru.methods.sddp import sddp
+from stochisru.methods.sddp.method import monitor as sddp_monitor
+from stochisru.methods.sddp.method import sddp
 sddp_monitor.Checkpoint.due = lambda self: True
 case = load_case("lunar-reference").replace(T=9, lead_time=2)
 show = lambda line: print(line.number, flush=True)

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from scenario_trees import ScenarioTree
 from stochisru import InputError, extensive_form, simulate, simulate_panel
-from stochisru.deployment.information import plan_value
-from stochisru.deployment.operations import discount_factors
-from stochisru.methods.open_loop import static_plan
-from stochisru.metrics import UNITS
-from stochisru.simulation import follow
-from stochisru.strategies import MODERATE, STRATEGIES, Schedule, Trigger
-from stochisru.strategies.trigger import added_margin
+from stochisru.lunar.exact.open_loop import static_plan
+from stochisru.lunar.information import plan_value
+from stochisru.lunar.operations import discount_factors
+from stochisru.lunar.simulation import follow
+from stochisru.lunar.strategies import MODERATE, STRATEGIES, Schedule, Trigger
+from stochisru.lunar.strategies.trigger import added_margin
+from stochisru.simulation.metrics import UNITS
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 

@@ -10,14 +10,14 @@ import pytest
 
 from scenario_trees.tree import ScenarioTree
 from stochisru import extensive_form, load_case, progressive_hedging, value_table
-from stochisru.cli import main
+from stochisru.cli.main import main
 from stochisru.errors import BoundsError, InfeasibleError, InputError, SolverError, UnboundedError
-from stochisru.linear_program import ProgramBuilder, solve, solve_mixed
-from stochisru.methods.open_loop import static_plan
-from stochisru.methods.tree_dp import tree_dp
+from stochisru.lunar.exact.open_loop import static_plan
+from stochisru.lunar.exact.tree_dp import tree_dp
 from stochisru.networks.files import load_network
 from stochisru.networks.solution import bracket, solve_network
-from stochisru.solvers.scaling import Scale
+from stochisru.programs.solvers.scaling import Scale
+from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
 
 OURS = """
 from stochisru import load_case, extensive_form, sddp, ScenarioTree, MarkovLattice
@@ -48,7 +48,7 @@ pyo.assert_optimal_termination(pyo.SolverFactory("{name}").solve(m))
 """
 PATH_MODEL = """
 from stochisru import load_case
-from stochisru.deployment.path_model import path_model, solve_pyomo
+from stochisru.lunar.path_model import path_model, solve_pyomo
 import numpy as np
 solve_pyomo(path_model(load_case("lunar-reference").replace(T=2), np.array([50.0, 60.0, 70.0])))
 """
@@ -151,7 +151,7 @@ def test_a_point_that_breaks_a_row_is_refused_and_the_block_named():
 def test_every_solution_is_checked(monkeypatch):
     """A scale that hides the coefficient: HiGHS drops it, and its point is refused."""
     monkeypatch.setattr(Scale, "of", Scale.none)
-    monkeypatch.setattr("stochisru.solvers.highs._SMALL_COEFFICIENT", 1e-9)
+    monkeypatch.setattr("stochisru.programs.solvers.highs._SMALL_COEFFICIENT", 1e-9)
     with pytest.raises(SolverError, match="'power'"):
         solve(pair(5e-10))
     with pytest.raises(SolverError, match="'power'"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from stochisru import load_case
-from stochisru.case import shipped_cases
-from stochisru.networks.infrastructure import assumptions, power_use, text_parameters
-from stochisru.networks.ksa_study import published_lines
-from stochisru.networks.mars import mars_data, parameters
-from stochisru.networks.mars_study import SWEEPS
+from stochisru.lunar.case import shipped_cases
+from stochisru.worked.mars.network import mars_data, parameters
+from stochisru.worked.mars.study import SWEEPS
+from stochisru.worked.saudi.infrastructure import assumptions, power_use, text_parameters
+from stochisru.worked.saudi.study import published_lines
 
 #: Tables 4.1 and A.1 to A.2 and Section 4.2.5 of the thesis.
 MARS = {

@@ -12,14 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stochisru import InputError, load_case, simulate, studies
-from stochisru.cli import main
-from stochisru.process_value import exact_values
-from stochisru.strategies import MODERATE, STRATEGIES
-from stochisru.studies import (
-    Execution,
+from stochisru import InputError, load_case, simulate
+from stochisru.cli.main import main
+from stochisru.lunar import studies
+from stochisru.lunar.strategies import MODERATE, STRATEGIES
+from stochisru.lunar.studies import (
     Objective,
-    Study,
     break_even,
     break_evens,
     default_strategies,
@@ -27,14 +25,14 @@ from stochisru.studies import (
     grid_values,
     hold,
     non_dominated,
-    run_study,
     sample_rules,
     tornado,
     tune,
     two_way_map,
 )
+from stochisru.lunar.values.process import exact_values
 from stochisru.studies.search import RuleSearch
-from stochisru.studies.store import Evaluator
+from stochisru.studies.store import Evaluator, Execution, Study, run_study
 from tests.cases import deployment_cases
 
 
@@ -551,7 +549,7 @@ def contested_short():
 
 
 def test_a_strategy_called_threshold_is_not_taken_for_the_exact_policy(contested_short):
-    from stochisru.strategies import Schedule
+    from stochisru.lunar.strategies import Schedule
 
     nothing = Schedule("threshold", (0.0,) * 7)
     (row,) = frontier(contested_short, [nothing], paths=500).rows

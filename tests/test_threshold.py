@@ -8,21 +8,22 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import stochisru.lunar.exact.threshold as threshold_module
 from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree, TreeError
 from stochisru import BoundsError, InputError, extensive_form, lattice_dp, load_case, simulate, threshold
-from stochisru.deployment.layers import open_loop, perfect_information
-from stochisru.deployment.root_plan import (
+from stochisru.lunar.exact.layers import open_loop, perfect_information
+from stochisru.lunar.exact.root_plan import (
     expected_value_plan_on_process,
     fixed_design_on_process,
     plan_value_on_process,
     static_plan_on_process,
 )
-from stochisru.deployment.single_deployment import single_deployment
-from stochisru.deployment.threshold_recursion import Rule, ThresholdRecursion
-from stochisru.deployment.unit_value import UnitValue
+from stochisru.lunar.exact.single_deployment import single_deployment
+from stochisru.lunar.exact.threshold import _solve
+from stochisru.lunar.exact.threshold_recursion import Rule, ThresholdRecursion
+from stochisru.lunar.exact.unit_value import UnitValue
+from stochisru.lunar.values.process import exact_values
 from stochisru.methods.result import Bounds, Kind, Of
-from stochisru.methods.threshold import _solve
-from stochisru.process_value import exact_values
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
@@ -270,9 +271,36 @@ def test_no_better_order_up_to_rule(reference):
 def test_cases_that_it_is_not_exact_for_are_refused(reference):
     with pytest.raises(InputError, match="earth_limit: must be none or 0 for an exact policy, got 500"):
         threshold(reference.replace(earth_limit=500.0))
-    with pytest.raises(InputError, match="sigma: must be 0 or at least"):
-        threshold(reference.replace(sigma=1e-9))
     assert threshold(reference.replace(earth_limit=500.0, c_bu=1000.0)).bounds.gap < 1e-9  # Earth is never used
+
+
+@pytest.mark.parametrize("sigma", [1e-15, 1e-12, 1e-9, 1e-6, 3e-5])
+@pytest.mark.parametrize("changes", [{}, {"degradation": 0.1, "M0": 60.0}, {"lead_time": 2, "mu": -0.05}])
+def test_tiny_volatility_is_bracketed_by_what_is_known_of_it(reference, sigma, changes):
+    """The static plan, exact in closed form, is below the optimum, and that of the mean path above it."""
+    case = reference.replace(sigma=sigma, T=8, **changes)
+    found = threshold(case)
+    static, mean = static_plan_on_process(case).value, expected_value_plan_on_process(case).value
+    rounding = 1e-11 * found.bounds.flows
+    assert found.bounds.lower <= static + rounding
+    assert static <= mean + rounding
+    assert mean <= found.bounds.upper + rounding
+    assert found.bounds.kind == "exact"
+    assert found.bounds.upper - found.bounds.lower <= 80 * sigma * found.bounds.flows + 1e-9 * found.bounds.flows
+    outcome = simulate(case, [found.policy()], paths=500, seed=3, confidence=0.9999)
+    earned = outcome.metrics["threshold"]["npv_mean"]
+    assert found.bounds.lower - rounding <= earned.upper
+    assert earned.lower <= found.bounds.upper + rounding
+    assert abs(earned.value - found.objective) <= 20 * sigma * found.bounds.flows + rounding
+
+
+def test_bracket_of_tiny_volatility_holds_the_recursion_where_both_exist(reference, monkeypatch):
+    case = reference.replace(sigma=1e-3, T=8)
+    known = threshold(case).objective
+    monkeypatch.setattr(threshold_module, "fits", lambda *_: False)
+    found = threshold(case)
+    assert found.bounds.lower < known < found.bounds.upper
+    assert found.objective != known
 
 
 def test_worthless_oxygen_under_a_limit_does_not_scale_with_demand():
@@ -399,7 +427,7 @@ def test_single_deployment_against_optimal_stopping_on_a_lattice(M0, lead):
     ],
 )
 def test_error_of_optimal_stopping_is_not_understated(name, changes, monkeypatch):
-    from stochisru.deployment import single_deployment as module
+    from stochisru.lunar.exact import single_deployment as module
 
     case = load_case(name).replace(**changes)
     found = single_deployment(case)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
-from stochisru.case import DeploymentCase
-from stochisru.deployment.information import Commitments, flows, require_match
-from stochisru.deployment.tree_program import TreePlan, plan_from_solution, plant_limits, tree_bound, tree_program
-from stochisru.linear_program import LinearProgram, Solution, solve_family, solve_mixed
+from stochisru.limits import Limit
+from stochisru.methods.options import Options, option
+from stochisru.methods.problems import stated_on_trees
 from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Kind, Of, Reason, Result, Termination
+from stochisru.programs.sparse import LinearProgram, Solution, solve_family, solve_mixed
+from stochisru.protocols import ProblemOnTrees, TreePlanT
 
 Array = NDArray[np.float64]
 
@@ -22,14 +24,42 @@ Array = NDArray[np.float64]
 MIXED_GAP = 1e-3
 
 
+@dataclass(frozen=True)
+class ExtensiveFormOptions(Options):
+    """Options of the extensive form."""
+
+    solver: str = option("highs", "solver of the program", choices=("highs", "gurobi"))
+    rel_gap: float | None = option(None, "relative gap to reach", default="1e-6; 1e-3 with whole numbers", low=0.0)
+    time_limit: float | None = option(
+        None, "seconds for a program with whole numbers", default="none", unit="s", low=0.0, strict=True
+    )
+
+
+class ExtensiveForm:
+    """The whole tree as one sparse program; see `extensive_form`."""
+
+    name, summary, on = "ef", "extensive form: the whole tree as one program", Of.TREE
+    options = ExtensiveFormOptions
+
+    def refuses(self, case: Any) -> str | None:
+        """Nothing that can be stated on a tree."""
+        return None
+
+    def solve(
+        self, case: Any, on: ScenarioTree, options: ExtensiveFormOptions, progress: Callable[[Any], None] | None = None
+    ) -> Result[Any]:
+        """Solve a problem on a tree."""
+        return extensive_form(case, on, **vars(options))
+
+
 def extensive_form(
-    case: DeploymentCase,
+    case: ProblemOnTrees[TreePlanT],
     tree: ScenarioTree,
     *,
     solver: str = "highs",
     rel_gap: float | None = None,
     time_limit: float | None = None,
-) -> Result[TreePlan]:
+) -> Result[TreePlanT]:
     """Solve the multistage problem on ``tree`` whole.
 
     Parameters
@@ -62,14 +92,14 @@ def extensive_form(
 
 
 def extensive_forms(
-    case: DeploymentCase,
+    case: ProblemOnTrees[TreePlanT],
     tree: ScenarioTree,
     held: Iterable[Array],
     *,
     solver: str = "highs",
     rel_gap: float | None = None,
     time_limit: float | None = None,
-) -> Iterator[Result[TreePlan]]:
+) -> Iterator[Result[TreePlanT]]:
     """Solve the problem once for every given start of the plan.
 
     Parameters
@@ -78,13 +108,11 @@ def extensive_forms(
         Plans ΔM_0, ΔM_1, … (kg), each fixed in advance for as many years as it is long; later years are free.
         Each linear program starts from the optimum of the one before.
     """
-    require_match(case, tree)
     start = time.perf_counter()
-    commitments = Commitments(tree, case.horizon.lead_time)
-    program = tree_program(case, tree)
-    size = flows(case, tree)
+    problem = stated_on_trees(case).on_tree(tree)
+    program, size = problem.program, problem.flows
     building = time.perf_counter() - start
-    variants = (plant_limits(program, commitments.plant_bounds(case, plan)) for plan in held)
+    variants = (problem.limits(plan) for plan in held)
     mixed = bool(program.integer.any())
     gap = (MIXED_GAP if mixed else REL_GAP) if rel_gap is None else rel_gap
     solutions: Iterator[Solution]
@@ -97,12 +125,12 @@ def extensive_forms(
         solutions = solve_family(program, variants, solver)
     for solution in solutions:
         solved = time.perf_counter()
-        plan = plan_from_solution(case, tree, solution)
+        plan = problem.plan(solution)
         # The solver's bound of a mixed-integer program is relative to its tolerance on whole numbers.
         upper = solution.bound + (MIXED_ROUNDING * size if mixed else 0.0)
         bounds = Bounds(plan.value, upper, Kind.SOLVER if mixed else Kind.CERTIFIED, Of.TREE, size)
         if not mixed and not bounds.meets(gap):
-            bounds = replace(bounds, upper=tree_bound(case, tree, solution.program, solution.row_dual))
+            bounds = replace(bounds, upper=problem.bound(solution.program, solution.row_dual))
         met = bounds.meets(gap)
         told = f"{solution.solver} solved the whole tree{_whole_numbers(program)}"
         told += "; bound of the solver" if mixed else ""
@@ -113,7 +141,7 @@ def extensive_forms(
             bounds=bounds,
             termination=Termination(
                 Reason.OPTIMAL if met else Reason.LIMIT,
-                None if met else solution.limit or "numerical",
+                None if met else solution.limit or Limit.NUMERICAL,
                 f"{told}; gap {bounds.gap:.2g}, {gap:.2g} asked for",
             ),
             plan=plan,
@@ -122,7 +150,9 @@ def extensive_forms(
         )
 
 
-def bettered(result: Result[TreePlan], plans: Iterable[Result[TreePlan]], ceiling: float = np.inf) -> Result[TreePlan]:
+def bettered(
+    result: Result[TreePlanT], plans: Iterable[Result[TreePlanT]], ceiling: float = np.inf
+) -> Result[TreePlanT]:
     """The result with the best plan in hand: its own or one of others of the same problem.
 
     Parameters

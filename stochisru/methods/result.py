@@ -7,23 +7,22 @@ and the upper bound what no plan can exceed.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import BoundsError
+from stochisru.limits import Limit
+from stochisru.protocols import LogLine, Plan, Policy
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from stochisru.case import DeploymentCase
-    from stochisru.strategies.protocol import Strategy
 
 Array = NDArray[np.float64]
 
@@ -59,8 +58,16 @@ class Termination:
     """
 
     reason: Reason
-    limit: str | None = None
+    limit: Limit | None = None
     detail: str = ""
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Plain values."""
+        return {
+            "reason": self.reason.value,
+            "limit": None if self.limit is None else self.limit.value,
+            "detail": self.detail,
+        }
 
 
 class Of(StrEnum):
@@ -79,13 +86,18 @@ class Kind(StrEnum):
     ``certified``: proven by arithmetic of our own, up to rounding: a plan evaluated, and a dual bound by weak duality
     or an exact recursion over finitely many nodes. ``exact``: a closed form or a recursion on the process, up to the
     error of integration, which is estimated. ``solver``: the bound of a solver's branch and cut, which holds within
-    its tolerances. ``95 %``: statistical, covers the value in 95 of 100 samples (or the confidence asked for).
+    its tolerances. ``statistical``: covers the value in a share of samples, the confidence that was asked for; tables
+    and JSON then say that share, as ``95 %``. What has no uncertainty in it is never statistical.
     """
 
     CERTIFIED = "certified"
     EXACT = "exact"
     SOLVER = "solver"
-    STATISTICAL = "95 %"
+    STATISTICAL = "statistical"
+
+    def label(self, confidence: float) -> str:
+        """Its word in tables and JSON; of a statistical bracket its confidence, as ``95 %``."""
+        return f"{100 * confidence:.6g} %" if self is Kind.STATISTICAL else self.value
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,8 @@ class Bounds:
     flows
         Size of the sums of money that the value is a difference of, $: rounding is relative to them. An upper bound
         that is below the lower one by no more than rounding is raised to it.
+    confidence
+        Share of samples in which a statistical bracket holds the value.
 
     Raises
     ------
@@ -115,6 +129,7 @@ class Bounds:
     kind: Kind
     of: Of
     flows: float = 0.0
+    confidence: float = 0.95
 
     def __post_init__(self) -> None:
         require_order("lower bound", self.lower, "upper bound", self.upper, self.flows)
@@ -132,11 +147,8 @@ class Bounds:
 
     @property
     def gap(self) -> float:
-        """(upper − lower) / max(abs(lower), abs(upper)): 0 where both are 0, infinite where one is unknown."""
-        scale = max(abs(self.lower), abs(self.upper))
-        if not np.isfinite(scale):
-            return float("inf")
-        return (self.upper - self.lower) / scale if scale > 0 else 0.0
+        """See `relative_gap`."""
+        return relative_gap(self.lower, self.upper)
 
     def meets(self, rel_gap: float) -> bool:
         """Whether the gap is at most ``rel_gap``, or no more than rounding."""
@@ -153,7 +165,19 @@ class Bounds:
         if self.of is not other.of:
             raise BoundsError(f"of: a value of the {self.of} cannot be compared with one of the {other.of}")
         weaker = max(self.kind, other.kind, key=list(Kind).index)
-        return Bounds(self.lower - other.upper, self.upper - other.lower, weaker, self.of, max(self.flows, other.flows))
+        return Bounds(
+            self.lower - other.upper,
+            self.upper - other.lower,
+            weaker,
+            self.of,
+            max(self.flows, other.flows),
+            min(b.confidence for b in (self, other) if b.kind is weaker),
+        )
+
+    @property
+    def label(self) -> str:
+        """What stands behind the bracket, in a word: see `Kind.label`."""
+        return self.kind.label(self.confidence)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers."""
@@ -162,7 +186,7 @@ class Bounds:
             "upper": self.upper,
             "gap": self.gap,
             "certified": self.certified,
-            "kind": self.kind.value,
+            "kind": self.label,
             "of": self.of.value,
         }
 
@@ -175,54 +199,14 @@ def require_order(low_name: str, low: float, high_name: str, high: float, flows:
 
 
 def relative_gap(lower: float, upper: float) -> float:
-    """Gap of a bracket, infinite while one side is unknown."""
+    """(upper − lower) / max(abs(lower), abs(upper)): 0 where both are 0, infinite while one is unknown."""
+    scale = max(abs(lower), abs(upper))
     if not (np.isfinite(lower) and np.isfinite(upper)):
         return float("inf")
-    return (upper - lower) / max(abs(lower), abs(upper), 1e-300)
-
-
-class Plan(Protocol):
-    """What a method found: deployments at the root, and what to do later."""
-
-    @property
-    def case(self) -> DeploymentCase:
-        """The problem."""
-        ...
-
-    @property
-    def root(self) -> Sequence[float] | Array:
-        """ΔM_0..ΔM_min(L, T), kg."""
-        ...
-
-    @property
-    def size(self) -> dict[str, int]:
-        """Sizes worth reporting, by name."""
-        ...
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """What JSON carries of the plan beyond root and size, plain values by name."""
-        ...
-
-    def to_frame(self) -> pd.DataFrame:
-        """Tidy table of the plan."""
-        ...
-
-    def policy(self, name: str, mapping: str | None) -> Strategy:
-        """The plan as a strategy."""
-        ...
+    return (upper - lower) / scale if scale > 0 else 0.0
 
 
 P_co = TypeVar("P_co", bound=Plan, covariant=True)
-
-
-class LogLine(Protocol):
-    """A line of an iteration log: a dataclass of numbers."""
-
-    @property
-    def gap(self) -> float:
-        """Relative gap of the bounds so far."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,14 +258,14 @@ class Result(Generic[P_co]):
         """Deployments decided at the root, kg: ``dM0`` to ``dM{L}``."""
         return {f"dM{t}": float(mass) for t, mass in enumerate(self.plan.root)}
 
-    def policy(self, mapping: str | None = None, name: str | None = None) -> Strategy:
+    def policy(self, mapping: str | None = None, name: str | None = None) -> Policy:
         """Turn the plan into a strategy for simulation.
 
         Parameters
         ----------
         mapping
-            How a plan on a tree acts between nodes, see `stochisru.strategies.tree_policy` (scaled if not given). Other
-            plans know what to do everywhere and take no mapping.
+            How a plan on a tree acts between nodes, see `stochisru.lunar.strategies.tree_policy` (scaled if not given).
+            Other plans know what to do everywhere and take no mapping.
         name
             Name of the strategy; the method's if not given.
 
@@ -301,11 +285,7 @@ class Result(Generic[P_co]):
             "unit": "$",
             "objective": self.objective,
             "bounds": self.bounds.to_dict(),
-            "termination": {
-                "reason": self.termination.reason.value,
-                "limit": self.termination.limit,
-                "detail": self.termination.detail,
-            },
+            "termination": self.termination.to_dict(),
             "first_stage": self.first_stage,
             "seconds": sum(self.timings.values()),
             "timings": dict(self.timings),

@@ -7,7 +7,6 @@ A coherent measure of a value to be maximised is the smallest expectation over a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,37 +14,6 @@ from numpy.typing import NDArray
 from stochisru.errors import InputError
 
 Array = NDArray[np.float64]
-
-
-class RiskMeasure(Protocol):
-    """A coherent risk measure of net present value (more is better)."""
-
-    @property
-    def label(self) -> str:
-        """Name and parameters in a few words, also the identity in checkpoints."""
-        ...
-
-    @property
-    def neutral(self) -> bool:
-        """Whether it is the expectation."""
-        ...
-
-    def weights(self, probability: Array, value: Array) -> Array:
-        """Probabilities under which the expectation of ``value`` is its risk-adjusted worth.
-
-        Parameters
-        ----------
-        probability
-            Probabilities of the outcomes, one row per condition, shape ``(n, m)``.
-        value
-            Values of the outcomes, shape ``(m,)``.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape ``(n, m)``; rows sum to 1.
-        """
-        ...
 
 
 @dataclass(frozen=True)

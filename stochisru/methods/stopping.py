@@ -8,34 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from stochisru.errors import InputError
-from stochisru.metrics import Estimate
-
-
-class BoundsLine(Protocol):
-    """What rules read of a line of a log."""
-
-    @property
-    def number(self) -> int:
-        """Iteration."""
-        ...
-
-    @property
-    def lower(self) -> float:
-        """Best lower bound so far, $."""
-        ...
-
-    @property
-    def upper(self) -> float:
-        """Best upper bound so far, $."""
-        ...
-
-    @property
-    def gap(self) -> float:
-        """Relative gap of the bounds."""
-        ...
+from stochisru.estimate import Estimate
+from stochisru.limits import Limit
+from stochisru.protocols import BoundsLine, RunStatus, StoppingRule
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +34,6 @@ class Status:
     simulate: Callable[[int, float], Estimate]
 
 
-class StoppingRule(Protocol):
-    """When to stop."""
-
-    def met(self, status: Status) -> str | None:
-        """Name of the limit that was hit, or None to go on."""
-        ...
-
-
 def _require(name: str, value: float, low: float, strict: bool = False) -> None:
     if isinstance(value, bool) or not (math.isfinite(value) and (value > low if strict else value >= low)):
         raise InputError(f"{name}: must be a finite number {'>' if strict else '>='} {low:g}, got {value!r}")
@@ -79,9 +48,9 @@ class GapReached:
     def __post_init__(self) -> None:
         _require("rel_gap", self.rel_gap, 0.0)
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> Limit | None:
         """Whether the gap is small enough."""
-        return "gap" if status.log[-1].gap <= self.rel_gap else None
+        return Limit.GAP if status.log[-1].gap <= self.rel_gap else None
 
 
 @dataclass(frozen=True)
@@ -95,12 +64,12 @@ class BoundStalled:
         _require("iterations", self.iterations, 1)
         _require("tolerance", self.tolerance, 0.0)
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> Limit | None:
         """Whether the bound stalled."""
         if len(status.log) <= self.iterations:
             return None
         before, now = status.log[-1 - self.iterations].upper, status.log[-1].upper
-        return "stalled bound" if before - now <= self.tolerance * max(abs(before), abs(now)) else None
+        return Limit.STALLED_BOUND if before - now <= self.tolerance * max(abs(before), abs(now)) else None
 
 
 @dataclass(frozen=True)
@@ -122,14 +91,14 @@ class GapWithConfidence:
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence: must lie in (0, 1), got {self.confidence!r}")
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> Limit | None:
         """Whether the simulated gap is small enough."""
         last = status.log[-1]
         if last.number % self.every:
             return None
         low = status.simulate(self.paths, self.confidence).lower
         scale = max(abs(low), abs(last.upper))
-        return "gap with confidence" if last.upper - low <= self.rel_gap * scale else None
+        return Limit.CONFIDENCE if last.upper - low <= self.rel_gap * scale else None
 
 
 @dataclass(frozen=True)
@@ -141,9 +110,9 @@ class TimeLimit:
     def __post_init__(self) -> None:
         _require("time_limit", self.seconds, 0.0, strict=True)
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> Limit | None:
         """Whether the time is up."""
-        return "time" if status.seconds >= self.seconds else None
+        return Limit.TIME if status.seconds >= self.seconds else None
 
 
 @dataclass(frozen=True)
@@ -156,9 +125,9 @@ class IterationLimit:
         if isinstance(self.iterations, bool) or not isinstance(self.iterations, int) or self.iterations < 1:
             raise InputError(f"iterations: must be an integer >= 1, got {self.iterations!r}")
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> Limit | None:
         """Whether that many were done."""
-        return "iterations" if status.log[-1].number >= self.iterations else None
+        return Limit.ITERATIONS if status.log[-1].number >= self.iterations else None
 
 
 @dataclass(frozen=True)
@@ -167,7 +136,7 @@ class AnyOf:
 
     rules: tuple[StoppingRule, ...]
 
-    def met(self, status: Status) -> str | None:
+    def met(self, status: RunStatus) -> Limit | None:
         """Name of the first limit that was hit."""
         return next((name for rule in self.rules if (name := rule.met(status)) is not None), None)
 

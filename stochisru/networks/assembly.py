@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError
-from stochisru.linear_program import Array, Index, LinearProgram, ProgramBuilder
 from stochisru.networks.network import Criterion, Network, one_of
+from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder
 
 Form = Literal["literal", "reduced"]
 FORMS: tuple[Form, ...] = ("literal", "reduced")

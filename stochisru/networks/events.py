@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.constants import g
 
-from stochisru.derivation import STANDARD_GRAVITY
 from stochisru.errors import InputError
 from stochisru.networks.network import position
 
@@ -52,7 +52,7 @@ def propellant_fraction(delta_v_km_s: float, isp_s: float) -> float:
     """Propellant over initial mass, ``1 − exp(−ΔV/(g0 Isp))`` (Tsiolkovsky)."""
     _require("delta_v_km_s", delta_v_km_s >= 0, ">= 0", delta_v_km_s)
     _require("isp_s", isp_s > 0, "> 0", isp_s)
-    return float(-np.expm1(-delta_v_km_s * 1000 / (STANDARD_GRAVITY * isp_s)))
+    return float(-np.expm1(-delta_v_km_s * 1000 / (g * isp_s)))
 
 
 def tank_ratio(inert_fraction: float) -> float:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError
-from stochisru.linear_program import LinearProgram, ProgramBuilder, solve
 from stochisru.networks.assembly import Assembly, assemble
 from stochisru.networks.network import Network
-from stochisru.solvers.highs import conflicting_rows
+from stochisru.programs.solvers.highs import conflicting_rows
+from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,17 @@ be anything; the ends of a front are therefore `lexicographic` optima.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stochisru.errors import InputError
+from stochisru.errors import InputError, TimeLimitError, UnboundedError
+from stochisru.limits import Limit
+from stochisru.methods.result import Reason, Termination
 from stochisru.networks.assembly import Form, weighted, weights_of
 from stochisru.networks.network import Criterion, Network
 from stochisru.networks.solution import NetworkSolution, solve_network, value_of
@@ -69,18 +73,20 @@ class Front:
 def lexicographic(
     network: Network,
     first: Weights,
-    second: Weights,
-    *,
+    *others: Weights,
+    limits: Mapping[str, float] | None = None,
     form: Form = "reduced",
     rel_gap: float = 1e-4,
     time_limit: float | None = None,
     solver: str = "highs",
 ) -> NetworkSolution:
-    """Minimise the first objective, and among its optima the second.
+    """Minimise the first objective, among its optima the second, and so on.
 
-    Two programs: the second holds the first objective at the best value found, up to the share `TIE_TOLERANCE` of it.
-    The result is a solution of the first program: its objective and bounds are of the first objective.
-    ``rel_gap`` and ``time_limit`` (seconds) are for each program.
+    A program for each: it holds those before at the best value found, up to the share `TIE_TOLERANCE` of it. The result
+    is a solution of the first program: its objective and bounds are of the first objective. ``rel_gap`` and
+    ``time_limit`` (seconds) are for each program, ``limits`` are those of `solve_network`. Where a later program ends
+    at its limit of time, the termination says so: ties are broken as far as was found, or stay as they were. An
+    objective without a least value breaks none.
 
     Examples
     --------
@@ -96,25 +102,40 @@ def lexicographic(
     >>> round(found.objective, 4), round(found.criteria["cost"], 4)
     (20.0, 10.0)
     """
-    best = solve_network(network, first, form=form, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
-    held = replace(weighted(network, best.weights), name="first objective of two")
-    broken = solve_network(
-        network.replace(criteria=(*network.criteria, held)),
-        second,
-        limits={held.name: best.objective + TIE_TOLERANCE * abs(best.objective)},
-        form=form,
-        rel_gap=rel_gap,
-        time_limit=time_limit,
-        solver=solver,
-    )
-    reached = value_of(held, broken.flows)
-    return replace(
+    solve = partial(solve_network, form=form, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
+    best = solve(network, first, limits=limits)
+    objective = weighted(network, best.weights)
+    held, most, reached = network, dict(limits or {}), best.objective
+    before, flows, seconds, late = objective, best.flows, best.seconds, False
+    for number, other in enumerate(others, start=1):
+        before = replace(before, name=f"objective {number} of {len(others) + 1}")
+        held = held.replace(criteria=(*held.criteria, before))
+        most[before.name] = reached + TIE_TOLERANCE * abs(reached)
+        started = time.perf_counter()
+        try:
+            broken = solve(held, other, limits=most)
+        except TimeLimitError:
+            late, seconds = True, seconds + time.perf_counter() - started
+            break
+        except InputError as error:
+            if not isinstance(error.__cause__, UnboundedError):
+                raise
+            break
+        late = late or broken.termination.limit is not None
+        flows, seconds, reached = broken.flows, seconds + broken.seconds, broken.objective
+        before = weighted(held, broken.weights)
+    value = value_of(objective, flows)
+    found = replace(
         best,
-        flows=broken.flows,
-        objective=reached,
-        bounds=replace(best.bounds, lower=min(best.bounds.lower, reached), upper=reached),
-        seconds=best.seconds + broken.seconds,
+        flows=flows,
+        objective=value,
+        bounds=replace(best.bounds, lower=min(best.bounds.lower, value), upper=value),
+        seconds=seconds,
     )
+    if not late:
+        return found
+    detail = f"{best.termination.detail}; ties of the first objective are not broken to the end: limit of time"
+    return replace(found, termination=Termination(Reason.LIMIT, best.termination.limit or Limit.TIME, detail))
 
 
 def weighted_front(

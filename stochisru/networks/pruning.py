@@ -8,6 +8,8 @@ as long as no flow is paid for.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,8 +64,6 @@ def useful(network: Network, ends: Mask) -> Mask:
 
 def pruned(network: Network, ends: Mask) -> Network:
     """The network without the flows that cannot be there or are not `useful`."""
-    from dataclasses import replace
-
     limit = np.where(useful(network, ends), network.out.limit, 0.0)
     return network.replace(out=replace(network.out, limit=limit))
 
@@ -71,8 +71,7 @@ def pruned(network: Network, ends: Mask) -> Network:
 def _departs(network: Network, reached: Mask) -> Mask:
     """Flows all of whose needs can be at the tail, (arcs, k)."""
     needs = network.out.requirement > 0
-    found: Mask = ~(needs & ~reached[network.tail][:, :, None]).any(axis=1)
-    return found
+    return np.asarray(~(needs & ~reached[network.tail][:, :, None]).any(axis=1))
 
 
 def _brings(network: Network) -> Mask:

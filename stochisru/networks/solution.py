@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stochisru.errors import InputError, SolverError, UnboundedError
-from stochisru.linear_program import Array, LinearProgram, Solution, solve, solve_mixed
+from stochisru.limits import Limit
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
 from stochisru.networks.network import Criterion, Network
+from stochisru.programs.sparse import Array, LinearProgram, Solution, solve, solve_mixed
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -166,11 +167,7 @@ class NetworkSolution:
             "sense": "minimise",
             "objective": self.objective,
             "bounds": bracket_of(self.bounds),
-            "termination": {
-                "reason": self.termination.reason.value,
-                "limit": self.termination.limit,
-                "detail": self.termination.detail,
-            },
+            "termination": self.termination.to_dict(),
             "weights": self.weights,
             "criteria": self.criteria,
             "units": {c.name: c.unit for c in self.network.criteria},
@@ -286,7 +283,7 @@ def _read(assembly: Assembly, weights: Mapping[str, float], found: Solution, pri
     )
 
 
-def bracket(program: LinearProgram, x: Array, bound: float, limit: str | None) -> tuple[Bounds, Termination]:
+def bracket(program: LinearProgram, x: Array, bound: float, limit: Limit | None) -> tuple[Bounds, Termination]:
     """Bracket of the optimum of a program that is minimised, and why its solver stopped.
 
     That of a linear program is certified: its bound is repaired (`LinearProgram.dual_bound`), or minus infinity where

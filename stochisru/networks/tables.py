@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stochisru.errors import InputError
+from stochisru.files import plain_number
 from stochisru.networks.builder import NetworkBuilder
 from stochisru.networks.events import Conversion
 from stochisru.networks.network import position
@@ -63,7 +64,7 @@ class TableRow:
         wanted = "a number" if least == -math.inf else f"a number >= {least:g}"
         wanted += " or inf" if unlimited else ""
         try:
-            value = float(text)
+            value = plain_number(text)
         except ValueError as error:
             hint = " (the decimal sign is a point)" if _decimal_comma(text) else ""
             raise InputError(f"{self.where(column)}: must be {wanted}, got {text!r}{hint}") from error
@@ -74,7 +75,7 @@ class TableRow:
 
 def _decimal_comma(text: str) -> bool:
     try:
-        float(text.replace(",", ".", 1))
+        plain_number(text.replace(",", ".", 1))
     except ValueError:
         return False
     return "," in text

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stochisru.errors import InputError
-from stochisru.metrics import metrics_frame, npv_metrics, sample_of
 from stochisru.report.style import DASHES, PALETTE, money, new_figure
+from stochisru.simulation.metrics import metrics_frame, npv_metrics, sample_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,7 +159,7 @@ def target_curves(npv: pd.DataFrame | Mapping[str, ArrayLike], metrics: pd.DataF
     npv
         A sample of NPV per strategy, $: columns of a table, or arrays by name.
     metrics
-        Table of `stochisru.metrics.metrics_frame` with the marked values; made from the sample if not given.
+        Table of `stochisru.simulation.metrics.metrics_frame` with the marked values; made from the sample if not given.
 
     Raises
     ------

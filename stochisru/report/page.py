@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from scenario_trees.files import replacing
 from stochisru.errors import InputError
 from stochisru.files import MANIFEST, read_manifest, write_text
-from stochisru.metrics import UNITS
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
+from stochisru.simulation.metrics import UNITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -221,19 +221,32 @@ def _parameters(parameters: pd.DataFrame) -> str:
     return table(list(columns), rows, numeric=False, caption="Every parameter with its source")
 
 
+#: Errors of a tree that the page shows.
+_CHECKED = {
+    "mean_error": "mean, relative error",
+    "variance_error": "variance, relative error",
+    "wasserstein": "Wasserstein-1 distance / mean",
+    "conditional_mean_error": "mean given the node before, largest relative error",
+    "conditional_mean_error_average": "the same on average",
+}
+
+
 def _tree_check(check: pd.DataFrame) -> str:
-    rows = [
-        [f"{r['stage']:.0f}", *(f"{r[c]:.2g}" for c in ("mean_error", "variance_error", "wasserstein"))]
-        for r in check.to_dict("records")
-    ]
-    head = ["stage", "mean, relative error", "variance, relative error", "Wasserstein-1 distance / mean"]
-    return table(head, rows, caption="The tree against the process")
+    rows = [[f"{r['stage']:.0f}", *(f"{r[column]:.2g}" for column in _CHECKED)] for r in check.to_dict("records")]
+    return table(
+        ["stage", *_CHECKED.values()],
+        rows,
+        caption=(
+            "The tree against the process; where the mean given the node before is off, nodes know what comes next"
+        ),
+    )
 
 
 def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: dict[str, tuple[Figure, str]]) -> str:
     """Text of the page."""
     records = tables["values"].to_dict("records")
     at = {str(r["quantity"]): {k: float(r[k]) for k in ("value", "lower", "upper")} for r in records}
+    kinds = {str(r["quantity"]): html.escape(str(r["kind"])) for r in records}
     picture = {name: inline(figure, caption) for name, (figure, caption) in figures.items()}
     rules = "".join(
         f"<dt>{html.escape(r['strategy'])}</dt><dd>{html.escape(r['rule'])}</dd>"
@@ -251,7 +264,7 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         f"The best plan is worth {money('rp')} of expected NPV"
         if manifest["exact"]
         else f"The plan is worth {money('rp')} of expected NPV, and no plan more than "
-        f"$&nbsp;{number(at['rp']['upper'], '$')}&nbsp;million (bracket {between('rp')}, 95 %)"
+        f"$&nbsp;{number(at['rp']['upper'], '$')}&nbsp;million (bracket {between('rp')}, {kinds['rp']})"
     )
     summary = (
         f"{worth}, $&nbsp;{gain}&nbsp;million more than doing nothing ({money('nothing')}: Earth serves demand, or "
@@ -265,10 +278,10 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         )
     caveat = (
         "These are values of the demand process. <b>exact</b> means a closed form or recursion with its error of "
-        "integration, <b>95 %</b> an interval from simulated paths, <b>certified</b> a proof by arithmetic, which here "
-        "only the tree's values have. NPV is that of whoever bears every flow: sales of lunar oxygen less plants, "
-        "launches, operation, shortage and supply from Earth. Oxygen from Earth earns nothing in the source "
-        "formulation: it is only a cost."
+        "integration, a share such as <b>95 %</b> an interval from simulated paths, <b>certified</b> a proof by "
+        "arithmetic, which here only the tree's values have. NPV is that of whoever bears every flow: sales of lunar "
+        "oxygen less plants, launches, operation, shortage and supply from Earth. Oxygen from Earth earns nothing in "
+        "the source formulation: it is only a cost."
     )
     distance = manifest["distance"]
     off = (
@@ -277,6 +290,8 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         "and flexibility are worth differs most."
     )
     shape = f"{manifest['leaves']:,} scenarios, {manifest['nodes']:,} nodes"
+    if manifest.get("tree_origin", {}) is None:
+        shape += ", of one's own numbers (a belief, not made from the case's process)"
     body = f"""<h1>{html.escape(str(manifest.get("title", manifest["case"])))}</h1>
 <p class="lead">{_decision(manifest["decision"])}</p>
 <p class="lead">{summary}</p>

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stochisru.case import DeploymentCase
 from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
 from stochisru.methods.result import versions
+from stochisru.protocols import Case
 from stochisru.studies.store import Row
 
 if TYPE_CHECKING:
@@ -37,21 +37,25 @@ def study_folder(out: Path | None, kind: str, same: Mapping[str, Any] | None = N
 def fill(
     folder: Path,
     kind: str,
-    case: DeploymentCase,
+    case: Case,
     tables: Mapping[str, Sequence[Row]],
     figures: Callable[[], Mapping[str, Figure]],
     settings: Mapping[str, Any],
+    kept: object = None,
 ) -> None:
-    """Write tables (CSV and Parquet), case and manifest, then the figures (PNG and PDF), which may fail."""
+    """Write tables (CSV and Parquet), case and manifest, then the figures (PNG and PDF), which may fail.
+
+    ``kept`` is the outcome that they show, which a `FigureError` passes on.
+    """
     write_tables(folder, tables)
     (folder / "case.toml").write_text(case.to_toml(), encoding="utf-8")
     manifest: dict[str, Any] = {**MADE_BY, "study": kind, "case": case.name, "title": case.title, **case_entry(case)}
     manifest |= {"horizon": case.horizon.T, **settings, "versions": versions()}
     (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
-    write_figures(folder, figures)
+    write_figures(folder, figures, kept)
 
 
-def case_entry(case: DeploymentCase) -> dict[str, str]:
+def case_entry(case: Case) -> dict[str, str]:
     """Entry of a manifest in which a study must agree with the one that it replaces."""
     return {"case_hash": case.digest()}
 
@@ -67,10 +71,19 @@ def write_tables(folder: Path, tables: Mapping[str, Sequence[Row]]) -> None:
         table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
 
 
-def write_figures(folder: Path, figures: Callable[[], Mapping[str, Figure]]) -> None:
+def write_figures(folder: Path, figures: Callable[[], Mapping[str, Figure]], kept: object = None) -> None:
     """Make figures and write them as PNG and PDF into ``folder/figures``; raise `FigureError` where that fails."""
-    with drawing():
+    with drawing(kept):
         (folder / "figures").mkdir()
         for name, figure in figures().items():
             figure.savefig(folder / "figures" / f"{name}.png")
             figure.savefig(folder / "figures" / f"{name}.pdf", metadata={"CreationDate": None})
+
+
+def default_folder(case: Case, study: str | None = None) -> Path:
+    """Folder of a run or study that is given none: ``runs/NAME`` of a shipped case, ``runs/NAME-HASH`` of any other.
+
+    So a case that was changed goes beside what it was, never over it.
+    """
+    name = case.name if case.is_shipped else f"{case.name}-{case.digest()[:8]}"
+    return Path("runs") / (name if study is None else f"{name}-{study}")

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stochisru.checkpoint import claimed, code_of
 from stochisru.errors import InputError, StochisruError
 from stochisru.files import plain
+from stochisru.methods.checkpoint import claimed, code_of
 
 Point = Mapping[str, Any]
 Row = dict[str, Any]
@@ -36,7 +36,7 @@ class Study:
     ----------
     identity
         What all rows depend on besides their point (kind of study, hash of the case, seed, ...), as plain values. A
-        checkpoint is only continued by a study of the same identity and the same code (`stochisru.checkpoint`).
+        checkpoint is only continued by a study of the same identity and the same code (`stochisru.methods.checkpoint`).
     points
         Plain values by name; no two the same.
     compute

@@ -1,0 +1,1 @@
+"""Stochastic processes of the factors, one module per process."""

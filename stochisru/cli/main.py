@@ -1,0 +1,458 @@
+"""The command line; see ``docs/cli.md`` for commands and JSON keys.
+
+Exit codes: 0 success, 1 a solver or a bound failed, 2 bad input (one line on standard error), 130 interrupted.
+With ``--json -`` nothing but JSON goes to standard output.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import io
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stochisru.cli.networks import network_app
+from stochisru.cli.solve import solve_command, solve_listed
+from stochisru.cli.studies import frontier, sensitivity, study_app, tune
+from stochisru.cli.tables import (
+    print_comparison,
+    print_lattice_values,
+    print_process_values,
+    print_strategies,
+    print_tree_values,
+    warn_of_gap,
+)
+from stochisru.errors import InputError, StochisruError, TreeError
+from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, QuantizationOpt, named_case, named_tree
+from stochisru.terminal import (
+    JsonOpt,
+    PathsOpt,
+    SamplerOpt,
+    SeedOpt,
+    SolverOpt,
+    WorkersOpt,
+    bar,
+    emit,
+    emit_outcome,
+    given_options,
+    json_target,
+    print_frame,
+    progress,
+)
+from stochisru.worked import WORKED
+
+if TYPE_CHECKING:
+    from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.strategies import Strategy
+
+app = typer.Typer(
+    name="stochisru",
+    help="Stochastic programming and real options for lunar oxygen production.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+case_app = typer.Typer(help="Show, start and check case files.", rich_markup_mode=None)
+app.add_typer(case_app, name="case")
+app.command("solve")(solve_listed)
+#: Its command is made from the registry of methods when it is called: other commands need not know them.
+_SOLVE = app.registered_commands[-1]
+app.add_typer(network_app, name="network")
+
+
+@app.command()
+def run(
+    case: CaseArg = "lunar-reference",
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder [default: runs/NAME, with the hash of a case that is not shipped].")
+    ] = None,
+    branching: BranchingOpt = None,
+    horizon: HorizonOpt = None,
+    quantization: QuantizationOpt = "gauss-hermite",
+    paths: PathsOpt = 10_000,
+    seed: SeedOpt = 0,
+    sampler: SamplerOpt = "pseudo-random",
+    workers: WorkersOpt = 1,
+    solver: SolverOpt = "highs",
+    method: Annotated[
+        str | None, typer.Option(help="Method on the tree for RP [default: ef, or dp where costs are not linear].")
+    ] = None,
+    json: JsonOpt = None,
+) -> None:
+    """Study a case: values, strategies, figures and a report, into a run folder."""
+    from stochisru.lunar.run import Run, run_case
+    from stochisru.programs.solvers import solver_named
+    from stochisru.studies.folder import default_folder
+
+    json_target(json, case)
+    problem = named_case(case, horizon)
+    solver_named(solver)
+    tree = named_tree(problem, branching, quantization)
+    folder = out if out is not None else default_folder(problem)
+
+    def compute() -> Run:
+        with progress(f"running {problem.name}") as step:
+            return run_case(
+                problem,
+                folder,
+                tree=tree,
+                paths=paths,
+                seed=seed,
+                sampler=sampler,
+                workers=workers,
+                solver=solver,
+                method=method,
+                progress=step,
+            )
+
+    def show(found: Run) -> None:
+        print_process_values(found.values)
+        print_tree_values(found.tree_values, found.distance)
+        print_strategies(found.simulation)
+        typer.echo(f"report: {folder / 'report.html'}")
+
+    outcome = emit_outcome(compute, Run.to_dict, json, show)
+    warn_of_gap(outcome.tree_values.recourse)
+
+
+#: Options of ``value`` and where each has a meaning.
+_VALUE_OPTIONS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("branching", "quantization", "solver"), ("tree",)),
+    **dict.fromkeys(("paths", "seed", "sampler"), ("process", "lattice")),
+    "workers": ("process",),
+    "states": ("lattice",),
+}
+
+
+@app.command()
+def value(
+    case: CaseArg,
+    on: Annotated[
+        str | None,
+        typer.Option(help="process, lattice or tree [default: tree where --branching is given, else process]."),
+    ] = None,
+    branching: BranchingOpt = None,
+    horizon: HorizonOpt = None,
+    quantization: Annotated[str | None, typer.Option(help="tree: branches [default: gauss-hermite].")] = None,
+    solver: Annotated[str | None, typer.Option(help="tree: highs or gurobi [default: highs].")] = None,
+    paths: Annotated[int | None, typer.Option(help="process: Monte Carlo paths [default: 16384].")] = None,
+    seed: Annotated[int | None, typer.Option(help="process: seed of the paths [default: 0].")] = None,
+    sampler: Annotated[str | None, typer.Option(help="process: as in simulate [default: sobol].")] = None,
+    workers: Annotated[int | None, typer.Option(help="process: processes; results do not depend on it.")] = None,
+    states: Annotated[int | None, typer.Option(help="lattice: states per stage [default: 100].")] = None,
+    json: JsonOpt = None,
+) -> None:
+    """Value of information and of flexibility: of the demand process, of a lattice, or of a scenario tree."""
+    from stochisru.lunar.values.distance import distance
+    from stochisru.lunar.values.lattice import lattice_values
+    from stochisru.lunar.values.process import process_values
+    from stochisru.lunar.values.table import value_table
+    from stochisru.programs.solvers import solver_named
+
+    json_target(json, case)
+    problem = named_case(case, horizon)
+    if on not in (None, "tree", "lattice", "process"):
+        raise InputError(f"on: must be one of tree, lattice, process, got {on!r}")
+    if on is None:
+        on = "tree" if branching is not None else "process"
+    given = {
+        "branching": branching,
+        "quantization": quantization,
+        "solver": solver,
+        "paths": paths,
+        "seed": seed,
+        "sampler": sampler,
+        "workers": workers,
+        "states": states,
+    }
+    chosen = given_options(given, _VALUE_OPTIONS, "on", on)
+    if on == "process":
+        with progress(f"valuing {problem.name}"):
+            found = process_values(problem, **chosen)
+        emit(found.to_dict(), json, lambda: print_process_values(found))
+        return
+    if on == "lattice":
+        with progress(f"valuing {problem.name}") as step:
+            there = lattice_values(problem, **chosen, progress=step)
+            away = distance(problem, there.lattice)
+        emit({**there.to_dict(), "distance": away.to_dict()}, json, lambda: print_lattice_values(there, away))
+        return
+    solver_named(chosen.get("solver", "highs"))
+    tree = named_tree(problem, branching, chosen.get("quantization", "gauss-hermite"))
+    with progress(f"valuing {problem.name}") as step:
+        table = value_table(problem, tree, solver=chosen.get("solver", "highs"), progress=step)
+        away = distance(problem, tree)
+    emit({**table.to_dict(), "distance": away.to_dict()}, json, lambda: print_tree_values(table, away))
+    warn_of_gap(table.recourse)
+
+
+@app.command()
+def simulate(
+    case: CaseArg,
+    strategies: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated names of policies [default: all heuristics]; see 'stochisru policies'."),
+    ] = None,
+    paths: PathsOpt = 1000,
+    horizon: HorizonOpt = None,
+    seed: SeedOpt = 0,
+    sampler: SamplerOpt = "pseudo-random",
+    workers: WorkersOpt = 1,
+    branching: BranchingOpt = None,
+    mapping: Annotated[str | None, typer.Option(help="How 'tree' acts between nodes: scaled or nearest.")] = None,
+    rolling: Annotated[
+        str | None,
+        typer.Option(help="Branches per year of the tree that 'rolling' solves [default: 12,6,3,2]."),
+    ] = None,
+    json: JsonOpt = None,
+) -> None:
+    """Judge policies by Monte Carlo on common fresh paths, against the exact optimum and perfect information."""
+    from stochisru.lunar.comparison import compare
+    from stochisru.lunar.policies import require_policy
+    from stochisru.lunar.simulation import require_sampling
+    from stochisru.lunar.strategies import STRATEGIES, RollingHorizon
+    from stochisru.lunar.strategies.tree_policy import MAPPINGS
+    from stochisru.lunar.trees import parse_branching
+
+    json_target(json, case)
+    problem = named_case(case, horizon)
+    names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
+    for name in names:
+        require_policy(name)
+    require_sampling(paths, seed, sampler, workers)
+    if mapping not in (None, *MAPPINGS):
+        raise InputError(f"mapping: must be one of {', '.join(MAPPINGS)}, got {mapping!r}")
+    for field, given, owner in (
+        ("branching", branching, "tree"),
+        ("mapping", mapping, "tree"),
+        ("rolling", rolling, "rolling"),
+    ):
+        if given is not None and owner not in names:
+            raise InputError(f"{field}: belongs to the strategy '{owner}', which is not among the strategies")
+    chosen: list[Strategy | str] = list(names)
+    if branching is not None or mapping is not None:
+        chosen[names.index("tree")] = _tree_strategy(problem, branching, mapping)
+    if rolling is not None:
+        chosen[names.index("rolling")] = RollingHorizon(parse_branching(rolling))
+    with bar(f"simulating {problem.name}", paths) as advance:
+        outcome = compare(problem, chosen, paths=paths, seed=seed, sampler=sampler, workers=workers, progress=advance)
+    emit(outcome.to_dict(), json, lambda: print_comparison(outcome))
+
+
+@app.command("policies")
+def list_policies(json: JsonOpt = None) -> None:
+    """List the policies that 'simulate' knows."""
+    from stochisru.lunar.policies import POLICIES
+
+    json_target(json)
+    emit(list(POLICIES), json, lambda: typer.echo("\n".join(POLICIES)))
+
+
+def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str | None) -> Strategy:
+    from stochisru.methods.extensive_form import extensive_form
+
+    tree = named_tree(case, branching)
+    return extensive_form(case, tree).policy(mapping, name="tree")
+
+
+@case_app.command("list")
+def case_list(json: JsonOpt = None) -> None:
+    """List the shipped cases."""
+    from stochisru.lunar.case import shipped_cases
+
+    json_target(json)
+    names = shipped_cases()
+    emit(names, json, lambda: typer.echo("\n".join(names)))
+
+
+@case_app.command("show")
+def case_show(case: CaseArg, json: JsonOpt = None) -> None:
+    """Show every parameter with unit, status and source."""
+    json_target(json, case)
+    problem = named_case(case)
+    frame = problem.to_frame().reset_index()
+    rows = [{**row, "value": problem.plain_values[str(row["symbol"])]} for row in frame.to_dict("records")]
+    data = {"name": problem.name, "hash": problem.digest(), "parameters": rows}
+    emit(data, json, lambda: print_frame(frame, problem.title))
+
+
+@case_app.command("init")
+def case_init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="TOML file to write.")],
+    base: Annotated[str, typer.Option(help="Shipped case to start from.")] = "lunar-reference",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    json: JsonOpt = None,
+) -> None:
+    """Start a case file from a shipped case."""
+    from stochisru.files import require_writable, write_text
+    from stochisru.lunar.case import case_text, shipped_cases, toml_string
+
+    if base not in shipped_cases():
+        raise InputError(f"base: must be one of {', '.join(shipped_cases())}, got {base!r}")
+    json_target(json)
+    require_writable(file, "FILE")
+    if file.exists() and not force:
+        raise InputError(f"FILE: {file} exists; choose another name or give --force")
+    text = case_text(base).replace(f'name = "{base}"', f"name = {toml_string(file.stem)}", 1)
+    write_text(file, text)
+    emit(
+        {"file": str(file), "base": base},
+        json,
+        lambda: typer.echo(f"wrote {file}; edit it, then: stochisru case check {file}"),
+    )
+
+
+@case_app.command("check")
+def case_check(case: CaseArg, json: JsonOpt = None) -> None:
+    """Check a case file; exit with 2 and one line if it cannot be used."""
+    from stochisru.lunar.usual import unusual
+
+    json_target(json, case)
+    problem = named_case(case)
+    emit(
+        {"name": problem.name, "hash": problem.digest(), "ok": True, "warnings": unusual(problem)},
+        json,
+        lambda: typer.echo(f"{problem.title}: ok ({len(problem.values)} parameters, hash {problem.digest()})"),
+    )
+
+
+for study_command in (sensitivity, frontier, tune):
+    app.command()(study_command)
+app.add_typer(study_app, name="study")
+
+#: Typer applications by the first words of a command.
+_GROUPS = {"network": network_app, "study": study_app}
+
+
+def collect_worked() -> None:
+    """Add the commands of the worked cases, each named by its words, as in ``network mars``."""
+    for case_name in WORKED:
+        commands = importlib.import_module(f"stochisru.worked.{case_name}.command").COMMANDS
+        for words, command in commands.items():
+            group, _, name = words.rpartition(" ")
+            (_GROUPS[group] if group else app).command(name)(command)
+
+
+collect_worked()
+
+
+@app.command()
+def report(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder made by 'stochisru run'.")],
+    json: JsonOpt = None,
+) -> None:
+    """Make figures and page of a run folder again from its tables."""
+    from stochisru.report.page import build_report
+
+    json_target(json)
+    with progress(f"reporting {run_dir}"):
+        files = build_report(run_dir)
+    emit({"files": [str(f) for f in files]}, json, lambda: typer.echo(f"wrote {len(files)} files; open {files[-1]}"))
+
+
+@app.command()
+def doctor(json: JsonOpt = None) -> None:
+    """Show solvers, MPI, versions and what is missing."""
+    from stochisru.cli.doctor import diagnose
+
+    json_target(json)
+    facts = diagnose()
+
+    def show() -> None:
+        typer.echo(f"platform    {facts['platform']}, {facts['cores']} cores")
+        for name, version in facts["versions"].items():
+            typer.echo(f"{name:<11} {version}")
+        for name, version in facts["solvers"].items():
+            typer.echo(f"solver      {name}: {version or 'not installed'}")
+        ready = [name for name, there in facts["pyomo_solvers"].items() if there]
+        typer.echo(f"pyomo       {', '.join(ready) or 'no solver'}")
+        mpi = facts["mpi"]
+        typer.echo(f"mpi         {mpi['library'] or 'no library'}, mpiexec {mpi['mpiexec'] or 'not found'}")
+
+    emit(facts, json, show)
+    if not facts["ok"]:
+        raise typer.Exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        from stochisru import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+    from stochisru import mpi
+
+    if context.invoked_subcommand not in (None, "solve", "doctor") and mpi.world() is not None:
+        raise InputError(f"mpi: '{context.invoked_subcommand}' runs in one process; under MPI use solve --method ph")
+    _help_alone(context)
+
+
+@case_app.callback(invoke_without_command=True)
+def _help_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: run a command and turn errors into one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter gets a question mark, no traceback
+            stream.reconfigure(errors="replace")
+    # A batch system ends a job by SIGTERM: clean up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        _SOLVE.callback = solve_command(words) if words[:1] == ["solve"] else solve_listed
+        code = app(args=arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except (InputError, TreeError) as error:
+        _fail(str(error), 2)
+    except StochisruError as error:
+        _fail(str(error), 1)
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EIO)
+        _fail(f"{error.filename or 'output'}: {error.strerror}", 1 if full else 2)
+    except MemoryError as error:
+        _fail(f"not enough memory: {error}; use a smaller tree or fewer paths", 1)
+    except Exception as error:
+        # Usage errors of the command line parser, whose class typer does not export.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message(), 2)
+    if code == 130:  # typer turns an interrupt into this code
+        _fail("interrupted; nothing half-written was left", 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    """Say what went wrong in one line and exit; under MPI end all ranks, which would wait for this one."""
+    from stochisru import mpi
+
+    try:
+        world = mpi.world() if "mpi4py.MPI" in sys.modules else None
+    except InputError:
+        world = None
+    where = ""
+    if world is not None and world.rank != 0:
+        time.sleep(1.0)  # where all ranks fail alike, the first one speaks for all
+        where = f"rank {world.rank}: "
+    sys.stderr.write(f"error: {where}{' '.join(message.split())}\n")
+    sys.stderr.flush()
+    if world is not None:
+        time.sleep(1.5)  # the launcher passes the line on before Abort ends it as well
+        world.Abort(code)
+    sys.exit(code)

@@ -1,0 +1,104 @@
+"""What the command line shows: tables and JSON on standard output, progress on standard error.
+
+Progress is silent where standard error is not a terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from stochisru.terminal import print_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stochisru.lunar.comparison import Comparison
+    from stochisru.lunar.simulation import Simulation
+    from stochisru.lunar.values.distance import Distance
+    from stochisru.lunar.values.lattice import LatticeValues
+    from stochisru.lunar.values.process import ProcessValues
+    from stochisru.lunar.values.table import ValueTable
+    from stochisru.methods.result import Result
+
+
+#: Width from which a table has room for what each value means.
+_ROOM = 120
+
+
+def print_values(table: pd.DataFrame, title: str) -> None:
+    """The table of values, in millions; what each means where there is room."""
+    from rich.console import Console
+
+    shown = table[["quantity"]].assign(
+        **{column: [f"{x / 1e6:,.3f}" for x in table[column]] for column in ("value", "lower", "upper")},
+        kind=table["kind"],
+    )
+    console = Console()
+    if not console.is_terminal or console.width >= _ROOM:
+        shown = shown.assign(meaning=table["meaning"])
+    print_frame(shown, f"{title} ($ million, NPV maximised)", right=("value", "lower", "upper"))
+
+
+def print_process_values(values: ProcessValues) -> None:
+    """What to commit now, and the values of the process."""
+    case, plan = values.case, values.recourse
+    print_values(values.to_frame().reset_index(), f"{case.title}, T = {case.horizon.T}: values of the process")
+    if not values.exact:
+        sys.stdout.write("no exact policy exists for this case: rp is a policy's value and an upper bound\n")
+    orders = ", ".join(f"{name} {mass:,.1f} kg" for name, mass in plan.first_stage.items())
+    sys.stdout.write(f"decision: {orders}; then {plan.policy().describe(case)}\n")
+
+
+def print_tree_values(values: ValueTable, away: Distance) -> None:
+    """Values of the tree, and how far it is from the process."""
+    case, plan = values.case, values.recourse
+    frame = values.to_frame().reset_index()
+    held = frame["quantity"].str.match(r"eev_\d+$")
+    print_values(frame[~held], f"{case.title}: values of the tree, {values.tree!r}")
+    sys.stdout.write(f"{away.describe(plan.objective, plan.first_stage)}\n")
+
+
+def print_lattice_values(values: LatticeValues, away: Distance) -> None:
+    """Values of the lattice, and how far it is from the process."""
+    plan = values.recourse
+    print_values(values.to_frame().reset_index(), f"{values.case.title}: values of the lattice, {values.lattice!r}")
+    sys.stdout.write(f"{away.describe(plan.objective, plan.first_stage)}\n")
+
+
+def warn_of_gap(result: Result[Any]) -> None:
+    """A line on standard error where a method ended at a limit, so that its gap is wider than asked for."""
+    if result.termination.limit is not None:
+        sys.stderr.write(f"warning: {result.method} of the {result.bounds.of}: {result.termination.detail}\n")
+
+
+def print_strategies(outcome: Simulation) -> None:
+    """The main metrics of every strategy."""
+    columns = (
+        "npv_mean",
+        "npv_sd",
+        "npv_p5",
+        "npv_p95",
+        "cvar95",
+        "p_positive",
+        "self_sufficiency",
+        "utilization",
+    )
+    frame = outcome.to_frame()
+    wide = frame.pivot(index="strategy", columns="metric", values="value").loc[outcome.names, list(columns)]
+    mean = frame[frame["metric"] == "npv_mean"].set_index("strategy").loc[outcome.names]
+    wide.insert(1, "± (CI)", (mean["upper"] - mean["lower"]).to_numpy() / 2)
+    title = f"{outcome.case.title}: {outcome.paths:,} paths, T = {outcome.case.horizon.T} ($, NPV maximised)"
+    print_frame(wide.reset_index(), title)
+
+
+def print_comparison(outcome: Comparison) -> None:
+    """The main metrics of every policy, and how far each is from the optimum."""
+    print_strategies(outcome.simulation)
+    ws = outcome.wait_and_see
+    if outcome.optimum is not None:
+        print_frame(outcome.to_frame(), "Gap to the exact optimum ($, paired on common paths)")
+        sys.stdout.write(f"exact optimum RP {outcome.optimum.lower:,.0f} $\n")
+    if ws is not None:
+        sample = f"({outcome.foresight_paths:,} paths)"
+        sys.stdout.write(f"wait-and-see WS {ws.value:,.0f} $, {ws.lower:,.0f} to {ws.upper:,.0f} {sample}\n")

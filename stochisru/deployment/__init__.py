@@ -1,1 +1,0 @@
-"""The deployment problem: operations, information structure, and its models."""

@@ -1,0 +1,1 @@
+"""The shipped problem: how much lunar oxygen plant to deploy, and when."""

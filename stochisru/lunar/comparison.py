@@ -1,0 +1,217 @@
+"""Policies beside each other out of sample: against the exact optimum and against perfect information.
+
+All are simulated on the same fresh paths. The gap of a policy to the optimum is the mean of
+
+    NPV of the exact policy − NPV of the policy
+
+over the paths, whose expectation is RP − E[NPV of the policy] and whose variance is that of a difference.
+Wait-and-see, the bound that no policy can pass, is estimated in the same way: WS = RP + mean(NPV with perfect
+information − NPV of the exact policy). Where no exact policy exists there is no RP, and WS is the plain mean; where the
+cost of a deployment is not concave in its size, perfect information is not solved and there is no WS either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.protocols import Sampler
+from stochisru.estimate import Estimate
+from stochisru.files import plain
+from stochisru.lunar.case import DeploymentCase, require_case
+from stochisru.lunar.exact.levels import has_exact_levels
+from stochisru.lunar.exact.threshold import threshold
+from stochisru.lunar.exact.unit_value import scales_with_demand
+from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
+from stochisru.lunar.simulation import Simulation, require_sampling, resolve, simulate
+from stochisru.lunar.strategies.protocol import Strategy
+from stochisru.methods.result import Bounds
+from stochisru.simulation.metrics import mean_estimate, share_reached, shifted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+#: Paths on which perfect information is solved at most; the time per path grows as T².
+FORESIGHT_PATHS = 20_000
+#: Groups of paths that are enough for an interval.
+_MANY_GROUPS = 1000
+#: Name of the exact policy beside the strategies; unlike theirs.
+_REFERENCE = "exact policy (reference)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Strategies on common paths, with the bounds that hold for every strategy.
+
+    Attributes
+    ----------
+    simulation
+        The strategies that were asked for.
+    optimum
+        RP of the process, $, or None where no exact policy exists.
+    wait_and_see
+        WS, $, with its confidence interval, or None where perfect information is not solved.
+    foresight_paths
+        Number of paths that WS is estimated from.
+    evpi
+        WS − RP, $, or None where there is no RP.
+    gaps
+        Per strategy: exact optimum less mean NPV, $, paired; empty where there is no RP.
+    """
+
+    simulation: Simulation
+    optimum: Bounds | None
+    wait_and_see: Estimate | None
+    foresight_paths: int
+    evpi: Estimate | None
+    gaps: dict[str, Estimate]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per strategy, best first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``npv_mean`` with ``lower`` and ``upper``, ``gap`` to the optimum with ``gap_lower`` and ``gap_upper`` ($),
+            ``share`` of the optimum that the strategy reaches with its interval ``share_lower``, ``share_upper`` (1 −
+            gap/RP, at most 1, since RP is the optimum; NaN where RP is not positive).
+        """
+        import pandas as pd
+
+        rows = []
+        nan = float("nan")
+        rp = self.optimum.lower if self.optimum else nan
+        for name, metrics in self.simulation.metrics.items():
+            mean, gap = metrics["npv_mean"], self.gaps.get(name, Estimate(nan, nan, nan, nan))
+            share = share_reached(rp, gap) if rp > 0 else Estimate(nan, nan, nan, nan)
+            rows.append(
+                {
+                    "strategy": name,
+                    "npv_mean": mean.value,
+                    "lower": mean.lower,
+                    "upper": mean.upper,
+                    "gap": gap.value,
+                    "gap_lower": gap.lower,
+                    "gap_upper": gap.upper,
+                    "share": share.value,
+                    "share_lower": share.lower,
+                    "share_upper": share.upper,
+                }
+            )
+        frame = pd.DataFrame(rows)
+        best = "gap" if self.gaps else "npv_mean"
+        return frame.sort_values(best, ascending=best == "gap", kind="stable").reset_index(drop=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON: the keys of `Simulation.to_dict`, and the bounds."""
+        data = self.simulation.to_dict()
+        for name, gap in self.gaps.items():
+            data["strategies"][name]["gap"] = gap.value
+            data["strategies"][name]["ci"]["gap"] = [gap.lower, gap.upper]
+        ws = self.wait_and_see
+        data["wait_and_see"] = (
+            {"value": ws.value, "lower": ws.lower, "upper": ws.upper, "paths": self.foresight_paths} if ws else None
+        )
+        data["optimum"] = self.optimum.to_dict() if self.optimum else None
+        data["evpi"] = {k: getattr(self.evpi, k) for k in ("value", "lower", "upper")} if self.evpi else None
+        return dict(plain(data))
+
+    def __repr__(self) -> str:
+        optimum = f"RP {self.optimum.lower:,.0f}, " if self.optimum else ""
+        ws = f"WS {self.wait_and_see.value:,.0f}; " if self.wait_and_see else ""
+        return f"Comparison({optimum}{ws}{self.simulation!r})"
+
+
+def foresight_sample(units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Paths on which perfect information is solved, and the sizes of their independent groups.
+
+    At most `FORESIGHT_PATHS` paths (or one per group): the first groups where they are many, else the first paths of
+    every group.
+    """
+    total = int(units.sum())
+    if total <= FORESIGHT_PATHS:
+        return np.arange(total), units
+    whole = FORESIGHT_PATHS // int(units[0])
+    if whole >= _MANY_GROUPS:
+        return np.arange(int(units[:whole].sum())), units[:whole]
+    each = np.minimum(units, max(1, FORESIGHT_PATHS // units.size))
+    starts = np.concatenate([[0], np.cumsum(units)[:-1]])
+    return np.concatenate([start + np.arange(n) for start, n in zip(starts, each, strict=True)]), each
+
+
+def compare(
+    case: DeploymentCase,
+    strategies: Sequence[Strategy | str],
+    *,
+    paths: int = 1000,
+    seed: int = 0,
+    sampler: Sampler | str = "pseudo-random",
+    workers: int = 1,
+    confidence: float = 0.95,
+    progress: Callable[[int], None] | None = None,
+) -> Comparison:
+    """Judge strategies on common fresh paths, against the exact optimum and perfect information.
+
+    Parameters
+    ----------
+    strategies
+        Strategies, or names of `stochisru.lunar.policies.POLICIES`.
+    paths, seed, sampler, workers, confidence, progress
+        As in `stochisru.simulate`; the paths are the same.
+
+    Raises
+    ------
+    InputError
+        As `stochisru.simulate`.
+
+    Examples
+    --------
+    >>> from stochisru import load_case
+    >>> from stochisru.lunar.comparison import compare
+    >>> outcome = compare(load_case("lunar-reference").replace(T=30), ["threshold", "static", "moderate"], paths=2000)
+    >>> list(outcome.to_frame()["strategy"])
+    ['threshold', 'moderate', 'static']
+    """
+    require_case(case)
+    source = require_sampling(paths, seed, sampler, workers)
+    chosen = resolve(case, strategies)
+    exact = threshold(case) if scales_with_demand(case) else None
+    known = [exact.policy(name=_REFERENCE)] if exact else []
+    whole = simulate(
+        case,
+        [*chosen, *known],
+        paths=paths,
+        seed=seed,
+        sampler=source,
+        workers=workers,
+        confidence=confidence,
+        progress=progress,
+    )
+    if not (case.is_linear or has_exact_levels(case)):
+        return Comparison(whole, None, None, 0, None, {})
+    chosen_paths, units = foresight_sample(whole.units)
+    seen = chosen_paths.size
+    foresight = wait_and_see_on_paths(case, chosen_paths, paths, seed=seed, sampler=source)
+    if exact is None:
+        ws = mean_estimate(foresight, units, confidence)
+        return Comparison(whole, None, ws, seen, None, {})
+    best = whole.npv[-1]
+    evpi = mean_estimate(foresight - best[chosen_paths], units, confidence)
+    gaps = {
+        strategy.name: mean_estimate(best - npv, whole.units, confidence)
+        for strategy, npv in zip(chosen, whole.npv, strict=False)
+    }
+    return Comparison(
+        simulation=whole.first(len(chosen)),
+        optimum=exact.bounds,
+        wait_and_see=shifted(evpi, exact.objective),
+        foresight_paths=seen,
+        evpi=evpi,
+        gaps=gaps,
+    )

@@ -1,0 +1,1 @@
+"""Methods without a solver: layers and levels of plant, threshold; each says when it applies."""

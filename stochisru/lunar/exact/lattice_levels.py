@@ -1,0 +1,231 @@
+"""Exact deployment under economies of scale on a Markov lattice, for any horizon and for costs that fall with plant.
+
+The levels of `stochisru.lunar.exact.levels` are the second state beside the lattice's. In state i of stage t the level
+of year t + L is raised from y to y' for what the step costs,
+
+    V_t(i, y) = max_{y' ≥ y} E[profit of year t + L at y' | i] − disc_{t+L}·cost_{t+L}(y, y') + Σ_j p_ij·V_{t+1}(j, y'),
+
+and at the root the levels of years 0..L are chosen one after the other. A step may cost anything; the levels hold an
+optimum wherever the cost of every year is concave in y' − y (`has_exact_levels`), otherwise the value is that of the
+best policy on these levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.lattice import MarkovLattice
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.lattice_layers import require_lattice
+from stochisru.lunar.exact.layers import allowed_years
+from stochisru.lunar.exact.levels import levels_of, profit_at, require_exact_levels, shrinkage
+from stochisru.lunar.operations import discount_factors
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+#: Cost of raising plant from one level to another in a year, $ of that year: (year, levels) to a (k, k) table, of which
+#: the part above the diagonal counts.
+StepCost = Callable[[int, Array], Array]
+
+
+def plain_cost(case: DeploymentCase) -> StepCost:
+    """What a deployment of the case costs by its size."""
+
+    def cost(year: int, levels: Array) -> Array:
+        return case.investment(shrinkage(case)[year] * np.maximum(levels[None, :] - levels[:, None], 0.0))
+
+    return cost
+
+
+@dataclass(frozen=True, eq=False)
+class LevelPolicy:
+    """Levels to go to.
+
+    Attributes
+    ----------
+    root
+        Level (its number) of years 0..L, shape ``(min(L, T) + 1,)``.
+    choice
+        Per stage t = 1..T − L, the level of year t + L by state and level before, shape ``(states, levels)``.
+    """
+
+    root: Index
+    choice: tuple[Index, ...]
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a policy does on average.
+
+    Attributes
+    ----------
+    value
+        Expected NPV, $.
+    deployments
+        Expected number of years in which plant arrives.
+    step
+        Expectation of a quantity of the level before the step of each year, shape ``(T + 1,)``.
+    """
+
+    value: float
+    deployments: float
+    step: Array
+
+
+@dataclass(frozen=True, eq=False)
+class LatticeLevels:
+    """The multistage problem of a case on a lattice, on the levels that can be optimal.
+
+    Parameters
+    ----------
+    cost
+        Cost of a step; that of the case if not given.
+
+    Raises
+    ------
+    InputError
+        If case and lattice do not match, or the case has no exact levels.
+    """
+
+    case: DeploymentCase
+    lattice: MarkovLattice
+    cost: StepCost | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        require_lattice(self.case, self.lattice)
+        require_exact_levels(self.case)
+
+    @property
+    def _last(self) -> int:
+        return self.case.horizon.T
+
+    @property
+    def _lead(self) -> int:
+        return min(self.case.horizon.lead_time, self._last)
+
+    @cached_property
+    def levels(self) -> Array:
+        """Levels of plant, kg of year 0, ascending; the first is the plant in place."""
+        return levels_of(self.case, self.lattice.values)
+
+    @cached_property
+    def _profit(self) -> list[Array]:
+        """Profit of a year by state of that year and level, $ of year 0."""
+        return [
+            profit_at(self.case, t, self.levels[None, :], values[:, None])
+            for t, values in enumerate(self.lattice.values)
+        ]
+
+    def _seen_from(self, year: int) -> Array:
+        """Expected profit of ``year`` by the state in which its level is decided, $ of year 0."""
+        table = self._profit[year]
+        for t in range(year - 1, max(year - self.case.horizon.lead_time, 0) - 1, -1):
+            table = self.lattice.transitions[t] @ table
+        return np.asarray(table)
+
+    @cached_property
+    def _steady(self) -> Array | None:
+        """Cost of the steps, $ of their year, where it is the same in every year."""
+        steady = self.cost is None and shrinkage(self.case)[-1] == 1
+        return plain_cost(self.case)(0, self.levels) if steady else None
+
+    def _steps(self, year: int) -> Array:
+        """Cost of the steps of a year, $ of year 0, by level before and after; infinite where nothing may arrive.
+
+        Only what lies above the diagonal is meant to be looked at.
+        """
+        cost = self.cost or plain_cost(self.case)
+        table = self._steady if self._steady is not None else cost(year, self.levels)
+        table = (
+            table * discount_factors(self.case)[year] if allowed_years(self.case)[year] else np.full_like(table, np.inf)
+        )
+        np.fill_diagonal(table, 0.0)
+        return table
+
+    def _raised(self, total: Array, year: int) -> tuple[Array, Index]:
+        """Best worth before the step of a year of ``total`` (states, levels) after it, and the level to go to."""
+        best, choice = np.empty_like(total), np.empty(total.shape, dtype=np.int64)
+        rows = np.arange(total.shape[0])
+        for i, steps in enumerate(self._steps(year)):
+            net = total[:, i:] - steps[i:]
+            at = net.argmax(axis=1)
+            choice[:, i], best[:, i] = at + i, net[rows, at]
+        return best, choice
+
+    def optimum(self) -> tuple[float, LevelPolicy]:
+        """Optimal value, $ (maximised), and policy."""
+        k = self.levels.size
+        choices: list[Index] = []
+        later = np.zeros((1, k))
+        for t in range(self._last - self._lead, 0, -1):
+            best, choice = self._raised(self._seen_from(t + self._lead) + later, t + self._lead)
+            choices.append(choice)
+            later = self.lattice.transitions[t - 1] @ best
+        return self._from_root(later, tuple(reversed(choices)), self._lead)
+
+    def _from_root(self, later: Array, choices: tuple[Index, ...], last: int) -> tuple[float, LevelPolicy]:
+        """Levels of years 0..last, all chosen at the root, before what is worth ``later`` at each level."""
+        worth = later
+        tables: list[Index] = []
+        for year in range(last, -1, -1):
+            worth, table = self._raised(self._mean_profit[year] + worth, year)
+            tables.append(table)
+        at, root = 0, []
+        for table in reversed(tables):
+            at = int(table[0, at])
+            root.append(at)
+        return float(worth[0, 0]), LevelPolicy(np.array(root), choices)
+
+    @cached_property
+    def _mean_profit(self) -> list[Array]:
+        return [p[None, :] @ table for p, table in zip(self.lattice.probabilities, self._profit, strict=True)]
+
+    def static(self, last: int | None = None) -> tuple[float, Array]:
+        """Best plan fixed at the root with arrivals in years 0..last only (all years if not given).
+
+        Returns
+        -------
+        value, deployment
+            $ (maximised), and ΔM_t, kg, shape ``(T + 1,)``.
+        """
+        last = self._last if last is None else last
+        later = np.sum(self._mean_profit[last + 1 :], axis=0) if last < self._last else np.zeros((1, self.levels.size))
+        value, policy = self._from_root(later, (), last)
+        level = self.levels[np.concatenate([[0], policy.root, np.repeat(policy.root[-1:], self._last - last)])]
+        return value, np.asarray(shrinkage(self.case) * np.diff(level))
+
+    def course(self, policy: LevelPolicy, quantity: Array | None = None) -> Course:
+        """Evaluate a policy exactly with the costs of this problem.
+
+        Parameters
+        ----------
+        quantity
+            A number per level, whose expectation before the step of each year is wanted.
+        """
+        k = self.levels.size
+        worth = np.zeros(k) if quantity is None else quantity
+        value, arrivals, step = 0.0, 0.0, np.empty(self._last + 1)
+        at = 0
+        for year, then in enumerate(policy.root):
+            step[year] = worth[at]
+            value += float(self._mean_profit[year][0, then]) - float(self._steps(year)[at, then])
+            arrivals += float(then > at)
+            at = int(then)
+        mass = np.zeros((1, k))
+        mass[0, at] = 1.0
+        for t, choice in enumerate(policy.choice, start=1):
+            mass = self.lattice.transitions[t - 1].T @ mass  # probability of (state, level)
+            year = t + self._lead
+            state, before = np.nonzero(mass)
+            then, weight = choice[state, before], mass[state, before]
+            step[year] = float(weight @ worth[before])
+            value += float(weight @ (self._seen_from(year)[state, then] - self._steps(year)[before, then]))
+            arrivals += float(weight @ (then > before))
+            mass = np.zeros_like(mass)
+            np.add.at(mass, (state, then), weight)
+        return Course(value, arrivals, step)

@@ -1,0 +1,216 @@
+"""The exact policy: marginal value of plant by a one-dimensional recursion on the ratio of plant to demand.
+
+If costs are linear and Earth supply is not limited, every kilogram of plant is an option of its own (Pindyck 1988) and
+the value scales with demand. Let y be the plant in place at t + L, counted before later orders, per unit of D_t.
+In dollars of year t, one more kilogram of it is worth
+
+    F'_t(y) = d^L·[η·a·P(D_{t+L} > η·y·D_t) − h] + d·κ·E[u_{t+1}(κ·y/G)],      u_t(y) = min(p, F'_t(y)),
+
+with d = 1/(1 + r), κ = 1 − δ, G = D_{t+1}/D_t and p = d^L·c_I. F'_t falls in y, so the optimal order at t raises y to
+k*_t, where F'_t(k*_t) = p (0 if F'_t(0) ≤ p): with more plant the kilogram waits. Orders are placed at t ≤ T − L.
+
+``u_{t+1}`` is p up to k*_{t+1} and F'_{t+1} beyond, an analytic function that is tabulated at Gauss–Legendre nodes of
+panels in log y; where no demand decides any more it is constant. The expectation over lognormal G is then a sum over
+the nodes near log κ·y and two normal tails (Nyström's method): its error falls exponentially with the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stochisru.lunar.exact.unit_value import TAIL, UnitValue
+
+Array = NDArray[np.float64]
+
+#: Nodes at which a stage is tabulated at most; small volatility on a long horizon needs many.
+MAX_NODES = 200_000
+#: Entries of a kernel matrix held at once.
+_CHUNK = 1_000_000
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Gauss–Legendre rule per panel: its order, and the width of a panel in standard deviations of log G."""
+
+    order: int
+    width: float
+
+    def nodes(self, breaks: Sequence[float], volatility: float) -> tuple[Array, Array]:
+        """Nodes and weights on the panels between ascending ``breaks``."""
+        x, w = np.polynomial.legendre.leggauss(self.order)
+        parts = [np.empty((2, 0))]
+        for start, stop in pairwise(breaks):
+            panels = max(1, int(np.ceil((stop - start) / (self.width * volatility))))
+            edges = np.linspace(start, stop, panels + 1)
+            half = 0.5 * np.diff(edges)[:, None]
+            parts.append(np.stack([(edges[:-1, None] + half * (1 + x)).ravel(), (half * w).ravel()]))
+        points, weights = np.concatenate(parts, axis=1)
+        return points, weights
+
+
+FINE, COARSE = Rule(16, 1.5), Rule(10, 1.5)
+
+
+def fits(unit: UnitValue, lead_time: int, rule: Rule = FINE) -> bool:
+    """Whether a stage needs at most `MAX_NODES` nodes: panels are as narrow as the volatility, their range is not."""
+    low, high = unit.reach(lead_time, unit.years)
+    return rule.order * (high - low) <= MAX_NODES * rule.width * unit.process.volatility
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """u_t as a table: constant up to ``start``, ``values`` at ``nodes`` of log y, constant from ``stop`` on.
+
+    Attributes
+    ----------
+    log_position
+        log k*_t, −inf for never.
+    at_zero
+        F'_t(0).
+    option
+        U_t(0): worth of all later orders to someone without plants, $ of year t per unit of D_t.
+    """
+
+    log_position: float
+    at_zero: float
+    option: float
+    start: float
+    stop: float
+    before: float
+    after: float
+    nodes: Array
+    weights: Array
+    values: Array
+
+
+class ThresholdRecursion:
+    """Thresholds and value function of the exact policy, for volatility > 0.
+
+    Parameters
+    ----------
+    unit
+        Unit values of the case.
+    lead_time
+        L ≤ T.
+    rule
+        Quadrature; `fits` says whether its tables are of a reasonable size.
+    """
+
+    def __init__(self, unit: UnitValue, lead_time: int, rule: Rule = FINE) -> None:
+        self.unit, self.lead_time, self.rule = unit, lead_time, rule
+        self.last = unit.years - lead_time
+        self.price = unit.discount**lead_time * unit.price
+        self._sigma = unit.process.volatility
+        self._step = unit.process.drift - 0.5 * self._sigma**2
+        self.stages: dict[int, Stage] = {}
+        for t in range(self.last, 0, -1):
+            self.stages[t] = self._solve(t)
+
+    def _reach(self, t: int) -> tuple[float, float]:
+        return self.unit.reach(self.lead_time, self.unit.years - t)
+
+    def _breaks(self, start: float, stop: float) -> list[float]:
+        """Ends of an interval of log y, and the point between them where F' jumps (no lead time: D_t is known)."""
+        jump = -float(np.log(self.unit.eta))
+        inside = self.lead_time == 0 and start < jump < stop
+        return [start, jump, stop] if inside else [start, stop]
+
+    def log_position(self, t: int) -> float:
+        """Logarithm of k*_t, −inf for never."""
+        return self.stages[t].log_position
+
+    def _at_zero(self, t: int) -> float:
+        earns = self.unit.discount**self.lead_time * (self.unit.eta * self.unit.worth - self.unit.holding)
+        later = min(self.price, self.stages[t + 1].at_zero) if t < self.last else 0.0
+        return earns + self.unit.discount * self.unit.kept * later
+
+    def option(self, t: int) -> float:
+        """Worth at t of all orders after t to someone without plants, $ of year t per unit of D_t."""
+        growth = float(np.exp(self.unit.process.drift))
+        return self.unit.discount * growth * self.stages[t + 1].option if t < self.last else 0.0
+
+    def marginal(self, t: int, log_ratio: ArrayLike) -> Array:
+        """F'_t at log y, $ of year t per kg; any shape."""
+        at = np.asarray(log_ratio, dtype=float)
+        flat = at.ravel()
+        level = np.log(self.unit.eta) + flat
+        if self.lead_time > 0:
+            from scipy.special import ndtr
+
+            tail = ndtr((self._step * self.lead_time - level) / (self._sigma * np.sqrt(self.lead_time)))
+        else:
+            tail = (level < 0).astype(float)
+        value = self.unit.discount**self.lead_time * (self.unit.eta * self.unit.worth * tail - self.unit.holding)
+        if t < self.last:
+            value = value + self.unit.discount * self.unit.kept * self._expected(self.stages[t + 1], flat)
+        return np.asarray(value.reshape(at.shape))
+
+    def _expected(self, stage: Stage, log_ratio: Array) -> Array:
+        """E[u(κ·y/G)] for a tabulated u."""
+        from scipy.special import ndtr
+
+        centre = log_ratio + np.log(self.unit.kept) - self._step
+        out = stage.before * ndtr((stage.start - centre) / self._sigma)
+        out += stage.after * ndtr((centre - stage.stop) / self._sigma)
+        if stage.nodes.size == 0:
+            return np.asarray(out)
+        first = np.searchsorted(stage.nodes, centre - TAIL * self._sigma)
+        count = np.searchsorted(stage.nodes, centre + TAIL * self._sigma) - first
+        span = np.arange(int(count.max(initial=0)))
+        weighted = stage.weights * stage.values / (self._sigma * np.sqrt(2 * np.pi))
+        rows = max(1, _CHUNK // max(1, span.size))
+        for i in range(0, centre.size, rows):
+            part = slice(i, i + rows)
+            index = np.minimum(first[part, None] + span, stage.nodes.size - 1)
+            distance = (stage.nodes[index] - centre[part, None]) / self._sigma
+            kernel = np.where(span < count[part, None], np.exp(-0.5 * distance**2), 0.0)
+            out[part] += np.einsum("ij,ij->i", kernel, weighted[index])
+        return np.asarray(out)
+
+    def integral(self, t: int, log_ratio: float) -> float:
+        """∫ F'_t from 0 to y, $ of year t per unit of D_t."""
+        low = self._reach(t)[0]
+        if log_ratio <= low:
+            return self._at_zero(t) * float(np.exp(log_ratio))
+        nodes, weights = self.rule.nodes(self._breaks(low, log_ratio), self._sigma)
+        inside = float(self.marginal(t, nodes) @ (weights * np.exp(nodes)))
+        return self._at_zero(t) * float(np.exp(low)) + inside
+
+    def _solve(self, t: int) -> Stage:
+        from scipy.optimize import brentq
+
+        low, high = self._reach(t)
+        at_zero = self._at_zero(t)
+
+        def excess(s: float) -> float:
+            return float(self.marginal(t, s)) - self.price
+
+        option = self.option(t)
+        if at_zero <= self.price or excess(low) <= 0:
+            log_position, start = -np.inf, low
+        else:
+            # Free plants that cost nothing to hold are worth something as long as any demand may meet them.
+            log_position = start = (
+                high if excess(high) > 0 else float(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+            )
+            option += self.integral(t, log_position) - self.price * float(np.exp(log_position))
+        nodes, weights = self.rule.nodes(self._breaks(start, high), self._sigma)
+        idle = -(self.unit.discount**self.lead_time) * self.unit.holding
+        after = idle + (self.unit.discount * self.unit.kept * self.stages[t + 1].after if t < self.last else 0.0)
+        return Stage(
+            log_position=log_position,
+            at_zero=at_zero,
+            option=option,
+            start=start,
+            stop=high,
+            before=min(self.price, at_zero),
+            after=after,
+            nodes=nodes,
+            weights=weights,
+            values=self.marginal(t, nodes),
+        )

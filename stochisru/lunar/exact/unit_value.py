@@ -1,0 +1,145 @@
+"""What one kilogram of plant earns when the demand process itself, not a tree, stands for the future.
+
+Holds for cases whose value scales with demand: linear costs and no limit on supply from Earth (or none at all). Then
+capacity K earns ``a·min(K, D) − h·M`` a year beyond what it costs to serve demand without plants, so the expectation of
+every kilogram is a lognormal tail. As in `stochisru.lunar.exact.layers`, plant is counted in kilograms of year 0:
+``M_t = s_t·m_t`` with ``s_t = (1 − δ)^t``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scenario_trees.processes.gbm import GeometricBrownianMotion
+from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.operations import MeritOrder, discount_factors
+
+Array = NDArray[np.float64]
+
+
+def scales_with_demand(case: DeploymentCase) -> bool:
+    """Whether twice the demand with twice the plant is worth twice as much.
+
+    Costs have to be linear, and Earth without a limit, or not there at all.
+    """
+    merit = MeritOrder.of(case)
+    if not case.is_linear:
+        return False
+    return not merit.limited or merit.earth_limit == 0 or merit.earth_cost == merit.shortage_cost
+
+
+def why_no_unit_value(case: DeploymentCase) -> str | None:
+    """Why the value of a case with linear costs does not scale with demand, in one sentence, or None where it does."""
+    if scales_with_demand(case):
+        return None
+    return (
+        f"earth_limit: must be none or 0 for an exact policy, got {MeritOrder.of(case).earth_limit:g} kg/yr: with a "
+        "limit the value does not scale with demand (trees, lattices and SDDP have no such rule)"
+    )
+
+
+@dataclass(frozen=True)
+class UnitValue:
+    """Unit values of a case whose value scales with demand.
+
+    Attributes
+    ----------
+    worth
+        a: worth of a delivered kilogram, $/kg.
+    holding
+        h = c_op + η·c_S: yearly cost of a kilogram of plant that delivers nothing, $/(kg yr).
+    unserved
+        Cost of serving a kilogram of demand without plants, $/kg.
+    price
+        c_I, $ per kilogram of plant.
+    discount, kept
+        1/(1 + r) and 1 − δ, per year.
+    """
+
+    process: GeometricBrownianMotion
+    years: int
+    eta: float
+    worth: float
+    holding: float
+    unserved: float
+    price: float
+    discount: float
+    kept: float
+
+    @classmethod
+    def of(cls, case: DeploymentCase) -> UnitValue:
+        """Unit values of a case.
+
+        Raises
+        ------
+        InputError
+            If costs are not linear, or a limit on supply from Earth makes the worth of a kilogram depend on the level
+            of demand.
+        """
+        case.require_linear("an exact policy on the demand process")
+        merit = MeritOrder.of(case)
+        reason = why_no_unit_value(case)
+        if reason is not None:
+            raise InputError(reason)
+        scarce = merit.limited and merit.earth_limit == 0
+        years = np.arange(case.horizon.T + 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            largest = case.process.mean(years) * np.exp(case.demand.sigma**2 * years)
+        if not np.isfinite(largest).all():
+            raise InputError(
+                f"mu, sigma: the moments of demand in year {case.horizon.T} must be finite numbers, "
+                f"got mu = {case.demand.mu:g} and sigma = {case.demand.sigma:g}"
+            )
+        return cls(
+            process=case.process,
+            years=case.horizon.T,
+            eta=case.technology.eta,
+            worth=merit.against_shortage if scarce else merit.against_alternative,
+            holding=case.costs.c_op + case.technology.eta * case.costs.c_S,
+            unserved=float(merit.without_plants(np.ones(1))[0]),
+            price=case.investment_cost,
+            discount=float(discount_factors(case)[1]),
+            kept=1 - case.technology.degradation,
+        )
+
+    def scale(self, year: ArrayLike) -> Array:
+        """s_t·(1 + r)^−t: dollars of year 0 per dollar and kilogram of year t."""
+        return np.asarray((self.discount * self.kept) ** np.asarray(year, dtype=float))
+
+    def margin(self, year: ArrayLike, layer: ArrayLike) -> Array:
+        """Expected profit in a year of the layer at ``layer`` kg, $ of year 0 per kg of year 0."""
+        year = np.asarray(year, dtype=float)
+        tail = self.process.exceedance(self.eta * self.kept**year * np.asarray(layer), year)
+        return np.asarray(self.scale(year) * (self.eta * self.worth * tail - self.holding))
+
+    def earned(self, year: ArrayLike, plant: ArrayLike) -> Array:
+        """Expected profit in a year of all layers up to ``plant`` kg of year 0, $ of year 0."""
+        year, plant = np.asarray(year, dtype=float), np.asarray(plant, dtype=float)
+        served = self.process.limited_mean(self.eta * self.kept**year * plant, year)
+        return np.asarray(self.discount**year * self.worth * served - self.scale(year) * self.holding * plant)
+
+    def without_plants(self) -> float:
+        """Expected cost of serving all demand without plants, $."""
+        year = np.arange(self.years + 1)
+        return float(self.unserved * (self.discount**year @ self.process.mean(year)))
+
+    def reach(self, first: int, last: int) -> tuple[float, float]:
+        """Logarithms of plant over demand of today between which the layers lie that demand decides about.
+
+        Plant is counted in kilograms of year ``first``; below the lower end it is used in every year
+        ``first``..``last`` from today, above the upper end in none, but for a probability of 1e-17.
+        """
+        ahead = np.arange(first, last + 1)
+        middle = (self.process.drift - 0.5 * self.process.volatility**2) * ahead - (ahead - first) * np.log(self.kept)
+        spread = TAIL * self.process.volatility * np.sqrt(ahead)
+        log_eta = float(np.log(self.eta))
+        margin = 1e-3  # keeps certain demand strictly inside
+        return float((middle - spread).min()) - log_eta - margin, float((middle + spread).max()) - log_eta + margin
+
+
+#: Standard deviations beyond which a normal tail (1e-17) is beyond double precision.
+TAIL = 8.5

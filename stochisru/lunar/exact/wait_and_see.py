@@ -1,0 +1,86 @@
+"""Wait-and-see: every path known in advance, solved in closed form for all leaves or paths at once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.protocols import Sampler
+from scenario_trees.tree import ScenarioTree
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.in_advance import perfect_information
+from stochisru.lunar.information import flows, require_match
+from stochisru.methods.result import Bounds, Kind, Of
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class WaitAndSee:
+    """Optima of all leaves under perfect information.
+
+    Attributes
+    ----------
+    bounds
+        WS, $ (maximised).
+    leaf_value
+        Optimal NPV per leaf, $, shape ``(leaves,)``.
+    leaf_deployment
+        ΔM_t per leaf, kg, shape ``(T + 1, leaves)``.
+    probability
+        Probability per leaf.
+    """
+
+    bounds: Bounds
+    leaf_value: Array
+    leaf_deployment: Array
+    probability: Array
+    seconds: float
+
+
+def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
+    """Expected optimum under perfect information.
+
+    Information is perfect, so the lead time plays no part.
+    """
+    start = time.perf_counter()
+    require_match(case, tree)
+    nodes = tree.node_paths()
+    value, deployment = perfect_information(case, np.ascontiguousarray(tree.value[nodes].T))
+    probability = tree.probability[tree.leaves]
+    return WaitAndSee(
+        bounds=Bounds.point(float(probability @ value), Kind.CERTIFIED, Of.TREE, flows(case, tree)),
+        leaf_value=value,
+        leaf_deployment=deployment,
+        probability=probability,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def wait_and_see_on_paths(
+    case: DeploymentCase, chosen: NDArray[np.int64], total: int, *, seed: int, sampler: Sampler
+) -> Array:
+    """Optimal NPV under perfect information of some of the ``total`` paths that `simulate` draws, $.
+
+    Parameters
+    ----------
+    chosen
+        Numbers of the paths, ascending.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape of ``chosen``.
+    """
+    size = sampler.block_size(total)
+    value = np.empty(chosen.size)
+    for block in np.unique(chosen // size):
+        first = int(block) * size
+        inside = chosen // size == block
+        # A block is drawn whole: its numbers depend on its size.
+        demand = case.process.paths(sampler.block(seed, int(block), min(size, total - first), case.horizon.T))
+        value[inside] = perfect_information(case, np.ascontiguousarray(demand[:, chosen[inside] - first]))[0]
+    return value

@@ -1,0 +1,119 @@
+"""The lunar oxygen problem as a `Model`: the source formulation, part by part.
+
+Every variable of the source stands here under its own name (see ``docs/formulation.md``). ``M_leo``, ``Qcap`` and ``E``
+follow from the others and are expressions: they have a price, and no column.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase, require_case
+from stochisru.lunar.storage import Storage
+from stochisru.problem.coefficients import Array, Factor, Factors
+from stochisru.problem.model import Model
+from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
+
+
+def deployment_model(case: DeploymentCase, storage: Storage | None = None) -> Model:
+    """The deployment problem of a case.
+
+    Parameters
+    ----------
+    case
+        The problem; NPV in $ of year 0 is maximised.
+    storage
+        A store of oxygen with a capacity; none if not given.
+
+    Examples
+    --------
+    >>> from stochisru import ScenarioTree, load_case
+    >>> from stochisru.programs.sparse import solve
+    >>> from stochisru.problem import on_tree
+    >>> from stochisru.lunar.model import deployment_model
+    >>> case = load_case("lunar-reference").replace(T=3)
+    >>> tree = ScenarioTree.from_process(case.process, [3, 3, 3])
+    >>> program = on_tree(deployment_model(case), tree).program
+    >>> program.shape, round(solve(program).objective / 1e6, 3)
+    ((94, 148), 100.276)
+    """
+    require_case(case)
+    c, tech = case.costs, case.technology
+    demand = Factor("demand")
+
+    def earth(year: int, factors: Factors) -> Array:
+        wanted = 2 * factors["demand"]
+        return wanted if c.earth_limit is None else wanted.clip(max=c.earth_limit)
+
+    # 2·D never binds: the price of demand stays in the row ``demand``.
+    parts: list[Part] = [
+        *_deployment(case),
+        # M_0 = M0 + ΔM_0;  M_t = (1 − δ)·M_{t−1} + ΔM_t.  Plant for more than all demand earns nothing.
+        State(
+            "M",
+            keep=1 - tech.degradation,
+            gains={"dM": 1.0},
+            initial=tech.M0,
+            cost=c.c_op,
+            enough=demand / tech.eta if storage is None else (lambda _, f: (f["demand"] + _room(storage)) / tech.eta),
+        ),
+        Expression("Qcap", {"M": tech.eta}),
+        Operation("Q", value=case.economics.P_m, upper=2 * demand),
+        Expression("byproduct", {"Q": tech.beta}, cost=c.c_by),
+        Operation("Q_earth", value=-c.c_E, upper=earth),
+        Operation("S", value=-c.c_bu, upper=2 * demand),
+        *_excess(case, storage),
+        Row("demand", {"Q": 1.0, "Q_earth": 1.0, "S": 1.0}, equals=demand),
+    ]
+    return Model(
+        case.name,
+        horizon=case.horizon.T,
+        parts=parts,
+        sense="maximise",
+        discount_rate=case.economics.r,
+        process=case.process,
+    )
+
+
+def _deployment(case: DeploymentCase) -> list[Part]:
+    """ΔM and the mass that is launched for it, M_leo = α·ΔM; by size, the cost of both is one curve of ΔM."""
+    horizon, curve = case.horizon, case.investment
+    years = range(1 if horizon.initial_deployment == "fixed" else 0, horizon.T + 1)
+    decision = Decision("dM", lead=horizon.lead_time, years=years, lot=case.launch.lot)
+    if curve.pieces == 1 and math.isclose(curve.slopes[0], case.investment_cost, rel_tol=1e-12):
+        return [
+            replace(decision, cost=case.costs.c_dev, fixed_cost=curve.fixed),
+            Expression("M_leo", {"dM": case.technology.alpha}, cost=case.costs.c_L),
+        ]
+    return [replace(decision, curve=curve)]
+
+
+def _excess(case: DeploymentCase, storage: Storage | None) -> list[Part]:
+    """What is neither delivered nor, where there is a store, kept: Q ≤ Qcap, E = Qcap − Q."""
+    c_S = case.costs.c_S
+    if storage is None:
+        return [
+            Row("capacity", {"Q": 1.0, "Qcap": -1.0}, upper=0.0),
+            Expression("E", {"Qcap": 1.0, "Q": -1.0}, cost=c_S),
+        ]
+    # stored_t = (1 − b)·stored_{t−1} + Qcap − Q − E.
+    return [
+        Operation("E", value=-c_S),
+        State(
+            "stored",
+            keep=1 - storage.boil_off,
+            gains={"Qcap": 1.0, "Q": -1.0, "E": -1.0},
+            initial=storage.initial,
+            cost=storage.holding_cost,
+            upper=_room(storage),
+        ),
+    ]
+
+
+def _room(storage: Storage) -> float:
+    """Capacity of the store, kg; the plant that may be worth having is bounded by it."""
+    if storage.capacity is None:
+        raise InputError("capacity: the program on a tree needs a store with a capacity, got None")
+    return storage.capacity

@@ -1,0 +1,127 @@
+"""Every policy that the package can make for a case, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.origin import Origin
+from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.in_advance import open_loop
+from stochisru.lunar.exact.layers import OpenLoopPlan
+from stochisru.lunar.exact.levels import has_exact_levels
+from stochisru.lunar.exact.unit_value import scales_with_demand
+from stochisru.lunar.strategies import STRATEGIES, RollingHorizon, Schedule
+from stochisru.lunar.strategies.protocol import Strategy
+from stochisru.lunar.strategies.rolling import ROLLING_BRANCHING
+from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
+
+if TYPE_CHECKING:
+    from stochisru.methods.result import Result
+
+Array = NDArray[np.float64]
+
+
+def _threshold(case: DeploymentCase) -> Strategy:
+    from stochisru.lunar.exact.threshold import threshold
+
+    return threshold(case.linear_bound).policy()
+
+
+def lattice_optimum(case: DeploymentCase) -> Result[Any]:
+    """Exact optimum on the case's lattice; that of the linear problem below a case without exact levels."""
+    from stochisru.lunar.exact.lattice_dp import lattice_dp
+    from stochisru.lunar.exact.level_dp import level_dp
+
+    if not case.is_linear and has_exact_levels(case):
+        return level_dp(case)
+    return lattice_dp(case.linear_bound)
+
+
+def _lattice(case: DeploymentCase) -> Strategy:
+    return lattice_optimum(case).policy(name="lattice")
+
+
+def _sddp(case: DeploymentCase) -> Strategy:
+    from stochisru.methods.sddp.method import sddp
+
+    # With a pipeline of orders the last per mille takes minutes: the plan is as good after a few iterations.
+    iterations = 500 if case.horizon.lead_time <= 1 else 3
+    return sddp(case.linear_bound, iterations=iterations).policy(name="sddp")
+
+
+def _tree(case: DeploymentCase) -> Strategy:
+    from stochisru.lunar.exact.tree_dp import tree_dp
+    from stochisru.lunar.trees import case_tree
+    from stochisru.methods.extensive_form import extensive_form
+
+    exact = not case.is_linear and has_exact_levels(case)
+    best = tree_dp if exact else extensive_form
+    return best(case, case_tree(case)).policy(name="tree")
+
+
+def _rolling(case: DeploymentCase) -> Strategy:
+    more = max(case.horizon.lead_time - len(ROLLING_BRANCHING), 0)
+    return RollingHorizon(ROLLING_BRANCHING + (1,) * more)
+
+
+def open_loop_optima(case: DeploymentCase) -> dict[str, OpenLoopPlan]:
+    """Plans that do not react to demand, ``static``, ``fixed`` and ``ev``, each with the value of its problem.
+
+    ``ev`` has the value of the mean path. The others are exact for lognormal demand; under a limit on supply from
+    Earth, or with economies of scale, the law of a year is a lattice's, and their values are upper bounds on the
+    process: a state is the mean of its bin and a plan that is fixed earns a concave function of demand (Jensen).
+    """
+    from stochisru.lunar.exact import root_plan
+
+    ev = root_plan.expected_value_plan_on_process(case)
+    if scales_with_demand(case):
+        static, fixed = root_plan.static_plan_on_process(case), root_plan.fixed_design_on_process(case)
+    else:
+        lattice = case_lattice(case, 4 * DEFAULT_STATES if case.is_linear else 2 * LEVEL_STATES)
+        law = list(lattice.values), list(lattice.probabilities)
+        static = open_loop(case, *law)
+        fixed = open_loop(case, *law, allowed=np.arange(case.horizon.T + 1) == 0)
+    return {"static": static, "fixed": fixed, "ev": ev}
+
+
+def open_loop_plans(case: DeploymentCase) -> dict[str, Array]:
+    """ΔM_0..ΔM_T, kg, of the plans of `open_loop_optima`."""
+    return {name: plan.deployment for name, plan in open_loop_optima(case).items()}
+
+
+def _open_loop(name: str, case: DeploymentCase) -> Strategy:
+    return Schedule(name, tuple(map(float, open_loop_plans(case)[name])), Origin(case.process))
+
+
+def _heuristic(name: str, case: DeploymentCase) -> Strategy:
+    return STRATEGIES[name]
+
+
+#: How each policy is made for a case.
+POLICIES: dict[str, Callable[[DeploymentCase], Strategy]] = {
+    **{name: partial(_heuristic, name) for name in STRATEGIES},
+    "threshold": _threshold,
+    "lattice": _lattice,
+    "sddp": _sddp,
+    "tree": _tree,
+    "rolling": _rolling,
+    **{name: partial(_open_loop, name) for name in ("static", "fixed", "ev")},
+}
+
+
+def require_policy(name: str) -> None:
+    """Raise `InputError` for an unknown name."""
+    if name not in POLICIES:
+        raise InputError(f"strategies: must be among {', '.join(POLICIES)}, got {name!r}")
+
+
+def policy_named(name: str, case: DeploymentCase) -> Strategy:
+    """Make a policy for a case; raise `InputError` for an unknown name or a case that it is not for."""
+    require_policy(name)
+    return POLICIES[name](case)

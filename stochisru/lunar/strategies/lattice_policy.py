@@ -1,0 +1,55 @@
+"""A strategy taken from a plan on a Markov lattice.
+
+Values and decisions of the problem scale with demand (under a limit on supply from Earth only nearly so), and what is
+carried over from the states to any demand is the ratio of the order-up-to level to the demand of the state: it is
+interpolated in the logarithm of demand, kept constant beyond the outermost states, and multiplied by the demand seen.
+On the states themselves the plan is repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.lattice_plan import LatticePlan
+from stochisru.lunar.strategies.protocol import Observation, believed, ignored_by, require_made_for
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LatticePolicy:
+    """Order up to the level of a lattice plan, interpolated between states."""
+
+    plan: LatticePlan
+    name: str = "lattice"
+
+    @cached_property
+    def _curves(self) -> tuple[tuple[Array, Array], ...]:
+        """Logarithm of demand and level per demand, for the states of stages 1..T−L."""
+        values = self.plan.lattice.values[1:]
+        return tuple((np.log(v), level / v) for v, level in zip(values, self.plan.levels, strict=False))
+
+    def start(self, case: DeploymentCase) -> Array:
+        """Root deployments of the plan."""
+        require_made_for(self.name, "lattice", self.plan.case, self.plan.lattice.origin, case)
+        return self.plan.root
+
+    def order(self, observation: Observation) -> Array:
+        """Order what is missing of the level."""
+        demand = observation.demand[-1]
+        place, ratio = self._curves[observation.year - 1]
+        level = np.interp(np.log(demand), place, ratio) * demand
+        return np.asarray(np.maximum(level - observation.projected(), 0.0))
+
+    def describe(self, case: DeploymentCase) -> str:
+        """The rule as one sentence."""
+        return (
+            "Order up to a multiple of demand that depends on year and demand, "
+            f"from a lattice of up to {max(self.plan.lattice.sizes):,} states a year"
+            f"{believed(self.plan.lattice.origin)}{ignored_by(case)}"
+        )

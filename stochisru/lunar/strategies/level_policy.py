@@ -1,0 +1,61 @@
+"""A strategy taken from a plan over levels of plant on a Markov lattice.
+
+What a path sees is mapped to the nearest state (by the logarithm of demand); plant and levels are measured against
+demand, as value nearly scales with it, and orders come in the nearest number of modules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.level_plan import LevelPlan
+from stochisru.lunar.exact.levels import shrinkage
+from stochisru.lunar.strategies.protocol import Observation, believed, require_made_for
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LevelStrategy:
+    """Raise plant to the level of the nearest state."""
+
+    plan: LevelPlan
+    name: str = "lattice"
+
+    def start(self, case: DeploymentCase) -> Array:
+        """Root deployments of the plan."""
+        require_made_for(self.name, "lattice", self.plan.case, self.plan.lattice.origin, case)
+        return self.plan.root
+
+    @cached_property
+    def _middles(self) -> tuple[Array, ...]:
+        """Logarithm of demand at which the nearest state changes, per stage 1..T−L."""
+        logs = [np.log(values) for values in self.plan.lattice.values[1:]]
+        return tuple((v[1:] + v[:-1]) / 2 for v in logs)
+
+    def order(self, observation: Observation) -> Array:
+        """Order what is missing of the level."""
+        year, demand = observation.year, observation.demand[-1]
+        state = np.searchsorted(self._middles[year - 1], np.log(demand))
+        levels = self.plan.problem.levels
+        case = self.plan.case
+        unit = shrinkage(case)[year + case.horizon.lead_time] * demand / self.plan.lattice.values[year][state]
+        there = observation.projected()
+        before = np.searchsorted((levels[1:] + levels[:-1]) / 2, there / unit)
+        then = self.plan.rule.choice[year - 1][state, before]
+        missing = np.where(then > before, np.maximum(levels[then] * unit - there, 0.0), 0.0)
+        lot = case.launch.lot
+        return np.asarray(missing if lot is None else np.rint(missing / lot) * lot)
+
+    def describe(self, case: DeploymentCase) -> str:
+        """The rule as one sentence."""
+        return (
+            "Raise plant to a level that depends on year, demand and the plant there is, from a lattice of up to "
+            f"{max(self.plan.lattice.sizes):,} states a year and {self.plan.problem.levels.size:,} levels"
+            f"{believed(self.plan.lattice.origin)}."
+        )

@@ -1,0 +1,137 @@
+"""What a deployment strategy is.
+
+A strategy acts on all paths at once: arrays in, arrays out. At the root it commits ΔM_0..ΔM_L; from year 1 on
+it places one order a year, which arrives L years later. It sees what happened up to today and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.origin import Origin
+from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.information import require_origin
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What is known at the time of an order, for ``n`` paths.
+
+    Attributes
+    ----------
+    case
+        The problem.
+    year
+        Today, ``1 ≤ year ≤ T − L``.
+    demand
+        Demand of years 0..year, kg/yr, shape ``(year + 1, n)``.
+    plant
+        Plant in place today before today's order, kg, shape ``(n,)``.
+    pipeline
+        Plant ordered before that arrives in years ``year + 1``..``year + L − 1``, kg, shape ``(max(L − 1, 0), n)``.
+    """
+
+    case: DeploymentCase
+    year: int
+    demand: Array
+    plant: Array
+    pipeline: Array
+
+    @property
+    def position(self) -> Array:
+        """Plant in place and on order, kg, shape ``(n,)``."""
+        return self.plant + self.pipeline.sum(axis=0) if len(self.pipeline) else self.plant
+
+    def projected(self) -> Array:
+        """Plant that will be in place when today's order arrives, without that order, kg, shape ``(n,)``."""
+        kept = 1 - self.case.technology.degradation
+        lead = self.case.horizon.lead_time
+        total = self.plant * kept**lead
+        for i, arriving in enumerate(self.pipeline, start=1):
+            total = total + arriving * kept ** (lead - i)
+        return total
+
+
+class Strategy(Protocol):
+    """A rule that deploys plants."""
+
+    @property
+    def name(self) -> str:
+        """Short name, unique within a comparison."""
+        ...
+
+    def start(self, case: DeploymentCase) -> Array:
+        """Deployments ΔM_0..ΔM_min(L, T) committed at the root, kg; only D_0 is known."""
+        ...
+
+    def order(self, observation: Observation) -> Array:
+        """Deployment that arrives ``L`` years from today, kg ≥ 0, shape ``(n,)``."""
+        ...
+
+    def describe(self, case: DeploymentCase) -> str:
+        """The rule as one sentence."""
+        ...
+
+
+def ignored_by(case: DeploymentCase) -> str:
+    """What a rule that was made for linear costs ignores, as the end of its sentence."""
+    return "." if case.is_linear else f"; it ignores {case.describe_scale()}."
+
+
+def root_years(case: DeploymentCase) -> int:
+    """Number of deployments that are committed at the root."""
+    return min(case.horizon.lead_time, case.horizon.T) + 1
+
+
+def first_arrival(case: DeploymentCase) -> int:
+    """First year in which plants may arrive."""
+    return 0 if case.horizon.initial_deployment == "free" else 1
+
+
+def require_made_for(
+    name: str, made_of: str, made_for: DeploymentCase, origin: Origin | None, case: DeploymentCase
+) -> None:
+    """Refuse a case of another horizon, lead time or process of demand than a plan was made for.
+
+    Parameters
+    ----------
+    name
+        Name of the strategy.
+    made_of
+        What its plan is on, ``tree`` or ``lattice``.
+    made_for
+        The plan's case.
+    origin
+        Origin of its tree or lattice; None is the user's own belief, which may be judged on any process.
+    """
+    there, here = made_for.horizon, case.horizon
+    if (here.T, here.lead_time) != (there.T, there.lead_time):
+        raise InputError(
+            f"strategy {name}: its {made_of} has T = {there.T} and lead time {there.lead_time}, "
+            f"the case has T = {here.T} and lead time {here.lead_time}"
+        )
+    way = f"solve on {made_of}.as_belief() to judge what is best under one process on another"
+    try:
+        require_origin(case, made_of, origin, way)
+    except InputError as error:
+        raise InputError(f"strategy {name}: its {error}") from None
+
+
+def require_process(name: str, origin: Origin | None, case: DeploymentCase) -> None:
+    """Refuse a case of another process of demand than a policy without tree or lattice was made for."""
+    try:
+        require_origin(case, "policy", origin, "take policy.as_belief() to judge it on another process")
+    except InputError as error:
+        raise InputError(f"strategy {name}: its {error}") from None
+
+
+def believed(origin: Origin | None) -> str:
+    """Words for the description of a rule whose tree or lattice is of the user's own numbers."""
+    return " of one's own numbers (not made from the case's process)" if origin is None else ""

@@ -1,0 +1,60 @@
+"""Studies of a case: sensitivity, efficiency frontier, tuning of rules; remembered on disk, resumable, parallel.
+
+The names below are imported on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stochisru.lunar.studies.crossing import BreakEven, break_even, break_evens
+    from stochisru.lunar.studies.efficiency import Frontier, default_strategies, frontier, non_dominated
+    from stochisru.lunar.studies.maps import TwoWayMap, grid_values, two_way_map
+    from stochisru.lunar.studies.rules import RULE_RANGES, sample_rules
+    from stochisru.lunar.studies.sensitivity import Tornado, tornado
+    from stochisru.lunar.studies.tuning import Objective, Tuning, tune
+    from stochisru.lunar.studies.values import hold
+
+_HOME = {
+    "crossing": ("BreakEven", "break_even", "break_evens"),
+    "efficiency": ("Frontier", "default_strategies", "frontier", "non_dominated"),
+    "maps": ("TwoWayMap", "grid_values", "two_way_map"),
+    "rules": ("RULE_RANGES", "sample_rules"),
+    "sensitivity": ("Tornado", "tornado"),
+    "tuning": ("Objective", "Tuning", "tune"),
+    "values": ("hold",),
+}
+
+__all__ = [
+    "RULE_RANGES",
+    "BreakEven",
+    "Frontier",
+    "Objective",
+    "Tornado",
+    "Tuning",
+    "TwoWayMap",
+    "break_even",
+    "break_evens",
+    "default_strategies",
+    "frontier",
+    "grid_values",
+    "hold",
+    "non_dominated",
+    "sample_rules",
+    "tornado",
+    "tune",
+    "two_way_map",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,57 @@
+"""A case on a tree, as the methods on trees take it: its program, bounds on it, and the plan that a solution is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.tree import ScenarioTree
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.information import Commitments, flows, require_match
+from stochisru.lunar.tree_program import TreePlan, plan_from_solution, plant_limits, tree_bound, tree_program
+from stochisru.programs.sparse import LinearProgram, Solution
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class TreeProblem:
+    """The deployment problem of a case on a tree; see `stochisru.protocols.TreeProblem`.
+
+    Raises
+    ------
+    InputError
+        If case and tree do not match.
+    """
+
+    case: DeploymentCase
+    tree: ScenarioTree
+
+    def __post_init__(self) -> None:
+        require_match(self.case, self.tree)
+
+    @cached_property
+    def program(self) -> LinearProgram:
+        """The sparse program in node form."""
+        return tree_program(self.case, self.tree)
+
+    @cached_property
+    def flows(self) -> float:
+        """Size of the sums of money that values are differences of, $."""
+        return flows(self.case, self.tree)
+
+    def limits(self, held: Array) -> tuple[Array, Array]:
+        """Bounds on all variables where the first deployments ΔM_0, ΔM_1, … are ``held`` (kg)."""
+        commitments = Commitments(self.tree, self.case.horizon.lead_time)
+        return plant_limits(self.program, commitments.plant_bounds(self.case, held))
+
+    def plan(self, solution: Solution) -> TreePlan:
+        """The plan that a solution is, feasible to the last digit."""
+        return plan_from_solution(self.case, self.tree, solution)
+
+    def bound(self, program: LinearProgram, row_dual: Array) -> float:
+        """Upper bound on a linear program, $, that holds for any row duals."""
+        return tree_bound(self.case, self.tree, program, row_dual)

@@ -1,0 +1,91 @@
+"""From a case to its scenario tree or lattice: the choices that methods, command line and studies share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import mul
+
+import numpy as np
+
+from scenario_trees.lattice import MarkovLattice
+from scenario_trees.quantization import QUANTIZATIONS
+from scenario_trees.tree import ScenarioTree
+from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
+
+#: Nodes that the tree of `default_branching` does not exceed: HiGHS solves that many in seconds.
+DEFAULT_NODES = 100_000
+#: States per stage of a lattice whose plan is as good as the exact one to about 0.1 % up to T = 30.
+DEFAULT_STATES = 100
+#: States per stage of a lattice on which levels of plant are a second state: time grows with T³ and their cube.
+LEVEL_STATES = 30
+#: Bins have equal shares of probability and mean, half and half: see `MarkovLattice.from_process`.
+_TILT = 0.5
+#: Square of the states per stage that can be told apart in double precision, per unit of volatility.
+_APART = 1e15
+
+
+def default_branching(T: int) -> tuple[int, ...]:
+    """Branches per year of a tree with at most `DEFAULT_NODES` nodes.
+
+    As many of the first years as possible branch at all, as many of those as possible threefold and the
+    others twofold; the last years follow their mean.
+    """
+    best: tuple[int, ...] = (1,) * T
+    for years in range(1, T + 1):
+        for threefold in range(years + 1):
+            factors = (3,) * threefold + (2,) * (years - threefold) + (1,) * (T - years)
+            if 1 + sum(accumulate(factors, mul)) <= DEFAULT_NODES:
+                best = factors
+    return best
+
+
+def parse_branching(text: str) -> tuple[int, ...]:
+    """Read ``3,3,2``; raise `InputError` for anything but integers >= 1."""
+    factors = []
+    for item in text.split(","):
+        try:
+            factor = 0 if "_" in item else int(item.strip())
+        except ValueError:
+            factor = 0
+        if factor < 1:
+            raise InputError(f"branching: every factor must be an integer >= 1, got {item.strip()!r} in {text!r}")
+        factors.append(factor)
+    return tuple(factors)
+
+
+def case_tree(
+    case: DeploymentCase, branching: Sequence[int] | None = None, quantization: str = "gauss-hermite"
+) -> ScenarioTree:
+    """Scenario tree of a case's demand, one stage per year.
+
+    Parameters
+    ----------
+    branching
+        Children per node of years 0..T−1; `default_branching` if not given.
+    quantization
+        ``gauss-hermite``, ``equal-probability``, ``binomial`` or ``trinomial``.
+    """
+    if quantization not in QUANTIZATIONS:
+        raise InputError(f"quantization: must be one of {', '.join(QUANTIZATIONS)}, got {quantization!r}")
+    T = case.horizon.T
+    factors = default_branching(T) if branching is None else tuple(branching)
+    if len(factors) != T:
+        raise InputError(
+            f"branching: needs one factor per year, {T} for T = {T}, got {len(factors)}; "
+            f"change it or the horizon (--horizon {len(factors)})"
+        )
+    return ScenarioTree.from_process(case.process, factors, QUANTIZATIONS[quantization])
+
+
+def case_lattice(case: DeploymentCase, states: int = DEFAULT_STATES) -> MarkovLattice:
+    """Markov lattice of a case's demand, one stage per year, that resolves probability and mean alike.
+
+    Tiny volatility gets fewer states than asked for: those of n bins differ by about 2.5·σ/n of their mean at least,
+    and are known to about n·1e-16 of it.
+    """
+    process = case.process
+    if process.volatility > 0 and isinstance(states, int):
+        states = min(states, max(1, int(np.sqrt(_APART * process.volatility))))
+    return MarkovLattice.from_process(process, case.horizon.T, states, tilt=_TILT)

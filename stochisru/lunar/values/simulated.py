@@ -1,0 +1,277 @@
+"""Values on the process where no exact policy exists: a limit on supply from Earth, or costs that are not linear.
+
+What is fixed in advance has an exact value (`plan_value_on_process`): the static plan and the fixed design lie between
+the value of the plan in hand and the optimum on a lattice whose states are the means of their bins
+(`stochisru.lunar.policies.open_loop_optima`). RP is a bracket. From below it is the value of the best of three policies
+that are at hand, chosen on paths of its own and then judged on fresh ones: the plan of a lattice, and the exact
+policies of two problems nearby, one in which Earth supplies any amount and one in which it supplies nothing. From above
+it is the lower of two bounds that hold for the process:
+
+- the exact optimum of a relaxation, in which Earth supplies any amount and no deployment costs more than the dearest
+  linear cost that undercuts it (`DeploymentCase.linear_bound`);
+- wait-and-see on the same paths, of the case where perfect information is solved for it and else of its linear bound.
+
+What is simulated is a difference to the exact policy of a problem nearby, whose expected value is known (a control
+variate): of the two, the one that varies less from the policy on the paths on which the policy was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.protocols import Sampler
+from stochisru.estimate import Estimate
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.comparison import foresight_sample
+from stochisru.lunar.exact.levels import has_exact_levels
+from stochisru.lunar.exact.root_plan import plan_value_on_process
+from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
+from stochisru.lunar.exact.unit_value import scales_with_demand
+from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
+from stochisru.lunar.policies import lattice_optimum, open_loop_optima
+from stochisru.lunar.simulation import require_sampling, simulate
+from stochisru.lunar.strategies.protocol import Strategy
+from stochisru.lunar.values.table import DIFFERENCES
+from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
+from stochisru.simulation.metrics import mean_estimate, shifted
+
+Array = NDArray[np.float64]
+
+#: Paths on which a policy and its control variate are chosen.
+_PILOT = 4096
+#: Standard errors by which a simulated lower end may pass a proven upper one by chance.
+_FAR = 5.0
+
+
+@dataclass(frozen=True)
+class ProcessValue:
+    """One value on the process.
+
+    Attributes
+    ----------
+    value, lower, upper
+        $ (maximised): the value and its bracket. The bracket of an exact value is its error of integration, that of a
+        statistical one has the confidence that was asked for.
+    kind
+        What stands behind the bracket.
+    confidence
+        Share of samples in which a statistical bracket holds the value.
+    """
+
+    value: float
+    lower: float
+    upper: float
+    kind: Kind
+    confidence: float = 0.95
+
+    @property
+    def label(self) -> str:
+        """What stands behind the bracket, in a word: see `Kind.label`."""
+        return self.kind.label(self.confidence)
+
+    @classmethod
+    def estimated(cls, estimate: Estimate, error: float = 0.0) -> ProcessValue:
+        """A simulated value; ``error`` is that of a known value it was measured against."""
+        return cls(estimate.value, estimate.lower - error, estimate.upper + error, Kind.STATISTICAL)
+
+    @classmethod
+    def between(cls, lower: float, value: float, upper: float) -> ProcessValue:
+        """A value of a policy in its bracket, cut where chance alone put it outside."""
+        return cls(min(max(value, lower), upper), lower, upper, Kind.STATISTICAL)
+
+    def over(self, other: ProcessValue) -> ProcessValue:
+        """Bracket of a difference that cannot be negative, as weak as the weaker of the two."""
+        weaker = max(self.kind, other.kind, key=list(Kind).index)
+        lower, upper = max(0.0, self.lower - other.upper), max(0.0, self.upper - other.lower)
+        return ProcessValue(min(max(self.value - other.value, lower), upper), lower, upper, weaker)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "value": self.value,
+            "lower": self.lower,
+            "upper": self.upper,
+            "kind": self.label,
+            "of": Of.PROCESS.value,
+        }
+
+
+@dataclass(frozen=True)
+class PolicyValues:
+    """Values by name, the plan behind ``rp``, and the sample: see `stochisru.lunar.values.process.ProcessValues`."""
+
+    values: Mapping[str, ProcessValue]
+    recourse: Result[Any]
+    foresight_paths: int
+    foresight: str
+    sampler: str
+
+
+def relaxation(case: DeploymentCase) -> DeploymentCase:
+    """A case with an exact policy in which no policy earns less than in ``case``.
+
+    Costs are those of `DeploymentCase.linear_bound`; Earth, where a limit is in the way of an exact policy, supplies
+    any amount.
+    """
+    linear = case.linear_bound
+    return linear if scales_with_demand(linear) else linear.replace(earth_limit=None)
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """Common fresh paths of a case's demand."""
+
+    paths: int
+    seed: int
+    sampler: Sampler
+    workers: int
+
+    def npv(self, case: DeploymentCase, policies: Mapping[str, Strategy]) -> dict[str, Array]:
+        """NPV of policies by name, $, one number per path."""
+        run = simulate(
+            case, list(policies.values()), paths=self.paths, seed=self.seed, sampler=self.sampler, workers=self.workers
+        )
+        return dict(zip(policies, run.npv, strict=True))
+
+
+@dataclass(frozen=True)
+class _Control:
+    """A problem nearby with an exact policy, whose NPV on common paths has a known mean."""
+
+    case: DeploymentCase
+    exact: Result[ThresholdPlan]
+
+    @classmethod
+    def of(cls, case: DeploymentCase) -> _Control:
+        return cls(case, threshold(case))
+
+    def npv(self, paths: _Paths) -> Array:
+        return paths.npv(self.case, {"control": self.exact.policy(name="control")})["control"]
+
+    def estimate(self, npv: Array, own: Array, units: NDArray[np.int64], confidence: float) -> Estimate:
+        """Mean of ``npv``, as a difference to the control's own, with the control's error of integration."""
+        found = shifted(mean_estimate(npv - own, units, confidence), self.exact.objective)
+        error = self.exact.bounds.upper - self.exact.objective
+        return replace(found, lower=found.lower - error, upper=found.upper + error)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The chosen policy, its NPV on the fresh paths, and the estimate of its mean."""
+
+    plan: Result[Any]
+    npv: Array
+    worth: Estimate
+
+
+def _best_policy(case: DeploymentCase, controls: Mapping[str, _Control], paths: _Paths, confidence: float) -> _Judged:
+    """Choose a policy and its control on pilot paths, and judge it on ``paths``."""
+    plans: dict[str, Result[Any]] = {name: control.exact for name, control in controls.items()}
+    plans["lattice"] = lattice_optimum(case)
+    policies = {name: plan.policy(name=name) for name, plan in plans.items()}
+    pilot = replace(paths, paths=min(paths.paths, _PILOT), seed=_other_seed(paths.seed))
+    tried = pilot.npv(case, policies)
+    best = max(tried, key=lambda name: float(tried[name].mean()))
+    closest = min(controls, key=lambda name: float((tried[best] - controls[name].npv(pilot)).std()))
+    control = controls[closest]
+    npv = paths.npv(case, {best: policies[best]})[best]
+    units = paths.sampler.units(paths.paths)
+    return _Judged(plans[best], npv, control.estimate(npv, control.npv(paths), units, confidence))
+
+
+def _other_seed(seed: int) -> int:
+    """Seed of the pilot paths."""
+    return int(np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(1)[0])
+
+
+def policy_values(
+    case: DeploymentCase, *, paths: int, seed: int, sampler: Sampler | str, workers: int, confidence: float
+) -> PolicyValues:
+    """Brackets of all values.
+
+    Parameters
+    ----------
+    paths, seed, sampler, workers, confidence
+        Monte Carlo, see `stochisru.simulate`.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range.
+    BoundsError
+        If brackets cross by more than chance.
+    """
+    source = require_sampling(paths, seed, sampler, workers)
+    fresh, units = _Paths(paths, seed, source, workers), source.units(paths)
+    solved = case.is_linear or has_exact_levels(case)
+    relaxed = _Control.of(relaxation(case))
+    controls = {"relaxed": relaxed, "alone": _Control.of(case.linear_bound.replace(earth_limit=0.0))}
+    found = _fixed_in_advance(case) if solved else {}
+    found["nothing"] = _exactly(plan_value_on_process(case, np.zeros(case.horizon.T + 1)))
+    judged = _best_policy(case, controls, fresh, confidence)
+    found["no_earth"] = _without_earth(case, controls["alone"], judged, fresh, confidence)
+
+    chosen, seen = foresight_sample(units)
+    foresight = wait_and_see_on_paths(case if solved else case.linear_bound, chosen, paths, seed=seed, sampler=source)
+    known = relaxed.estimate(foresight, relaxed.npv(fresh)[chosen], seen, confidence)
+    top = min(known.upper, relaxed.exact.bounds.upper)
+    if "static" in found and case.horizon.lead_time >= case.horizon.T:  # all is decided at the root
+        found["rp"] = found["static"]
+        judged = replace(judged, plan=lattice_optimum(case))  # which is the static plan then
+    else:
+        held = [found[name].lower for name in ("static", "fixed", "no_earth", "nothing") if name in found]
+        below = max(judged.worth.lower, *held)
+        chance = _FAR * max(judged.worth.standard_error, known.standard_error)
+        require_order("lower bound of RP", below - chance, "upper bound of RP", top, relaxed.exact.bounds.flows)
+        found["rp"] = ProcessValue.between(min(below, top), judged.worth.value, top)
+    rp = found["rp"]
+    ends = (rp.lower, known.upper) if known.upper >= rp.lower else (known.upper, rp.lower)
+    found["ws"] = ProcessValue.between(max(ends[0], known.lower) if solved else ends[0], known.value, ends[1])
+    above = mean_estimate(foresight - judged.npv[chosen], seen, confidence)
+    least = max(0.0, known.lower - top) if solved else 0.0
+    found["evpi"] = ProcessValue.between(min(least, max(0.0, above.upper)), above.value, max(0.0, above.upper))
+    for name, (high, low) in (DIFFERENCES | {"earth_backup": ("rp", "no_earth")}).items():
+        if name not in found and high in found and low in found:
+            found[name] = found[high].over(found[low])
+    if found["rp"] is found.get("static"):
+        found["vms"] = _exactly(0.0)
+    if case.costs.earth_limit == 0:
+        found["earth_backup"] = _exactly(0.0)
+    return PolicyValues(found, judged.plan, chosen.size, "case" if solved else "linear relaxation", source.name)
+
+
+def _exactly(value: float) -> ProcessValue:
+    return ProcessValue(value, value, value, Kind.EXACT)
+
+
+def _fixed_in_advance(case: DeploymentCase) -> dict[str, ProcessValue]:
+    """``static``, ``fixed``, ``ev`` and ``eev``."""
+    plans = open_loop_optima(case)
+    found = {"ev": _exactly(plans["ev"].value), "eev": _exactly(plan_value_on_process(case, plans["ev"].deployment))}
+    for name in ("static", "fixed"):
+        worth = plan_value_on_process(case, plans[name].deployment)
+        # The optimum on bins is an upper bound up to rounding; it is the value itself where nothing is uncertain.
+        size = ROUNDING * max(abs(worth), abs(plans[name].value))
+        require_order(f"{name} plan", worth - size, f"optimum of {name} on bins", plans[name].value, 0.0)
+        found[name] = ProcessValue(worth, worth, max(worth, plans[name].value), Kind.EXACT)
+    return found
+
+
+def _without_earth(
+    case: DeploymentCase, alone: _Control, judged: _Judged, paths: _Paths, confidence: float
+) -> ProcessValue:
+    """RP where Earth supplies nothing: exact where costs are linear, else below that of linear costs."""
+    if case.is_linear:
+        bounds = alone.exact.bounds
+        return ProcessValue(alone.exact.objective, bounds.lower, bounds.upper, Kind.EXACT)
+    top = alone.exact.bounds.upper
+    if case.costs.earth_limit == 0:
+        worth = judged.worth
+    else:
+        worth = _best_policy(case.replace(earth_limit=0.0), {"alone": alone}, paths, confidence).worth
+    return ProcessValue.between(min(worth.lower, top), worth.value, top)

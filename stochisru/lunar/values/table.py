@@ -1,0 +1,293 @@
+"""The value of information and of flexibility, on any tree, in one call.
+
+For maximisation (Birge and Louveaux 2011, ch. 4; Escudero et al. 2007)::
+
+    EEV ≤ static ≤ RP ≤ WS        nothing ≤ fixed ≤ static
+    EVPI = WS − RP    VSS = RP − EEV    VMS = RP − static    flexibility = RP − fixed
+
+Flexibility has two parts, ``static − fixed``, which is *scheduling*: plants may come in several years, though nothing
+is learned, and ``RP − static = VMS``, which is *reacting*: what is deployed may depend on demand seen. Without
+uncertainty nothing can be reacted to, and all flexibility is scheduling.
+
+All values are net present values of whoever bears all flows of the source formulation: sales of lunar oxygen less
+plants, launch, operation, by-product, shortage and supply from Earth. Oxygen from Earth is a cost and earns nothing, so
+doing nothing (``nothing``) is dear where demand must be served, and a plan is worth what it adds to that.
+
+``EEV_t`` holds what the expected-value plan decides at stages 0..t, the deployments of years 0..t + L, and leaves
+later decisions free, so ``EEV = EEV_{T−L} ≤ … ≤ EEV_0 ≤ RP``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scenario_trees.tree import ScenarioTree
+from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
+from stochisru.lunar.exact.tree_dp import tree_dps
+from stochisru.lunar.exact.wait_and_see import WaitAndSee, wait_and_see
+from stochisru.lunar.information import plan_value, require_match
+from stochisru.lunar.tree_program import TreePlan
+from stochisru.methods.extensive_form import bettered, extensive_forms
+from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The values of a case and what each means.
+MEANING = {
+    "ws": "wait-and-see: every path known in advance",
+    "rp": "recourse problem: the multistage optimum",
+    "static": "best plan decided at the root",
+    "fixed": "best single deployment in year 0 (none where the case fixes it at 0)",
+    "nothing": "no deployment at all: Earth serves demand, or nobody does",
+    "ev": "optimum of the mean path",
+    "eev": "expected result of the mean path's plan",
+    "evpi": "value of perfect information, WS − RP",
+    "vss": "value of the stochastic solution, RP − EEV",
+    "vms": "value of the multistage solution, RP − static: reacting",
+    "scheduling": "value of deploying in several years that are fixed in advance, static − fixed",
+    "flexibility": "value of flexibility, RP − fixed: scheduling and reacting",
+}
+#: Differences and the two values each is made of: high less low.
+DIFFERENCES = {
+    "evpi": ("ws", "rp"),
+    "vss": ("rp", "eev"),
+    "vms": ("rp", "static"),
+    "scheduling": ("static", "fixed"),
+    "flexibility": ("rp", "fixed"),
+}
+
+
+class Differences:
+    """Differences of the values that a class has as attributes, each a `Bounds`, by the names of `DIFFERENCES`."""
+
+    @property
+    def evpi(self) -> Bounds:
+        """WS − RP: what a perfect forecast is worth."""
+        return self.bracket("evpi")
+
+    @property
+    def vss(self) -> Bounds:
+        """RP − EEV."""
+        return self.bracket("vss")
+
+    @property
+    def vms(self) -> Bounds:
+        """RP − static plan: what reacting is worth."""
+        return self.bracket("vms")
+
+    @property
+    def scheduling(self) -> Bounds:
+        """Static plan − fixed design."""
+        return self.bracket("scheduling")
+
+    @property
+    def flexibility(self) -> Bounds:
+        """RP − fixed design."""
+        return self.bracket("flexibility")
+
+    def bracket(self, name: str) -> Bounds:
+        """Bracket of a value or of a difference."""
+        if name in DIFFERENCES:
+            high, low = (self.bracket(part) for part in DIFFERENCES[name])
+            return high.minus(low)
+        if name not in MEANING and not hasattr(type(self), name) and name not in vars(self):
+            raise InputError(f"name: must be one of {', '.join(MEANING)}, got {name!r}")
+        bounds: Bounds = getattr(self, name)
+        return bounds
+
+
+def values_frame(entries: Iterable[tuple[str, float, Bounds, str]]) -> pd.DataFrame:
+    """Table of values, each with its name, number, bracket and meaning, by name."""
+    import pandas as pd
+
+    rows = [
+        {
+            "quantity": name,
+            "value": value,
+            "lower": bounds.lower,
+            "upper": bounds.upper,
+            "kind": bounds.label,
+            "of": bounds.of.value,
+            "unit": "$",
+            "sense": "maximise",
+            "meaning": meaning,
+        }
+        for name, value, bounds, meaning in entries
+    ]
+    return pd.DataFrame(rows).set_index("quantity")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ValueTable(Differences):
+    """Values of a case on a tree, each with its bracket, in $ (maximised).
+
+    They are the tree's: `stochisru.lunar.values.process` has those of the process that the tree stands for.
+
+    Raises
+    ------
+    BoundsError
+        If the values are out of their order by more than rounding.
+    """
+
+    case: DeploymentCase
+    tree: ScenarioTree
+    ws: Bounds
+    rp: Bounds
+    static: Bounds
+    fixed: Bounds
+    nothing: Bounds
+    ev: Bounds
+    eev: Bounds
+    eev_t: tuple[Bounds, ...]
+    recourse: Result[TreePlan]
+    wait_and_see: WaitAndSee
+    expected: Result[TreePlan]
+    static_result: Result[TreePlan]
+    fixed_result: Result[TreePlan]
+
+    def __post_init__(self) -> None:
+        ladder = {f"eev_t[{t}]": b for t, b in reversed(list(enumerate(self.eev_t)))}
+        for chain in (
+            {"eev": self.eev, "static": self.static, "rp": self.rp, "ws": self.ws},
+            {"nothing": self.nothing, "fixed": self.fixed, "static": self.static},
+            {"eev": self.eev, **ladder, "rp": self.rp},
+        ):
+            for low, high in pairwise(chain):
+                require_order(low, chain[low].lower, high, chain[high].upper, chain[low].flows)
+                # The plans in hand as well: each is feasible for all that stand above it.
+                require_order(
+                    f"plan of {low}", chain[low].lower, f"plan of {high}", chain[high].lower, chain[low].flows
+                )
+
+    def point(self, name: str) -> float:
+        """Value of one entry: what the plan in hand is worth, or the difference of two such values (0 if rounding)."""
+        if name in DIFFERENCES:
+            high, low = DIFFERENCES[name]
+            difference = self.point(high) - self.point(low)
+            return difference if abs(difference) > ROUNDING * self.rp.flows else 0.0
+        return self.bracket(name).lower
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name} {self.point(name):,.0f}" for name in MEANING)
+        return f"ValueTable({self.case.name}, {self.tree!r}, $ of the tree, maximised: {values})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per value: value, lower, upper ($), kind, of, unit, sense, meaning."""
+        entries = [(name, self.point(name), self.bracket(name), meaning) for name, meaning in MEANING.items()]
+        for t, bounds in enumerate(self.eev_t):
+            entries.append((f"eev_{t}", bounds.lower, bounds, f"decisions of stages 0..{t} as in the mean path's plan"))
+        return values_frame(entries)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON: the keys of ``docs/cli.md``, brackets beside them."""
+        brackets = {name: self.bracket(name) for name in MEANING}
+        return {
+            "case": self.case.name,
+            "sense": "maximise",
+            "unit": "$",
+            "of": Of.TREE.value,
+            **{name: self.point(name) for name in MEANING},
+            "reacting": self.point("vms"),
+            "eev_t": [b.lower for b in self.eev_t],
+            "brackets": {name: [b.lower, b.upper] for name, b in brackets.items()},
+            "kind": {name: b.label for name, b in brackets.items()},
+            "certified": all(b.certified for b in brackets.values()),
+            "branching": self.tree.branching,
+            "nodes": self.tree.n_nodes,
+            "leaves": self.tree.n_leaves,
+            "solver": self.recourse.solver,
+            "versions": versions(),
+        }
+
+
+def value_table(
+    case: DeploymentCase,
+    tree: ScenarioTree,
+    *,
+    solver: str = "highs",
+    recourse: Result[TreePlan] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> ValueTable:
+    """Compute all values of a case on a tree.
+
+    Parameters
+    ----------
+    case, tree
+        The problem; the tree needs one stage per year.
+    solver
+        Solver of the recourse problems where costs are linear; the other values, and with economies of scale all of
+        them, are exact without one.
+    recourse
+        Result for RP from another method on the same case and tree, with its bracket; solved exactly if not given.
+
+    Raises
+    ------
+    InputError
+        If tree, case and ``recourse`` do not belong together, or the cost of a deployment is not concave in its size.
+    progress
+        Called with the name of each value before it is computed.
+
+    Examples
+    --------
+    >>> from scenario_trees import ScenarioTree
+    >>> from stochisru import load_case, value_table
+    >>> case = load_case("lunar-reference").replace(T=3)
+    >>> values = value_table(case, ScenarioTree.from_process(case.process, [3, 3, 3]))
+    >>> values.eev.lower <= values.static.lower <= values.rp.lower <= values.ws.lower
+    True
+    """
+    require_match(case, tree)
+    say = progress or (lambda _: None)
+    say("ws")
+    ws = wait_and_see(case, tree)
+    if recourse is not None and (recourse.plan.case != case or recourse.plan.tree != tree):
+        raise InputError("recourse: must be a result for this case and tree")
+    say("static, fixed, ev, eev")
+    static, fixed, eev = static_plan(case, tree), fixed_design(case, tree), expected_value(case, tree)
+    ev = expected_value_plan(case, tree)
+    idle = plan_value(case, tree, np.zeros(tree.n_nodes))
+    nothing = Bounds.point(idle, Kind.CERTIFIED, Of.TREE, ws.bounds.flows)
+    say("rp")
+    T, lead = case.horizon.T, case.horizon.lead_time
+    stages = range(max(T - lead, 0))  # at stage T − L the last decision is taken and EEV is reached
+    held = [ev.deployment[: t + lead + 1] for t in stages]
+    whole = [ev.deployment[:0]] if recourse is None else []
+    wanted = [*whole, *held]
+    solved = extensive_forms(case, tree, wanted, solver=solver) if case.is_linear else tree_dps(case, tree, wanted)
+    rp = next(solved) if recourse is None else recourse
+    later = []
+    for t in stages:
+        say(f"eev_{t}")
+        later.append(next(solved))
+    # A plan that holds more in advance is feasible where less is held, and nothing is worth more than to know.
+    floor = eev
+    eev_t: list[Bounds] = []
+    for result in reversed(later):
+        floor = bettered(result, [floor], ws.bounds.upper)
+        eev_t.insert(0, floor.bounds)
+    rp = bettered(rp, [static, fixed, floor], ws.bounds.upper)
+    return ValueTable(
+        case=case,
+        tree=tree,
+        ws=ws.bounds,
+        rp=rp.bounds,
+        static=static.bounds,
+        fixed=fixed.bounds,
+        nothing=nothing,
+        ev=Bounds.point(ev.value, Kind.CERTIFIED, Of.TREE, ws.bounds.flows),
+        eev=eev.bounds,
+        eev_t=(*eev_t, eev.bounds),
+        recourse=rp,
+        wait_and_see=ws,
+        expected=eev,
+        static_result=static,
+        fixed_result=fixed,
+    )

@@ -1,0 +1,263 @@
+"""Folders that remember a computation: one rule for every method and study.
+
+A folder belongs to one identity: the problem, the options on which its contents depend, and the version of the code
+that made them. While a process computes in it the folder is locked; the kernel takes the lock away when the process
+ends, however it ends, so a killed run can be resumed at once. Some network file systems give no locks; there a warning
+says that nothing keeps others out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import sys
+import types
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.files import replacing
+from stochisru.errors import InputError
+from stochisru.files import to_json, write_text
+from stochisru.methods.result import versions
+
+#: Versions on which random numbers, searches and solutions depend; part of every identity.
+_VERSIONS = ("stochisru", "numpy", "scipy")
+_LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, identity: Mapping[str, Any], *, kind: str, resume: bool) -> Iterator[Path]:
+    """Have a folder to oneself for as long as the context lasts.
+
+    Parameters
+    ----------
+    folder
+        Made where it is missing.
+    identity
+        What the contents depend on, as plain values; versions and code of the package are added.
+    kind
+        ``run`` or ``study``: names the file of the identity, and what messages speak of.
+    resume
+        Go on with what the folder holds; without it, a folder that is in use already is refused.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written, is locked by another process, holds something of another identity or anything
+        else, or is not to be resumed.
+    """
+    path = folder / f"{kind}.json"
+    ours = json.loads(to_json({**identity, **{name: versions()[name] for name in _VERSIONS}, "code": package_code()}))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _require_own(folder, path, kind)
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InputError(f"checkpoint: cannot use {folder}: {error.strerror}") from error
+    try:
+        _lock(lock, folder)
+        if path.exists():
+            require_same(folder, ours, _read_identity(path), kind)
+            if not resume:
+                raise InputError(f"checkpoint: {folder} holds a {kind} already; resume it or give another folder")
+        else:
+            _require_own(folder, path, kind)
+            write_text(path, to_json(ours))
+        yield folder
+    finally:
+        os.close(lock)
+
+
+def require_same(folder: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any], kind: str) -> None:
+    """Refuse contents of another identity; the message names the first difference."""
+    for key in {**ours, **theirs}:
+        if ours.get(key) != theirs.get(key):
+            raise InputError(
+                f"checkpoint: {folder} belongs to another {kind} ({key}: {theirs.get(key)!r} there, "
+                f"{ours.get(key)!r} here); give another folder"
+            )
+
+
+def write_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays with a header of plain values in one step: a crash leaves the old file or the new one."""
+    text = json.dumps({**header, "versions": versions()})
+    try:
+        with replacing(path) as part, part.open("wb") as stream:
+            np.savez_compressed(stream, header=np.array(text), **arrays)  # type: ignore[arg-type]
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise InputError(f"checkpoint: cannot write {path}: {error.strerror}") from error
+
+
+def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+    """Header and arrays of a file of `write_arrays`, or None where there is none."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            header = json.loads(str(data["header"]))
+            return header, {key: data[key] for key in data.files if key != "header"}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise InputError(f"checkpoint: cannot read {path}") from error
+
+
+@cache
+def package_code() -> str:
+    """Digest of the sources of this package: an edit makes another version of it, whatever its number says."""
+    digest = hashlib.sha256()
+    for package in ("scenario_trees", "stochisru"):
+        root = Path(str(resources.files(package)))
+        for file in sorted(root.rglob("*.py")):
+            digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def code_of(compute: object) -> str:
+    """Digest of a function or callable object: its code, the code of its module that it uses, and its constants.
+
+    Plain values, arrays, fields of the user's dataclasses and whatever has a ``digest()`` count by what they are, other
+    objects by their class alone. Code of Python and of installed packages, this one included, counts by its name: the
+    identity of a folder has `package_code` besides, and studies of this package name all that their rows depend on.
+    """
+    digest = hashlib.sha256()
+    _describe(compute, digest.update, set())
+    return digest.hexdigest()[:16]
+
+
+def _describe(value: Any, tell: Callable[[bytes], None], seen: set[Any]) -> None:
+    if value is None or isinstance(value, (str, bytes, int, float, complex, np.generic, Enum)):
+        tell(f"{type(value).__name__} {value!r};".encode())
+        return
+    parts: list[Any] = []
+    if isinstance(value, (types.FunctionType, type)):
+        tell(f"{value.__module__}.{value.__qualname__};".encode())
+        if value in seen or not _is_users(value.__module__):
+            return
+        seen.add(value)
+        parts = _of_function(value) if isinstance(value, types.FunctionType) else _of_class(value)
+    elif isinstance(value, types.CodeType):
+        tell(value.co_code)
+        parts = [*value.co_names, *value.co_consts]
+    elif isinstance(value, np.ndarray) and value.dtype != object:
+        tell(f"{value.dtype} {value.shape};".encode() + np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, Mapping):
+        parts = [part for item in sorted(value.items(), key=lambda item: repr(item[0])) for part in item]
+    elif isinstance(value, (list, tuple)):
+        parts = list(value)
+    elif isinstance(value, (set, frozenset)):
+        parts = sorted(value, key=repr)
+    elif isinstance(value, functools.partial):
+        parts = [value.func, value.args, value.keywords]
+    elif isinstance(value, types.MethodType):
+        parts = [value.__func__, value.__self__]
+    elif isinstance(value, (staticmethod, classmethod)):
+        parts = [value.__func__]
+    elif callable(getattr(value, "digest", None)):  # cases, trees, lattices
+        tell(str(value.digest()).encode())
+    else:
+        parts = [type(value)]
+        if dataclasses.is_dataclass(value) and _is_users(type(value).__module__):
+            parts += [getattr(value, field.name) for field in dataclasses.fields(value)]
+        elif hasattr(value, "__dict__") and _is_users(type(value).__module__) and not isinstance(value, type):
+            parts.append(vars(value))
+    for part in parts:
+        _describe(part, tell, seen)
+
+
+def _of_function(function: types.FunctionType) -> list[Any]:
+    return [
+        function.__code__, function.__defaults__, function.__kwdefaults__, *_closure(function), *_globals(function)
+    ]  # fmt: skip
+
+
+def _of_class(kind: type) -> list[Any]:
+    members = {name: part for name, part in vars(kind).items() if name == "__call__" or not name.startswith("__")}
+    return [*kind.__mro__[1:-1], members]
+
+
+def _is_users(module: str) -> bool:
+    """Whether code of a module is the user's own: not this package's, Python's or an installed package's."""
+    if module.partition(".")[0] in {"stochisru", "scenario_trees", *sys.stdlib_module_names} - {"__main__"}:
+        return False
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file is None or not any(part in ("site-packages", "dist-packages") for part in Path(file).parts)
+
+
+def _closure(function: types.FunctionType) -> list[Any]:
+    cells = []
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # not filled yet
+            cells.append(cell.cell_contents)
+    return cells
+
+
+def _globals(function: types.FunctionType) -> list[Any]:
+    """What a function uses of its module: functions, classes and plain values."""
+    used = [function.__globals__.get(name) for name in _names(function.__code__)]
+    return [value for value in used if not isinstance(value, types.ModuleType)]
+
+
+def _names(code: types.CodeType) -> list[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names.update(_names(constant))
+    return sorted(names)
+
+
+def _require_own(folder: Path, path: Path, kind: str) -> None:
+    """Refuse a folder of other files; a killed start may have left the lock and a part of the identity."""
+    ours = (_LOCK, f".{path.stem}.")
+    if not path.exists() and any(not item.name.startswith(ours) for item in folder.iterdir()):
+        raise InputError(f"checkpoint: {folder} holds other files, must be new, empty or a {kind}'s of this version")
+
+
+def _read_identity(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"checkpoint: cannot read {path}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"checkpoint: cannot read {path}")
+    return found
+
+
+@cache
+def _warn_unlocked(folder: Path, reason: str | None) -> None:
+    """Warn, once for a folder, that nothing keeps another process out of it."""
+    warnings.warn(
+        f"checkpoint: the file system of {folder} gives no locks ({reason}): let no other process use the folder",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _lock(file: int, folder: Path) -> None:
+    """Keep others out until the file is closed, also by a crash; without locks a file system is used with a warning."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        raise InputError(f"checkpoint: {folder} is in use by another process") from error
+    except OSError as error:
+        _warn_unlocked(folder, error.strerror)

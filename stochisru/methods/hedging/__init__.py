@@ -1,0 +1,1 @@
+"""Progressive hedging on subtrees: mpi-sppy's engine, hub and spokes, bounds."""

@@ -1,0 +1,254 @@
+"""What a run of progressive hedging knows of itself: bounds, iterations, when to stop, checkpoints.
+
+The rules are the same whether the bounds come from the same process or from spokes under MPI.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stochisru.errors import InputError
+from stochisru.limits import Limit
+from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
+from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
+from stochisru.protocols import Subtrees
+
+Array = NDArray[np.float64]
+
+_FORMAT = 1
+#: A run of mixed-integer programs is left when the gap has shrunk by less than this share in so many iterations: their
+#: bounds may never meet.
+_STALL_SHARE, _STALL_ITERATIONS = 0.05, 20
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One line of the iteration log.
+
+    Attributes
+    ----------
+    number
+        Iteration, 0 for the first solve without prices.
+    seconds
+        Since the start of the run, earlier parts of a resumed run included.
+    lower, upper
+        Best bounds so far, $ (maximised).
+    primal_residual
+        √E|M − M̄|², kg: how far subtrees disagree on what they share.
+    dual_residual
+        √E|M̄ − M̄_before|², kg: how far what they agree on has moved.
+    rho_scale
+        Factor on the cost-proportional ρ.
+    """
+
+    number: int
+    seconds: float
+    lower: float
+    upper: float
+    primal_residual: float
+    dual_residual: float
+    rho_scale: float
+
+    @property
+    def gap(self) -> float:
+        """(upper − lower) / max(|lower|, |upper|)."""
+        return relative_gap(self.lower, self.upper)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Everything that progressive hedging needs to go on: tables are (subtrees, years)."""
+
+    iteration: int
+    seconds: float
+    upper: float
+    price: Array
+    mean: Array
+    rho: Array
+    log: tuple[Iteration, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Incumbent:
+    """Best implementable orders found, (subtrees, years), and their value."""
+
+    value: float
+    orders: Array
+
+
+@dataclass
+class Checkpoint:
+    """A folder with the state of a run and its incumbent, each in one file that is replaced atomically.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be used, or holds a run of another problem.
+    """
+
+    folder: Path
+    subtrees: Subtrees[Any]
+    interval: float = 30.0
+    _last: float = field(default_factory=time.monotonic)
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            **self.subtrees.identity,
+        }
+
+    def claimed(self, resume: bool, **options: Any) -> AbstractContextManager[Path]:
+        """Have the folder to oneself for this problem and the options on which prices depend."""
+        return claimed(self.folder, {"method": "ph", **self._identity(), **options}, kind="run", resume=resume)
+
+    def due(self) -> bool:
+        """Whether it is time to write."""
+        return time.monotonic() - self._last >= self.interval
+
+    def save_state(self, state: State) -> None:
+        """Write the state."""
+        header = {
+            "iteration": state.iteration,
+            "seconds": state.seconds,
+            "upper": state.upper,
+            "log": [asdict(line) for line in state.log],
+        }
+        self._write("state", header, {"price": state.price, "mean": state.mean, "rho": state.rho})
+        self._last = time.monotonic()
+
+    def save_incumbent(self, incumbent: Incumbent) -> None:
+        """Write the incumbent."""
+        self._write("incumbent", {"value": incumbent.value}, {"orders": incumbent.orders})
+
+    def load_state(self) -> State | None:
+        """State of an earlier run, or None where there is none."""
+        found = self._read("state")
+        if found is None:
+            return None
+        header, arrays = found
+        return State(
+            iteration=header["iteration"],
+            seconds=header["seconds"],
+            upper=header["upper"],
+            log=tuple(Iteration(**line) for line in header["log"]),
+            **arrays,
+        )
+
+    def load_incumbent(self) -> Incumbent | None:
+        """Incumbent of an earlier run, or None where there is none."""
+        found = self._read("incumbent")
+        return None if found is None else Incumbent(found[0]["value"], found[1]["orders"])
+
+    def _write(self, name: str, header: dict[str, Any], arrays: dict[str, Array]) -> None:
+        write_arrays(self.folder / f"{name}.npz", {**self._identity(), **header}, arrays)
+
+    def _read(self, name: str) -> tuple[dict[str, Any], dict[str, Array]] | None:
+        path = self.folder / f"{name}.npz"
+        found = read_arrays(path)
+        if found is None:
+            return None
+        header, arrays = found
+        ours = self._identity()
+        require_same(self.folder, ours, {key: header.get(key) for key in ours}, "run")
+        shape = (self.subtrees.count, len(self.subtrees.years))
+        if any(array.shape != shape for array in arrays.values()):
+            raise InputError(f"checkpoint: {path} does not fit this problem")
+        return header, arrays
+
+
+@dataclass
+class Monitor:
+    """Bounds, log and stopping rules of a run."""
+
+    subtrees: Subtrees[Any]
+    rel_gap: float
+    iterations: int
+    time_limit: float | None
+    checkpoint: Checkpoint | None
+    progress: Callable[[Iteration], None] | None
+    lower: float = -np.inf
+    upper: float = np.inf
+    log: list[Iteration] = field(default_factory=list)
+    limit: Limit | None = None
+    primal_residual: float = float("nan")
+    dual_residual: float = float("nan")
+    rho_scale: float = 1.0
+    _start: float = field(default_factory=time.perf_counter)
+    _before: float = 0.0
+    _first: int = 0
+
+    def resume(self, state: State) -> None:
+        """Go on from a saved state: bounds never get worse."""
+        self.upper = min(self.upper, state.upper)
+        self.log = list(state.log)
+        self._before = state.seconds
+        self._first = state.iteration
+        self.rho_scale = self.log[-1].rho_scale if self.log else 1.0
+
+    @cached_property
+    def flows(self) -> float:
+        """Size of the sums that the bounds are differences of, $."""
+        return self.subtrees.flows
+
+    @property
+    def seconds(self) -> float:
+        """Time spent, earlier parts of a resumed run included."""
+        return self._before + time.perf_counter() - self._start
+
+    @property
+    def number(self) -> int:
+        """Iterations done before this part of the run."""
+        return self._first
+
+    def improve(self, lower: float = -np.inf, upper: float = np.inf) -> None:
+        """Take new bounds, an upper one of mixed-integer programs with an allowance for the solver's tolerances.
+
+        Raises
+        ------
+        BoundsError
+            If the bounds cross: one of them is wrong, and no gap can be reported.
+        """
+        allowance = MIXED_ROUNDING * self.flows if self.subtrees.mixed else 0.0
+        self.lower, self.upper = float(max(self.lower, lower)), float(min(self.upper, upper + allowance))
+        if np.isfinite(self.lower) and np.isfinite(self.upper):
+            require_order("lower bound", self.lower, "upper bound", self.upper, self.flows)
+
+    def finished(self, iteration: int) -> bool:
+        """Log the iteration (counted within this part of the run) and say whether to stop."""
+        line = Iteration(
+            number=self._first + iteration,
+            seconds=self.seconds,
+            lower=self.lower,
+            upper=self.upper,
+            primal_residual=self.primal_residual,
+            dual_residual=self.dual_residual,
+            rho_scale=self.rho_scale,
+        )
+        if not self.log or line.number > self.log[-1].number:  # a resumed run starts where the log ends
+            self.log.append(line)
+            if self.progress:
+                self.progress(line)
+        if line.gap <= self.rel_gap:
+            return True
+        if self.time_limit is not None and time.perf_counter() - self._start >= self.time_limit:
+            self.limit = Limit.TIME
+        elif self._first + iteration >= self.iterations:
+            self.limit = Limit.ITERATIONS
+        elif self.subtrees.mixed and self._stalled():
+            self.limit = Limit.STALLED
+        return self.limit is not None
+
+    def _stalled(self) -> bool:
+        """Whether the gap has hardly shrunk for long, within this part of the run."""
+        if self.log[-1].number - self._first < _STALL_ITERATIONS:
+            return False
+        return self.log[-1].gap > (1 - _STALL_SHARE) * self.log[-1 - _STALL_ITERATIONS].gap

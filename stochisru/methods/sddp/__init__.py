@@ -1,0 +1,1 @@
+"""Stochastic dual dynamic programming on a Markov lattice: cuts, passes, bounds."""

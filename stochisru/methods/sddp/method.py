@@ -1,0 +1,207 @@
+"""Stochastic dual dynamic programming on a Markov lattice of demand.
+
+The value of each stage and state is bounded from above by cuts; passes make more of them at trial points until the root
+program's value meets what a plan is worth (Pereira and Pinto 1991; Philpott and Guan 2008; on lattices Löhndorf and
+Shapiro 2019). Cuts are made valid whatever the solver's tolerances, so the upper bound is proven at any time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+
+from scenario_trees.lattice import MarkovLattice
+from stochisru.errors import InputError
+from stochisru.methods.problems import stated_on_lattices
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
+from stochisru.methods.risk import Expectation
+from stochisru.methods.sddp.crew import crew_of
+from stochisru.methods.sddp.monitor import Checkpoint, Iteration
+from stochisru.methods.sddp.run import Run
+from stochisru.methods.sddp.trials import Trials
+from stochisru.methods.sddp.vertices import MOST_DIMENSIONS
+from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, IterationLimit, TimeLimit
+from stochisru.programs.solvers import solver_named
+from stochisru.protocols import LatticePlanT, ProblemOnLattices, RiskMeasure, StoppingRule, StoreT
+
+#: States per stage of the lattice that is made.
+STATES = 30
+
+
+def sddp(
+    case: ProblemOnLattices[LatticePlanT, StoreT],
+    lattice: MarkovLattice | None = None,
+    *,
+    states: int = STATES,
+    storage: StoreT | None = None,
+    risk: RiskMeasure = Expectation(),  # noqa: B008  # frozen
+    rel_gap: float = 1e-3,
+    iterations: int = 500,
+    time_limit: float | None = None,
+    stopping: StoppingRule | Sequence[StoppingRule] | None = None,
+    passes: int = 2,
+    workers: int = 1,
+    seed: int = 0,
+    simulations: int = 1000,
+    confidence: float = 0.95,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    progress: Callable[[Iteration], None] | None = None,
+) -> Result[LatticePlanT]:
+    """Solve the multistage problem on a lattice by SDDP.
+
+    Parameters
+    ----------
+    case
+        The problem: any horizon, lead time, degradation and Earth limit.
+    lattice
+        Lattice of demand, one stage per year; `stochisru.lunar.trees.case_lattice` with ``states`` per stage if not
+        given.
+    states
+        States per stage of the lattice that is made.
+    storage
+        A store of oxygen, or None.
+    risk
+        `Expectation` or `MeanCVaR`, nested over the years.
+    rel_gap
+        Stop when (upper − lower) / max(|lower|, |upper|) is at most this.
+    iterations, time_limit
+        Stop after so many iterations (of all parts of a resumed run) or seconds (of this part).
+    stopping
+        Further rules of `stochisru.methods.stopping`, one or several.
+    passes
+        Passes per iteration after the first, each with 64 trial points per stage; they can run at the same time.
+    workers
+        Processes; the result does not depend on it.
+    seed
+        Seed of trial paths and of the simulation, ≥ 0.
+    simulations
+        Fresh paths of the lattice on which the plan is simulated at the end.
+    confidence
+        Level of the interval of the simulated mean.
+    checkpoint
+        Folder for the cuts, written every 30 seconds and at the end. It belongs to this problem, ``passes``, ``seed``
+        and version of the code, and is locked while the run lasts.
+    resume
+        Go on from the checkpoint; its bounds are kept.
+    progress
+        Called with every line of the log.
+
+    Returns
+    -------
+    Result
+        The upper bound is the value of the root program. The lower bound is proven as well (``certified``) where it is
+        the exact value of the plan's order-up-to levels (expectation, no store), or that of mixtures of points (nested
+        risk or a store, states of at most six entries); else it is the lower end of the interval of the simulated mean.
+        The objective is the exact value of the plan where it is one of levels, else the lower bound, or the simulated
+        mean where that is all there is; ``plan.simulated`` is there always. All are values on the lattice:
+        `MarkovLattice.check` says how well it stands for the process.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range, the lattice does not belong to the case, or the checkpoint is another problem's.
+    SolverError
+        If a stage program is not solved to optimality; the message names stage and state.
+    BoundsError
+        If bounds cross.
+
+    Examples
+    --------
+    >>> from stochisru import load_case
+    >>> from stochisru.methods.sddp.method import sddp
+    >>> result = sddp(load_case("lunar-reference").replace(T=5), states=6)
+    >>> result.bounds.certified, result.bounds.gap <= 1e-3
+    (True, True)
+    """
+    _require_counts(passes=(passes, 1), workers=(workers, 1), seed=(seed, 0), simulations=(simulations, 2))
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
+    if resume and checkpoint is None:
+        raise InputError("resume: needs the checkpoint folder of the run to go on with")
+    rule = _rule(rel_gap, iterations, time_limit, stopping, risk)
+
+    start = time.perf_counter()
+    programs = stated_on_lattices(case).on_lattice(states if lattice is None else lattice, storage)
+    run = Run(programs, risk, rule, rel_gap, seed)
+    if not risk.neutral and not run.by_vertices:
+        raise InputError(
+            f"lead_time: nested risk needs states of at most {MOST_DIMENSIONS} entries, got {run.dimensions}"
+        )
+    store = Checkpoint(Path(checkpoint), programs, risk) if checkpoint is not None else None
+    options = {"passes": passes, "seed": seed}
+    with nullcontext() if store is None else store.claimed(resume, **options):
+        state = store.load(run.engine.layout.length) if store is not None and resume else None
+        if state is not None:
+            run.resume(state)
+        built = time.perf_counter()
+        with crew_of(run.engine, Trials(programs, seed), passes, workers, run.state) as crew:
+            limit = run.limit()
+            while limit is None:
+                crew.absorb(crew.iteration(len(run.log)))
+                line = run.advance()
+                if progress:
+                    progress(line)
+                limit = run.limit()
+                if store is not None and store.due():
+                    store.save(run.state)
+        run.close()
+        if store is not None:
+            store.save(run.state)
+    solved = time.perf_counter()
+
+    plan = run.finished_plan(simulations, confidence)
+    assert plan.simulated is not None
+    bounds, objective = run.bounds, run.worth if run.by_levels else run.lower
+    if not bounds.certified:
+        objective = min(plan.simulated.value, run.upper)
+        simulated = Kind.STATISTICAL if max(programs.lattice.sizes) > 1 else Kind.CERTIFIED  # one path is no sample
+        low = min(plan.simulated.lower, run.upper)
+        bounds = Bounds(low, run.upper, simulated, Of.LATTICE, programs.flows, confidence)
+    met = bounds.certified and bounds.meets(rel_gap)  # an interval proves nothing
+    last = run.log[-1]
+    detail = (
+        f"gap {bounds.gap:.2g} after {last.number} iterations on {programs.lattice!r}, {risk.label}; simulated mean "
+        f"{plan.simulated.value:,.0f} ± {plan.simulated.upper - plan.simulated.value:,.0f} $"
+    )
+    return Result(
+        method="sddp",
+        objective=objective,
+        bounds=bounds,
+        termination=Termination(Reason.OPTIMAL if met else Reason.LIMIT, None if met else limit, detail),
+        plan=plan,
+        timings={"build": built - start, "solve": solved - built, "simulate": time.perf_counter() - solved},
+        solver=f"highs {solver_named('highs').version()}",
+        iterations=tuple(run.log),
+    )
+
+
+def _require_counts(**counts: tuple[int, int]) -> None:
+    for name, (count, low) in counts.items():
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < low:
+            raise InputError(f"{name}: must be an integer >= {low}, got {count!r}")
+
+
+def _rule(
+    rel_gap: float,
+    iterations: int,
+    time_limit: float | None,
+    stopping: StoppingRule | Sequence[StoppingRule] | None,
+    risk: RiskMeasure,
+) -> StoppingRule:
+    """All rules of a run as one; gap and user's rules are asked before the limits."""
+    given = () if stopping is None else tuple(stopping) if isinstance(stopping, Sequence) else (stopping,)
+    flat = [part for rule in given for part in (rule.rules if isinstance(rule, AnyOf) else (rule,))]
+    for rule in flat:
+        if not hasattr(rule, "met"):
+            raise InputError(f"stopping: must be rules of stochisru.methods.stopping, got {rule!r}")
+        if isinstance(rule, GapWithConfidence) and not risk.neutral:
+            raise InputError("stopping: a simulated mean says nothing about a nested risk measure; use another rule")
+    limits: list[StoppingRule] = [GapReached(rel_gap), *flat]
+    if time_limit is not None:
+        limits.append(TimeLimit(time_limit))
+    return AnyOf((*limits, IterationLimit(iterations)))

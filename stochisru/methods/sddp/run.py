@@ -1,0 +1,194 @@
+"""A run of SDDP: its engine, its bounds, its log, and the plan in hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stochisru.estimate import Estimate
+from stochisru.limits import Limit
+from stochisru.methods.result import Bounds, Kind, Of, require_order
+from stochisru.methods.sddp.engine import Engine
+from stochisru.methods.sddp.monitor import Iteration, State, parts
+from stochisru.methods.sddp.vertices import MOST_DIMENSIONS, vertex_bound
+from stochisru.methods.stopping import Status
+from stochisru.protocols import LatticePlanT, RiskMeasure, StagePrograms, StoppingRule
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class Run(Generic[LatticePlanT]):
+    """Bounds and cuts of a run; iterations are made elsewhere and absorbed by its engine."""
+
+    programs: StagePrograms[LatticePlanT]
+    risk: RiskMeasure
+    rule: StoppingRule
+    rel_gap: float
+    seed: int
+    lower: float = -np.inf
+    upper: float = np.inf
+    log: list[Iteration] = field(default_factory=list)
+    plan: LatticePlanT | None = None
+    _counts: list[int] = field(default_factory=list)
+    #: Exact value of the plan in hand, $, where it is one of order-up-to levels.
+    worth: float = -np.inf
+    _best: int = 0
+    _mixed: int = 0
+    _start: float = field(default_factory=time.perf_counter)
+    _before: float = 0.0
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine of this process."""
+        return Engine(self.programs, self.risk)
+
+    # ------------------------------------------------------------------ bounds
+
+    @property
+    def dimensions(self) -> int:
+        """Most entries of a state."""
+        return max(stage.dimensions for stage in self.programs.stages)
+
+    @property
+    def by_levels(self) -> bool:
+        """Whether a plan of order-up-to levels can be evaluated exactly."""
+        return self.risk.neutral and self.programs.orders_up_to
+
+    @property
+    def by_vertices(self) -> bool:
+        """Whether mixtures of points are to give the lower bound."""
+        one_level = self.by_levels and self.programs.one_level
+        return not one_level and self.dimensions <= MOST_DIMENSIONS
+
+    @property
+    def bounds(self) -> Bounds:
+        """Bracket so far; certified once a lower bound is proven."""
+        return Bounds(
+            self.lower,
+            self.upper,
+            Kind.CERTIFIED if np.isfinite(self.lower) else Kind.STATISTICAL,
+            Of.LATTICE,
+            self.programs.flows,
+        )
+
+    def advance(self) -> Iteration:
+        """Form the bounds after an iteration was absorbed, and its line of the log."""
+        value, root = self.engine.root()
+        self.upper = min(self.upper, value)
+        number = len(self.log) + 1
+        self._counts.append(self.engine.pool.count)
+        plan = self.snapshot(root)
+        if self.plan is None or not self.by_levels:
+            self.plan, self._best = plan, number
+        if self.by_levels:
+            found = plan.exact_value()
+            if found > self.worth:
+                self.worth, self.plan, self._best = found, plan, number
+            self.lower = max(self.lower, found)
+        if self.by_vertices and number & (number - 1) == 0 and not self.met:
+            self._mix()
+        require_order("lower bound", self.lower, "upper bound", self.upper, self.programs.flows)
+        line = Iteration(
+            number=number,
+            seconds=self.seconds + self._before,
+            lower=float(self.lower),
+            upper=float(self.upper),
+            root=float(value),
+            cuts=self.engine.pool.count,
+            kept=float(np.mean([rows.size for stage in self.engine.kept for rows in stage])),
+        )
+        self.log.append(line)
+        return line
+
+    def close(self) -> None:
+        """Improve the lower bound a last time, where that is worth the effort; the last line of the log has it too."""
+        if self.by_vertices and self._mixed < len(self.log) and not self.met:
+            self._mix()
+            self.log[-1] = replace(self.log[-1], lower=float(self.lower))
+
+    def _mix(self) -> None:
+        points = [self.engine.pool.of(t)[2] for t in range(self.programs.horizon)]
+        self.lower = max(self.lower, vertex_bound(self.programs, self.risk, points))
+        self._mixed = len(self._counts)
+
+    @property
+    def met(self) -> bool:
+        """Whether the gap is the one asked for."""
+        return bool(np.isfinite(self.lower)) and self.bounds.meets(self.rel_gap)
+
+    # -------------------------------------------------------------------- stop
+
+    @property
+    def seconds(self) -> float:
+        """Time of this part of the run."""
+        return time.perf_counter() - self._start
+
+    def limit(self) -> Limit | None:
+        """The limit that ends the run, or None to go on."""
+        if not self.log:
+            return None
+        return Limit.GAP if self.met else self.rule.met(Status(self.log, self.seconds, self._simulate))
+
+    def _simulate(self, paths: int, confidence: float) -> Estimate:
+        assert self.plan is not None
+        return self.plan.simulate(paths, seed=self.fresh_seed(), confidence=confidence)
+
+    def fresh_seed(self) -> int:
+        """Seed of a simulation that depends on the run's seed and the iteration."""
+        return int(np.random.SeedSequence((self.seed, len(self.log))).generate_state(1)[0])
+
+    # -------------------------------------------------------- plan, checkpoint
+
+    def snapshot(self, root: Array) -> LatticePlanT:
+        """The present cuts as a plan."""
+        intercepts, slopes = [], []
+        for stage in self.programs.stages[:-1]:
+            t = stage.year
+            intercept, slope, _ = self.engine.pool.of(t)
+            unit = self.programs.state_unit(t + 1)
+            a, b = [], []
+            for i in range(self.programs.lattice.sizes[t]):
+                rows = self.engine.kept[t][i]
+                a.append(stage.money * np.append(stage.ceiling[i], intercept[rows, i]))
+                b.append(stage.money * np.concatenate([np.zeros((1, unit.size)), slope[rows, i]]) / unit)
+            intercepts.append(_padded(a, np.inf))
+            slopes.append(_padded(b, 0.0))
+        return self.programs.plan(root, intercepts, slopes, self.risk.neutral)
+
+    @property
+    def state(self) -> State:
+        """What a checkpoint holds."""
+        return State(self.engine.pool.rows, np.array(self._counts, dtype=np.int64), tuple(self.log), self._best)
+
+    def resume(self, state: State) -> None:
+        """Go on from a checkpoint: the rows are absorbed as they came, the bounds are kept."""
+        for k, rows in enumerate(parts(state), start=1):
+            self.engine.absorb(rows)
+            if k == state.best:
+                self.plan = self.snapshot(self.engine.root()[1])
+                self.worth = self.plan.exact_value() if self.by_levels else self.worth
+        self.log, self._counts, self._best = list(state.log), state.counts.tolist(), state.best
+        if self.log:
+            last = self.log[-1]
+            self.lower, self.upper, self._before = last.lower, last.upper, last.seconds
+
+    def finished_plan(self, simulations: int, confidence: float) -> LatticePlanT:
+        """The plan in hand with its simulated mean."""
+        assert self.plan is not None
+        return self.programs.with_simulated(self.plan, self._simulate(simulations, confidence))
+
+
+def _padded(parts: Sequence[Array], fill: float) -> Array:
+    """Arrays of different lengths as one, filled up; shape ``(len(parts), longest, ...)``."""
+    longest = max(part.shape[0] for part in parts)
+    out = np.full((len(parts), longest, *parts[0].shape[1:]), fill)
+    for row, part in zip(out, parts, strict=True):
+        row[: part.shape[0]] = part
+    return out

@@ -1,0 +1,34 @@
+"""A problem, stated once: parts, model, information, and the programs that follow from them."""
+
+from stochisru.problem.coefficients import Factor
+from stochisru.problem.evaluate import Evaluation, evaluate
+from stochisru.problem.information import Fixed, Held, Information, Recourse, Static, WaitAndSee, held
+from stochisru.problem.model import Model
+from stochisru.problem.on_tree import TreeProgram, on_tree
+from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
+from stochisru.problem.paths import chain, fan, mean_path
+
+__all__ = [
+    "Decision",
+    "Evaluation",
+    "Expression",
+    "Factor",
+    "Fixed",
+    "Held",
+    "Information",
+    "Model",
+    "Operation",
+    "Part",
+    "Recourse",
+    "Row",
+    "State",
+    "Static",
+    "TreeProgram",
+    "WaitAndSee",
+    "chain",
+    "evaluate",
+    "fan",
+    "held",
+    "mean_path",
+    "on_tree",
+]

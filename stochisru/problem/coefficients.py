@@ -1,0 +1,150 @@
+"""Coefficients of a model: a number, one number per year, a factor, or a function of year and factors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stochisru.errors import InputError
+
+Array = NDArray[np.float64]
+
+#: Values of the factors of one year by name, each of shape ``(nodes,)``.
+Factors: TypeAlias = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A factor of the process as a coefficient, times a number.
+
+    Attributes
+    ----------
+    name
+        One of `stochisru.problem.Model.factors`.
+    times
+        What it is multiplied by.
+
+    Examples
+    --------
+    >>> from stochisru.problem import Factor
+    >>> 2 * Factor("demand") / 5
+    Factor(name='demand', times=0.4)
+    """
+
+    name: str
+    times: float = 1.0
+
+    def __mul__(self, number: float) -> Factor:
+        return Factor(self.name, self.times * number)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, number: float) -> Factor:
+        return Factor(self.name, self.times / number)
+
+    def __neg__(self) -> Factor:
+        return self * -1.0
+
+
+#: A number; one number per year; a `Factor`; or a function of the year and of `Factors` that gives a number or one per
+#: node, shape ``(nodes,)``.
+Coefficient: TypeAlias = float | Sequence[float] | Array | Factor | Callable[[int, Factors], ArrayLike]
+
+#: A coefficient as parts keep it.
+Kept: TypeAlias = float | tuple[float, ...] | Factor | Callable[[int, Factors], ArrayLike]
+
+#: A coefficient of one year on a tree: a number where it is known beforehand, else one per node of the year's stage.
+Number: TypeAlias = float | Array
+
+
+def kept(part: str, what: str, given: object) -> Kept:
+    """A coefficient in the form in which a part keeps it: immutable, numbers as floats.
+
+    Parameters
+    ----------
+    part, what
+        For the error: ``decision 'plant'`` and ``cost``.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    if isinstance(given, Factor) or callable(given):
+        return given
+    try:
+        number = np.asarray(given)
+        if number.dtype.kind not in "iuf":
+            raise TypeError
+        if np.isnan(number).any():
+            raise InputError(f"{part}: {what} must not be NaN")
+        if number.ndim == 0:
+            return float(number)
+        if number.ndim == 1:
+            return tuple(number.astype(float).tolist())
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+    raise InputError(
+        f"{part}: {what} must be a number, one per year, a Factor or a function of (year, factors), got {given!r}"
+    )
+
+
+class _Known(Mapping[str, Array]):
+    """The factors of a year as functions of a model see them: an unknown one is named in the error."""
+
+    def __init__(self, values: Mapping[str, Array], where: str) -> None:
+        self._values, self._where = values, where
+
+    def __getitem__(self, name: str) -> Array:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise InputError(
+                f"{self._where} uses the factor {name!r}; the model's factors are {', '.join(self._values) or 'none'}"
+            ) from None
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def number_of(part: str, what: str, coefficient: Kept, year: int, factors: Factors, nodes: int) -> Number:
+    """A coefficient in one year.
+
+    Parameters
+    ----------
+    factors
+        Values at the nodes of the year's stage.
+    nodes
+        Number of them.
+
+    Raises
+    ------
+    InputError
+        Naming part and year, if a factor is unknown or a function gives anything else than a number or one per node.
+    """
+    if isinstance(coefficient, float):
+        return coefficient
+    if isinstance(coefficient, tuple):
+        return coefficient[year]
+    where = f"{part}: {what} of year {year}"
+    known = _Known(factors, where)
+    if isinstance(coefficient, Factor):
+        return coefficient.times * known[coefficient.name]
+    given = coefficient(year, known)
+    try:
+        value = np.asarray(given, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where} must be numbers, got {given!r}") from error
+    if value.shape not in ((), (nodes,)):
+        raise InputError(f"{where} must be a number or one per node, shape ({nodes},), got shape {value.shape}")
+    if np.isnan(value).any():
+        raise InputError(f"{where} must not be NaN")
+    return float(value) if value.ndim == 0 else value

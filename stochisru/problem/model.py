@@ -1,0 +1,246 @@
+"""A problem, stated once: its parts, its horizon, how money is discounted, and the process of its factors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenario_trees.origin import Origin
+from scenario_trees.tree import ScenarioTree
+from stochisru.errors import InputError
+from stochisru.problem.coefficients import Factor, Kept
+from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
+from stochisru.programs.sparse import Sense
+
+Array = NDArray[np.float64]
+P = TypeVar("P", Decision, State, Operation, Expression, Row)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A multistage problem under uncertainty.
+
+    Attributes
+    ----------
+    name
+        For programs and messages.
+    horizon
+        Last year T ≥ 0; years are 0..T.
+    parts
+        What is decided, carried over, operated and required, each stated after what it refers to.
+    sense
+        Of the expected discounted sum: worth of operations less all costs where maximised, costs less that worth where
+        minimised.
+    discount_rate
+        r > −1; money of year t counts (1 + r)^−t.
+    factors
+        Names of the factors, in the order of the process.
+    process
+        Process of the factors; trees that were made from another one are refused. None takes any tree.
+
+    Raises
+    ------
+    InputError
+        One line that names part, year and what is expected.
+
+    Examples
+    --------
+    Buy 0 or more newspapers in the morning at 1 $, sell what is asked for at 3 $:
+
+    >>> from stochisru.problem import Decision, Factor, Model, Operation, Row, State
+    >>> newsvendor = Model(
+    ...     "newsvendor",
+    ...     horizon=1,
+    ...     parts=[
+    ...         Decision("order", lead=1, years=[1], cost=1.0, upper=200),
+    ...         State("stock", keep=0.0, gains={"order": 1.0}),
+    ...         Operation("sold", value=3.0, upper=Factor("demand")),
+    ...         Row("stocked", {"sold": 1.0, "stock": -1.0}, upper=0.0),
+    ...     ],
+    ... )
+    >>> newsvendor.decisions[0].lead
+    1
+    """
+
+    name: str
+    horizon: int
+    parts: Iterable[Part]
+    sense: Sense = "maximise"
+    discount_rate: float = 0.0
+    factors: Iterable[str] = ("demand",)
+    process: Any = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.horizon, bool) or not isinstance(self.horizon, (int, np.integer)) or self.horizon < 0:
+            raise InputError(f"horizon: must be a whole number of years >= 0, got {self.horizon!r}")
+        if self.sense not in ("maximise", "minimise"):
+            raise InputError(f"sense: must be maximise or minimise, got {self.sense!r}")
+        if not (np.isfinite(self.discount_rate) and self.discount_rate > -1):
+            raise InputError(f"discount_rate: must be a finite number > -1, got {self.discount_rate!r}")
+        object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "factors", tuple(self.factors))
+        _Check(self).all()
+
+    # ------------------------------------------------------------------ parts
+
+    def _of(self, kind: type[P]) -> tuple[P, ...]:
+        return tuple(part for part in self.parts if isinstance(part, kind))
+
+    @cached_property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Decisions in their order."""
+        return self._of(Decision)
+
+    @cached_property
+    def states(self) -> tuple[State, ...]:
+        """States in their order."""
+        return self._of(State)
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """Operations in their order."""
+        return self._of(Operation)
+
+    @cached_property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Expressions in their order."""
+        return self._of(Expression)
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """Rows in their order."""
+        return self._of(Row)
+
+    @property
+    def columns(self) -> tuple[Decision | State | Operation, ...]:
+        """Parts that have columns, in their order."""
+        return tuple(part for part in self.parts if isinstance(part, (Decision, State, Operation)))
+
+    def __getitem__(self, name: str) -> Part:
+        for part in self.parts:
+            if part.name == name:
+                return part
+        raise InputError(f"part: must be one of {', '.join(part.name for part in self.parts)}, got {name!r}")
+
+    # ----------------------------------------------------------------- others
+
+    @property
+    def years(self) -> range:
+        """Years 0..T."""
+        return range(self.horizon + 1)
+
+    @cached_property
+    def discount(self) -> Array:
+        """(1 + r)^−t for t = 0..T."""
+        return np.asarray((1 + self.discount_rate) ** -np.arange(self.horizon + 1.0))
+
+    @property
+    def sign(self) -> float:
+        """1 where the objective is maximised, −1 where it is minimised."""
+        return 1.0 if self.sense == "maximise" else -1.0
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether its programs have no whole numbers and no curves."""
+        return all(decision.is_linear for decision in self.decisions)
+
+    def with_part(self, *parts: Part) -> Model:
+        """The model with more parts; one of a name that is there already takes its place."""
+        new = {part.name: part for part in parts}
+        old = [new.pop(part.name, part) for part in self.parts]
+        return replace(self, parts=(*old, *new.values()))
+
+    def factors_on(self, tree: ScenarioTree) -> Mapping[str, Array]:
+        """Values of all factors on a tree, each of shape ``(nodes,)``.
+
+        Raises
+        ------
+        InputError
+            If the tree does not belong to the model.
+        """
+        if not isinstance(tree, ScenarioTree):
+            raise InputError(f"tree: must be a ScenarioTree, got {type(tree).__name__}")
+        if tree.horizon != self.horizon:
+            raise InputError(f"tree: needs one stage per year, {self.horizon} for {self.name}, got {tree.horizon}")
+        if self.process is not None and tree.origin is not None:
+            own = Origin(self.process)
+            if not tree.origin.same(own):
+                raise InputError(
+                    f"tree: was made from {tree.origin}, the process of {self.name} is {own}; "
+                    "take tree.as_belief() to say that it is what you believe"
+                )
+        names = cast("tuple[str, ...]", self.factors)
+        if len(names) > 1:
+            raise InputError(f"tree: has 1 factor, {self.name} has {len(names)}: {', '.join(names)}")
+        return dict.fromkeys(names, tree.value)
+
+
+@dataclass
+class _Check:
+    """Everything that can be wrong with the parts of a model before there is a tree."""
+
+    model: Model
+
+    def all(self) -> None:
+        seen: dict[str, Part] = {}
+        for part in self.model.parts:
+            if not isinstance(part, (Decision, State, Operation, Expression, Row)):
+                raise InputError(f"parts: must be Decision, State, Operation, Expression or Row, got {part!r}")
+            if part.name in seen:
+                raise InputError(f"{part.label}: the name is taken by {seen[part.name].label}")
+            for what, coefficient in part.coefficients.items():
+                self._coefficient(part, what, coefficient)
+            if isinstance(part, (Decision, Row)) and part.years is not None:
+                outside = [year for year in part.years if year not in self.model.years]
+                if outside:
+                    raise InputError(f"{part.label}: years must lie in 0..{self.model.horizon}, got {outside[0]}")
+            if isinstance(part, Decision):
+                self._decision(part)
+            if isinstance(part, State):
+                self._refers(part, "gains", part.gains, seen)
+                self._enough(part, seen)
+            if isinstance(part, (Expression, Row)):
+                self._refers(part, "terms", part.terms, seen)
+            seen[part.name] = part
+
+    def _coefficient(self, part: Part, what: str, coefficient: Kept) -> None:
+        if isinstance(coefficient, tuple) and len(coefficient) != self.model.horizon + 1:
+            raise InputError(
+                f"{part.label}: {what} must be one number per year 0..{self.model.horizon}, "
+                f"{self.model.horizon + 1} numbers, got {len(coefficient)}"
+            )
+        factors = cast("tuple[str, ...]", self.model.factors)
+        if isinstance(coefficient, Factor) and coefficient.name not in factors:
+            raise InputError(
+                f"{part.label}: {what} uses the factor {coefficient.name!r}; "
+                f"the model's factors are {', '.join(factors) or 'none'}"
+            )
+
+    def _decision(self, part: Decision) -> None:
+        if part.payment is not None and part.payment[-1] != 1 and not isinstance(part.cost, (float, tuple)):
+            raise InputError(
+                f"{part.label}: a cost that depends on factors is known in the year of arrival and must be paid then, "
+                f"got payment {part.payment}"
+            )
+
+    def _refers(self, part: Part, what: str, terms: Iterable[str], seen: Mapping[str, Part]) -> None:
+        known = [name for name, other in seen.items() if not isinstance(other, Row)]
+        for name in terms:
+            if name not in known:
+                raise InputError(
+                    f"{part.label}: {what} names {name!r}; stated before it are {', '.join(known) or 'no parts'}"
+                )
+
+    def _enough(self, part: State, seen: Mapping[str, Part]) -> None:
+        if part.enough is None:
+            return
+        for name, gain in part.gains.items():
+            if not isinstance(seen[name], Decision):
+                raise InputError(f"{part.label}: enough asks that only decisions feed it, got {seen[name].label}")
+            if not isinstance(gain, (float, tuple)) or np.min(gain) < 0:
+                raise InputError(f"{part.label}: enough asks for gains >= 0 known beforehand, got {gain!r} of {name!r}")

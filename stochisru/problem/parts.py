@@ -1,0 +1,276 @@
+"""The parts of a problem: what is decided, what is carried over, what is operated, and what binds them.
+
+Every part is data. A *coefficient* is a number, one number per year, a `Factor`, or a function of (year, factors) that
+works on arrays over nodes. Money is in the model's unit in the year in which it flows; the model discounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+from stochisru.errors import InputError
+from stochisru.problem.coefficients import Coefficient, Kept, kept
+from stochisru.programs.curves.curve import Curve
+
+_INF = float("inf")
+
+
+def _years(part: str, given: Iterable[int] | None) -> tuple[int, ...] | None:
+    if given is None:
+        return None
+    years = tuple(given)
+    if not years or not all(isinstance(year, (int, np.integer)) and not isinstance(year, bool) for year in years):
+        raise InputError(f"{part}: years must be one or more whole numbers, got {list(years)}")
+    return tuple(sorted({int(year) for year in years}))
+
+
+class _Named:
+    """What all parts share: a name, words for messages, and coefficients in one form."""
+
+    name: str
+    #: Attributes that are coefficients, or tables of them by name.
+    _coefficients: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def label(self) -> str:
+        """Kind and name, as messages say them."""
+        return f"{type(self).__name__.lower()} {self.name!r}"
+
+    @property
+    def coefficients(self) -> dict[str, Kept]:
+        """All coefficients by what they are, such as ``cost`` or ``gains of 'plant'``."""
+        found: dict[str, Kept] = {}
+        for what in self._coefficients:
+            value = getattr(self, what)
+            if isinstance(value, Mapping):
+                found |= {f"{what} of {name!r}": coefficient for name, coefficient in value.items()}
+            elif value is not None:
+                found[what] = value
+        return found
+
+    def _set(self, **values: object) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _check(self, *tables: str) -> None:
+        """Check the name, and bring coefficients into the form in which they are kept; ``tables`` are by name."""
+        if not (isinstance(self.name, str) and self.name.isidentifier()):
+            raise InputError(f"{type(self).__name__.lower()}: name must be letters, digits and _, got {self.name!r}")
+        for what in self._coefficients:
+            value = getattr(self, what)
+            if what in tables:
+                if not isinstance(value, Mapping):
+                    raise InputError(f"{self.label}: {what} must be a table of coefficients by name, got {value!r}")
+                table = {str(name): kept(self.label, f"{what} of {name!r}", each) for name, each in value.items()}
+                self._set(**{what: MappingProxyType(table)})
+            elif value is not None:
+                self._set(**{what: kept(self.label, what, value)})
+
+
+@dataclass(frozen=True)
+class Decision(_Named):
+    """An amount ≥ 0 that is committed ``lead`` years before it takes effect.
+
+    Attributes
+    ----------
+    lead
+        L ≥ 0: what takes effect in year t is decided in year max(t − L, 0).
+    years
+        Years in which it may take effect; all if not given. In others it is 0.
+    cost
+        Per unit, in the year of effect.
+    lower, upper
+        Bounds. ``upper`` may be left out of a decision that feeds a `State` with ``enough``.
+    lot
+        The amount is a whole number of these, or anything if not given.
+    fixed_cost
+        Paid in every year in which the amount is not 0; a number, or one per year.
+    curve
+        Cost by size in any year of effect, besides ``cost``; piecewise linear, need not be convex.
+    payment
+        Shares of the bill, from order to arrival, lead + 1 numbers ≥ 0 that sum to 1: share j is paid in year
+        max(t − L + j, 0). All at arrival if not given.
+    """
+
+    name: str
+    lead: int = 0
+    years: Iterable[int] | None = None
+    cost: Coefficient = 0.0
+    lower: Coefficient = 0.0
+    upper: Coefficient | None = None
+    lot: float | None = None
+    fixed_cost: float | Sequence[float] = 0.0
+    curve: Curve | None = None
+    payment: Sequence[float] | None = None
+    _coefficients = ("cost", "lower", "upper", "fixed_cost")
+
+    def __post_init__(self) -> None:
+        self._check()
+        if isinstance(self.lead, bool) or not isinstance(self.lead, (int, np.integer)) or self.lead < 0:
+            raise InputError(f"{self.label}: lead must be a whole number of years >= 0, got {self.lead!r}")
+        self._set(years=_years(self.label, self.years))
+        if self.lot is not None and not (np.isfinite(self.lot) and self.lot > 0):
+            raise InputError(f"{self.label}: lot must be a finite number > 0, got {self.lot!r}")
+        if not isinstance(self.fixed_cost, (float, tuple)) or np.min(self.fixed_cost) < 0:
+            raise InputError(f"{self.label}: fixed_cost must be a number >= 0 or one per year, got {self.fixed_cost!r}")
+        if self.curve is not None and not isinstance(self.curve, Curve):
+            raise InputError(f"{self.label}: curve must be a Curve, got {self.curve!r}")
+        if self.payment is not None:
+            shares = tuple(float(share) for share in self.payment)
+            if len(shares) != self.lead + 1 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+                raise InputError(
+                    f"{self.label}: payment must be lead + 1 = {self.lead + 1} shares >= 0 that sum to 1, got {shares}"
+                )
+            self._set(payment=shares)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether any amount is allowed and cost is in proportion to it."""
+        return self.lot is None and self.curve is None and not np.any(self.fixed_cost)
+
+    def pays_in(self, year: int) -> dict[int, float]:
+        """Years in which what takes effect in ``year`` is paid, with their shares."""
+        if self.payment is None:
+            return {year: 1.0}
+        paid: dict[int, float] = {}
+        for j, share in enumerate(self.payment):
+            when = max(year - self.lead + j, 0)
+            paid[when] = paid.get(when, 0.0) + share
+        return paid
+
+
+@dataclass(frozen=True)
+class State(_Named):
+    """What is carried from year to year: ``x_t = keep_t·x_{t−1} + Σ gain_t·y_t + inflow_t``, ``x_0`` from ``initial``.
+
+    Attributes
+    ----------
+    keep
+        Share that is left of the year before; not applied in year 0.
+    gains
+        Coefficients of decisions, operations, expressions and states stated before, of the same year.
+    inflow
+        What is added each year whatever is decided.
+    initial
+        Stands for ``keep_0·x_{−1}``.
+    cost
+        Of holding, per unit at the end of the year.
+    lower, upper
+        Bounds. ``upper`` may be left out where it follows from what feeds the state.
+    enough
+        Amount of which more earns nothing in a year, whatever happens: no optimal plan adds beyond the largest that may
+        still come. It gives the bounds that a dual bound needs (`stochisru.problem.bounds`) and is no constraint.
+        Only decisions may feed such a state, and by gains ≥ 0.
+    lifetime
+        Years after which what a decision has added retires; ``initial`` counts as added in year 0.
+    """
+
+    name: str
+    keep: float | Sequence[float] = 1.0
+    gains: Mapping[str, Coefficient] = field(default_factory=dict)
+    inflow: Coefficient = 0.0
+    initial: float = 0.0
+    cost: Coefficient = 0.0
+    lower: Coefficient = 0.0
+    upper: Coefficient | None = None
+    enough: Coefficient | None = None
+    lifetime: int | None = None
+    _coefficients = ("keep", "gains", "inflow", "cost", "lower", "upper", "enough")
+
+    def __post_init__(self) -> None:
+        self._check("gains")
+        if not isinstance(self.keep, (float, tuple)) or not np.min(self.keep) >= 0 or not np.isfinite(self.keep).all():
+            raise InputError(f"{self.label}: keep must be a number >= 0 or one per year, got {self.keep!r}")
+        if not np.isfinite(self.initial):
+            raise InputError(f"{self.label}: initial must be a finite number, got {self.initial!r}")
+        if self.lifetime is not None:
+            if isinstance(self.lifetime, bool) or not isinstance(self.lifetime, int) or self.lifetime < 1:
+                raise InputError(f"{self.label}: lifetime must be a whole number of years >= 1, got {self.lifetime!r}")
+            if self.inflow != 0.0:
+                raise InputError(f"{self.label}: a state with a lifetime must have no inflow, got {self.inflow!r}")
+
+
+@dataclass(frozen=True)
+class Operation(_Named):
+    """An amount that is chosen when the year's factors are seen.
+
+    Attributes
+    ----------
+    value
+        Worth per unit, negative for a cost.
+    lower, upper
+        Bounds; ``upper`` may be left out where a row or the balance of a state says how much there may be.
+    """
+
+    name: str
+    value: Coefficient = 0.0
+    lower: Coefficient = 0.0
+    upper: Coefficient | None = None
+    _coefficients = ("value", "lower", "upper")
+
+    def __post_init__(self) -> None:
+        self._check()
+
+
+@dataclass(frozen=True)
+class Expression(_Named):
+    """A name for ``Σ coefficient·x`` of one year, with a cost per unit; it has no column of its own.
+
+    Attributes
+    ----------
+    terms
+        Coefficients of decisions, states, operations and expressions stated before.
+    cost
+        Per unit.
+    """
+
+    name: str
+    terms: Mapping[str, Coefficient] = field(default_factory=dict)
+    cost: Coefficient = 0.0
+    _coefficients = ("terms", "cost")
+
+    def __post_init__(self) -> None:
+        self._check("terms")
+
+
+@dataclass(frozen=True)
+class Row(_Named):
+    """``lower ≤ Σ coefficient·x ≤ upper`` in each of its years.
+
+    Attributes
+    ----------
+    terms
+        Coefficients of decisions, states, operations and expressions, all of the same year: a lag is a `State`.
+    lower, upper
+        Sides, at least one of them finite.
+    equals
+        Both sides at once.
+    years
+        Years in which it holds; all if not given.
+    """
+
+    name: str
+    terms: Mapping[str, Coefficient]
+    lower: Coefficient = -_INF
+    upper: Coefficient = _INF
+    equals: Coefficient | None = None
+    years: Iterable[int] | None = None
+    _coefficients = ("terms", "lower", "upper")
+
+    def __post_init__(self) -> None:
+        if self.equals is not None:
+            if self.lower != -_INF or self.upper != _INF:
+                raise InputError(f"{self.label}: takes lower and upper, or equals, not both")
+            self._set(lower=self.equals, upper=self.equals, equals=None)
+        self._check("terms")
+        self._set(years=_years(self.label, self.years))
+        if self.lower == -_INF and self.upper == _INF:
+            raise InputError(f"{self.label}: needs a finite lower or upper side, or equals")
+
+
+Part: TypeAlias = Decision | State | Operation | Expression | Row

@@ -1,0 +1,181 @@
+"""A model's numbers on a tree: every coefficient evaluated once, expressions resolved, what each column is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from scenario_trees.tree import ScenarioTree
+from stochisru.errors import InputError
+from stochisru.problem.coefficients import Array, Kept, Number, number_of
+from stochisru.problem.information import Information
+from stochisru.problem.model import Model
+from stochisru.problem.parts import Decision, Expression, Operation, Row, State
+from stochisru.problem.places import Ancestry, Places
+
+#: A linear expression of columns in one year: coefficient by name of the column.
+Linear = dict[str, Number]
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """The numbers of ``model`` on ``tree`` under ``information``."""
+
+    model: Model
+    tree: ScenarioTree
+    information: Information
+    _numbers: dict[tuple[str, str], list[Number]] = field(default_factory=dict)
+
+    @cached_property
+    def ancestry(self) -> Ancestry:
+        """Of the tree."""
+        return Ancestry(self.tree)
+
+    @cached_property
+    def _factors(self) -> list[Mapping[str, Array]]:
+        whole = self.model.factors_on(self.tree)
+        return [{name: values[here] for name, values in whole.items()} for here in self.ancestry.nodes]
+
+    def numbers(self, part: Decision | State | Operation | Expression | Row, what: str) -> list[Number]:
+        """A coefficient of a part, by year.
+
+        Parameters
+        ----------
+        what
+            Its key in ``part.coefficients``.
+        """
+        key = part.name, what
+        if key not in self._numbers:
+            coefficient: Kept = part.coefficients[what]
+            self._numbers[key] = [
+                number_of(part.label, what, coefficient, t, self._factors[t], self.ancestry.count(t))
+                for t in self.model.years
+            ]
+        return self._numbers[key]
+
+    # ------------------------------------------------------------ expressions
+
+    @cached_property
+    def _linear(self) -> dict[str, list[Linear]]:
+        """Every column and expression as a linear expression of columns, by year."""
+        found: dict[str, list[Linear]] = {}
+        for part in self.model.parts:
+            if isinstance(part, Expression):
+                found[part.name] = self._resolved(part, "terms", part.terms, found)
+            elif not isinstance(part, Row):
+                found[part.name] = [{part.name: 1.0} for _ in self.model.years]
+        return found
+
+    def _resolved(
+        self, part: State | Expression | Row, what: str, terms: Iterable[str], known: Mapping[str, list[Linear]]
+    ) -> list[Linear]:
+        result: list[Linear] = [{} for _ in self.model.years]
+        for name in terms:
+            for t, factor in enumerate(self.numbers(part, f"{what} of {name!r}")):
+                if isinstance(factor, float) and factor == 0.0:
+                    continue
+                _require_finite(part.label, f"{what} of {name!r}", t, factor)
+                for column, coefficient in known[name][t].items():
+                    result[t][column] = result[t].get(column, 0.0) + factor * coefficient
+        return result
+
+    def terms(self, part: Row | Expression) -> list[Linear]:
+        """What a row or an expression sums, as coefficients of columns, by year."""
+        return self._linear[part.name] if isinstance(part, Expression) else self._row_terms[part.name]
+
+    @cached_property
+    def _row_terms(self) -> dict[str, list[Linear]]:
+        return {row.name: self._resolved(row, "terms", row.terms, self._linear) for row in self.model.rows}
+
+    @cached_property
+    def gains(self) -> dict[str, list[Linear]]:
+        """What feeds each state, as coefficients of columns, by year."""
+        return {state.name: self._resolved(state, "gains", state.gains, self._linear) for state in self.model.states}
+
+    # ------------------------------------------------------------------ worth
+
+    @cached_property
+    def worth(self) -> dict[str, list[Number]]:
+        """Discounted worth per unit of every column, by year, in the sense in which more is better.
+
+        Costs that are not in proportion to the amount (`Decision.curve`, `Decision.fixed_cost`) are not in it.
+        """
+        discount = self.model.discount
+        worth: dict[str, list[Number]] = {part.name: [0.0 for _ in self.model.years] for part in self.model.columns}
+        for part in self.model.parts:
+            if isinstance(part, Row):
+                continue
+            what = "value" if isinstance(part, Operation) else "cost"
+            for t, number in enumerate(self.numbers(part, what)):
+                if isinstance(number, float) and number == 0.0:
+                    continue
+                _require_finite(part.label, what, t, number)
+                unit = self.paid(part, t) if isinstance(part, Decision) else float(discount[t])
+                unit = unit if isinstance(part, Operation) else -unit
+                for column, coefficient in self._linear[part.name][t].items():
+                    worth[column][t] = worth[column][t] + unit * number * coefficient
+        return worth
+
+    def paid(self, decision: Decision, year: int) -> float:
+        """Discount factor of the bill of what takes effect in ``year``."""
+        return float(sum(share * self.model.discount[when] for when, share in decision.pays_in(year).items()))
+
+    # ----------------------------------------------------------------- places
+
+    def is_open(self, decision: Decision, year: int) -> bool:
+        """Whether a decision may take effect in a year, under this information."""
+        allowed = decision.years is None or year in decision.years
+        return allowed and self.information.is_open(year)
+
+    @cached_property
+    def places(self) -> dict[str, Places]:
+        """Where the columns of every part stand: at the latest stage at which anything in it is known."""
+        T = self.model.horizon
+        stages: dict[str, list[int]] = {}
+        for part in self.model.columns:
+            if isinstance(part, Decision):
+                # A year in which there is nothing to decide needs one column, not one per node.
+                stages[part.name] = [
+                    self.information.decided_at(t, part.lead, T) if self.is_open(part, t) else 0
+                    for t in self.model.years
+                ]
+            elif isinstance(part, Operation):
+                stages[part.name] = [self.information.operated_at(t, T) for t in self.model.years]
+            else:
+                stages[part.name] = self._state_stages(part, stages)
+        return {name: Places(self.ancestry, self.model.years, found) for name, found in stages.items()}
+
+    def _state_stages(self, state: State, stages: Mapping[str, list[int]]) -> list[int]:
+        found: list[int] = []
+        inflow = self.numbers(state, "inflow")
+        for t, gains in enumerate(self.gains[state.name]):
+            before = found[-1] if found else 0
+            known = [t if isinstance(number, np.ndarray) else 0 for number in (*gains.values(), inflow[t])]
+            found.append(max(before, *known, *(stages[column][t] for column in gains)))
+        return found
+
+    @cached_property
+    def _row_places(self) -> dict[str, Places]:
+        return {row.name: self._places_of(row) for row in self.model.rows}
+
+    def row_places(self, row: Row) -> Places:
+        """Where a row stands: at the latest stage at which anything in it is known."""
+        return self._row_places[row.name]
+
+    def _places_of(self, row: Row) -> Places:
+        years = self.model.years if row.years is None else row.years
+        sides = self.numbers(row, "lower"), self.numbers(row, "upper")
+        stages = []
+        for t in years:
+            terms = self.terms(row)[t]
+            known = [t if isinstance(number, np.ndarray) else 0 for number in (*terms.values(), *(s[t] for s in sides))]
+            stages.append(max(0, *known, *(self.places[column].stage(t) for column in terms)))
+        return Places(self.ancestry, tuple(years), stages)
+
+
+def _require_finite(part: str, what: str, year: int, number: Number) -> None:
+    if not np.isfinite(number).all():
+        raise InputError(f"{part}: {what} of year {year} must be finite")

@@ -1,0 +1,238 @@
+"""HiGHS through highspy, fed with arrays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
+from stochisru.limits import Limit
+from stochisru.programs.solvers.scaling import Scale
+from stochisru.programs.sparse import Array, Block, Index, LinearProgram, Solution
+
+#: HiGHS' strategy for a subsystem by solving (2), made irreducible (4).
+_IIS_IRREDUCIBLE = 6
+#: Coefficients of a scaled program that HiGHS is told to keep: the least that it takes.
+_SMALL_COEFFICIENT = 1e-12
+
+
+class Highs:
+    """HiGHS: dual simplex for linear, branch and cut for integer programs; one thread, so runs repeat."""
+
+    name = "highs"
+
+    def version(self) -> str | None:
+        """Version of highspy."""
+        return str(new_model().version())
+
+    def solve(self, program: LinearProgram, bounds: Iterable[tuple[Array, Array]]) -> Iterator[Solution]:
+        """Solve to optimality for each pair of bounds, warm from the time before, or raise `SolverError`."""
+        model, scale = None, Scale.of(program)
+        for lower, upper in bounds:
+            start = time.perf_counter()
+            variant = program.with_bounds(lower, upper)
+            if model is None:
+                model = load_program(variant, scale)
+            else:
+                every = np.arange(program.shape[1], dtype=np.int32)
+                model.changeColsBounds(every.size, every, lower / scale.column, upper / scale.column)
+            yield self._optimum(model, variant, scale, start)
+
+    def solve_mixed(
+        self, program: LinearProgram, rel_gap: float, time_limit: float | None, start: Array | None = None
+    ) -> Solution:
+        """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
+        import highspy
+
+        began, scale = time.perf_counter(), Scale.of(program)
+        model = load_program(program, scale)
+        if start is not None:
+            known = highspy.HighsSolution()
+            known.col_value = (start / scale.column).tolist()
+            model.setSolution(known)
+        model.setOptionValue("mip_rel_gap", rel_gap)
+        if time_limit is not None:
+            model.setOptionValue("time_limit", time_limit)
+        run(model)
+        if model.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:  # presolve does not say which
+            model.setOptionValue("presolve", "off")
+            run(model)
+        status, info = model.getModelStatus(), model.getInfo()
+        ended = {highspy.HighsModelStatus.kOptimal: None, highspy.HighsModelStatus.kTimeLimit: Limit.TIME}
+        found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+        if status not in ended or not (found and np.isfinite(info.mip_dual_bound)):
+            text = model.modelStatusToString(status)
+            raise _error(status)(
+                f"{program.name}: highs ended with status {text!r} before a solution and a bound were found"
+            )
+        return self._solution(model, program, scale, began, mixed=True, limit=ended[status])
+
+    def _optimum(self, model: Any, program: LinearProgram, scale: Scale, start: float) -> Solution:
+        optimise(model, program.name)
+        return self._solution(model, program, scale, start, mixed=bool(program.integer.any()))
+
+    def _solution(
+        self, model: Any, program: LinearProgram, scale: Scale, start: float, *, mixed: bool, limit: Limit | None = None
+    ) -> Solution:
+        """What HiGHS has found, in the units of the program, checked against its rows."""
+        found = model.getSolution()
+        x = np.asarray(found.col_value, dtype=float) * scale.column
+        program.require_feasible(x, scale.column, 1 / scale.row)
+        row_dual = np.zeros(program.shape[0])
+        if not mixed:
+            row_dual = np.asarray(found.row_dual, dtype=float) * scale.row / scale.f
+        return Solution(
+            program=program,
+            objective=program.value(x),
+            bound=float(model.getInfo().mip_dual_bound) / scale.f if mixed else program.dual_bound(row_dual),
+            x=x,
+            row_dual=row_dual,
+            solver=f"highs {model.version()}",
+            seconds=time.perf_counter() - start,
+            limit=limit,
+        )
+
+
+def run(model: Any) -> None:
+    """Run HiGHS with a task scheduler of its own: every run of this package goes through here.
+
+    HiGHS has one scheduler per thread of Python, whose number of threads is that of the first run; runs that ask for
+    another number end at once with "Not Set". So what ran before is put away, and nothing stays for what runs after.
+    With one thread there is nothing to start: the time is not measurable.
+    """
+    model.resetGlobalScheduler(True)
+    try:
+        model.run()
+    finally:
+        model.resetGlobalScheduler(True)
+
+
+def optimise(model: Any, name: str) -> None:
+    """Run HiGHS to optimality or raise `SolverError`.
+
+    A warm basis can lead the simplex method astray (HiGHS 1.15 then ends with "Not Set"), and so can presolve (1.16
+    ends with "Solve error" on some trees), so it is run once more from the start, and once without presolve, before
+    a failure counts.
+    """
+    import highspy
+
+    _, presolve = model.getOptionValue("presolve")
+    for attempt in ("warm", "cold", "without presolve"):
+        if attempt != "warm":
+            model.clearSolver()
+        if attempt == "without presolve":
+            model.setOptionValue("presolve", "off")
+        run(model)
+        model.setOptionValue("presolve", presolve)
+        if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+            return
+    status = model.getModelStatus()
+    raise _error(status)(f"{name}: highs ended with status {model.modelStatusToString(status)!r}")
+
+
+def _error(status: Any) -> type[SolverError]:
+    """The error for a status of a model without a solution."""
+    import highspy
+
+    kinds = {
+        highspy.HighsModelStatus.kInfeasible: InfeasibleError,
+        highspy.HighsModelStatus.kTimeLimit: TimeLimitError,
+        highspy.HighsModelStatus.kUnbounded: UnboundedError,
+        highspy.HighsModelStatus.kUnboundedOrInfeasible: UnboundedError,
+    }
+    return kinds.get(status, SolverError)
+
+
+def conflicting_rows(program: LinearProgram) -> Index | None:
+    """Numbers of the rows of an irreducible infeasible subsystem of a linear program, or None if HiGHS finds none."""
+    model = load_program(program, Scale.of(program))
+    model.setOptionValue("iis_strategy", _IIS_IRREDUCIBLE)
+    run(model)
+    _, found = model.getIis()
+    rows = np.asarray(found.row_index_, dtype=np.int64)
+    return rows if found.valid_ and rows.size else None
+
+
+@cache
+def _silent() -> Any:
+    import highspy
+
+    class Silent(highspy.Highs):  # type: ignore[misc]
+        def enableCallbacks(self) -> None:  # noqa: N802
+            # HiGHS 1.16 greets on standard output at its first call, which is this one in its constructor.
+            self.setOptionValue("output_flag", False)
+            super().enableCallbacks()
+
+    return Silent
+
+
+def new_model() -> Any:
+    """An empty HiGHS model that runs in one thread and prints nothing."""
+    model = _silent()()
+    model.setOptionValue("output_flag", False)
+    model.setOptionValue("threads", 1)
+    return model
+
+
+def load_program(program: LinearProgram, scale: Scale) -> Any:
+    """A HiGHS model of the program."""
+    import highspy
+
+    lp = highspy.HighsLp()
+    lp.num_row_, lp.num_col_ = program.shape
+    maximise = program.sense == "maximise"
+    lp.sense_ = highspy.ObjSense.kMaximize if maximise else highspy.ObjSense.kMinimize
+    lp.col_cost_, lp.offset_ = program.objective * (scale.f * scale.column), program.constant * scale.f
+    lp.col_lower_, lp.col_upper_ = program.lower / scale.column, program.upper / scale.column
+    lp.row_lower_, lp.row_upper_ = program.row_lower * scale.row, program.row_upper * scale.row
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = program.matrix.indptr
+    lp.a_matrix_.index_ = program.matrix.indices
+    lp.a_matrix_.value_ = _coefficients(program, scale)
+    if program.integer.any():
+        kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+        lp.integrality_ = [kinds[int(i)] for i in program.integer]
+    model = new_model()
+    model.setOptionValue("small_matrix_value", _SMALL_COEFFICIENT)
+    _, infinite = model.getOptionValue("infinite_cost")
+    largest = np.abs(lp.col_cost_).max(initial=0.0)
+    # HiGHS takes costs of 1e20 for infinite and leaves rows with coefficients of 1e15 alone.
+    if not largest < infinite or model.passModel(lp) == highspy.HighsStatus.kError:
+        raise SolverError(
+            f"{program.name}: highs takes no such numbers: the largest coefficient is {_largest(program.matrix.data)}, "
+            f"cost {_largest(program.objective)}, bound {_largest(program.upper)}; choose other units"
+        )
+    return model
+
+
+def _coefficients(program: LinearProgram, scale: Scale) -> Array:
+    matrix = program.matrix
+    data = matrix.data * scale.row[matrix.indices]
+    return np.asarray(data * np.repeat(scale.column, np.diff(matrix.indptr)))
+
+
+def _largest(values: Array) -> str:
+    finite = np.abs(values[np.isfinite(values)])
+    return f"{finite.max(initial=0.0):.3g}"
+
+
+def _names(blocks: dict[str, Block]) -> list[str]:
+    return [f"{b.name}_{i}" for b in blocks.values() for i in range(b.size)]
+
+
+def write_program(program: LinearProgram, path: Path) -> None:
+    """Write a program with readable names in the format that the suffix of ``path`` names."""
+    import highspy
+
+    model = load_program(program, Scale.none(program))
+    for i, name in enumerate(_names(program.columns)):
+        model.passColName(i, name)
+    for i, name in enumerate(_names(program.rows)):
+        model.passRowName(i, name)
+    if model.writeModel(str(path)) == highspy.HighsStatus.kError:
+        raise InputError(f"path: cannot write {path}")

@@ -1,0 +1,478 @@
+"""Signatures that rooms share; nothing is computed here.
+
+Arrows between rooms point one way (``docs/maintainers.md``). Where a room needs something of one above it, such as a
+method of the problem that it solves, what it needs is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scenario_trees.lattice import MarkovLattice
+    from scenario_trees.tree import ScenarioTree
+    from stochisru.estimate import Estimate
+    from stochisru.limits import Limit
+    from stochisru.programs.sparse import LinearProgram, Solution
+    from stochisru.programs.stage import Stage
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+# ------------------------------------------------------------------ problems
+
+
+class Horizon(Protocol):
+    """Years of a problem."""
+
+    @property
+    def T(self) -> int:  # noqa: N802  (symbol of the source)
+        """Last year."""
+
+
+class Case(Protocol):
+    """A problem that is read from a file: what folders, manifests and results need of it."""
+
+    @property
+    def name(self) -> str:
+        """Short name, part of file names."""
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it is a case of the package, unchanged."""
+
+    @property
+    def horizon(self) -> Horizon:
+        """Its years."""
+
+    def digest(self) -> str:
+        """Hash of all of its numbers."""
+
+    def to_toml(self) -> str:
+        """Text of a case file from which it can be loaded."""
+
+
+# ------------------------------------------------------------ policies, plans
+
+
+class Policy(Protocol):
+    """A rule that decides from what is known: of the lunar problem a `stochisru.lunar.strategies.protocol.Strategy`."""
+
+    @property
+    def name(self) -> str:
+        """Short name, unique within a comparison."""
+
+    def start(self, case: Any) -> Array:
+        """Decisions that are committed at the root."""
+
+    def order(self, observation: Any) -> Array:
+        """Decisions of today, for all paths at once."""
+
+    def describe(self, case: Any) -> str:
+        """The rule as one sentence."""
+
+
+class Plan(Protocol):
+    """What a method found: decisions at the root, and what to do later."""
+
+    @property
+    def case(self) -> Any:
+        """The problem, a `Case`."""
+
+    @property
+    def root(self) -> Sequence[float] | Array:
+        """ΔM_0..ΔM_min(L, T), kg."""
+
+    @property
+    def size(self) -> dict[str, int]:
+        """Sizes worth reporting, by name."""
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What JSON carries of the plan beyond root and size, plain values by name."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tidy table of the plan."""
+
+    def policy(self, name: str, mapping: str | None) -> Policy:
+        """The plan as a policy."""
+
+
+class PlanOnTree(Plan, Protocol):
+    """A plan with decisions at all nodes of a tree."""
+
+    @property
+    def value(self) -> float:
+        """Its expected value on the tree, $, by arithmetic that asks no solver."""
+
+
+class PlanOnLattice(Plan, Protocol):
+    """A plan that is read off the cuts of a lattice."""
+
+    @property
+    def simulated(self) -> Estimate | None:
+        """Its mean value on fresh paths of the lattice, $, once that is known."""
+
+    def exact_value(self) -> float:
+        """Its expected value on the lattice, $; only where `StagePrograms.orders_up_to`."""
+
+    def simulate(self, paths: int = ..., *, seed: int = ..., confidence: float = ...) -> Estimate:
+        """Its mean value on fresh paths of the lattice, $."""
+
+
+# --------------------------------------------------- problems as methods see them
+
+TreePlanT = TypeVar("TreePlanT", bound=PlanOnTree)
+TreePlanT_co = TypeVar("TreePlanT_co", bound=PlanOnTree, covariant=True)
+LatticePlanT = TypeVar("LatticePlanT", bound=PlanOnLattice)
+StoreT = TypeVar("StoreT")
+StoreT_contra = TypeVar("StoreT_contra", contravariant=True)
+
+
+class TreeProblem(Protocol[TreePlanT_co]):
+    """A problem on a tree: one program, and how its solutions are read."""
+
+    @property
+    def program(self) -> LinearProgram:
+        """The sparse program in node form."""
+
+    @property
+    def flows(self) -> float:
+        """Size of the sums of money that values are differences of, $."""
+
+    def limits(self, held: Array) -> tuple[Array, Array]:
+        """Bounds on all variables where the first decisions are ``held``."""
+
+    def plan(self, solution: Solution) -> TreePlanT_co:
+        """The plan that a solution is, feasible to the last digit."""
+
+    def bound(self, program: LinearProgram, row_dual: Array) -> float:
+        """Upper bound on a linear program, $, that holds for any row duals."""
+
+
+class SubtreeProgram(Protocol):
+    """The program of one subtree of a cut tree; see `stochisru.lunar.subtrees.SubtreeProgram`."""
+
+    @property
+    def branch(self) -> ScenarioTree:
+        """The subtree, with the way from the root to it."""
+
+    @property
+    def program(self) -> LinearProgram:
+        """Its program; the objective is the conditional expectation given the subtree's node."""
+
+    @property
+    def plant(self) -> Index:
+        """Columns of the coordinated quantities."""
+
+    @property
+    def order(self) -> Index:
+        """Columns of the decisions behind them."""
+
+    @property
+    def origin(self) -> Index:
+        """Node of the whole tree that each node of the branch is."""
+
+    @property
+    def of_node(self) -> Index:
+        """Commitment of the branch at each of its nodes."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether the value of a solved program is that of its decisions as they are."""
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the program has whole numbers."""
+
+    def feasible(self, orders: Array) -> Array:
+        """Decisions as they can be taken."""
+
+    def worth(self, orders: Array) -> float:
+        """Value of feasible decisions, $, without a solver."""
+
+
+class Candidates(Protocol):
+    """Decisions above the cut that are worth trying, shape ``(subtrees, years)``."""
+
+    def near(self, plants: Array, number: int) -> Iterator[Array]:
+        """Those near what the subtrees want."""
+
+    def neighbours(self, orders: Array) -> Iterator[Array]:
+        """Those that differ from given ones in one commitment."""
+
+
+class Commitments(Protocol):
+    """Which decision is taken when."""
+
+    def decided_at(self, year: int) -> int:
+        """Stage at which the decision of ``year`` is taken."""
+
+
+class Subtrees(Protocol[TreePlanT_co]):
+    """A problem on a tree that is cut at a stage; see `stochisru.lunar.subtrees.Subtrees`."""
+
+    @property
+    def tree(self) -> ScenarioTree:
+        """The whole tree."""
+
+    @property
+    def cut_stage(self) -> int:
+        """Stage at which it is cut."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree in."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether costs are linear."""
+
+    @property
+    def mixed(self) -> bool:
+        """Whether programs have whole numbers."""
+
+    @property
+    def flows(self) -> float:
+        """Size of the sums of money that values are differences of, $."""
+
+    @property
+    def count(self) -> int:
+        """Number of subtrees."""
+
+    @property
+    def years(self) -> range:
+        """Coordinated years."""
+
+    @property
+    def nodes(self) -> range:
+        """Nodes at which the subtrees hang."""
+
+    @property
+    def way(self) -> Index:
+        """Nodes on the way to each subtree, shape ``(count, cut_stage + 1)``."""
+
+    @property
+    def shared(self) -> Index:
+        """Commitment of the whole tree behind each coordinated year, shape ``(count, years)``."""
+
+    @property
+    def commitments(self) -> Commitments:
+        """Commitments of the whole tree."""
+
+    @property
+    def node_probability(self) -> Array:
+        """Probability of each node down to the cut, positive."""
+
+    @property
+    def probability(self) -> Array:
+        """Probability of each subtree, positive."""
+
+    @property
+    def plant_upper(self) -> Array:
+        """Upper bound on the coordinated quantities, shape ``(count, years)``."""
+
+    @property
+    def largest_plant(self) -> float:
+        """Size of the coordinated quantities."""
+
+    @property
+    def plant_cost(self) -> Array:
+        """Discounted cost of one unit of them in each year."""
+
+    @property
+    def candidates(self) -> Candidates:
+        """Decisions above the cut that are worth trying."""
+
+    def program(self, i: int) -> SubtreeProgram:
+        """Program of subtree ``i``."""
+
+    def node_mean(self, values: Array) -> Array:
+        """Mean of ``values`` (count, years) over the subtrees that share each commitment."""
+
+    def plan(self, deployment: Array) -> TreePlanT_co:
+        """The plan of decisions at all nodes of the tree."""
+
+
+class StagePrograms(Protocol[LatticePlanT]):
+    """A problem on a lattice, a program per stage and state; see `stochisru.lunar.stage_program.StagePrograms`."""
+
+    @property
+    def lattice(self) -> MarkovLattice:
+        """The lattice."""
+
+    @property
+    def horizon(self) -> int:
+        """Last stage."""
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Programs of all stages."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree in."""
+
+    @property
+    def flows(self) -> float:
+        """Size of the sums of money that values are differences of, $."""
+
+    @property
+    def orders_up_to(self) -> bool:
+        """Whether plans whose value is known exactly are optimal under expectation."""
+
+    @property
+    def one_level(self) -> bool:
+        """Whether such a plan does not depend on what is on order."""
+
+    def state_upper(self, t: int) -> Array:
+        """What the state from which stage t starts can reach."""
+
+    def state_unit(self, t: int) -> Array:
+        """Units of that state."""
+
+    def spread(self, t: int, place: Array, store: Array) -> Array:
+        """States leaving stage t that are spread over their range, in their units."""
+
+    def plan(self, root: Array, intercept: Sequence[Array], slope: Sequence[Array], neutral: bool) -> LatticePlanT:
+        """The plan that cuts describe."""
+
+    def with_simulated(self, plan: LatticePlanT, mean: Estimate) -> LatticePlanT:
+        """A plan with its simulated mean."""
+
+
+class ProblemOnTrees(Protocol[TreePlanT_co]):
+    """A problem that can be stated on a scenario tree."""
+
+    def on_tree(self, tree: ScenarioTree) -> TreeProblem[TreePlanT_co]:
+        """The problem on a tree; `InputError` if they do not match."""
+
+    def subtrees(self, tree: ScenarioTree, cut_stage: int) -> Subtrees[TreePlanT_co]:
+        """The problem on a tree that is cut at a stage."""
+
+
+class ProblemOnLattices(Protocol[LatticePlanT, StoreT_contra]):
+    """A problem that can be stated on a Markov lattice."""
+
+    def on_lattice(self, lattice: MarkovLattice | int, storage: StoreT_contra | None) -> StagePrograms[LatticePlanT]:
+        """The problem on a lattice, given or made with so many states per stage; `InputError` if they do not match."""
+
+
+# -------------------------------------------------------------------- methods
+
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+
+class Method(Protocol[ResultT_co]):
+    """A way to solve a problem; see `stochisru.methods.registry`."""
+
+    @property
+    def name(self) -> str:
+        """The word that names it everywhere."""
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a few words."""
+
+    @property
+    def on(self) -> str:
+        """What it works on, a `stochisru.methods.result.Of`: a tree, a lattice or the process."""
+
+    @property
+    def options(self) -> type[Any]:
+        """Frozen dataclass of its options; see `stochisru.methods.options`."""
+
+    def refuses(self, case: Any) -> str | None:
+        """Why it cannot solve a problem, in one sentence that names the field, or None."""
+
+    def solve(self, case: Any, on: Any, options: Any, progress: Callable[[Any], None] | None = None) -> ResultT_co:
+        """Solve a problem on a tree or a lattice (None for the process); ``progress`` takes the lines of a log."""
+
+
+class LogLine(Protocol):
+    """A line of an iteration log: a dataclass of numbers."""
+
+    @property
+    def gap(self) -> float:
+        """Relative gap of the bounds so far."""
+
+
+class BoundsLine(Protocol):
+    """What rules read of a line of a log."""
+
+    @property
+    def number(self) -> int:
+        """Iteration."""
+
+    @property
+    def lower(self) -> float:
+        """Best lower bound so far, $."""
+
+    @property
+    def upper(self) -> float:
+        """Best upper bound so far, $."""
+
+    @property
+    def gap(self) -> float:
+        """Relative gap of the bounds."""
+
+
+class RunStatus(Protocol):
+    """A run so far, as stopping rules see it."""
+
+    @property
+    def log(self) -> Sequence[BoundsLine]:
+        """Lines of the log, the last one of the present iteration; not empty."""
+
+    @property
+    def seconds(self) -> float:
+        """Time of this part of the run."""
+
+    @property
+    def simulate(self) -> Callable[[int, float], Estimate]:
+        """Mean value of the present plan on so many fresh paths, at a confidence level."""
+
+
+class StoppingRule(Protocol):
+    """When to stop."""
+
+    def met(self, status: RunStatus) -> Limit | None:
+        """The limit that was hit (``Limit.RULE`` for a rule of one's own), or None to go on."""
+
+
+class RiskMeasure(Protocol):
+    """A coherent risk measure of net present value (more is better)."""
+
+    @property
+    def label(self) -> str:
+        """Name and parameters in a few words, also the identity in checkpoints."""
+
+    @property
+    def neutral(self) -> bool:
+        """Whether it is the expectation."""
+
+    def weights(self, probability: Array, value: Array) -> Array:
+        """Probabilities under which the expectation of ``value`` is its risk-adjusted worth.
+
+        Parameters
+        ----------
+        probability
+            Probabilities of the outcomes, one row per condition, shape ``(n, m)``.
+        value
+            Values of the outcomes, shape ``(m,)``.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(n, m)``; rows sum to 1.
+        """

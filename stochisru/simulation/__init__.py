@@ -1,0 +1,1 @@
+"""What simulated values say: metrics with intervals."""

@@ -1,0 +1,454 @@
+"""Metrics of simulated strategies with confidence intervals.
+
+Every metric is a function of means over independent units (paths, antithetic pairs, scrambled Sobol sets;
+see `scenario_trees.sampling`). Its standard error comes from the influence function, summed within units
+(delta method; Asmussen and Glynn 2007, ch. III); intervals use Student's t with units − 1 degrees of
+freedom. Those of standard deviation, ratios to it and CVaR are skewed, and are corrected for the skewness of the
+influence (Hall 1992). Intervals of shares are Wilson's. Intervals of quantiles are order statistics at the levels
+q ± t·se(F(q)).
+
+Long horizons have heavy tails, and an interval from a sample without its extremes is too short whatever the method. An
+interval is therefore refused (NaN, with the reason) where it was measured not to hold: those of the standard deviation
+and of ratios to it with fewer than `EFFECTIVE` effective points, those of CVaR and the Sortino ratio also with fewer
+than `TAIL` points in the tail, and, with far fewer effective points, those of CVaR and of ratios to demand. Effective
+points are paths over the kurtosis of what drives the tails, a number of the case and not of the sample: a sample that
+happens to have no extremes must not call itself good. See ``benchmarks/coverage.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stochisru.errors import InputError
+from stochisru.estimate import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+#: Unit of each metric; NPV is maximised, a loss is −NPV.
+UNITS = {
+    "npv_mean": "$",
+    "npv_sd": "$",
+    "npv_p5": "$",
+    "npv_p50": "$",
+    "npv_p95": "$",
+    "var95": "$",
+    "cvar95": "$",
+    "max_loss": "$",
+    "p_positive": "-",
+    "sharpe": "-",
+    "sortino": "-",
+    "payback_year": "yr",
+    "never_pays_back": "-",
+    "self_sufficiency": "-",
+    "demand_satisfaction": "-",
+    "shortage": "kg",
+    "utilization": "-",
+    "final_capacity": "kg/yr",
+    "expansions": "-",
+    "first_year_capital": "$",
+}
+
+#: Outcomes of a path, apart from its NPV, whose moments are accumulated while simulating.
+OUTCOMES = (
+    "delivered",
+    "demand",
+    "shortage",
+    "capacity",
+    "final_capacity",
+    "expansions",
+    "first_year_capital",
+    "paid_back",
+    "payback_year",
+)
+
+
+#: Effective points below which the standard deviation and ratios to it get no interval.
+EFFECTIVE = 200
+#: Points in the tail below which CVaR, and losing paths below which the Sortino ratio, get no interval.
+TAIL = 200
+#: Effective points below which CVaR gets no interval, by the worst of the measured strategies.
+EFFECTIVE_CVAR = 10
+#: The same for ratios whose weights are demand.
+EFFECTIVE_RATIO = 2
+#: Reason beside an interval without width, and for want of one of a ratio to a spread.
+_CONSTANT = "the sample does not vary"
+#: Units from which skewness can be estimated.
+_MANY = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """First and second moments of unit sums: ``(Σ z, Σ z zᵀ, units)``.
+
+    ``z`` holds the sums of the `OUTCOMES` over the paths of a unit and, last, their number.
+    """
+
+    first: Array
+    second: Array
+    units: int
+
+    @classmethod
+    def of(cls, outcomes: list[Array], units: NDArray[np.int64]) -> Moments:
+        """Moments of one block of paths."""
+        if units.size == outcomes[0].size:
+            z = [*outcomes, np.ones(units.size)]
+        else:
+            starts = np.concatenate([[0], np.cumsum(units)[:-1]])
+            z = [*(np.add.reduceat(x, starts) for x in outcomes), units.astype(float)]
+        k = len(z)
+        second = np.empty((k, k))
+        for i in range(k):
+            for j in range(i, k):
+                # einsum, not BLAS: the sum must not depend on the number of threads.
+                second[i, j] = second[j, i] = np.einsum("i,i->", z[i], z[j])
+        return cls(np.array([np.add.reduce(x) for x in z]), second, units.size)
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.first + other.first, self.second + other.second, self.units + other.units)
+
+
+def _interval(value: float, se: float, units: int, confidence: float) -> Estimate:
+    from scipy.special import stdtrit
+
+    if units < 2 or not np.isfinite(se):
+        why = "one group of paths has no interval" if units < 2 else "no path has a value"
+        return Estimate(value, float("nan"), float("nan"), float("nan"), why)
+    half = float(stdtrit(units - 1, 0.5 + confidence / 2)) * se
+    return Estimate(value, se, value - half, value + half)
+
+
+def _ratio(moments: Moments, top: int, bottom: int, confidence: float) -> Estimate:
+    """Ratio of two means; ``bottom = −1`` is the number of paths, so a plain mean."""
+    value = moments.first[top] / moments.first[bottom] if moments.first[bottom] > 0 else float("nan")
+    s = moments.second
+    m = moments.units
+    if not np.isfinite(value) or m < 2:
+        return _interval(float(value), float("nan"), m, confidence)
+    squares = max(0.0, s[top, top] - 2 * value * s[top, bottom] + value**2 * s[bottom, bottom])
+    if squares < 1e-13 * s[top, top]:  # rounding of a quantity that does not vary
+        squares = 0.0
+    se = np.sqrt(squares * m / (m - 1)) / moments.first[bottom]
+    return _interval(float(value), float(se), m, confidence)
+
+
+def wilson(
+    share: float, standard_error: float, points: float, confidence: float = 0.95, degrees: float = np.inf
+) -> tuple[float, float]:
+    """Wilson's interval of a share; it has a width at 0 and 1.
+
+    Parameters
+    ----------
+    share, standard_error
+        The share and its error, which for groups of dependent points is not that of independent ones.
+    points
+        Independent points; with dependent ones they are counted by the design effect ``p(1 − p)/se²`` where that is
+        known, and by the number of groups at 0 and 1, where it is not.
+    degrees
+        Degrees of freedom of ``standard_error``: the quantile is Student's t, normal where they are infinite.
+    """
+    from scipy.special import stdtrit
+
+    spread = share * (1 - share)
+    n = spread / standard_error**2 if spread > 0 and standard_error > 0 else points
+    z = float(stdtrit(degrees, 0.5 + confidence / 2)) ** 2
+    centre = (share + z / (2 * n)) / (1 + z / n)
+    half = np.sqrt(z * (spread / n + z / (4 * n**2))) / (1 + z / n)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def _share(estimate: Estimate, units: int, confidence: float) -> Estimate:
+    """A share of paths with Wilson's interval."""
+    if not np.isfinite(estimate.value) or units < 2:
+        return estimate
+    low, high = wilson(estimate.value, estimate.standard_error, units, confidence, units - 1)
+    return replace(estimate, lower=low, upper=high)
+
+
+def _clipped(estimate: Estimate) -> Estimate:
+    """A ratio that lies in [0, 1] with its interval cut at the possible values."""
+    low, high = np.clip([estimate.lower, estimate.upper], 0.0, 1.0)
+    return replace(estimate, lower=float(low), upper=float(high))
+
+
+def _unit_sums(influence: Array, units: NDArray[np.int64]) -> Array:
+    if units.size == influence.size:
+        return influence
+    return np.asarray(np.add.reduceat(influence, np.concatenate([[0], np.cumsum(units)[:-1]])))
+
+
+def _skewed(value: float, influence: Array, units: NDArray[np.int64], confidence: float) -> Estimate:
+    """Estimate with an interval corrected for the skewness of its influence.
+
+    Hall's transformation of the studentised statistic, ``t + γt²/(3√n) + γ²t³/(27n) + γ/(6√n)``, is inverted at the
+    quantiles of Student's t (Hall, P., *The Bootstrap and Edgeworth Expansion*, Springer 1992, section 3.9).
+    """
+    from scipy.special import stdtrit
+
+    z = _unit_sums(influence, units)
+    m, plain = z.size, _interval(value, unit_error(influence, units), units.size, confidence)
+    square = z * z
+    squares = float(square.mean())
+    if m < _MANY or not squares > 0:
+        return plain
+    a = float((square * z).mean()) / squares**1.5 / np.sqrt(m)
+    if abs(a) < 1e-9:
+        return plain
+    t = float(stdtrit(m - 1, 0.5 + confidence / 2))
+    low, high = (3 / a * (np.cbrt(1 + a * (q - a / 6)) - 1) for q in (t, -t))
+    return replace(plain, lower=value - plain.standard_error * low, upper=value - plain.standard_error * high)
+
+
+def unit_error(influence: Array, units: NDArray[np.int64]) -> float:
+    """Standard error of a mean whose influence per path is given (mean zero)."""
+    m = units.size
+    if m < 2:
+        return float("nan")
+    return float(np.sqrt(np.add.reduce(_unit_sums(influence, units) ** 2) * m / (m - 1)) / units.sum())
+
+
+def mean_estimate(sample: ArrayLike, units: ArrayLike | None = None, confidence: float = 0.95) -> Estimate:
+    """Mean of a sample; of a difference path by path, for a paired comparison on common paths.
+
+    Parameters
+    ----------
+    sample
+        One number per path.
+    units
+        Sizes of the independent groups of paths; every path for itself if not given.
+    confidence
+        Level of the interval, in (0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stochisru.simulation.metrics import mean_estimate
+    >>> demand = np.random.default_rng(1).normal(100, 20, 1000)
+    >>> small, large = np.minimum(demand, 90), np.minimum(demand, 110) - 5
+    >>> better = mean_estimate(large - small)
+    >>> f"{better.value:.2f} ({better.lower:.2f} to {better.upper:.2f})"
+    '4.62 (4.09 to 5.15)'
+    """
+    require_confidence(confidence)
+    sample = sample_of("sample", sample)
+    units = _units(units, sample.size)
+    mean = float(sample.mean())
+    return _interval(mean, unit_error(sample - mean, units), units.size, confidence)
+
+
+def shifted(estimate: Estimate, by: float) -> Estimate:
+    """An estimate plus a known number."""
+    return replace(estimate, value=estimate.value + by, lower=estimate.lower + by, upper=estimate.upper + by)
+
+
+def share_reached(optimum: float, gap: Estimate) -> Estimate:
+    """Share of an optimum > 0 that is left after a gap: no more than all of it, whatever a sample says."""
+    value, lower, upper = (min(1.0, 1 - lost / optimum) for lost in (gap.value, gap.upper, gap.lower))
+    return Estimate(value, gap.standard_error / optimum, lower, upper)
+
+
+def _quantile(sample: Array, ordered: Array, level: float, units: NDArray[np.int64], confidence: float) -> Estimate:
+    from scipy.special import stdtrit
+
+    n = ordered.size
+    value = float(ordered[min(n - 1, int(np.ceil(level * n)) - 1 if level > 0 else 0)])
+    if ordered[0] == ordered[-1]:
+        return Estimate(value, 0.0, value, value, _CONSTANT)
+    se = unit_error(np.asarray(sample <= value, dtype=float) - level, units)
+    if not np.isfinite(se):
+        return Estimate(value, float("nan"), float("nan"), float("nan"), "one group of paths has no interval")
+    half = float(stdtrit(units.size - 1, 0.5 + confidence / 2)) * se
+    low = int(np.floor((level - half) * n)) - 1
+    high = int(np.ceil((level + half) * n))
+    lower, upper = (float(ordered[k]) if 0 <= k < n else float("nan") for k in (low, high))
+    beyond = "" if np.isfinite([lower, upper]).all() else f"too few paths beyond the level {level:g} for both ends"
+    return Estimate(value, float("nan"), lower, upper, beyond)
+
+
+def sample_of(name: str, given: ArrayLike) -> Array:
+    """A row of finite numbers; `InputError` names it otherwise."""
+    try:
+        sample = np.asarray(given, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: must be a row of numbers, got {type(given).__name__}") from error
+    if sample.ndim != 1 or not sample.size:
+        raise InputError(f"{name}: must be a row of at least one number, got shape {sample.shape}")
+    if not np.isfinite(sample).all():
+        bad = int(np.flatnonzero(~np.isfinite(sample))[0])
+        raise InputError(f"{name}: every number must be finite, got {sample[bad]} at position {bad}")
+    return sample
+
+
+def _units(units: ArrayLike | None, size: int) -> NDArray[np.int64]:
+    if units is None:
+        return np.ones(size, dtype=np.int64)
+    groups = np.asarray(units)
+    if groups.ndim != 1 or groups.dtype.kind not in "iu" or (groups < 1).any() or groups.sum() != size:
+        raise InputError(f"units: must be whole sizes >= 1 of groups that add up to {size} paths")
+    return groups.astype(np.int64)
+
+
+def require_confidence(confidence: float) -> None:
+    """Raise `InputError` unless a level of confidence lies in (0, 1)."""
+    if isinstance(confidence, bool) or not isinstance(confidence, (int, float)) or not 0 < confidence < 1:
+        raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
+
+
+def lognormal_kurtosis(variance: float) -> float:
+    """Kurtosis of a lognormal number whose logarithm has this variance; infinite where it is no number."""
+    w = np.exp(min(variance, 170.0))
+    return float(w**4 + 2 * w**3 + 3 * w**2 - 3)
+
+
+def _too_heavy(effective: float, needed: int) -> str:
+    """Reason to refuse an interval for want of effective points, or nothing."""
+    return f"tails too heavy: {effective:,.3g} effective points, {needed} needed" if effective < needed else ""
+
+
+def npv_metrics(
+    npv: ArrayLike, units: ArrayLike | None = None, confidence: float = 0.95, kurtosis: float | None = None
+) -> dict[str, Estimate]:
+    """Metrics of a sample of NPV: those of `UNITS` up to ``sortino``.
+
+    Parameters
+    ----------
+    npv
+        Net present value per path, $.
+    units
+        Sizes of the independent groups of paths; every path for itself if not given.
+    confidence
+        Level of the intervals, in (0, 1).
+    kurtosis
+        Kurtosis of what drives the tails, as of demand in the last year (`lognormal_kurtosis`); the sample's own if not
+        given, which is too small where the sample lacks the extremes.
+
+    Raises
+    ------
+    InputError
+        If an argument is no row of finite numbers, or out of range.
+    """
+    require_confidence(confidence)
+    npv = sample_of("npv", npv)
+    units = _units(units, npv.size)
+    m = units.size
+    ordered = np.sort(npv)
+    mean = mean_estimate(npv, units, confidence)
+    centred = npv - mean.value
+    variance = float((centred**2).mean())
+    sd = variance**0.5
+    nan = float("nan")
+    varies = sd > 1e-12 * max(abs(mean.value), abs(ordered[0]), abs(ordered[-1]))
+    if kurtosis is None:
+        kurtosis = float((centred**4).mean()) / variance**2 if varies else 1.0
+    effective = npv.size / kurtosis
+    few = _too_heavy(effective, EFFECTIVE)
+
+    def by_spread(value: float, influence: Array) -> Estimate:
+        return Estimate(value, nan, nan, nan, few) if few else _skewed(value, influence, units, confidence)
+
+    out = {
+        "npv_mean": mean,
+        "npv_sd": Estimate(0.0, 0.0, 0.0, 0.0, _CONSTANT),
+        "sharpe": Estimate(nan, nan, nan, nan, _CONSTANT),
+        "sortino": Estimate(nan, nan, nan, nan, "no path has a loss"),
+    }
+    if varies:
+        # In logarithms, where the interval of a scale is less skewed.
+        log = by_spread(0.0, (centred**2 - variance) / (2 * variance))
+        out["npv_sd"] = replace(
+            log,
+            value=sd,
+            standard_error=sd * log.standard_error,
+            lower=float(sd * np.exp(log.lower)),
+            upper=float(sd * np.exp(log.upper)),
+        )
+        sharpe = mean.value / sd
+        out["sharpe"] = by_spread(sharpe, centred / sd - sharpe * (centred**2 - variance) / (2 * variance))
+    for name, level in (("npv_p5", 0.05), ("npv_p50", 0.5), ("npv_p95", 0.95)):
+        out[name] = _quantile(npv, ordered, level, units, confidence)
+
+    low = out["npv_p5"]
+    out["var95"] = Estimate(-low.value, low.standard_error, -low.upper, -low.lower, low.reason)
+    # CVaR as the minimum over v of v + E(loss − v)^+/(1 − α), attained at the VaR (Rockafellar and Uryasev).
+    excess = np.maximum(low.value - npv, 0.0) / 0.05
+    tail = float(excess.mean())
+    if varies and 0.05 * npv.size < TAIL:
+        thin = f"too few points in the tail: {0.05 * npv.size:,.0f}, {TAIL} needed for an interval"
+        out["cvar95"] = Estimate(-low.value + tail, nan, nan, nan, thin)
+    elif varies and (heavy := _too_heavy(effective, EFFECTIVE_CVAR)):
+        out["cvar95"] = Estimate(-low.value + tail, nan, nan, nan, heavy)
+    else:
+        out["cvar95"] = _skewed(-low.value + tail, excess - tail, units, confidence)
+    out["max_loss"] = Estimate(-float(ordered[0]), nan, nan, nan, "the largest loss of a sample has no interval")
+    out["p_positive"] = _share(mean_estimate((npv > 0).astype(float), units, confidence), m, confidence)
+    downside = np.minimum(npv, 0.0) ** 2
+    semi = float(downside.mean())
+    if semi > 0:
+        sortino = mean.value / semi**0.5
+        losses = int(np.count_nonzero(downside))
+        if not few and varies and losses < TAIL:
+            few = f"too few paths with a loss: {losses}, {TAIL} needed for an interval"
+        out["sortino"] = by_spread(sortino, centred / semi**0.5 - sortino * (downside - semi) / (2 * semi))
+    return {name: out[name] for name in UNITS if name in out}
+
+
+def strategy_metrics(
+    npv: Array,
+    moments: Moments,
+    units: NDArray[np.int64],
+    confidence: float = 0.95,
+    kurtosis: float | None = None,
+) -> dict[str, Estimate]:
+    """All metrics of one strategy.
+
+    Parameters
+    ----------
+    npv
+        Net present value per path, $.
+    moments
+        Moments of the other outcomes.
+    units
+        Sizes of the independent groups of paths.
+    confidence
+        Level of the intervals, in (0, 1).
+    kurtosis
+        As in `npv_metrics`.
+    """
+    out = npv_metrics(npv, units, confidence, kurtosis)
+    at = {name: i for i, name in enumerate(OUTCOMES)}
+    out["payback_year"] = _ratio(moments, at["payback_year"], at["paid_back"], confidence)
+    paid = _ratio(moments, at["paid_back"], -1, confidence)
+    never = Estimate(1 - paid.value, paid.standard_error, 1 - paid.upper, 1 - paid.lower)
+    out["never_pays_back"] = _share(never, moments.units, confidence)
+    out["self_sufficiency"] = _clipped(_ratio(moments, at["delivered"], at["demand"], confidence))
+    short = _ratio(moments, at["shortage"], at["demand"], confidence)
+    out["demand_satisfaction"] = _clipped(
+        Estimate(1 - short.value, short.standard_error, 1 - short.upper, 1 - short.lower)
+    )
+    heavy = "" if kurtosis is None else _too_heavy(npv.size / kurtosis, EFFECTIVE_RATIO)
+    for name in ("self_sufficiency", "demand_satisfaction") if heavy else ():
+        if out[name].standard_error > 0:
+            out[name] = Estimate(out[name].value, float("nan"), float("nan"), float("nan"), heavy)
+    out["utilization"] = _clipped(_ratio(moments, at["delivered"], at["capacity"], confidence))
+    for name in ("shortage", "final_capacity", "expansions", "first_year_capital"):
+        out[name] = _ratio(moments, at[name], -1, confidence)
+    return {name: out[name] for name in UNITS}
+
+
+def metrics_frame(metrics: dict[str, dict[str, Estimate]]) -> pd.DataFrame:
+    """Tidy table: strategy, metric, value, lower, upper, standard_error, unit, reason (why there is no interval)."""
+    import pandas as pd
+
+    rows = [
+        {"strategy": strategy, "metric": name, **vars(estimate), "unit": UNITS[name]}
+        for strategy, table in metrics.items()
+        for name, estimate in table.items()
+    ]
+    columns = ["strategy", "metric", "value", "lower", "upper", "standard_error", "unit", "reason"]
+    return pd.DataFrame(rows)[columns]

@@ -1,0 +1,202 @@
+"""What commands share: options, tables and JSON on standard output, progress on standard error.
+
+Progress is silent where standard error is not a terminal. Worked cases make their commands of these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from stochisru.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from stochisru.protocols import LogLine
+
+S = TypeVar("S")
+
+JsonOpt = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE ('-': stdout).")]
+SolverOpt = Annotated[str, typer.Option(help="highs or gurobi.")]
+PathsOpt = Annotated[int, typer.Option(help="Monte Carlo paths.")]
+SeedOpt = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+SamplerOpt = Annotated[str, typer.Option(help="pseudo-random, antithetic or sobol.")]
+FigureOpt = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a figure (.png, .svg or .pdf).")]
+WorkersOpt = Annotated[int, typer.Option(help="Processes; results do not depend on it.")]
+BackendOpt = Annotated[str, typer.Option(help="Where workers run: processes or dask.")]
+CheckpointOpt = Annotated[Path | None, typer.Option(help="Folder that remembers finished points.")]
+ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
+OutOpt = Annotated[Path | None, typer.Option(help="Folder for tables (CSV, Parquet) and figures (PNG, PDF).")]
+
+
+def number(text: str, field: str) -> float:
+    """A number given as text; `InputError` names the field if it is none."""
+    from stochisru.files import plain_number
+
+    try:
+        return plain_number(text)
+    except ValueError as error:
+        raise InputError(f"{field}: must be a number, got {text!r}") from error
+
+
+def figure_target(path: Path | None) -> None:
+    """Refuse a file that no figure can be drawn into, before any work is done."""
+    from stochisru.files import require_writable
+
+    if path is not None:
+        if path.suffix not in (".png", ".svg", ".pdf"):
+            raise InputError(f"figure: must end in .png, .svg or .pdf, got {path.name!r}")
+        require_writable(path, "figure")
+
+
+def save_figure(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw a figure and write it in the format that its suffix names; to be called when the results are written.
+
+    Raises
+    ------
+    FigureError
+        If the figure cannot be made.
+    """
+    from stochisru.files import drawing
+
+    with drawing():
+        draw().savefig(path)
+
+
+def json_target(target: str | None, *inputs: str) -> None:
+    """Refuse an output file that cannot be written, or is an input, before any work is done."""
+    from stochisru.errors import InputError
+    from stochisru.files import require_writable
+
+    if target is None or target == "-":
+        return
+    require_writable(Path(target), "json")
+    if Path(target).exists() and any(Path(i).exists() and Path(i).samefile(target) for i in inputs):
+        raise InputError(f"json: {target} is the input, must be another file")
+
+
+def emit(data: Any, target: str | None, show: Callable[[], None]) -> None:
+    """Write JSON where asked; show the tables unless standard output belongs to JSON."""
+    from stochisru.files import to_json, write_text
+
+    if target == "-":
+        sys.stdout.write(to_json(data))
+        return
+    if target is not None:
+        write_text(Path(target), to_json(data))
+    show()
+
+
+def emit_outcome(
+    compute: Callable[[], S], data: Callable[[S], Any], target: str | None, show: Callable[[S], None]
+) -> S:
+    """Compute and `emit`; where only the figures fail the JSON is written all the same, and the error goes on."""
+    from stochisru.errors import FigureError
+
+    try:
+        outcome = compute()
+    except FigureError as error:
+        if error.kept is not None and target is not None:
+            emit(data(error.kept), target, lambda: None)  # type: ignore[arg-type]
+        raise
+    emit(data(outcome), target, lambda: show(outcome))
+    return outcome
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[str], None]]:
+    """A spinner with the present step on standard error; silent when that is not a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(title) as status:
+        yield lambda step: status.update(f"{title}: {step}")
+
+
+@contextlib.contextmanager
+def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error; silent when that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+def print_frame(frame: pd.DataFrame, title: str, right: Collection[str] = ()) -> None:
+    """A table on standard output; numbers, and columns named in ``right``, stand at the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in frame.columns:
+        numeric = frame[column].dtype.kind in "fi" or column in right
+        table.add_column(str(column), justify="right" if numeric else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(_cell(v) for v in row))
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width: do not fold what programs or people will search
+        console = Console(width=240)
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        if value != value:
+            return "–"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
+
+
+@contextlib.contextmanager
+def iteration_table(title: str) -> Iterator[Callable[[LogLine], None]]:
+    """A live table of the last iterations of any method; silent when standard error is not a terminal."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    lines: list[LogLine] = []
+
+    def table() -> Table:
+        shown = Table(title=title, title_justify="left", box=None, header_style="bold")
+        heads = [*vars(lines[0]), "gap"] if lines else []
+        for head in heads:
+            shown.add_column(head.replace("_", " "), justify="right")
+        for line in lines[-12:]:
+            shown.add_row(*(_cell(value) for value in vars(line).values()), f"{line.gap:.2%}")
+        return shown
+
+    with Live(table(), console=console, refresh_per_second=8, transient=True) as live:
+
+        def add(line: LogLine) -> None:
+            lines.append(line)
+            live.update(table())
+
+        yield add
+
+
+def given_options(
+    options: dict[str, Any], taken_by: dict[str, tuple[str, ...]], option: str, chosen: str
+) -> dict[str, Any]:
+    """Options that were given; raise `InputError` for one that does not go with the value ``chosen`` of ``option``."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if chosen not in taken_by[name]:
+            raise InputError(f"{name}: is an option of --{option} {' and '.join(taken_by[name])}")
+    return given

@@ -1,0 +1,1 @@
+"""The cislunar campaign: plants, flights and stages with economies of scale."""

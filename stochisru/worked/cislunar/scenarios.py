@@ -1,0 +1,348 @@
+"""The campaign under demand that is not known yet: plants and the first window now, all later flights after.
+
+Two stages. What is launched and flown in the first window, and with it every plant, is decided before it is known by
+which factor demand differs from the assumed one; everything later reacts. All is one sparse program, the extensive
+form: the columns of the first stage once, those of the second once per scenario. Cost is minimised, so
+
+    WS ≤ RP ≤ EEV:
+
+perfect information, the two-stage optimum, and the mean-demand campaign's first stage with the best reaction to each
+scenario. Every one of them is a bracket, since searches end with gaps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stochisru.errors import InputError, SolverError
+from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of
+from stochisru.networks.solution import with_integers_fixed
+from stochisru.programs.curves.formulations import Formulation
+from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder, Solution, solve_mixed
+from stochisru.worked.cislunar.network import POINTS
+from stochisru.worked.cislunar.parameters import Campaign, parameters
+from stochisru.worked.cislunar.program import CampaignProgram, campaign_program
+
+#: Names of the values.
+VALUES = {"ws": "perfect information", "rp": "two-stage optimum", "eev": "first stage of the mean demand"}
+
+
+class DemandScenario(NamedTuple):
+    """Demand as a multiple of the campaign's, and its probability."""
+
+    factor: float
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class ScenarioResult:
+    """A first stage that is good for all scenarios.
+
+    Attributes
+    ----------
+    campaign, scenarios
+        The case and its scenarios.
+    rp, ws, eev
+        Brackets of the expected costs, $ (minimised): two-stage optimum, perfect information, first stage of the mean
+        demand.
+    sizes, mean_sizes
+        Plants of the two-stage plan and of the mean-demand campaign, kg by (kind, site).
+    costs, mean_costs
+        Cost in each scenario, $, with the first stage of either.
+    size
+        Variables, integers and rows of the extensive form.
+    seconds
+        Time of all searches.
+    """
+
+    campaign: Campaign
+    scenarios: tuple[DemandScenario, ...]
+    rp: Bounds
+    ws: Bounds
+    eev: Bounds
+    sizes: dict[tuple[str, str], float]
+    mean_sizes: dict[tuple[str, str], float]
+    costs: tuple[float, ...]
+    mean_costs: tuple[float, ...]
+    size: dict[str, int]
+    seconds: float
+    x: Array
+
+    @property
+    def isru_mass(self) -> float:
+        """Mass of all plants of the two-stage plan, kg."""
+        return sum(self.sizes.values())
+
+    @property
+    def vss(self) -> tuple[float, float]:
+        """Bracket of the value of the stochastic solution EEV − RP, $, ≥ 0."""
+        return max(0.0, self.eev.lower - self.rp.upper), max(0.0, self.eev.upper - self.rp.lower)
+
+    @property
+    def evpi(self) -> tuple[float, float]:
+        """Bracket of the value of perfect information RP − WS, $, ≥ 0."""
+        return max(0.0, self.rp.lower - self.ws.upper), max(0.0, self.rp.upper - self.ws.lower)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: $, kg."""
+        from stochisru.worked.cislunar.campaign import CAVEAT
+
+        return {
+            "campaign": self.campaign.title,
+            "architecture": self.campaign.architecture,
+            "sense": "minimise",
+            "unit": {"cost": "$", "isru_mass": "kg"},
+            "cost": self.rp.upper,
+            "isru_mass": self.isru_mass,
+            "bounds": self.rp.to_dict(),
+            "ws": self.ws.to_dict(),
+            "rp": self.rp.to_dict(),
+            "eev": self.eev.to_dict(),
+            "vss": list(self.vss),
+            "evpi": list(self.evpi),
+            "scenarios": [
+                {**s._asdict(), "cost": cost, "mean_plan_cost": mean}
+                for s, cost, mean in zip(self.scenarios, self.costs, self.mean_costs, strict=True)
+            ],
+            "plants": _records(self.sizes),
+            "mean_plants": _records(self.mean_sizes),
+            "demand": [
+                {"node": node, "commodity": commodity, "kg_per_year": kg}
+                for (node, commodity), kg in self.campaign.yearly.items()
+            ],
+            "parameters": {key: self.campaign[key] for key in parameters()},
+            "note": CAVEAT,
+            "size": self.size,
+            "seconds": self.seconds,
+        }
+
+
+def _records(sizes: dict[tuple[str, str], float]) -> list[dict[str, Any]]:
+    return [{"kind": kind, "site": site, "size": kg} for (kind, site), kg in sizes.items() if kg > 0]
+
+
+def parse_scenarios(text: str) -> tuple[DemandScenario, ...]:
+    """Scenarios from ``FACTOR:PROBABILITY,…``, as in ``0.5:0.3,1:0.4,1.5:0.3``."""
+    found = []
+    for item in text.split(","):
+        factor, _, probability = item.partition(":")
+        try:
+            found.append(DemandScenario(float(factor), float(probability)))
+        except ValueError as error:
+            raise InputError(f"scenarios: must be FACTOR:PROBABILITY,…, as in 0.5:0.5,1.5:0.5, got {text!r}") from error
+    return check_scenarios(found)
+
+
+def check_scenarios(scenarios: Sequence[DemandScenario]) -> tuple[DemandScenario, ...]:
+    """The scenarios, if their factors are different and positive and their probabilities sum to 1."""
+    factors = [s.factor for s in scenarios]
+    if not factors or len(set(factors)) < len(factors):
+        raise InputError(f"scenarios: must be different factors of demand, got {factors or 'none'}")
+    for factor, probability in scenarios:
+        if not 0 < factor <= 10:
+            raise InputError(f"scenarios: a factor of demand must be in (0, 10], got {factor}")
+        if not 0 < probability <= 1:
+            raise InputError(f"scenarios: a probability must be in (0, 1], got {probability}")
+    total = sum(s.probability for s in scenarios)
+    if abs(total - 1) > 1e-9:
+        raise InputError(f"scenarios: probabilities must sum to 1, got {total:g}")
+    return tuple(scenarios)
+
+
+@dataclass(frozen=True, eq=False)
+class _Extensive:
+    """The extensive form, where each scenario's columns of the single program are in it, and the first stage."""
+
+    single: CampaignProgram
+    program: LinearProgram
+    columns: tuple[Index, ...]
+    first: NDArray[np.bool_]
+
+
+def scaled(program: CampaignProgram, factor: float) -> LinearProgram:
+    """The program of a campaign with all its demand times a factor."""
+    base, network = program.program, program.expanded.network
+    upper = base.row_upper.copy()
+    rows = program.assembly.balance[network.supply < 0]
+    upper[rows] *= factor
+    return replace(base, row_upper=upper)
+
+
+def extensive_form(single: CampaignProgram, scenarios: Sequence[DemandScenario]) -> _Extensive:
+    """The first stage once, the second once per scenario."""
+    base = single.program
+    early = np.ones(base.shape[1], dtype=bool)
+    x_out = single.assembly.x_out
+    late = (single.expanded.departure >= POINTS)[:, None] & (x_out >= 0)
+    early[x_out[late]] = False
+    matrix = base.matrix.tocoo()
+    row, column = (c.astype(np.int64) for c in matrix.coords)
+    waits = np.zeros(base.shape[0], dtype=bool)
+    waits[row[~early[column]]] = True  # rows with a column of the second stage
+    builder = ProgramBuilder(f"{base.name}, {len(scenarios)} scenarios", "minimise")
+    place = np.full(base.shape[1], -1, dtype=np.int64)
+
+    def copy(name: str, chosen: Index, factor: float) -> Index:
+        here = np.full(chosen.size, -1, dtype=np.int64)
+        for whole in (False, True):
+            part = base.integer[chosen] == whole
+            if part.any():
+                at = chosen[part]
+                here[part] = builder.variables(
+                    f"{name}{' whole' if whole else ''}", at.size, lower=base.lower[at], upper=base.upper[at],
+                    objective=factor * base.objective[at], integer=whole,
+                ).index  # fmt: skip
+        return here
+
+    first, second = np.flatnonzero(early), np.flatnonzero(~early)
+    place[first] = copy("first", first, 1.0)
+    once = ~waits
+    _copy_rows(builder, "first", base.row_lower, base.row_upper, once, (row, place[column], matrix.data))
+    columns = []
+    for number, scenario in enumerate(scenarios):
+        here = place.copy()
+        here[second] = copy(f"scenario {number}", second, scenario.probability)
+        upper = scaled(single, scenario.factor).row_upper
+        _copy_rows(builder, f"scenario {number}", base.row_lower, upper, waits, (row, here[column], matrix.data))
+        columns.append(here)
+    return _Extensive(single, builder.build(), tuple(columns), early)
+
+
+def _copy_rows(
+    builder: ProgramBuilder,
+    name: str,
+    lower: Array,
+    upper: Array,
+    chosen: NDArray[np.bool_],
+    terms: tuple[Index, Index, Array],
+) -> None:
+    if not chosen.any():
+        return
+    number = np.cumsum(chosen) - 1
+    row, column, value = terms
+    mine = chosen[row]
+    builder.rows(name, lower[chosen], upper[chosen], (number[row[mine]], column[mine], value[mine]))
+
+
+def solve_scenarios(
+    campaign: Campaign,
+    scenarios: Sequence[DemandScenario],
+    *,
+    rel_gap: float = 0.01,
+    time_limit: float = 60.0,
+    formulation: Formulation = "interval",
+    solver: str = "highs",
+    start: ScenarioResult | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> ScenarioResult:
+    """Least expected cost of a campaign over scenarios of demand, beside perfect information and the mean's plan.
+
+    Parameters
+    ----------
+    scenarios
+        Factors of all demand and their probabilities, which sum to 1.
+    rel_gap, time_limit
+        Gap and seconds at which each search ends. The mean's campaign, every scenario twice, and the extensive form
+        are solved.
+    start
+        A result of the concentrated architecture: its first stage is open to this one too, so the cost is never above.
+
+    Raises
+    ------
+    InputError
+        If scenarios do not fit.
+    SolverError
+        If a search finds no plan in time.
+    """
+    cases = check_scenarios(scenarios)
+    single = campaign_program(campaign, formulation=formulation, counts=False)
+    extensive = extensive_form(single, cases)
+    seconds = 0.0
+
+    def search(program: LinearProgram, known: Array | None = None) -> Solution:
+        nonlocal seconds
+        found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, start=known, solver=solver)
+        seconds += found.seconds
+        return found
+
+    progress("mean demand")
+    mean = search(scaled(single, sum(s.factor * s.probability for s in cases)))
+    reactions, alone = [], []
+    for scenario in cases:
+        progress(f"demand times {scenario.factor:g}")
+        program = scaled(single, scenario.factor)
+        reactions.append(search(_held(program, extensive.first, mean.x)))
+        alone.append(search(program, reactions[-1].x))
+    weights = np.array([s.probability for s in cases])
+
+    def expected(found: Sequence[Solution], lower: bool = False) -> float:
+        return float(weights @ [s.bound if lower else s.objective for s in found])
+
+    progress("all scenarios")
+    known = _joined(extensive, [s.x for s in reactions])
+    if start is not None and start.x.size:
+        other = extensive_form(campaign_program(start.campaign, formulation=formulation, counts=False), cases)
+        theirs = _joined(extensive, [single.carried(other.single, start.x[c]) for c in other.columns])
+        known = min((known, theirs), key=lambda x: _value(extensive.program, x, solver))
+    found = search(extensive.program, known)
+    best = with_integers_fixed(extensive.program, found.x, solver)
+    flows = float(np.abs(extensive.program.objective * best.x).sum())
+
+    def bracket(lower: float, upper: float) -> Bounds:
+        # The solver's bounds hold to its tolerances.
+        lower = upper if upper < lower <= upper + SWITCH_ROUNDING * flows else lower
+        return Bounds(lower, upper, Kind.SOLVER, Of.TREE, flows)
+
+    ws = bracket(expected(alone, lower=True), expected(alone))
+    rp = bracket(max(found.bound, ws.lower), best.objective)
+    eev = bracket(max(expected(reactions, lower=True), rp.lower), expected(reactions))
+    chosen = best.x[extensive.columns[0]]
+    return ScenarioResult(
+        campaign=campaign,
+        scenarios=cases,
+        rp=rp,
+        ws=Bounds(ws.lower, min(ws.upper, rp.upper), Kind.SOLVER, Of.TREE, flows),
+        eev=eev,
+        sizes=_sizes(single, chosen),
+        mean_sizes=_sizes(single, mean.x),
+        costs=tuple(float(single.program.objective @ best.x[c]) for c in extensive.columns),
+        mean_costs=tuple(s.objective for s in reactions),
+        size={
+            "variables": extensive.program.shape[1],
+            "integers": int(extensive.program.integer.sum()),
+            "rows": extensive.program.shape[0],
+        },
+        seconds=seconds,
+        x=best.x,
+    )
+
+
+def _held(program: LinearProgram, first: NDArray[np.bool_], x: Array) -> LinearProgram:
+    """The program with the columns of the first stage at given values."""
+    at = np.where(program.integer, np.round(x), x)
+    return program.with_bounds(np.where(first, at, program.lower), np.where(first, at, program.upper))
+
+
+def _joined(extensive: _Extensive, plans: Sequence[Array]) -> Array:
+    """Columns of the extensive form from a plan per scenario with one first stage."""
+    x = np.zeros(extensive.program.shape[1])
+    for place, plan in zip(extensive.columns, plans, strict=True):
+        x[place] = plan
+    return x
+
+
+def _value(program: LinearProgram, x: Array, solver: str) -> float:
+    try:
+        return with_integers_fixed(program, x, solver).objective
+    except SolverError:
+        return math.inf
+
+
+def _sizes(single: CampaignProgram, x: Array) -> dict[tuple[str, str], float]:
+    return {s: float(max(kg, 0.0)) for s, kg in zip(single.campaign.structures, x[single.size], strict=True)}

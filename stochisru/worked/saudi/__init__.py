@@ -1,0 +1,1 @@
+"""Water and power of Saudi Arabia (thesis, Case Study II)."""

@@ -1,0 +1,1 @@
+"""Economies of scale against uncertainty: the study ``study scale``."""

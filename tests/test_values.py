@@ -1,0 +1,145 @@
+"""Values of any problem by its programs: against today's tables, in both senses, infeasible ones, whole numbers."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scenario_trees import ScenarioTree
+from stochisru import BoundsError, load_case, value_table
+from stochisru.lunar.information import flows
+from stochisru.methods.result import Bounds, Kind, Of
+from stochisru.problem import Decision, Factor, Model, Operation, Row, State
+from stochisru.values import DIFFERENCES, MEANING, Optimum, Values, _neighbours, values
+from tests.test_problem import problems
+
+FORK = ScenarioTree([-1, 0, 0], [0, 1, 1], [1, 0.5, 0.5], [1, 50, 100])
+
+
+@settings(max_examples=30)
+@given(problems())
+def test_values_of_a_case_are_those_of_its_table(problem):
+    case, tree = problem
+    ours, today = values(case, tree), value_table(case, tree)
+    slack = 1e-9 * flows(case, tree) + 1e-9
+    for name in (*MEANING, *DIFFERENCES):
+        assert ours.point(name) == pytest.approx(today.point(name), rel=0, abs=2 * slack), name
+    for t, bounds in enumerate(today.eev_t):
+        assert ours.point(f"eev_{t}") == pytest.approx(bounds.lower, rel=0, abs=slack)
+
+
+@pytest.mark.parametrize(
+    "symbols",
+    [
+        {"lot": 50.0, "degradation": 0.05},  # no table today
+        {"fixed_cost": 2e6, "degradation": 0.1},
+        {"reference": 100.0, "c_dev_exponent": 0.7, "earth_limit": 300.0},
+    ],
+)
+def test_every_case_has_values(symbols):
+    case = load_case("lunar-reference").replace(T=3, **symbols)
+    tree = ScenarioTree.from_process(case.process, [2, 2, 2])
+    found = values(case, tree, rel_gap=1e-7)
+    if not case.technology.degradation:
+        today = value_table(case, tree)
+        for name in MEANING:
+            assert found.point(name) == pytest.approx(today.point(name), rel=0, abs=1e-6 * flows(case, tree)), name
+    for name in MEANING:
+        assert found.bracket(name).gap < 1e-5
+    for name in DIFFERENCES:
+        assert found.bracket(name).lower <= found.point(name) <= found.bracket(name).upper
+        assert found.point(name) >= 0
+
+
+def mirrored(sense):
+    """One problem in both senses: gains maximised, or costs minimised."""
+    sign = 1.0 if sense == "maximise" else -1.0
+    return Model(
+        "mirror",
+        horizon=1,
+        sense=sense,
+        parts=[
+            Decision("order", lead=1, cost=1.0, upper=200, lot=7.0, fixed_cost=3.0),
+            Operation("sold", value=3.0, upper=Factor("demand")),
+            State("stock", keep=0.5, gains={"order": 1.0, "sold": -1.0}),
+        ],
+    ), sign
+
+
+def test_both_senses_have_the_same_values():
+    (up, _), (down, _) = mirrored("maximise"), mirrored("minimise")
+    ours, theirs = values(up, FORK, rel_gap=0), values(down, FORK, rel_gap=0)
+    for name in MEANING:
+        assert ours.point(name) == pytest.approx(-theirs.point(name))
+    for name in DIFFERENCES:
+        assert ours.point(name) == pytest.approx(theirs.point(name))
+        assert ours.point(name) >= 0
+    assert theirs.point("ws") <= theirs.point("rp") <= theirs.point("static")
+
+
+def test_what_has_no_plan_is_infeasible_and_has_no_differences():
+    """All demand must be met and none may be left: only who knows it orders right."""
+    must = [Row("met", {"order": 1.0}, equals=Factor("demand"), years=[1])]
+    order = Decision("order", lead=1, years=[1], cost=1.0, upper=200)
+    found = values(Model("must", 1, [order, *must], sense="minimise"), FORK)
+    assert found.point("ws") == pytest.approx(75.0)
+    assert found.point("rp") == found.point("eev") == np.inf
+    assert found.bracket("rp") is None
+    assert found.point("evpi") is None
+    assert "rp infeasible" in repr(found)
+    assert "evpi none" in repr(found)
+    told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert told["rp"] == "infeasible"
+    assert told["evpi"] is None
+    assert found.to_frame().loc["rp", "kind"] == "infeasible"
+    gain = values(Model("must", 1, [order, *must]), FORK)
+    assert gain.point("rp") == -np.inf
+
+
+def test_a_plan_that_breaks_a_bound_on_some_scenario_is_infeasible():
+    """The mean path allows an order of 75; where demand is 50 no more than 50 may be ordered."""
+    model = Model(
+        "bound",
+        horizon=1,
+        parts=[
+            Decision("order", lead=1, years=[1], cost=1.0, upper=Factor("demand")),
+            Operation("sold", value=3.0),
+            Row("stock", {"sold": 1.0, "order": -1.0}, upper=0.0),
+        ],
+    )
+    found = values(model, FORK)
+    assert found.point("ev") == pytest.approx(150.0)
+    assert found.point("eev") == -np.inf
+    assert found.point("rp") == pytest.approx(100.0)
+    assert found.point("vss") is None
+
+
+@given(
+    st.lists(st.floats(-100, 100), min_size=4, max_size=4),
+    st.sampled_from([1.0, -1.0]),
+)
+def test_neighbours_tell_each_other_what_they_prove(numbers, sign):
+    a, b = sorted(numbers[:2]), sorted(numbers[2:])
+    low, high = (Optimum(Bounds(*x, Kind.SOLVER, Of.TREE), {"of": np.array([i])}) for i, x in enumerate((a, b)))
+    out_of_order = a[0] > b[1] + 1e-3 if sign > 0 else b[0] > a[1] + 1e-3
+    if out_of_order:
+        with pytest.raises(BoundsError, match="out of order"):
+            _neighbours(sign, "less", low, "more", high)
+        return
+    in_order = a[0] <= b[1] if sign > 0 else b[0] <= a[1]
+    less, more = _neighbours(sign, "less", low, "more", high)
+    if in_order:  # the true values, somewhere in both brackets and in their order, stay in them
+        assert less.bounds.lower >= a[0]
+        assert less.bounds.upper <= a[1]
+        assert more.bounds.lower >= b[0]
+        assert more.bounds.upper <= b[1]
+        hand = (less.bounds.lower, more.bounds.lower) if sign > 0 else (-less.bounds.upper, -more.bounds.upper)
+        assert hand[0] <= hand[1]
+
+
+def test_unknown_names_are_refused():
+    found = Values(mirrored("maximise")[0], FORK, {})
+    with pytest.raises(Exception, match="name: must be one of"):
+        found.point("wsx")
