@@ -169,3 +169,9 @@ def test_wrong_types_name_the_argument():
             simulate(case, ["moderate"], **options)
         with pytest.raises(InputError, match=f"^{argument}: "):
             process_values(case, **options)
+
+
+@pytest.mark.parametrize("given", [[1e300, 1.0], [1.0, -1e100], np.array([1.0, 2.0j])])
+def test_numbers_without_moments_are_refused(given):
+    with pytest.raises(InputError, match=r"^npv: "):
+        npv_metrics(given)

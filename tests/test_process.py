@@ -9,7 +9,7 @@ import pytest
 from scipy.special import ndtr
 
 from scenario_trees import GeometricBrownianMotion, ScenarioTree
-from stochisru import BoundsError, exact_values, load_case, process_values, threshold, value_table
+from stochisru import BoundsError, InputError, exact_values, load_case, process_values, threshold, value_table
 from stochisru.lunar.exact.root_plan import expected_value_plan_on_process, plan_value_on_process
 from stochisru.lunar.relaxation import sddp_ignoring, threshold_ignoring
 from stochisru.lunar.run import run_case
@@ -314,3 +314,34 @@ def test_a_bracket_between_two_values_is_not_called_exact():
     found = process_values(load_case("lunar-reference").replace(lot=200.0, T=10), paths=64).values["static"]
     assert found.upper > found.lower
     assert found.label == "bounded"
+
+
+def test_values_that_a_case_has_not_are_named():
+    found = process_values(load_case("lunar-reference").replace(T=3, c_dev_exponent=1.3, reference=100.0), paths=64)
+    with pytest.raises(InputError, match=r"^name: must be one of the case's values, ws, rp, .*got 'vms'"):
+        found.point("vms")
+    for value in (found.values["ws"], found.values["evpi"]):  # a relaxation's foresight bounds them, it is not theirs
+        assert value.lower < value.value < value.upper
+
+
+def test_a_store_or_risk_does_not_hide_the_distance_of_the_lattice(run_cli):
+    call = ("solve", "lunar-reference", "--method", "sddp", "--horizon", "2", "--states", "4", "--iterations", "2")
+    for more in (("--boil-off", "0.1"), ("--risk-weight", "0.5")):
+        run = run_cli(*call, *more)
+        assert "the lattice is not the process: variance of demand" in run.stdout
+        assert "optimum of the process" not in run.stdout  # it is of another problem
+        assert "of the lattice (maximise)" in run.stdout
+
+
+def test_small_money_is_shown(run_cli, tmp_path):
+    case = load_case("lunar-reference").replace(T=2, D0=1e-3)
+    (tmp_path / "tiny.toml").write_text(case.to_toml(), encoding="utf-8")
+    shown = run_cli("value", str(tmp_path / "tiny.toml"), "--paths", "64", check=0).stdout
+    assert "($, NPV maximised)" in shown
+    assert f"{threshold(case).objective:,.3f}" in shown
+
+
+@pytest.mark.parametrize("command", ["value", "run"])
+def test_one_path_is_too_few(run_cli, command):
+    run = run_cli(command, "lunar-reference", "--horizon", "2", "--paths", "1", check=2)
+    assert "paths: must be an integer >= 2, got 1" in run.stderr

@@ -257,6 +257,7 @@ def run_case(
             "decision": process.decision,
             "distance": away.to_dict(),
             "exact": process.exact,
+            "foresight": process.foresight,
             "foresight_paths": process.foresight_paths,
             "paths": paths,
             "seed": seed,

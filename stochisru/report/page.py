@@ -302,6 +302,11 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         "that of whoever bears every flow: sales of lunar oxygen less plants, launches, operation, shortage and supply "
         "from Earth. Oxygen from Earth earns nothing in the source formulation: it is only a cost."
     )
+    if manifest["foresight"] != "case":
+        caveat += (
+            f" Perfect information is solved for the {html.escape(manifest['foresight'])} alone: it bounds WS and EVPI "
+            "from above, and their values are RP and what perfect information adds there."
+        )
     distance = manifest["distance"]
     off = (
         f"The variance of demand is off by {distance['variance_error']:+.1%} at worst, the Wasserstein distance is at "

@@ -90,6 +90,8 @@ _CONSTANT = "the sample does not vary"
 _SINGLE = "one path has no interval"
 #: Paths on which what is rare must have been seen for an interval of its mean.
 _RARE = 30
+#: Numbers whose fourth powers can be added.
+_LARGEST = 1e70
 #: Units from which skewness can be estimated.
 _MANY = 30
 
@@ -295,6 +297,8 @@ def _quantile(sample: Array, ordered: Array, level: float, units: NDArray[np.int
 
 def sample_of(name: str, given: ArrayLike) -> Array:
     """A row of finite numbers; `InputError` names it otherwise."""
+    if np.iscomplexobj(given):
+        raise InputError(f"{name}: must be a row of real numbers, got complex ones")
     try:
         sample = np.asarray(given, dtype=float)
     except (TypeError, ValueError) as error:
@@ -304,6 +308,8 @@ def sample_of(name: str, given: ArrayLike) -> Array:
     if not np.isfinite(sample).all():
         bad = int(np.flatnonzero(~np.isfinite(sample))[0])
         raise InputError(f"{name}: every number must be finite, got {sample[bad]} at position {bad}")
+    if (large := float(np.abs(sample).max())) > _LARGEST:
+        raise InputError(f"{name}: every number must be within ±{_LARGEST:g}, got one of size {large:g}")
     return sample
 
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scenario_trees.protocols import Sampler
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.comparison import compare
 from stochisru.lunar.exact.layers import OpenLoopPlan
@@ -268,7 +269,9 @@ class ProcessValues:
         return {**self.recourse.first_stage, "rule": rule, "method": self.method, "of": Of.PROCESS.value}
 
     def point(self, name: str) -> float:
-        """One value, $."""
+        """One value, $; `InputError` where the case has none of that name."""
+        if name not in self.values:
+            raise InputError(f"name: must be one of the case's values, {', '.join(self.values)}, got {name!r}")
         return self.values[name].value
 
     def to_frame(self) -> pd.DataFrame:
