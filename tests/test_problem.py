@@ -127,6 +127,8 @@ def test_the_model_of_a_case_has_the_program_by_hand(problem):
         {"c_dev_curve": Curve([0, 100, 400], [0, 2e6, 9e6]), "fixed_cost": 1e6},
         {"reference": 100.0, "c_dev_exponent": 0.7, "initial_deployment": "fixed"},
         {"reference": 100.0, "eta_exponent": 1.2, "lot": 25.0},
+        {"c_dev_curve": Curve([0, 300], [0, 6e6]), "initial_deployment": "fixed"},
+        {"eta_curve": Curve([0, 300], [0, 900]), "lot": 25.0, "fixed_cost": 1e6},
     ],
 )
 def test_so_have_lots_campaigns_and_curves(symbols):
