@@ -139,7 +139,7 @@ def test_duals_are_marginal_values(reference):
         slope = (extensive_form(case, bumped).objective - base.objective) / h
         assert slope == pytest.approx(base.plan.demand_value[node] * weight[node], rel=1e-3)
     program = tree_program(case, tree)
-    block = program.rows["capacity"]
+    block = program.rows["delivery"]
     for node in (0, 1, 6):
         upper = program.row_upper.copy()
         upper[block.start + node] += h
