@@ -417,7 +417,7 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     # A batch system ends a job by SIGTERM: clean up as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    words = sys.argv[1:] if arguments is None else arguments
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _SOLVE.callback = solve_command(words) if words[:1] == ["solve"] else solve_listed
         code = app(args=arguments, standalone_mode=False)
