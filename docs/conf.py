@@ -1,7 +1,9 @@
 """Configuration of the Sphinx site: sphinx-build -W -b html docs docs/_build/html."""
 
 import re
+import sys
 from importlib.metadata import version as _installed
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -12,7 +14,7 @@ release = version = _installed("stochisru")
 language = "en"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_made"]
 default_role = "py:obj"
 
 myst_enable_extensions = ["dollarmath"]
@@ -50,5 +52,9 @@ def _plain_signature(app, what, name, obj, options, signature, returns):
 
 
 def setup(app):
+    sys.path.insert(0, str(Path(__file__).parent))
+    import house
+
+    house.write(Path(__file__).parent / "_made")
     app.connect("autodoc-process-signature", _plain_signature)
     app.connect("autodoc-process-docstring", _absolute_values)

@@ -1,6 +1,11 @@
 """Errors that are meant for people: one line that names the field and the allowed range."""
 
+import math
+
+import numpy as np
+
 from scenario_trees.errors import TreeError
+from scenario_trees.errors import require_integer as _integer
 
 
 class StochisruError(Exception):
@@ -56,3 +61,20 @@ __all__ = [
     "TreeError",
     "UnboundedError",
 ]
+
+
+def require_integer(name: str, value: object, low: int, high: int | None = None) -> int:
+    """The value if it is an integer from ``low`` to ``high``; raise `InputError` that names it otherwise."""
+    try:
+        return _integer(name, value, low, high)
+    except TreeError as error:
+        raise InputError(str(error)) from None
+
+
+def require_number(name: str, value: object, *, low: float = -math.inf, strict: bool = False) -> float:
+    """The value if it is a finite number >= ``low`` (``strict``: > ``low``); raise `InputError` otherwise."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if number and math.isfinite(value) and (value > low if strict else value >= low):  # type: ignore[arg-type, operator]
+        return float(value)  # type: ignore[arg-type]
+    allowed = f" {'>' if strict else '>='} {low:g}" if math.isfinite(low) else ""
+    raise InputError(f"{name}: must be a finite number{allowed}, got {value!r}")

@@ -17,7 +17,7 @@ from .test_golden import GOLDEN, terms
 
 def plants_alone():
     """Rows of the plants' blocks and the columns in them, renumbered block by block."""
-    changes = {"largest_extraction": 2500.0, "largest_electrolysis": 1000.0, "volume_discount": 0.1}
+    changes = {"largest_extraction": 2500.0, "largest_electrolysis": 1000.0, "interval": 1000.0}
     program = campaign_program(Campaign(years=1, changes=changes)).program
     rows = [b for name, b in program.rows.items() if name.startswith("plant ")]
     row = np.concatenate([b.index for b in rows])

@@ -43,7 +43,7 @@ from stochisru.programs.sparse import solve, solve_mixed
 from tests.cases import deployment_cases
 
 #: Blocks of today's tree program by the names that they have in the model's.
-TODAY = {"balance_M": "balance", "dM_lots": "modules", "whole_dM": "whole"}
+TODAY = {"delivery": "capacity", "dM_lots": "modules", "whole_dM": "whole"}
 
 
 @st.composite
@@ -391,7 +391,7 @@ def test_a_cap_on_launched_mass_is_one_part(problem, cap):
 @given(problems(max_T=2), st.sampled_from([500.0, 5000.0]))
 def test_a_cost_per_delivered_kilogram_is_one_part(problem, cost):
     case, tree = problem
-    model = deployment_model(case).with_part(Expression("delivery", {"Q": 1.0}, cost=cost))
+    model = deployment_model(case).with_part(Expression("handling", {"Q": 1.0}, cost=cost))
     in_all_values(case, tree, model, per_delivered=cost)
 
 
@@ -696,6 +696,14 @@ def test_what_is_wrong_on_a_tree_names_part_and_year(parts, message):
     with pytest.raises(InputError) as caught:
         on_tree(model_with(*parts), tree)
     assert message in str(caught.value)
+
+
+def test_a_part_replaces_one_of_its_own_kind_only():
+    model = load_case("lunar-reference").model
+    dear = model.with_part(Expression("M_leo", {"dM": 1.0}, cost=1e9))
+    assert len(dear.parts) == len(model.parts)
+    with pytest.raises(InputError, match="expression 'delivery': the name is taken by row 'delivery'"):
+        model.with_part(Expression("delivery", {"Q": 1.0}, cost=5.0))
 
 
 def test_trees_of_other_horizons_and_processes_are_refused():

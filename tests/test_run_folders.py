@@ -8,8 +8,9 @@ import pytest
 
 from stochisru import load_case
 from stochisru.errors import FigureError, InputError
-from stochisru.files import MADE_BY, MANIFEST, default_folder, drawing, replacing_folder
+from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder
 from stochisru.lunar.case import case_text, shipped_cases
+from stochisru.studies.folder import default_folder
 
 SMALL = ("--horizon", "2", "--branching", "2,2", "--paths", "100")
 

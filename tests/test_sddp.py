@@ -23,8 +23,8 @@ from stochisru.lunar.stage_report import problem_report
 from stochisru.lunar.storage import Storage
 from stochisru.lunar.trees import case_lattice
 from stochisru.methods.risk import Expectation, MeanCVaR
+from stochisru.methods.sddp import engine as sddp_engine
 from stochisru.methods.sddp.engine import Engine
-from stochisru.methods.sddp.method import engine as sddp_engine
 from stochisru.methods.sddp.method import sddp
 from stochisru.methods.sddp.monitor import Checkpoint
 from stochisru.methods.sddp.trials import Trials
@@ -512,7 +512,7 @@ def test_folder_of_another_problem_is_refused(reference, tmp_path):
 KILLED = """
 import sys
 from stochisru import load_case
-from stochisru.methods.sddp.method import monitor as sddp_monitor
+from stochisru.methods.sddp import monitor as sddp_monitor
 from stochisru.methods.sddp.method import sddp
 sddp_monitor.Checkpoint.due = lambda self: True
 case = load_case("lunar-reference").replace(T=9, lead_time=2)

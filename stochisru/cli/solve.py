@@ -111,9 +111,9 @@ def _options(known: dict[str, Method]) -> dict[str, tuple[Any, Any]]:
 
 
 def _help(default: Any, about: About) -> str:
-    words = about.default or (
-        "" if isinstance(default, bool) else f"{default:g}" if isinstance(default, float) else default
-    )
+    from stochisru.methods.options import default_in_words
+
+    words = default_in_words(default, about)
     allowed = f", {about.allowed}" if about.choices else ""
     return f"{about.help}{allowed}{f' [default: {words}]' if words else ''}"
 

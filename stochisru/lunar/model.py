@@ -57,9 +57,10 @@ def deployment_model(case: DeploymentCase, storage: Storage | None = None) -> Mo
             gains={"dM": 1.0},
             initial=tech.M0,
             cost=c.c_op,
+            rule="balance",
             enough=demand / tech.eta if storage is None else (lambda _, f: (f["demand"] + _room(storage)) / tech.eta),
         ),
-        Expression("Qcap", {"M": tech.eta}),
+        Expression("Qcap", {"M": tech.eta}, rule="capacity"),
         Operation("Q", value=case.economics.P_m, upper=2 * demand),
         Expression("byproduct", {"Q": tech.beta}, cost=c.c_by),
         Operation("Q_earth", value=-c.c_E, upper=earth),
@@ -85,7 +86,7 @@ def _deployment(case: DeploymentCase) -> list[Part]:
     if curve.pieces == 1 and math.isclose(curve.slopes[0], case.investment_cost, rel_tol=1e-12):
         return [
             replace(decision, cost=case.costs.c_dev, fixed_cost=curve.fixed),
-            Expression("M_leo", {"dM": case.technology.alpha}, cost=case.costs.c_L),
+            Expression("M_leo", {"dM": case.technology.alpha}, cost=case.costs.c_L, rule="launch"),
         ]
     return [replace(decision, curve=curve)]
 
@@ -95,8 +96,8 @@ def _excess(case: DeploymentCase, storage: Storage | None) -> list[Part]:
     c_S = case.costs.c_S
     if storage is None:
         return [
-            Row("capacity", {"Q": 1.0, "Qcap": -1.0}, upper=0.0),
-            Expression("E", {"Qcap": 1.0, "Q": -1.0}, cost=c_S),
+            Row("delivery", {"Q": 1.0, "Qcap": -1.0}, upper=0.0),
+            Expression("E", {"Qcap": 1.0, "Q": -1.0}, cost=c_S, rule="excess"),
         ]
     # stored_t = (1 − b)·stored_{t−1} + Qcap − Q − E.
     return [

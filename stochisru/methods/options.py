@@ -83,6 +83,13 @@ def _require_range(name: str, value: Any, about: About, whole: bool) -> None:
     raise InputError(f"{name}: must be {kind} {about.allowed}, got {value!r}")
 
 
+def default_in_words(value: Any, about: About) -> str:
+    """What holds where an option is not given; nothing for what is off."""
+    if about.default or isinstance(value, bool):
+        return about.default
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def options_of(kind: type[Any]) -> dict[str, tuple[Any, About]]:
     """Default and description of every option, by name."""
     return {f.name: (None if f.default is MISSING else f.default, f.metadata["about"]) for f in fields(kind)}

@@ -5,11 +5,10 @@ A rule looks at the log of a run and says why to stop, or None. `any_of` stops w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer, require_number
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
 from stochisru.protocols import BoundsLine, RunStatus, StoppingRule
@@ -34,11 +33,6 @@ class Status:
     simulate: Callable[[int, float], Estimate]
 
 
-def _require(name: str, value: float, low: float, strict: bool = False) -> None:
-    if isinstance(value, bool) or not (math.isfinite(value) and (value > low if strict else value >= low)):
-        raise InputError(f"{name}: must be a finite number {'>' if strict else '>='} {low:g}, got {value!r}")
-
-
 @dataclass(frozen=True)
 class GapReached:
     """Stop when the gap of the bounds is at most ``rel_gap``."""
@@ -46,7 +40,7 @@ class GapReached:
     rel_gap: float = 1e-3
 
     def __post_init__(self) -> None:
-        _require("rel_gap", self.rel_gap, 0.0)
+        require_number("rel_gap", self.rel_gap, low=0.0)
 
     def met(self, status: RunStatus) -> Limit | None:
         """Whether the gap is small enough."""
@@ -61,8 +55,8 @@ class BoundStalled:
     tolerance: float = 1e-5
 
     def __post_init__(self) -> None:
-        _require("iterations", self.iterations, 1)
-        _require("tolerance", self.tolerance, 0.0)
+        require_number("iterations", self.iterations, low=1)
+        require_number("tolerance", self.tolerance, low=0.0)
 
     def met(self, status: RunStatus) -> Limit | None:
         """Whether the bound stalled."""
@@ -85,9 +79,9 @@ class GapWithConfidence:
     every: int = 5
 
     def __post_init__(self) -> None:
-        _require("rel_gap", self.rel_gap, 0.0)
-        _require("paths", self.paths, 2)
-        _require("every", self.every, 1)
+        require_number("rel_gap", self.rel_gap, low=0.0)
+        require_number("paths", self.paths, low=2)
+        require_number("every", self.every, low=1)
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence: must lie in (0, 1), got {self.confidence!r}")
 
@@ -108,7 +102,7 @@ class TimeLimit:
     seconds: float
 
     def __post_init__(self) -> None:
-        _require("time_limit", self.seconds, 0.0, strict=True)
+        require_number("time_limit", self.seconds, low=0.0, strict=True)
 
     def met(self, status: RunStatus) -> Limit | None:
         """Whether the time is up."""
@@ -122,8 +116,7 @@ class IterationLimit:
     iterations: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.iterations, bool) or not isinstance(self.iterations, int) or self.iterations < 1:
-            raise InputError(f"iterations: must be an integer >= 1, got {self.iterations!r}")
+        require_integer("iterations", self.iterations, 1)
 
     def met(self, status: RunStatus) -> Limit | None:
         """Whether that many were done."""

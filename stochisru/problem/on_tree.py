@@ -7,7 +7,7 @@ factor.
 Blocks of rows:
 
 ====================  ==============================================================================
-``balance_STATE``     x − keep·x_previous − Σ gain·y (+ what retires) = inflow, in year 0 with initial
+a `State`'s rule        x − keep·x_previous − Σ gain·y (+ what retires) = inflow, in year 0 with initial
 ``whole_DECISION``    y is a whole number of lots
 ``DECISION_cost…``    cost of y by size and fixed cost (`stochisru.programs.curves.formulations`)
 the row's own name    a `Row`
@@ -180,7 +180,7 @@ class _Assembly:
                     entries.append(self._entries(rows, places, t, name, left * gain, old))
                 if old == 0:
                     right[here] -= left * state.initial
-        self.builder.rows(f"balance_{state.name}", right, right, *entries)
+        self.builder.rows(state.rule_name, right, right, *entries)
 
     def _sizes(self, decision: Decision, upper: Array) -> None:
         """Lots, curves and fixed costs of a decision."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.studies.values import require_quantity, require_span, require_target, values_at
 from stochisru.studies.store import Execution, Row
@@ -97,8 +97,7 @@ def grid_values(case: DeploymentCase, symbol: str, span: tuple[float, float] | N
         If the symbol is unknown, is no number or takes whole numbers, or may not have these values.
     """
     low, high = require_span(case, symbol, span, _REACH)
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
-        raise InputError(f"steps: must be an integer >= 2, got {steps!r}")
+    require_integer("steps", steps, 2)
     return [float(x) for x in np.linspace(low, high, steps)]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.threshold import threshold
 from stochisru.lunar.exact.unit_value import scales_with_demand
@@ -65,8 +65,7 @@ def sample_rules(count: int, seed: int = 0, ranges: Mapping[str, tuple[float, fl
     from scipy.stats import qmc
 
     for name, number in (("rules", count), ("seed", seed)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise InputError(f"{name}: must be an integer >= 0, got {number!r}")
+        require_integer(name, number, 0)
     require_ranges(ranges)
     if count == 0:
         return []

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.unit_value import UnitValue
@@ -201,8 +201,7 @@ def tune(
     require_sampling(fresh_paths, fresh_seed, sampler)
     if fresh_seed == seed:
         raise InputError(f"fresh_seed: must differ from seed, got {fresh_seed!r} for both")
-    if isinstance(generations, bool) or not isinstance(generations, int) or generations < 1:
-        raise InputError(f"generations: must be an integer >= 1, got {generations!r}")
+    require_integer("generations", generations, 1)
     identity = {
         "study": "tune",
         "case": case.digest(),

@@ -11,7 +11,6 @@ the same, but no prices may close the gap between them (a *duality gap*); the ru
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 
 from scenario_trees.tree import ScenarioTree
 from stochisru import mpi
-from stochisru.errors import BoundsError, InputError, StochisruError
+from stochisru.errors import BoundsError, InputError, StochisruError, require_integer, require_number
 from stochisru.methods.hedging.monitor import Checkpoint, Incumbent, Iteration, Monitor, State
 from stochisru.methods.hedging.proximal import Proximal, proximal_term
 from stochisru.methods.options import Options, option
@@ -149,13 +148,11 @@ def progressive_hedging(
     """
     stated_on_trees(case).on_tree(tree)
     solver_named(solver)
-    for name, number, low in (("rel_gap", rel_gap, 0.0), ("checkpoint_interval", checkpoint_interval, 0.0)):
-        if not (isinstance(number, (int, float)) and math.isfinite(number) and number >= low):
-            raise InputError(f"{name}: must be a finite number >= {low:g}, got {number!r}")
-    if time_limit is not None and not time_limit > 0:
-        raise InputError(f"time_limit: must be a number of seconds > 0, got {time_limit!r}")
-    if isinstance(iterations, bool) or iterations < 1:
-        raise InputError(f"iterations: must be an integer >= 1, got {iterations!r}")
+    for name, number in (("rel_gap", rel_gap), ("checkpoint_interval", checkpoint_interval)):
+        require_number(name, number, low=0.0)
+    if time_limit is not None:
+        require_number("time_limit", time_limit, low=0.0, strict=True)
+    require_integer("iterations", iterations, 1)
     if resume and checkpoint is None:
         raise InputError("resume: needs the checkpoint folder of the run to go on with")
 

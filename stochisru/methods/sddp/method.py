@@ -12,10 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
-
 from scenario_trees.lattice import MarkovLattice
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.methods.problems import stated_on_lattices
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.methods.risk import Expectation
@@ -182,8 +180,7 @@ def sddp(
 
 def _require_counts(**counts: tuple[int, int]) -> None:
     for name, (count, low) in counts.items():
-        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < low:
-            raise InputError(f"{name}: must be an integer >= {low}, got {count!r}")
+        require_integer(name, count, low)
 
 
 def _rule(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.sparse import Array
 
@@ -185,8 +185,8 @@ def fit_pieces(
         pieces = next((n for n, enough in enumerate(reached, 1) if enough), None)
         if pieces is None:
             raise InputError(f"max_error: must be large enough for {_MOST} pieces, got {max_error!r}")
-    elif isinstance(pieces, bool) or not isinstance(pieces, (int, np.integer)) or pieces < 1:
-        raise InputError(f"pieces: must be an integer >= 1, got {pieces!r}")
+    else:
+        require_integer("pieces", pieces, 1)
     ratio = (upper / lower) ** (1 / pieces)
     factor = 2 / (2 + _gap(ratio, exponent)) if balanced else 1.0
     points = lower * ratio ** np.arange(pieces + 1)

@@ -45,8 +45,8 @@ REL_GAP = 0.01
 TIME_LIMIT = 90.0
 #: What every output says about its numbers.
 CAVEAT = (
-    "Demands (Table 4 of the paper) and discounts per interval are assumed, not the paper's: "
-    "beside Table 5 this is a check of plausibility, no reproduction."
+    "The paper's numbers; what its text leaves open is read as docs/campaign.md says. A cost is that of a plan, its "
+    "bound what none can undercut: only brackets that do not overlap tell two campaigns apart."
 )
 #: Flows below this are nothing, kg or stages.
 _SMALL = 1e-3

@@ -26,8 +26,8 @@ _PER_PANEL = 7
 _STRIDE = 5.0
 #: Short names of cargo, in the order in which labels name them.
 _SHORT = {
-    "oxygen": "O₂", "hydrogen": "H₂", "water": "H₂O", "extraction plant": "SWE", "electrolysis plant": "DWE",
-    "spares": "spares", "cryogenic tank": "tanks", "water tank": "tanks",
+    "payload": "payload", "oxygen": "O₂", "hydrogen": "H₂", "water": "H₂O", "extraction plant": "SWE",
+    "electrolysis plant": "DWE", "spares": "spares", "cryogenic tank": "tanks", "water tank": "tanks",
 }  # fmt: skip
 _OUTWARD, _HOMEWARD, _WORK, _DEMAND = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3]
 
@@ -168,12 +168,9 @@ def _demand(ax: Axes, result: CampaignResult, shown: range) -> None:
     campaign = result.campaign
     due = {year * WINDOWS_PER_YEAR for year in campaign.due}
     for window in due & set(shown):
-        share = campaign["first_year_share"] if window == WINDOWS_PER_YEAR else 1.0
         for place in PLACES[1:]:
             parts = [
-                f"{share * kg / 1000:g} {_SHORT[c]}"
-                for (node, c), kg in campaign.yearly.items()
-                if node == place and share * kg > 0
+                f"{kg / 1000:g} {_SHORT[c]}" for (node, c), kg in campaign.yearly.items() if node == place and kg > 0
             ]
             if parts:
                 x, y = _x(window, POINTS - 1), _HEIGHT[place]

@@ -2,8 +2,9 @@
 
 Every window has four points in time and a flight from each of the first three to the next. Launches leave at the first
 point, and with propellant alone also at the next two. From the last point to the first one of the next window
-everything waits and plants work. Identical stages are one integer flow: what they carry can be divided among them at
-will, so nothing is lost.
+everything waits and plants work. What extraction makes in a half year is there at its end, and electrolysis at the same
+place takes it in within the same half year: it has all the water there by then, and acts at that point without a
+duration. Identical stages are one integer flow: what they carry can be divided among them at will, so nothing is lost.
 
 Commodities in kg, stages in number. Propellant in the tanks of stages is a commodity of its own: delivered oxygen and
 hydrogen fly as cargo in tanks and may be filled into a stage in the mixture that its engine burns.
@@ -13,12 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stochisru.networks.builder import NetworkBuilder
-from stochisru.networks.events import Burn, Conversion, Wear
+from stochisru.networks.events import Burn, Conversion, Wear, propellant_fraction
 from stochisru.networks.network import Network
+from stochisru.networks.pruning import pruned
 from stochisru.networks.time_expansion import TimeExpandedNetwork, expand
 from stochisru.worked.cislunar.parameters import DEMANDED, PLACES, Campaign
 
@@ -34,6 +38,8 @@ CARGO = (*DEMANDED, "water tank", "cryogenic tank", *PLANTS.values(), "spares")
 COMMODITIES = ("stage", "propellant", *CARGO, "soil")
 #: What a working plant takes in.
 FEED = {"SWE": "soil", "DWE": "water"}
+#: Extraction lasts from the last point of a window to the first of the next; electrolysis acts at the latter.
+WORK_DURATION = {"SWE": 1, "DWE": 0}
 
 
 def windows(campaign: Campaign) -> int:
@@ -51,6 +57,11 @@ def work_arc(kind: str, site: str) -> str:
     return f"{site} {kind} work"
 
 
+def delta_v_of(campaign: Campaign, tail: str, head: str) -> float:
+    """Velocity change of a leg of `LEGS`, km/s."""
+    return campaign[f"delta_v_{tail}_{head}".lower()]
+
+
 def base_network(campaign: Campaign) -> Network:
     """The network of one point in time; durations in steps from point to point."""
     p = campaign
@@ -64,7 +75,7 @@ def base_network(campaign: Campaign) -> Network:
     for tail, head in LEGS:
         for ends in ((tail, head), (head, tail)):
             if ends[1] != "LEO" or p.reading.return_to_leo:
-                _flight(builder, p, *ends, p[f"delta_v_{tail}_{head}".lower()])
+                _flight(builder, p, *ends, delta_v_of(p, tail, head))
     for place in PLACES[1:]:
         _loops(builder, p, place)
     for kind, site in p.structures:
@@ -122,9 +133,19 @@ def _launch(builder: NetworkBuilder, p: Campaign) -> None:
     )
 
 
+def lift(p: Campaign, delta_v: float) -> float:
+    """Most cargo that one stage with full tanks moves over a leg, tanks of the cargo included, kg.
+
+    A burn takes the share φ of all mass: ``propellant ≥ φ·(dry mass + cargo + propellant)``.
+    """
+    phi = propellant_fraction(delta_v, p["isp"])
+    return max(min(p["stage_payload"], p["stage_propellant"] * (1 - phi) / phi - p["stage_dry_mass"]), 0.0)
+
+
 def _most(p: Campaign) -> float:
-    """More than ever flies, kg."""
-    return p["most_stages"] * max(p["stage_payload"], p["stage_propellant"])
+    """More than ever flies or waits, kg."""
+    carried = max(lift(p, delta_v_of(p, *leg)) for leg in LEGS)
+    return p["most_stages"] * max(carried, p["stage_propellant"]) + sum(p.yearly.values()) * p.years
 
 
 def _tanks(p: Campaign) -> list[dict[str, float]]:
@@ -135,21 +156,21 @@ def _tanks(p: Campaign) -> list[dict[str, float]]:
 
 
 def _flight(builder: NetworkBuilder, p: Campaign, tail: str, head: str, delta_v: float) -> None:
-    stages = p["most_stages"]
+    stages, most = p["most_stages"], lift(p, delta_v)
     builder.arc(
         tail,
         head,
         events=[Burn(delta_v, p["isp"], {"propellant": 1.0}, {"stage": p["stage_dry_mass"]})],
         carries=("stage", "propellant", *CARGO),
         concurrency_out=[
-            {**dict.fromkeys(CARGO, 1.0), "stage": -p["stage_payload"]},
+            {**dict.fromkeys(CARGO, 1.0), "stage": -most},
             {"propellant": 1.0, "stage": -p["stage_propellant"]},
             *_tanks(p),
         ],
         limit={
             "stage": stages,
             "propellant": stages * p["stage_propellant"],
-            **dict.fromkeys(CARGO, stages * p["stage_payload"]),
+            **dict.fromkeys(CARGO, stages * most),
         },
         cost={"cost": {"stage": p["flight_price"]}},
         duration=1,
@@ -210,7 +231,7 @@ def _plant(builder: NetworkBuilder, p: Campaign, kind: str, site: str) -> None:
         events=[Conversion({feed: products}), Wear({"spares": 1.0})],
         carries=[feed, "spares"],
         limit={feed: _most(p), "spares": _most(p)},
-        duration=1,
+        duration=WORK_DURATION[kind],
     )
 
 
@@ -235,22 +256,10 @@ def campaign_network(campaign: Campaign) -> TimeExpandedNetwork:
             opens[arc] = flights
     for kind, site in campaign.structures:
         opens[deploy_arc(kind, site)] = last[:1]
-        opens[work_arc(kind, site)] = last
+        opens[work_arc(kind, site)] = [t + 1 - WORK_DURATION[kind] for t in last[:-1]]
     due = [POINTS * WINDOWS_PER_YEAR * year + POINTS - 1 for year in campaign.due]
     expanded = expand(base, steps, demand_steps=due, windows=opens)
-    return _tightened(_first_year(expanded, campaign), campaign)
-
-
-def _first_year(expanded: TimeExpandedNetwork, p: Campaign) -> TimeExpandedNetwork:
-    """Demand of the first year in its share of a full year's."""
-    if 1 not in p.due:
-        return expanded
-    step = POINTS * WINDOWS_PER_YEAR + POINTS - 1
-    supply = {
-        (expanded.node(node, step), commodity): -p["first_year_share"] * kg
-        for (node, commodity), kg in p.yearly.items()
-    }
-    return replace(expanded, network=expanded.network.with_supply(supply))
+    return _tightened(expanded, campaign)
 
 
 def _tightened(expanded: TimeExpandedNetwork, p: Campaign) -> TimeExpandedNetwork:
@@ -264,4 +273,59 @@ def _tightened(expanded: TimeExpandedNetwork, p: Campaign) -> TimeExpandedNetwor
     takes_time = expanded.base.duration[expanded.arc] > 0
     late = (window > 0) | ((expanded.departure == POINTS - 1) & takes_time)
     limit[np.ix_(late, plants)] = 0.0
-    return replace(expanded, network=network.replace(out=replace(network.out, limit=limit)))
+    limit[_detours(expanded, p)] = 0.0
+    network = network.replace(out=replace(network.out, limit=limit))
+    return replace(expanded, network=pruned(network, _ends(expanded, p)))
+
+
+def _detours(expanded: TimeExpandedNetwork, p: Campaign) -> NDArray[np.bool_]:
+    """Flights of cargo on no simple path from where it can come from to where it can be of use, (arcs, k).
+
+    Waiting is free, so cargo that would come back to a place may as well stay there.
+    """
+    base, network = expanded.base, expanded.network
+    made: dict[str, set[str]] = {c: set() for c in CARGO}
+    used: dict[str, set[str]] = {c: {node for (node, good), kg in p.yearly.items() if good == c and kg} for c in CARGO}
+    for kind, site in p.structures:
+        used[PLANTS[kind]].add(site)
+        used["spares"].add(site)
+        if kind == "DWE":
+            used["water"].add(site)
+        for good in GASES if kind == "DWE" else ("water",):
+            made[good].add(site)
+    for gas in GASES:
+        used[gas] |= set(PLACES[1:])  # fuel
+    found = np.zeros((network.n_arcs, network.k), dtype=bool)
+    for good in CARGO:
+        if good.endswith("tank"):  # goes to and fro
+            continue
+        kept = _simple_arcs({"LEO", *made[good]}, used[good])
+        for tail, head in LEGS:
+            for ends in ((tail, head), (head, tail)):
+                name = "→".join(ends)
+                if name in base.arcs and ends not in kept:
+                    found[expanded.arc == base.arc(name), network.commodity(good)] = True
+    return found
+
+
+def _simple_arcs(origins: set[str], destinations: set[str]) -> set[tuple[str, str]]:
+    """Arcs on paths without repetition from an origin to a destination."""
+    neighbours = {place: {b for leg in LEGS for a, b in (leg, leg[::-1]) if a == place} for place in PLACES[1:]}
+    found: set[tuple[str, str]] = set()
+    paths: list[tuple[str, ...]] = [(place,) for place in origins]
+    while paths:
+        path = paths.pop()
+        if path[-1] in destinations:
+            found.update(pairwise(path))
+        paths.extend((*path, place) for place in neighbours[path[-1]] - set(path))
+    return found
+
+
+def _ends(expanded: TimeExpandedNetwork, p: Campaign) -> NDArray[np.bool_]:
+    """What is wanted for itself: plants where they are set up, and spares where these work."""
+    base, network = expanded.base, expanded.network
+    ends = np.zeros((network.n_arcs, network.k), dtype=bool)
+    for kind, site in p.structures:
+        ends[expanded.arc == base.arc(deploy_arc(kind, site)), network.commodity(PLANTS[kind])] = True
+        ends[expanded.arc == base.arc(work_arc(kind, site)), network.commodity("spares")] = True
+    return ends

@@ -1,8 +1,9 @@
 """Parameters and readings of the cislunar campaign, every number with its unit, range, status and source.
 
-``status`` is ``given`` (the paper, or the page that read it), ``secondary`` (a public code that cites the paper) or
-``assumed``. The yearly demands (the paper's Table 4) and the two discounts per scaling interval were not available:
-they are round assumptions, so results beside the published Table 5 are a check of plausibility and no reproduction.
+The case is that of E. Gkaravela, H. W. Lee and H. Chen, *Distributed Space Resource Logistics Architecture Optimization
+under Economies of Scale* (arXiv 2504.16385). ``status`` is ``given`` (stands in the paper, in the table, equation or
+section that ``source`` names), ``reading`` (the text leaves it open) or ``search`` (a bound of the search). Its Tables
+3, 4 and 5 are files of their own, as printed.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ PLACES = ("Earth", "LEO", "GEO", "EML1", "Moon")
 #: Where electrolysis may stand; extraction always stands on the Moon.
 ELECTROLYSIS_SITES: dict[Architecture, tuple[str, ...]] = {
     "concentrated": ("Moon",),
-    "distributed": ("LEO", "GEO", "EML1", "Moon"),
+    "distributed": ("Moon", "EML1"),
 }
 #: What can be in demand.
-DEMANDED = ("oxygen", "hydrogen", "water")
+DEMANDED = ("payload", "oxygen", "hydrogen", "water")
 INITIAL = ("SWE", "DWE", "none")
 MOST_YEARS = 10
 
@@ -64,8 +65,14 @@ def parameters() -> dict[str, Parameter]:
 
 @cache
 def demands() -> dict[tuple[str, str], float]:
-    """Assumed demand of a year by place and commodity, kg."""
-    return {(row["node"], row["commodity"]): float(row["kg_per_year"]) for row in _rows("demand")}
+    """Table 3 of the paper: demand of a year by place and commodity, kg."""
+    return {(row["node"], row["commodity"]): float(row["kg_per_year"]) for row in _rows("table_3")}
+
+
+@cache
+def assumptions() -> list[dict[str, str]]:
+    """Table 4 of the paper and what its Section 3.1 adds, as printed: parameter, value, unit, source."""
+    return _rows("table_4")
 
 
 @cache
@@ -123,7 +130,7 @@ class Campaign:
     changes
         ``{key: value}`` of parameters that differ from the data file.
     demand
-        Demand of a year, kg by (place, commodity); the assumed one if not given.
+        Demand of a year, kg by (place, commodity); the paper's (Table 3) if not given.
     reading
         What the paper leaves open.
 

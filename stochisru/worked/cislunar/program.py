@@ -20,6 +20,7 @@ from stochisru.networks.time_expansion import TimeExpandedNetwork
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.formulations import Formulation, Terms, add_curves
 from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder
+from stochisru.worked.cislunar.cuts import FlightColumns, add_cuts
 from stochisru.worked.cislunar.network import (
     FEED,
     LAUNCHES,
@@ -52,6 +53,8 @@ class CampaignProgram:
         Column of the size of each structure, in the order of ``campaign.structures``.
     price, output
         J(F) and P(F) as expressions of columns, per structure.
+    formulation
+        How the curves are put into the program.
     """
 
     campaign: Campaign
@@ -61,6 +64,7 @@ class CampaignProgram:
     size: Index
     price: Terms
     output: Terms
+    formulation: Formulation
 
     @property
     def window(self) -> Index:
@@ -133,7 +137,8 @@ def campaign_program(
         One bound of all sizes, kg, in place of each structure's own (to measure what that costs).
     counts
         Whether the flights of every leg in a window, and the stages bought up to it, are counted in whole numbers of
-        their own. They follow from the single flights, but a search that branches on them comes farther.
+        their own, and flights are cut (`stochisru.worked.cislunar.cuts`). All follow from the single flights, but a
+        search with them comes farther.
     """
     expanded = campaign_network(campaign)
     assembly = assemble(expanded.network)
@@ -146,6 +151,7 @@ def campaign_program(
     builder = ProgramBuilder.extending(replace(base, integer=integer))
     if counts:
         _count(builder, expanded, stages, whole)
+        add_cuts(builder, campaign, FlightColumns.of(expanded, stages))
     size: list[Index] = []
     prices: list[Terms] = []
     outputs: list[Terms] = []
@@ -166,8 +172,9 @@ def campaign_program(
         for terms, found in ((price, prices), (output, outputs)):
             found.append(replace(terms, structure=terms.structure + number))
     return CampaignProgram(
-        campaign, expanded, assembly, builder.build(), np.concatenate(size), _all(prices), _all(outputs)
-    )
+        campaign, expanded, assembly, builder.build(), np.concatenate(size), _all(prices), _all(outputs),
+        formulation,
+    )  # fmt: skip
 
 
 def _count(builder: ProgramBuilder, expanded: TimeExpandedNetwork, stages: Index, whole: NDArray[np.bool_]) -> None:

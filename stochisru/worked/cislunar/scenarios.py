@@ -1,7 +1,7 @@
 """The campaign under demand that is not known yet: plants and the first window now, all later flights after.
 
 Two stages. What is launched and flown in the first window, and with it every plant, is decided before it is known by
-which factor demand differs from the assumed one; everything later reacts. All is one sparse program, the extensive
+which factor demand differs from the given one; everything later reacts. All is one sparse program, the extensive
 form: the columns of the first stage once, those of the second once per scenario. Cost is minimised, so
 
     WS ≤ RP ≤ EEV:

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelPolicy, StepCost
 from stochisru.lunar.exact.levels import require_exact_levels, shrinkage
@@ -235,8 +235,7 @@ def scale_study(
         raise InputError(
             "scale.c_dev_exponent, scale.c_dev_curve: the study varies the exponent itself; give it a case without them"
         )
-    if isinstance(states, bool) or not isinstance(states, int) or not 1 <= states <= 100:
-        raise InputError(f"states: must be an integer from 1 to 100, got {states!r}")
+    require_integer("states", states, 1, 100)
     grids = {"exponents": exponents, "learning_rates": learning_rates}
     grids |= {"discount_rates": discount_rates, "volatilities": volatilities}
     limits = {"exponents": (0, 1, "0 < b <= 1"), "learning_rates": (-1e-300, 1, "0 <= λ < 1")}

@@ -1,0 +1,90 @@
+"""Pages that are made when the docs are built: the table of methods, and the picture of the rooms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from stochisru.methods.options import default_in_words, options_of
+from stochisru.methods.registry import methods
+
+#: Rooms from the lowest up, as `tests/test_directions.py` has them, with what each is for.
+ROOMS = (
+    (("scenario_trees", "processes, trees, lattices"),),
+    (("programs", "sparse programs, curves, solvers"),),
+    (("protocols", "signatures that rooms share"), ("terminal", "what commands share")),
+    (("problem", "a problem, stated once: parts, model, information"),),
+    (("methods", "registry, extensive form, hedging, SDDP"),),
+    (("simulation", "metrics with intervals"), ("values", "WS, RP, EV and differences")),
+    (("networks", "commodity networks"), ("studies", "points, folders"), ("report", "figures, page")),
+    (("lunar", "the shipped problem: case, exact methods, strategies, values, studies"),),
+    (("worked", "mars, saudi, toy, cislunar, deployment, scale"),),
+    (("cli", "the command line"),),
+)
+_WIDTH, _HEIGHT, _GAP = 720, 46, 14
+
+
+def picture() -> str:
+    """Rooms as SVG: a room may import those that stand below it."""
+    rows = list(reversed(ROOMS))
+    total = len(rows) * (_HEIGHT + _GAP)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {total}" font-family="sans-serif" '
+        f'font-size="13" role="img"><title>Rooms of the package, each above those that it may import</title>'
+    ]
+    for k, row in enumerate(rows):
+        width = (_WIDTH - 2 - _GAP * (len(row) - 1)) / len(row)
+        for i, (name, what) in enumerate(row):
+            x, y = 1 + i * (width + _GAP), k * (_HEIGHT + _GAP) + 1
+            parts.append(
+                f'<rect x="{x:.0f}" y="{y}" width="{width:.0f}" height="{_HEIGHT}" rx="4" fill="none" '
+                f'stroke="currentColor"/><text x="{x + width / 2:.0f}" y="{y + 19}" text-anchor="middle" '
+                f'font-weight="bold" fill="currentColor">{name}</text><text x="{x + width / 2:.0f}" y="{y + 36}" '
+                f'text-anchor="middle" font-size="11" fill="currentColor">{escape(what)}</text>'
+            )
+        if k < len(rows) - 1:
+            y = k * (_HEIGHT + _GAP) + _HEIGHT + 2
+            parts.append(
+                f'<path d="M{_WIDTH / 2:.0f} {y} v{_GAP - 4} m-4 -4 l4 4 l4 -4" fill="none" stroke="currentColor"/>'
+            )
+    return "".join([*parts, "</svg>\n"])
+
+
+def methods_table() -> str:
+    """What each method takes, as a Markdown table."""
+    lines = ["| method | what it is | works on | options |", "|---|---|---|---|"]
+    made = {"tree": ("branching", "quantization"), "lattice": ("states",)}
+    for name, method in methods().items():
+        taken = [*made.get(str(method.on), ()), *options_of(method.options)]
+        options = ", ".join(f"`--{option.replace('_', '-')}`" for option in taken) or "none"
+        lines.append(f"| `{name}` | {method.summary} | {method.on} | {options} |")
+    return "\n".join(lines) + "\n"
+
+
+def options_table() -> str:
+    """Every option of every method, as Markdown tables."""
+    parts = []
+    for name, method in methods().items():
+        rows = options_of(method.options)
+        if not rows:
+            continue
+        parts += [f"### {name}", "", "| option | meaning | range | default |", "|---|---|---|---|"]
+        for option, (default, about) in rows.items():
+            words = default_in_words(default, about) or "off"
+            meaning = about.help + (f" ({about.unit})" if about.unit else "")
+            parts.append(f"| `--{option.replace('_', '-')}` | {meaning} | {about.allowed or 'any'} | {words} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def write(folder: Path) -> None:
+    """Write all made pages into a folder."""
+    folder.mkdir(exist_ok=True)
+    for name, text in (
+        ("methods.md", methods_table()),
+        ("options.md", options_table()),
+        ("house.svg", picture()),
+    ):
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
