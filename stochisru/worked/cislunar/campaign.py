@@ -36,6 +36,7 @@ from stochisru.worked.cislunar.program import (
     output_curve,
     price_curve,
 )
+from stochisru.worked.cislunar.replay import Replay, replay
 from stochisru.worked.cislunar.search import search
 
 if TYPE_CHECKING:
@@ -107,6 +108,11 @@ class CampaignResult:
         if self.campaign.reading.initial_counts:
             return total
         return total - sum(initial_mass(self.campaign, *s) for s in self.campaign.structures)
+
+    @cached_property
+    def replay(self) -> Replay:
+        """The plan flown again by the arithmetic of `stochisru.worked.cislunar.replay`."""
+        return replay(self)
 
     @property
     def at_bound(self) -> list[str]:
@@ -239,6 +245,7 @@ class CampaignResult:
             "termination": self.termination.to_dict(),
             "published": None if paper is None else {"cost": paper[0], "isru_mass": paper[1]},
             "note": CAVEAT,
+            "replay": self.replay.to_dict(),
             "costs": self.costs,
             "plants": self.plants.to_dict("records"),
             "flights": self.flights.to_dict("records"),
