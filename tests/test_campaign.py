@@ -13,7 +13,8 @@ from stochisru.networks.events import Burn
 from stochisru.networks.solution import violation
 from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
 from stochisru.studies.store import Execution
-from stochisru.worked.cislunar.campaign import published_cell, solve_campaign, table_5
+from stochisru.worked.cislunar.campaign import solve_campaign
+from stochisru.worked.cislunar.comparison import published_cell, table_5
 from stochisru.worked.cislunar.network import campaign_network
 from stochisru.worked.cislunar.parameters import Campaign, Reading, assumptions, demands, parameters, published
 from stochisru.worked.cislunar.program import campaign_program, output_curve, price_curve

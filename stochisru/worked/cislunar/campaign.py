@@ -20,6 +20,7 @@ from stochisru.networks.assembly import Flows
 from stochisru.networks.solution import bracket, with_integers_fixed
 from stochisru.programs.curves.formulations import Formulation
 from stochisru.programs.sparse import Array, Solution
+from stochisru.worked.cislunar.comparison import published_cell, verdict
 from stochisru.worked.cislunar.network import (
     CARGO,
     LAUNCHES,
@@ -28,7 +29,7 @@ from stochisru.worked.cislunar.network import (
     largest,
     masses,
 )
-from stochisru.worked.cislunar.parameters import Campaign, parameters, published
+from stochisru.worked.cislunar.parameters import Campaign, parameters
 from stochisru.worked.cislunar.program import (
     CampaignProgram,
     campaign_program,
@@ -243,7 +244,7 @@ class CampaignResult:
             "isru_mass": self.isru_mass,
             "bounds": self.bounds.to_dict(),
             "termination": self.termination.to_dict(),
-            "published": None if paper is None else {"cost": paper[0], "isru_mass": paper[1]},
+            "published": None if paper is None else {"cost": paper[0], "isru_mass": paper[1], "verdict": verdict(self)},
             "note": CAVEAT,
             "replay": self.replay.to_dict(),
             "costs": self.costs,
@@ -272,12 +273,6 @@ class CampaignResult:
             f"CampaignResult({self.campaign.title}: ${self.cost / 1e9:.4f} billion, ISRU {self.isru_mass:,.0f} kg, "
             f"minimise, gap {self.bounds.gap:.2g})"
         )
-
-
-def published_cell(campaign: Campaign) -> tuple[float, float] | None:
-    """Cost ($) and ISRU mass (kg) of Table 5 where it has this campaign: three years, nothing changed."""
-    same = Campaign(architecture=campaign.architecture, setup=campaign.setup)
-    return published().get((campaign.architecture, campaign.setup)) if campaign == same else None
 
 
 def solve_campaign(
@@ -366,25 +361,3 @@ def _result(
         solver=found.solver,
         concentrated=inside,
     )
-
-
-def table_5(results: list[CampaignResult]) -> pd.DataFrame:
-    """Cost (billion $) and ISRU mass (kg) beside Table 5, with the bound from below and the gap in per cent."""
-    import pandas as pd
-
-    rows = []
-    for result in results:
-        paper = published_cell(result.campaign) or (np.nan, np.nan)
-        rows.append(
-            {
-                "campaign": result.campaign.title,
-                "cost": result.cost / 1e9,
-                "bound": result.bounds.lower / 1e9,
-                "gap %": 100 * result.bounds.gap,
-                "Table 5": paper[0] / 1e9,
-                "ISRU": result.isru_mass,
-                "Table 5 ISRU": paper[1],
-                "seconds": result.seconds,
-            }
-        )
-    return pd.DataFrame(rows)

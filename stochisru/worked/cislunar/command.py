@@ -148,20 +148,29 @@ def _show_scenarios(results: list[ScenarioResult]) -> None:
 
 
 def _show(results: list[CampaignResult]) -> None:
-    from stochisru.worked.cislunar.campaign import CAVEAT, table_5
+    from stochisru.worked.cislunar.campaign import CAVEAT
+    from stochisru.worked.cislunar.comparison import in_words, table_5
 
     last = results[-1]
     shown = results if last.concentrated is None or len(results) > 1 else [last.concentrated, last]
     table = table_5(shown)
     if table["Table 5"].isna().all():
-        table = table.drop(columns=["Table 5", "Table 5 ISRU"])
-    print_frame(table, "cost (billion $, minimised), bound from below and gap, ISRU mass (kg)")
+        table = table.drop(columns=["Table 5", "verdict", "Table 5 ISRU"])
+    print_frame(table, "bound from below and cost (billion $, minimised), gap, ISRU mass (kg)")
+    for line in in_words(shown):
+        typer.echo(line)
     typer.echo(CAVEAT)
     for result in results:
         print_frame(result.plants, f"{result.campaign.title}: plants (kg, $, kg water/yr)")
         print_frame(_brief(result), "flights (stages, kg)")
         parts = ", ".join(f"{name} {value / 1e6:,.0f}" for name, value in result.costs.items())
         typer.echo(f"million $: {parts}; {result.termination.reason} after {result.seconds:.0f} s")
+        flown = result.replay
+        short = ", ".join(f"{rule} {amount:,.0f}" for rule, amount in flown.shortages.items() if amount)
+        typer.echo(
+            f"flown again by its own arithmetic: {flown.cost / 1e6:,.1f} million $, "
+            + ("every rule is kept" if flown.holds else f"short of {short or 'nothing, but at another cost'}")
+        )
         if result.at_bound:
             typer.echo(f"at a bound of the search, larger may be better: {', '.join(result.at_bound)}")
 

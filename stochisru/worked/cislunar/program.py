@@ -120,6 +120,17 @@ def _breakpoints(campaign: Campaign, kind: str) -> tuple[Array, Array]:
     return points, np.floor((points[:-1] + points[1:]) / 2 / step)
 
 
+def with_flights_of(program: CampaignProgram, x: Array) -> LinearProgram:
+    """The program in which stages and flights are those of a plan; whole numbers of the plants' curves stay free."""
+    whole = program.program
+    held = whole.integer & (program.window >= 0)
+    for name in COUNTS:
+        if name in whole.columns:
+            held[whole.columns[name].span] = True
+    at = np.round(x)
+    return whole.with_bounds(np.where(held, at, whole.lower), np.where(held, at, whole.upper))
+
+
 def campaign_program(
     campaign: Campaign,
     *,
