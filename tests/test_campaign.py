@@ -236,6 +236,20 @@ def relaxed(program):
     return solve(replace(program, integer=np.zeros_like(program.integer))).objective
 
 
+def test_a_lag_of_half_a_year_puts_the_relaxation_above_the_papers_cost():
+    lagged = campaign_program(Campaign(reading=Reading(same_half_year=False)), counts=False).program
+    assert relaxed(lagged) / 1e9 == pytest.approx(2.954, abs=6e-4)
+    assert relaxed(lagged) > published()["concentrated", False][0]
+
+
+def test_plants_in_any_window_can_only_help():
+    campaign = Campaign(years=2, demand={("Moon", "oxygen"): 20_000.0})
+    any_window = campaign.replace(reading=Reading(plants_in_any_window=True))
+    assert len(any_window.builds) == 2 * 4
+    first, more = (relaxed(campaign_program(c, counts=False).program) for c in (campaign, any_window))
+    assert more <= first * (1 + 1e-9)
+
+
 @pytest.mark.parametrize(
     ("architecture", "setup", "billion"),
     [

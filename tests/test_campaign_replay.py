@@ -66,6 +66,22 @@ def test_a_plan_of_the_search_holds_and_costs_what_it_claims(result):
     assert flown.delivered["EML1", "oxygen"] == pytest.approx(5000)
 
 
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Reading(delivers_own_propellant=True),
+        Reading(storage_in_tanks=True),
+        Reading(same_half_year=False),
+        Reading(plants_in_any_window=True, initial="DWE"),
+    ],
+)
+def test_plans_under_other_readings_hold(reading):
+    campaign = Campaign(years=1, demand={("Moon", "oxygen"): 9000.0}, reading=reading)
+    found = solve_campaign(campaign, rel_gap=0.1, time_limit=15)
+    assert found.replay.holds, found.replay.shortages
+    assert found.replay.cost == pytest.approx(found.cost, rel=1e-6)
+
+
 def test_a_spoilt_plan_does_not_hold(result):
     events = happenings(result)
     assert {e.kind for e in events} >= {"launch", "flight", "work", "waiting"}
@@ -75,9 +91,9 @@ def test_a_spoilt_plan_does_not_hold(result):
         most = max(event.amounts, key=lambda c: event.amounts[c])
         less = {**event.amounts, most: 0.8 * event.amounts[most]}
         spoilt = [*events[:number], replace(event, amounts=less), *events[number + 1 :]]
-        assert not fly(result.campaign, spoilt, result.sizes, result.cost).holds, event
-    assert not fly(result.campaign, events, {s: 1.5 * kg for s, kg in result.sizes.items()}, result.cost).holds
-    assert not fly(result.campaign, events, result.sizes, result.cost * 1.01).holds
+        assert not fly(result.campaign, spoilt, result.builds, result.cost).holds, event
+    assert not fly(result.campaign, events, {b: 1.5 * kg for b, kg in result.builds.items()}, result.cost).holds
+    assert not fly(result.campaign, events, result.builds, result.cost * 1.01).holds
 
 
 @given(st.floats(1.0, 15_000.0), st.sampled_from(("SWE", "DWE")), st.sampled_from((500.0, 1000.0, 3000.0)))

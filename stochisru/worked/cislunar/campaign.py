@@ -25,11 +25,10 @@ from stochisru.worked.cislunar.network import (
     CARGO,
     LAUNCHES,
     POINTS,
-    WINDOWS_PER_YEAR,
     largest,
     masses,
 )
-from stochisru.worked.cislunar.parameters import Campaign, parameters
+from stochisru.worked.cislunar.parameters import WINDOWS_PER_YEAR, Campaign, parameters
 from stochisru.worked.cislunar.program import (
     CampaignProgram,
     campaign_program,
@@ -96,19 +95,27 @@ class CampaignResult:
         return self.program.assembly.flows(self.x)
 
     @cached_property
-    def sizes(self) -> dict[tuple[str, str], float]:
-        """Size of every structure, kg by (kind, site), what stood there at the start included."""
+    def builds(self) -> dict[tuple[str, str, int], float]:
+        """Size of every structure, kg by (kind, site, window), what stood there at the start included."""
         found = self.x[self.program.size]
         found = np.where(found > _SMALL, found, 0.0)
-        return {s: float(kg) for s, kg in zip(self.campaign.structures, found, strict=True)}
+        return {b: float(kg) for b, kg in zip(self.campaign.builds, found, strict=True)}
+
+    @cached_property
+    def sizes(self) -> dict[tuple[str, str], float]:
+        """Mass of all structures of a kind at a site, kg by (kind, site)."""
+        found: dict[tuple[str, str], float] = dict.fromkeys(self.campaign.structures, 0.0)
+        for (kind, site, _), kg in self.builds.items():
+            found[kind, site] += kg
+        return found
 
     @property
     def isru_mass(self) -> float:
         """Mass of all plants, kg; with the initial one if the reading counts it."""
-        total = sum(self.sizes.values())
+        total = sum(self.builds.values())
         if self.campaign.reading.initial_counts:
             return total
-        return total - sum(initial_mass(self.campaign, *s) for s in self.campaign.structures)
+        return total - sum(initial_mass(self.campaign, *build) for build in self.campaign.builds)
 
     @cached_property
     def replay(self) -> Replay:
@@ -120,7 +127,7 @@ class CampaignResult:
         """Structures as large as the search allows, and legs on which all stages fly: larger ones may be better."""
         found = [
             f"{kind} {site}"
-            for (kind, site), kg in self.sizes.items()
+            for (kind, site, _), kg in self.builds.items()
             if kg >= largest(self.campaign, kind) * (1 - 1e-6)
         ]
         if len(self.flights) and (self.flights["stages"] >= self.campaign["most_stages"]).any():
@@ -129,17 +136,15 @@ class CampaignResult:
 
     @cached_property
     def plants(self) -> pd.DataFrame:
-        """A row per structure that is built: kind, site, size (kg), price ($), output (kg water/yr)."""
+        """A row per structure that is built: kind, site, window, size (kg), price ($), output (kg water/yr)."""
         import pandas as pd
 
         rows = []
-        for (kind, site), kg in self.sizes.items():
+        for (kind, site, window), kg in self.builds.items():
             price, output = price_curve(self.campaign, kind), output_curve(self.campaign, kind)
             if kg > 0:
-                rows.append(
-                    {"kind": kind, "site": site, "size": kg, "price": float(price(kg)), "output": float(output(kg))}
-                )
-        return pd.DataFrame(rows, columns=["kind", "site", "size", "price", "output"])
+                rows.append((kind, site, window, kg, float(price(kg)), float(output(kg))))
+        return pd.DataFrame(rows, columns=["kind", "site", "window", "size", "price", "output"])
 
     @cached_property
     def flights(self) -> pd.DataFrame:

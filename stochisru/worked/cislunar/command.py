@@ -52,6 +52,13 @@ def campaign(
     return_to_leo: Annotated[bool, typer.Option(help="Whether stages may fly back to LEO.")] = True,
     own_propellant: Annotated[bool, typer.Option(help="Whether a stage may deliver its own propellant.")] = False,
     storage_in_tanks: Annotated[bool, typer.Option(help="Whether what waits needs tanks, too.")] = False,
+    same_half_year: Annotated[
+        bool, typer.Option(help="Whether electrolysis takes in what is extracted beside it in the same half year.")
+    ] = True,
+    plants_in_any_window: Annotated[
+        bool,
+        typer.Option("--plants-in-any-window", help="Plants may be set up after every window, not the first only."),
+    ] = False,
     formulation: FormulationOpt = "interval",
     rel_gap: GapOpt = 0.01,
     time_limit: TimeOpt = 90.0,
@@ -76,7 +83,16 @@ def campaign(
         years=years,
         changes=_values(set_),
         demand=_demand(demand),
-        reading=Reading(initial, initial_counts, stage_launch_paid, return_to_leo, own_propellant, storage_in_tanks),
+        reading=Reading(
+            initial,
+            initial_counts,
+            stage_launch_paid,
+            return_to_leo,
+            own_propellant,
+            storage_in_tanks,
+            same_half_year,
+            plants_in_any_window,
+        ),
     )
     if architecture not in (*ARCHITECTURES, "both"):
         raise InputError(f"architecture: must be one of {', '.join(ARCHITECTURES)}, both, got {architecture!r}")

@@ -15,8 +15,8 @@ from math import exp
 from typing import TYPE_CHECKING, Any
 
 from stochisru.lunar.derivation import STANDARD_GRAVITY
-from stochisru.worked.cislunar.network import GASES, LEGS, PLANTS, POINTS, WINDOWS_PER_YEAR, windows
-from stochisru.worked.cislunar.parameters import PLACES, Campaign
+from stochisru.worked.cislunar.network import GASES, LEGS, PLANTS, POINTS, windows
+from stochisru.worked.cislunar.parameters import PLACES, WINDOWS_PER_YEAR, Campaign
 
 if TYPE_CHECKING:
     from stochisru.worked.cislunar.campaign import CampaignResult
@@ -90,7 +90,7 @@ class Replay:
 
 def replay(result: CampaignResult) -> Replay:
     """Fly the plan of a result again."""
-    return fly(result.campaign, happenings(result), result.sizes, result.cost)
+    return fly(result.campaign, happenings(result), result.builds, result.cost)
 
 
 def happenings(result: CampaignResult) -> list[Happening]:
@@ -112,6 +112,10 @@ def happenings(result: CampaignResult) -> list[Happening]:
             _, *plant, kind = name.split(" ")
             found.append(Happening(int(step), kind, tail, amounts, plant=plant[0] if plant else ""))
     return found
+
+
+#: Plants that have been set up, kg by (kind, site, window).
+_Standing = defaultdict[tuple[str, str, int], float]
 
 
 class _Ledger:
@@ -146,14 +150,15 @@ class _Ledger:
 
 
 def fly(
-    campaign: Campaign, events: list[Happening], sizes: Mapping[tuple[str, str], float], claimed: float = 0.0
+    campaign: Campaign, events: list[Happening], plants: Mapping[tuple[str, str, int], float], claimed: float = 0.0
 ) -> Replay:
     """Fly events in their order against the rules and demands of a campaign.
 
     Parameters
     ----------
-    sizes
-        Mass of every plant, kg by (kind, site), what stands there at the start included.
+    plants
+        Mass of every plant, kg by (kind, site, window after whose flights it is set up), what stands there at the start
+        included.
     claimed
         The cost to compare with, $.
     """
@@ -166,9 +171,9 @@ def fly(
         else:
             by_step[event.step].append(event)
     arriving: defaultdict[int, list[tuple[str, dict[str, float]]]] = defaultdict(list)
-    standing: defaultdict[tuple[str, str], float] = defaultdict(float)
+    standing: _Standing = defaultdict(float)
     if p.reading.initial != "none":
-        standing[p.reading.initial, "Moon"] = p["initial_plant"]
+        standing[p.reading.initial, "Moon", 0] = p["initial_plant"]
     bought_in: defaultdict[int, float] = defaultdict(float)
     delivered: defaultdict[tuple[str, str], float] = defaultdict(float)
     for step in range(POINTS * windows(p)):
@@ -197,10 +202,12 @@ def fly(
         _wait(ledger, waiting[step])
     for window, stages in bought_in.items():
         ledger.require(f"stages on Earth in window {window}", p["new_stages"], stages)
-    _upkeep(ledger, events, sizes)
-    for (kind, site), kg in sizes.items():
-        ledger.require("plants as large as paid for", kg, standing[kind, site])
+    _upkeep(ledger, events, plants)
+    for build, kg in plants.items():
+        ledger.require("plants as large as paid for", kg, standing[build])
         ledger.cost += price_of_plant(p, kg)
+    for build in set(standing) - set(plants):
+        ledger.require("plants as large as paid for", 0.0, standing[build])
     return Replay(ledger.cost, claimed, ledger.shortages, dict(delivered))
 
 
@@ -246,12 +253,12 @@ def _flight(
     arriving[event.step + 1].append((event.head, amounts))
 
 
-def _set_up(ledger: _Ledger, event: Happening, standing: defaultdict[tuple[str, str], float], point: int) -> None:
+def _set_up(ledger: _Ledger, event: Happening, standing: _Standing, point: int) -> None:
     plant = PLANTS[event.plant]
     kg = event.amounts[plant]
     ledger.require("plants set up between windows", float(point == POINTS - 1), 1.0)
     ledger.take(event.place, plant, kg, "plants at their site")
-    standing[event.plant, event.place] += kg
+    standing[event.plant, event.place, event.step // POINTS] += kg
 
 
 def _fuel(ledger: _Ledger, event: Happening) -> None:
@@ -272,36 +279,49 @@ def _fuel(ledger: _Ledger, event: Happening) -> None:
 def _work(
     ledger: _Ledger,
     event: Happening,
-    standing: Mapping[tuple[str, str], float],
+    standing: _Standing,
     point: int,
     arriving: defaultdict[int, list[tuple[str, dict[str, float]]]],
 ) -> None:
     p, kind, site = ledger.p, event.plant, event.place
     feed = event.amounts.get("soil" if kind == "SWE" else "water", 0.0)
-    most = output_of_plant(p, kind, standing.get((kind, site), 0.0)) / WINDOWS_PER_YEAR
+    half_year = _half_year(p, event)
+    set_up = [kg for (k, s, window), kg in standing.items() if (k, s) == (kind, site) and window < half_year]
+    most = sum(output_of_plant(p, kind, kg) for kg in set_up) / WINDOWS_PER_YEAR
     ledger.require(f"output of {kind} {site}", most, feed)
     ledger.take(site, "spares", event.amounts.get("spares", 0.0), "spares at work")
     if kind == "SWE":
         ledger.require("work between windows", float(point == POINTS - 1), 1.0)
         arriving[event.step + 1].append((site, {"water": feed}))
-    else:
+        return
+    ledger.take(site, "water", feed, f"water for DWE {site}")
+    gases = {"oxygen": feed * p["water_split"] / (1 + p["water_split"]), "hydrogen": feed / (1 + p["water_split"])}
+    if p.reading.same_half_year:
         ledger.require("work between windows", float(point == 0), 1.0)
-        ledger.take(site, "water", feed, f"water for DWE {site}")
-        ledger.store[site]["oxygen"] += feed * p["water_split"] / (1 + p["water_split"])
-        ledger.store[site]["hydrogen"] += feed / (1 + p["water_split"])
+        for gas, kg in gases.items():
+            ledger.store[site][gas] += kg
+    else:
+        ledger.require("work between windows", float(point == POINTS - 1), 1.0)
+        arriving[event.step + 1].append((site, gases))
 
 
-def _upkeep(ledger: _Ledger, events: list[Happening], sizes: Mapping[tuple[str, str], float]) -> None:
+def _half_year(campaign: Campaign, event: Happening) -> int:
+    """Half year in which a plant works, 1 for the first."""
+    starts = event.plant == "SWE" or not campaign.reading.same_half_year
+    return event.step // POINTS + (1 if starts else 0)
+
+
+def _upkeep(ledger: _Ledger, events: list[Happening], plants: Mapping[tuple[str, str, int], float]) -> None:
     """Spares of every plant in every half year, whether it works or not."""
     p = ledger.p
     used: defaultdict[tuple[str, str, int], float] = defaultdict(float)
     for event in events:
         if event.kind == "work":
-            half_year = (event.step + 1) // POINTS if event.plant == "SWE" else event.step // POINTS
-            used[event.plant, event.place, half_year] += event.amounts.get("spares", 0.0)
-    for (kind, site), kg in sizes.items():
+            used[event.plant, event.place, _half_year(p, event)] += event.amounts.get("spares", 0.0)
+    for kind, site in {(kind, site) for kind, site, _ in plants}:
         for half_year in range(1, windows(p)):
-            need = kg * p["spares"] / WINDOWS_PER_YEAR
+            mass = sum(kg for (k, s, window), kg in plants.items() if (k, s) == (kind, site) and window < half_year)
+            need = mass * p["spares"] / WINDOWS_PER_YEAR
             ledger.require(f"spares of {kind} {site}", used[kind, site, half_year], need)
 
 

@@ -345,4 +345,7 @@ def _value(program: LinearProgram, x: Array, solver: str) -> float:
 
 
 def _sizes(single: CampaignProgram, x: Array) -> dict[tuple[str, str], float]:
-    return {s: float(max(kg, 0.0)) for s, kg in zip(single.campaign.structures, x[single.size], strict=True)}
+    found: dict[tuple[str, str], float] = dict.fromkeys(single.campaign.structures, 0.0)
+    for (kind, site, _), kg in zip(single.campaign.builds, x[single.size], strict=True):
+        found[kind, site] += float(max(kg, 0.0))
+    return found

@@ -241,13 +241,15 @@ def built(
     program: CampaignProgram, level: LinearProgram, *, until: float, longest: float, solver: str
 ) -> Solution | None:
     """A plan of a level window by window, or None if that leads into a dead end or the clock says ``until``."""
-    window, plants = program.window, _plants(program) | _block(level, "bought")
+    window, bought = program.window, _block(level, "bought")
     lower, upper = level.lower.copy(), level.upper.copy()
     last = int(window.max())
     for first in range(last + 1):
         if time.perf_counter() > until:
             return None
-        now = replace(level.with_bounds(lower, upper), integer=plants | ((window >= 0) & (window <= first)))
+        # Whole curves of plants only at the end: they slow a window down and hardly change its flights.
+        whole = level.integer if first == last else bought | ((window >= 0) & (window <= first))
+        now = replace(level.with_bounds(lower, upper), integer=whole)
         for seconds in (longest, _PATIENCE * longest):
             try:
                 found = solve_campaign_program(now, rel_gap=_BUILD_GAP, time_limit=seconds, solver=solver)
