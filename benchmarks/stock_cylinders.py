@@ -12,6 +12,7 @@ import mpisppy_ef
 
 from scenario_trees import ScenarioTree
 from stochisru import load_case
+from stochisru.problem.on_path import Scenarios
 
 _stream = mpisppy.tt_timer.ostream
 mpisppy_ef.import_mpisppy()  # silences mpi-sppy's clock, which prints the bounds that are wanted here
@@ -35,12 +36,12 @@ def kw_creator(cfg: Any) -> dict[str, Any]:
     factors = list(cfg.branching_factors)
     case = load_case(cfg.case).replace(T=len(factors))
     tree = ScenarioTree.from_process(case.process, factors)
-    return {"case": case, "tree": tree, "nodes": tree.node_paths(), "names": mpisppy_ef.node_names(tree, tree.horizon)}
+    return {"scenarios": Scenarios(case.model, tree)}
 
 
-def scenario_creator(name: str, **arguments: Any) -> Any:
+def scenario_creator(name: str, *, scenarios: Scenarios) -> Any:
     """Path model of one leaf."""
-    return mpisppy_ef.scenario_creator(name, **arguments)
+    return scenarios.creator(name)
 
 
 def scenario_denouement(rank: int, name: str, scenario: Any) -> None:

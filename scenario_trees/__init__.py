@@ -6,7 +6,7 @@ stage, a *leaf* is one scenario.
 """
 
 from scenario_trees.calibration import Goodness, ProcessFit
-from scenario_trees.diagnostics import LatticeCheck, TreeCheck, check, check_lattice
+from scenario_trees.diagnostics import LatticeCheck, TreeCheck, check, check_lattice, conditional_means
 from scenario_trees.errors import CalibrationWarning, TreeError
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
@@ -42,6 +42,7 @@ __all__ = [
     "Trinomial",
     "check",
     "check_lattice",
+    "conditional_means",
     "forward_selection",
     "k_means",
     "tree_from_paths",

@@ -29,6 +29,11 @@ _FEWEST = 3
 #: An increment is outlying beyond this many robust standard deviations, and more where a median of few says little:
 #: of normal series of 4 to 120 steps, about 1 in 100 or fewer then hold one.
 _OUTLYING, _FEW = 6.0, 8.0
+#: Where up to three quarters of the increments are outlying there is no robust deviation: they are then told by a gap,
+#: from an increment to the next larger one by this factor, across which the value is multiplied by at least that.
+_GAP, _JUMP = 5.0, 5.0
+#: An increment of the logarithm that is next to none: the smaller side of a gap counts as no less.
+_SMALL = 0.01
 #: Standard deviations of a step that are rounding.
 _ROUNDING = 1e-9
 #: Steps up to which the p-value of Shapiro and Wilk's test is known.
@@ -265,6 +270,19 @@ def _years(index: Any) -> Array:
     return times
 
 
+def _beyond_gap(size: Array) -> NDArray[np.bool_]:
+    """Which sizes lie beyond the widest gap that leaves a quarter of them, and no fewer than three, before it.
+
+    A unit that is wrong in a quarter of the values makes half of the increments large, and their deviation with them.
+    """
+    ordered = np.maximum(np.sort(size), _SMALL)
+    least = max(_FEWEST, -(-size.size // 4))
+    ratio = ordered[least:] / ordered[least - 1 : -1]
+    if not ratio.size or ratio.max() < _GAP:
+        return np.zeros(size.size, dtype=bool)
+    return np.asarray(size >= ordered[least + int(ratio.argmax())])
+
+
 def _warn_of_outliers(x: Array, h: Array, labels: list[str]) -> None:
     """Warn where increments are far from their median, measured by their median absolute deviation.
 
@@ -277,6 +295,8 @@ def _warn_of_outliers(x: Array, h: Array, labels: list[str]) -> None:
         scale = max(1.2533 * float(np.mean(np.abs(apart))), _ROUNDING)
     far = np.abs(apart) / scale
     out = np.flatnonzero(far > _OUTLYING * (1 + _FEW / x.size))
+    if not out.size:
+        out = np.flatnonzero(_beyond_gap(np.abs(apart)) & (np.abs(x) > np.log(_JUMP)))
     if out.size:
         worst = int(out[np.argmax(far[out])])
         where = ", ".join(labels[i + 1] for i in out[:5]) + (", …" if out.size > 5 else "")

@@ -48,6 +48,10 @@ class TreeCheck:
     conditional_mean_error_sampling
         What that average would be from sampling alone, in a tree of so many paths of the process; NaN if their number
         was not given. A tree of paths whose average is well above it tells the future.
+    foresight
+        Share of the variance of D_t given the node before that the node tells in advance, E[error²] over the relative
+        variance of one step: 0 of the process, 1 where every node has one future, as in a tree of one path per node,
+        whose errors are no larger than sampling makes them. 0 where nothing is uncertain.
     """
 
     probability_error: Array
@@ -57,6 +61,7 @@ class TreeCheck:
     conditional_mean_error: Array
     conditional_mean_error_average: Array
     conditional_mean_error_sampling: Array
+    foresight: Array
 
     def to_frame(self) -> pd.DataFrame:
         """One row per stage."""
@@ -154,15 +159,16 @@ def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0,
     ]
     growth = float(process.mean(dt)) / process.initial
     spread = float(np.sqrt(process.variance(dt))) / float(process.mean(dt))  # of the growth of one path
-    largest, average, sampling = np.zeros((3, stages.size))
+    largest, average, sampling, foresight = np.zeros((4, stages.size))
     sampling[1:] = np.nan
     for t in range(tree.horizon):
-        below, probability = tree.at(t + 1), tree.probability[tree.at(t)]
-        possible = probability > 0
-        total_below = tree.children_sum(tree.probability[below] * tree.value[below], t)[possible]
-        expected = growth * (probability * tree.value[tree.at(t)])[possible]
-        error, weight = np.abs(total_below / expected - 1), probability[possible]
+        found, weight = _conditional_means(tree, t)
+        possible = weight > 0
+        weight = weight[possible]
+        error = np.abs(found / (growth * tree.value[tree.at(t)]) - 1)[possible]
         largest[t + 1], average[t + 1] = error.max(), weight @ error
+        if spread > 0:
+            foresight[t + 1] = weight @ error**2 / spread**2
         if paths is not None:  # E|N(0, 1)| = √(2/π), and a node of probability p has p·paths of them
             sampling[t + 1] = spread * np.sqrt(2 / (np.pi * paths)) * np.sqrt(weight).sum()
     return TreeCheck(
@@ -173,7 +179,72 @@ def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0,
         conditional_mean_error=largest,
         conditional_mean_error_average=average,
         conditional_mean_error_sampling=sampling,
+        foresight=foresight,
     )
+
+
+def _conditional_means(tree: ScenarioTree, t: int) -> tuple[Array, Array]:
+    """E[D_{t+1} | node] of the nodes of stage t, NaN where they cannot be reached, and their probabilities."""
+    below, probability = tree.at(t + 1), tree.probability[tree.at(t)]
+    total = tree.children_sum(tree.probability[below] * tree.value[below], t)
+    return np.divide(total, probability, out=np.full(total.shape, np.nan), where=probability > 0), probability
+
+
+def conditional_means(
+    tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0, paths: int | None = None
+) -> pd.DataFrame:
+    """What every node expects next, against the process.
+
+    Parameters
+    ----------
+    dt, paths
+        As in `check`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per node before the last stage: ``node``, ``stage``, ``probability``, ``value``, ``mean`` (of the next
+        stage, given the node), ``process_mean``, ``error`` (relative), and the standard error of ``error`` from
+        sampling alone, ``sampling_error``: NaN if the number of paths was not given.
+
+    Examples
+    --------
+    >>> from scenario_trees import GeometricBrownianMotion, ScenarioTree
+    >>> from scenario_trees.diagnostics import conditional_means
+    >>> process = GeometricBrownianMotion(1000.0, 0.1, 0.2)
+    >>> found = conditional_means(ScenarioTree.from_process(process, [3, 3]), process)
+    >>> len(found), bool((abs(found["error"]) < 1e-12).all())
+    (4, True)
+    """
+    import pandas as pd
+
+    require_number("dt", dt, low=0.0, strict=True)
+    if paths is not None:
+        require_integer("paths", paths, 1)
+    growth = float(process.mean(dt)) / process.initial
+    spread = float(np.sqrt(process.variance(dt))) / float(process.mean(dt))
+    parts = []
+    for t in range(tree.horizon):
+        found, probability = _conditional_means(tree, t)
+        value = tree.value[tree.at(t)]
+        with np.errstate(divide="ignore"):
+            sampling = np.full(value.size, np.nan) if paths is None else spread / np.sqrt(paths * probability)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "node": np.arange(tree.offsets[t], tree.offsets[t + 1]),
+                    "stage": t,
+                    "probability": probability,
+                    "value": value,
+                    "mean": found,
+                    "process_mean": growth * value,
+                    "error": found / (growth * value) - 1,
+                    "sampling_error": sampling,
+                }
+            )
+        )
+    columns = ["node", "stage", "probability", "value", "mean", "process_mean", "error", "sampling_error"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def check_lattice(lattice: MarkovLattice, process: GeometricBrownianMotion, dt: float = 1.0) -> LatticeCheck:

@@ -14,6 +14,7 @@ from stochisru.lunar.derivation import (
     spares_cost,
     stage_mass_ratio,
 )
+from stochisru.lunar.usual import unusual
 from tests.cases import deployment_cases
 
 
@@ -185,3 +186,11 @@ def test_derivations_that_cannot_be_resolved():
     }
     with pytest.raises(InputError, match="depends on itself"):
         case_from_dict(loop)
+
+
+@pytest.mark.parametrize(("symbol", "value"), [("c_L", 5.0), ("degradation", 0.5), ("r", 8.0)])
+def test_other_units_are_unusual(symbol, value):
+    case = load_case("lunar-reference")
+    assert unusual(case) == []
+    assert [line.split(":")[0] for line in unusual(case.replace(**{symbol: value}))] == [symbol]
+    assert unusual(case.replace(c_L=0.0, degradation=0.0)) == []

@@ -93,6 +93,10 @@ def test_sentences_say_what_the_tables_say(study):
             f"Over {T} years perfect information would add {evpi} (EVPI)",
             f"{money(point['vss'])} more than the mean path's plan (VSS)",
             f"{money(point['vms'])} more than the best schedule",
+            f"{money(point['scheduling'])} from scheduling",
+            f"{money(point['vms'])} from reacting to demand",
+            f"Over {T} years doing nothing, with Earth serving demand or nobody, is worth {money(point['nothing'])}",
+            f"the optimal rule earns {money(rp - point['nothing'])} more",
             share(*tuning.loc[(T, "tuned"), ["share_of_npv", "share_of_npv_lower", "share_of_npv_upper"]]),
         ):
             assert said in text, said

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from stochisru import simulate, simulate_panel, simulation
+from stochisru import simulate, simulate_panel
+from stochisru.lunar import simulation
 from stochisru.lunar.indicators import INDICATORS, LEVELS
 from stochisru.report.figures import distributions_caption, indicator_distributions, operations_over_time
 

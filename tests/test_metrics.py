@@ -139,6 +139,11 @@ def test_paths_that_are_none():
         (np.where(np.arange(2) == 1, -1.0, good), "demand: must be >= 0 and finite, got -1.0 in year 0 of path 1"),
         (good * np.nan, "demand: must be >= 0 and finite, got nan"),
         ("paths", "demand: must be an array of numbers"),
+        (
+            2 * good,
+            r"demand: must start at the case's D0 = 1000 kg/yr, got 2000 in year 0 of path 0; give case.replace",
+        ),
+        (0 * good, r"demand: must start at the case's D0"),
     ):
         with pytest.raises(InputError, match=message):
             npv_on_paths(case, rule, bad)
@@ -164,3 +169,9 @@ def test_wrong_types_name_the_argument():
             simulate(case, ["moderate"], **options)
         with pytest.raises(InputError, match=f"^{argument}: "):
             process_values(case, **options)
+
+
+@pytest.mark.parametrize("given", [[1e300, 1.0], [1.0, -1e100], np.array([1.0, 2.0j])])
+def test_numbers_without_moments_are_refused(given):
+    with pytest.raises(InputError, match=r"^npv: "):
+        npv_metrics(given)

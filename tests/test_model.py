@@ -34,9 +34,10 @@ from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static
 from stochisru.lunar.exact.wait_and_see import wait_and_see
 from stochisru.lunar.information import Commitments, plan_value
 from stochisru.lunar.operations import MeritOrder
-from stochisru.lunar.path_model import path_model, scenario_model, solve_pyomo
+from stochisru.lunar.path_model import path_model, scenario_model
 from stochisru.lunar.tree_program import tree_program
 from stochisru.methods.result import Kind, Of
+from stochisru.problem.on_path import solve_pyomo
 from stochisru.programs.sparse import ProgramBuilder, solve
 from tests.cases import deployment_cases
 
@@ -138,7 +139,7 @@ def test_duals_are_marginal_values(reference):
         slope = (extensive_form(case, bumped).objective - base.objective) / h
         assert slope == pytest.approx(base.plan.demand_value[node] * weight[node], rel=1e-3)
     program = tree_program(case, tree)
-    block = program.rows["capacity"]
+    block = program.rows["delivery"]
     for node in (0, 1, 6):
         upper = program.row_upper.copy()
         upper[block.start + node] += h

@@ -19,7 +19,6 @@ from stochisru.lunar.information import capacity_of, flows, plan_value
 from stochisru.lunar.model import deployment_model
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.storage import Storage
-from stochisru.lunar.tree_program import tree_program
 from stochisru.methods.extensive_form import extensive_form
 from stochisru.problem import (
     Decision,
@@ -41,9 +40,10 @@ from stochisru.problem import (
 from stochisru.programs.curves import Curve
 from stochisru.programs.sparse import solve, solve_mixed
 from tests.cases import deployment_cases
+from tests.tree_program_by_hand import tree_program_by_hand
 
-#: Blocks of today's tree program by the names that they have in the model's.
-TODAY = {"balance_M": "balance", "dM_lots": "modules", "whole_dM": "whole"}
+#: Blocks of the program by hand by the names that they have in the model's.
+TODAY = {"delivery": "capacity", "dM_lots": "modules", "whole_dM": "whole"}
 
 
 @st.composite
@@ -108,13 +108,13 @@ def optimum(model, tree, information=None):
     return (solve_mixed(program, rel_gap=0) if program.integer.any() else solve(program)).objective
 
 
-# ------------------------------------------------------------------ today's program and values
+# ------------------------------------------------------------------ the lunar problem's program and values
 
 
 @given(problems(max_T=4))
-def test_the_model_of_a_case_has_the_program_of_today(problem):
+def test_the_model_of_a_case_has_the_program_by_hand(problem):
     case, tree = problem
-    assert_same_program(on_tree(deployment_model(case), tree).program, tree_program(case, tree))
+    assert_same_program(on_tree(deployment_model(case), tree).program, tree_program_by_hand(case, tree))
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,14 @@ def test_the_model_of_a_case_has_the_program_of_today(problem):
         {"c_dev_curve": Curve([0, 100, 400], [0, 2e6, 9e6]), "fixed_cost": 1e6},
         {"reference": 100.0, "c_dev_exponent": 0.7, "initial_deployment": "fixed"},
         {"reference": 100.0, "eta_exponent": 1.2, "lot": 25.0},
+        {"c_dev_curve": Curve([0, 300], [0, 6e6]), "initial_deployment": "fixed"},
+        {"eta_curve": Curve([0, 300], [0, 900]), "lot": 25.0, "fixed_cost": 1e6},
     ],
 )
 def test_so_have_lots_campaigns_and_curves(symbols):
     case = load_case("lunar-reference").replace(T=3, **symbols)
     tree = ScenarioTree.from_process(case.process, [2, 1, 3])
-    assert_same_program(on_tree(deployment_model(case), tree).program, tree_program(case, tree))
+    assert_same_program(on_tree(deployment_model(case), tree).program, tree_program_by_hand(case, tree))
 
 
 def close(case, tree, ours, today):
@@ -391,7 +393,7 @@ def test_a_cap_on_launched_mass_is_one_part(problem, cap):
 @given(problems(max_T=2), st.sampled_from([500.0, 5000.0]))
 def test_a_cost_per_delivered_kilogram_is_one_part(problem, cost):
     case, tree = problem
-    model = deployment_model(case).with_part(Expression("delivery", {"Q": 1.0}, cost=cost))
+    model = deployment_model(case).with_part(Expression("handling", {"Q": 1.0}, cost=cost))
     in_all_values(case, tree, model, per_delivered=cost)
 
 
@@ -696,6 +698,14 @@ def test_what_is_wrong_on_a_tree_names_part_and_year(parts, message):
     with pytest.raises(InputError) as caught:
         on_tree(model_with(*parts), tree)
     assert message in str(caught.value)
+
+
+def test_a_part_replaces_one_of_its_own_kind_only():
+    model = load_case("lunar-reference").model
+    dear = model.with_part(Expression("M_leo", {"dM": 1.0}, cost=1e9))
+    assert len(dear.parts) == len(model.parts)
+    with pytest.raises(InputError, match="expression 'delivery': the name is taken by row 'delivery'"):
+        model.with_part(Expression("delivery", {"Q": 1.0}, cost=5.0))
 
 
 def test_trees_of_other_horizons_and_processes_are_refused():

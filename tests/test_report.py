@@ -2,10 +2,14 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from stochisru import load_case
-from stochisru.lunar.run import run_case, schedule_table
+from stochisru.lunar.exact.threshold import threshold
+from stochisru.lunar.run import run_case
+from stochisru.lunar.schedule import schedule_table
+from stochisru.lunar.simulation import simulate
 from stochisru.lunar.trees import case_tree
 from tests.browser import chromium
 
@@ -78,10 +82,38 @@ def test_report_of_progressive_hedging_shows_its_convergence(tmp_path):
     assert values.evpi.upper - values.evpi.lower == pytest.approx(values.rp.upper - values.rp.lower)
 
 
-def test_schedule_table_means_are_probability_weighted(run):
-    table = schedule_table(run.tree_values).set_index(["plan", "year"])
-    tree = run.tree_values.tree
-    plan = run.tree_values.recourse.plan
-    assert table.loc[("RP", 4), "plant"] == pytest.approx(tree.stage_mean(plan.plant)[4])
+def test_schedule_is_of_the_process_and_the_tree_stands_beside_it(run):
+    """Oracles: the simulation's own means on the same paths, and the tree's means by probability."""
+    case = run.values.case
+    table = schedule_table(run.values, run.tree_values, paths=300, seed=1).set_index(["of", "plan", "year"])
+    tree, plan = run.tree_values.tree, run.tree_values.recourse.plan
+    assert table.loc[("tree", "RP", 4), "plant"] == pytest.approx(tree.stage_mean(plan.plant)[4])
     assert (table["plant_p5"] <= table["plant_p95"] + 1e-9).all()
-    assert table.loc[("EV", 0), "plant"] == pytest.approx(1000 / run.values.case.technology.eta)
+    assert table.loc[("tree", "EV", 0), "plant"] == pytest.approx(1000 / case.technology.eta)
+    exact = threshold(case)
+    simulated = simulate(case, [exact.policy(), "static", "ev"], paths=300, seed=1)
+    for name, means in zip(("RP", "static", "EV"), simulated.plant, strict=True):
+        assert [table.loc[("process", name, t), "plant"] for t in range(5)] == pytest.approx(means)
+    for name, mass in exact.first_stage.items():  # what is committed is the same on every path
+        assert table.loc[("process", "RP", int(name[2:])), "deployment"] == pytest.approx(mass)
+    ws = [table.loc[("process", "WS", t), "plant"] for t in range(5)]
+    assert ws == pytest.approx(np.maximum.accumulate(ws))
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "300 fresh paths of the process: the policy behind RP against perfect foresight" in page
+    assert "the plan that is optimal on the tree" in page
+
+
+@pytest.mark.parametrize("changed", [{"c_dev_exponent": 1.3, "reference": 100.0}, {"lot": 50.0, "degradation": 0.05}])
+def test_run_needs_no_values_of_the_tree(changed, tmp_path):
+    """Once a run ended where the dynamic programme on the tree takes no such cost."""
+    case = load_case("lunar-reference").replace(T=3, **changed)
+    for method in (None, "ef"):
+        outcome = run_case(case, tmp_path / "run", tree=case_tree(case, [2, 2, 1]), paths=60, method=method)
+        assert outcome.tree_values is None
+        assert "tables/tree_values.csv" not in outcome.files
+        data = outcome.to_dict()["tree"]
+        assert data["values"] is None
+        assert "--method ef takes any curve" in data["no_values"]
+        page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+        assert "not solved" in page
+        assert "Values of the tree" not in page

@@ -48,7 +48,8 @@ pyo.assert_optimal_termination(pyo.SolverFactory("{name}").solve(m))
 """
 PATH_MODEL = """
 from stochisru import load_case
-from stochisru.lunar.path_model import path_model, solve_pyomo
+from stochisru.lunar.path_model import path_model
+from stochisru.problem.on_path import solve_pyomo
 import numpy as np
 solve_pyomo(path_model(load_case("lunar-reference").replace(T=2), np.array([50.0, 60.0, 70.0])))
 """

@@ -16,6 +16,7 @@ from scenario_trees import (
     ScenarioTree,
     TreeError,
     check,
+    conditional_means,
     forward_selection,
     k_means,
     tree_from_paths,
@@ -339,3 +340,34 @@ def test_reducers_refuse_bad_input():
         tree_from_paths(paths, [2])
     with pytest.raises(TreeError, match="> 0"):
         tree_from_paths(-paths, [2, 2])
+
+
+def test_a_tree_of_one_path_per_node_is_seen_to_know_the_future():
+    """Its errors are no larger than sampling makes them; oracle: the variance that its nodes tell is all of it."""
+    process = GeometricBrownianMotion(1000.0, 0.2, 0.2)
+    sample = process.sample(500, 3, seed=1)
+    told = tree_from_paths(sample, [500, 1, 1]).check(process, paths=500)
+    assert (told.conditional_mean_error_average[2:] < 1.2 * told.conditional_mean_error_sampling[2:]).all()
+    assert told.foresight[2:] == pytest.approx(1.0, abs=0.25)
+    fair = tree_from_paths(sample, [5, 3, 2]).check(process, paths=500)
+    assert (fair.foresight < 0.1).all()
+    assert ScenarioTree.from_process(process, [3, 3]).check(process).foresight == pytest.approx(0, abs=1e-20)
+    assert "foresight" in told.to_frame()
+
+
+def test_conditional_means_by_node():
+    process = GeometricBrownianMotion(1000.0, 0.2, 0.2)
+    tree = tree_from_paths(process.sample(2000, 3, seed=1), [4, 3, 2])
+    table = conditional_means(tree, process, paths=2000)
+    report = tree.check(process)
+    assert len(table) == tree.offsets[3]
+    for t in range(3):
+        rows = table[table["stage"] == t]
+        assert rows["error"].abs().max() == pytest.approx(report.conditional_mean_error[t + 1])
+        assert rows["probability"] @ rows["error"].abs() == pytest.approx(report.conditional_mean_error_average[t + 1])
+        by_hand = [
+            (tree.probability * tree.value)[tree.parent == node].sum() / tree.probability[node] for node in rows["node"]
+        ]
+        assert list(rows["mean"]) == pytest.approx(by_hand)
+    assert ((table["error"] / table["sampling_error"]).abs() < 4.5).all()
+    assert conditional_means(tree, process)["sampling_error"].isna().all()

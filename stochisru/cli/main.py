@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stochisru.cli.evaluate import evaluate
 from stochisru.cli.networks import network_app
 from stochisru.cli.solve import solve_command, solve_listed
 from stochisru.cli.studies import frontier, sensitivity, study_app, tune
@@ -64,6 +65,7 @@ app.add_typer(case_app, name="case")
 app.command("solve")(solve_listed)
 #: Its command is made from the registry of methods when it is called: other commands need not know them.
 _SOLVE = app.registered_commands[-1]
+app.command()(evaluate)
 app.add_typer(network_app, name="network")
 
 
@@ -114,12 +116,16 @@ def run(
 
     def show(found: Run) -> None:
         print_process_values(found.values)
-        print_tree_values(found.tree_values, found.distance)
+        if found.tree_values is not None:
+            print_tree_values(found.tree_values, found.distance)
         print_strategies(found.simulation)
         typer.echo(f"report: {folder / 'report.html'}")
 
     outcome = emit_outcome(compute, Run.to_dict, json, show)
-    warn_of_gap(outcome.tree_values.recourse)
+    if outcome.tree_values is None:
+        typer.echo(f"warning: no values of the tree: {outcome.no_tree_values}", err=True)
+    else:
+        warn_of_gap(outcome.tree_values.recourse)
 
 
 #: Options of ``value`` and where each has a meaning.
@@ -411,7 +417,7 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     # A batch system ends a job by SIGTERM: clean up as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    words = sys.argv[1:] if arguments is None else arguments
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _SOLVE.callback = solve_command(words) if words[:1] == ["solve"] else solve_listed
         code = app(args=arguments, standalone_mode=False)

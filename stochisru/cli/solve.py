@@ -148,7 +148,7 @@ def _solve(given: dict[str, Any]) -> None:
     worth = "expected NPV" if risk is None or risk.neutral else "risk-adjusted NPV"
     has_rule = storage is None  # strategies know no store
     if mpi.rank() == 0:
-        away = _distance(problem, result) if worth == "expected NPV" and has_rule else None
+        away = _distance(problem, result, same_problem=worth == "expected NPV" and has_rule)
         data = result.to_dict() | ({"distance": away.to_dict()} if away else {})
         emit(data, json, lambda: _show(problem, result, worth, has_rule, away))
     world = mpi.world()
@@ -189,21 +189,25 @@ def _run(case: DeploymentCase, method: Method, options: Any, made: dict[str, Any
         return method.solve(case, on, options, line)
 
 
-def _distance(case: DeploymentCase, result: Result[Any]) -> Distance | None:
-    """How far the tree or lattice of a result is from the process; None for results on the process itself."""
-    from stochisru.lunar.values.distance import distance
+def _distance(case: DeploymentCase, result: Result[Any], *, same_problem: bool) -> Distance | None:
+    """How far the tree or lattice of a result is from the process; None for results on the process itself.
+
+    The optimum of the process stands beside it where it is that of the ``same_problem``.
+    """
+    from stochisru.lunar.values.distance import distance, distance_of_laws
     from stochisru.methods.result import Of
 
     if result.bounds.of is Of.PROCESS:
         return None
-    return distance(case, result.plan.tree if result.bounds.of is Of.TREE else result.plan.lattice)
+    model = result.plan.tree if result.bounds.of is Of.TREE else result.plan.lattice
+    return distance(case, model) if same_problem else distance_of_laws(case, model)
 
 
 def _show(case: DeploymentCase, result: Result[Plan], worth: str, has_rule: bool, away: Distance | None) -> None:
     size = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in result.plan.size.items())
     typer.echo(f"{case.title}, T = {case.horizon.T}, {result.method}: {size}")
-    typer.echo(f"{worth + ' (maximise)':<24} {result.objective:,.2f} $")
     bounds = result.bounds
+    typer.echo(f"{worth} of the {bounds.of} (maximise) {result.objective:,.2f} $")
     typer.echo(
         f"{'bounds of the ' + bounds.of:<24} [{bounds.lower:,.2f}, {bounds.upper:,.2f}] $, "
         f"gap {bounds.gap:.2g}, {bounds.label}"

@@ -26,18 +26,24 @@ if TYPE_CHECKING:
 _ROOM = 120
 
 
+#: Units of money and their sizes, the largest first.
+_UNITS = (("$ million", 1e6), ("$ thousand", 1e3), ("$", 1.0))
+
+
 def print_values(table: pd.DataFrame, title: str) -> None:
-    """The table of values, in millions; what each means where there is room."""
+    """The table of values, in millions where they are as large; what each means where there is room."""
     from rich.console import Console
 
+    largest = float(table[["value", "lower", "upper"]].abs().to_numpy().max())
+    unit, scale = next(((u, s) for u, s in _UNITS if largest >= s), _UNITS[-1])
     shown = table[["quantity"]].assign(
-        **{column: [f"{x / 1e6:,.3f}" for x in table[column]] for column in ("value", "lower", "upper")},
+        **{column: [f"{x / scale:,.3f}" for x in table[column]] for column in ("value", "lower", "upper")},
         kind=table["kind"],
     )
     console = Console()
     if not console.is_terminal or console.width >= _ROOM:
         shown = shown.assign(meaning=table["meaning"])
-    print_frame(shown, f"{title} ($ million, NPV maximised)", right=("value", "lower", "upper"))
+    print_frame(shown, f"{title} ({unit}, NPV maximised)", right=("value", "lower", "upper"))
 
 
 def print_process_values(values: ProcessValues) -> None:
@@ -46,6 +52,11 @@ def print_process_values(values: ProcessValues) -> None:
     print_values(values.to_frame().reset_index(), f"{case.title}, T = {case.horizon.T}: values of the process")
     if not values.exact:
         sys.stdout.write("no exact policy exists for this case: rp is a policy's value and an upper bound\n")
+    if values.foresight != "case":
+        sys.stdout.write(
+            f"perfect information is solved for the {values.foresight} alone: it bounds ws and evpi from above, and "
+            "their values are rp and what perfect information adds there\n"
+        )
     orders = ", ".join(f"{name} {mass:,.1f} kg" for name, mass in plan.first_stage.items())
     sys.stdout.write(f"decision: {orders}; then {plan.policy().describe(case)}\n")
 
@@ -101,4 +112,5 @@ def print_comparison(outcome: Comparison) -> None:
         sys.stdout.write(f"exact optimum RP {outcome.optimum.lower:,.0f} $\n")
     if ws is not None:
         sample = f"({outcome.foresight_paths:,} paths)"
-        sys.stdout.write(f"wait-and-see WS {ws.value:,.0f} $, {ws.lower:,.0f} to {ws.upper:,.0f} {sample}\n")
+        between = f"no interval: {ws.reason}" if ws.reason else f"{ws.lower:,.0f} to {ws.upper:,.0f}"
+        sys.stdout.write(f"wait-and-see WS {ws.value:,.0f} $, {between} {sample}\n")

@@ -27,7 +27,7 @@ from stochisru.lunar.exact.levels import has_exact_levels
 from stochisru.lunar.exact.threshold import threshold
 from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
-from stochisru.lunar.simulation import Simulation, require_sampling, resolve, simulate
+from stochisru.lunar.simulation import Simulation, demand_kurtosis, require_sampling, resolve, simulate
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.methods.result import Bounds
 from stochisru.simulation.metrics import mean_estimate, share_reached, shifted
@@ -195,16 +195,17 @@ def compare(
     )
     if not (case.is_linear or has_exact_levels(case)):
         return Comparison(whole, None, None, 0, None, {})
+    kurtosis = demand_kurtosis(case)
     chosen_paths, units = foresight_sample(whole.units)
     seen = chosen_paths.size
     foresight = wait_and_see_on_paths(case, chosen_paths, paths, seed=seed, sampler=source)
     if exact is None:
-        ws = mean_estimate(foresight, units, confidence)
+        ws = mean_estimate(foresight, units, confidence, kurtosis)
         return Comparison(whole, None, ws, seen, None, {})
     best = whole.npv[-1]
-    evpi = mean_estimate(foresight - best[chosen_paths], units, confidence)
+    evpi = mean_estimate(foresight - best[chosen_paths], units, confidence, kurtosis)
     gaps = {
-        strategy.name: mean_estimate(best - npv, whole.units, confidence)
+        strategy.name: mean_estimate(best - npv, whole.units, confidence, kurtosis)
         for strategy, npv in zip(chosen, whole.npv, strict=False)
     }
     return Comparison(

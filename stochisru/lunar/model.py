@@ -6,7 +6,6 @@ follow from the others and are expressions: they have a price, and no column.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from stochisru.errors import InputError
@@ -57,9 +56,10 @@ def deployment_model(case: DeploymentCase, storage: Storage | None = None) -> Mo
             gains={"dM": 1.0},
             initial=tech.M0,
             cost=c.c_op,
+            rule="balance",
             enough=demand / tech.eta if storage is None else (lambda _, f: (f["demand"] + _room(storage)) / tech.eta),
         ),
-        Expression("Qcap", {"M": tech.eta}),
+        Expression("Qcap", {"M": tech.eta}, rule="capacity"),
         Operation("Q", value=case.economics.P_m, upper=2 * demand),
         Expression("byproduct", {"Q": tech.beta}, cost=c.c_by),
         Operation("Q_earth", value=-c.c_E, upper=earth),
@@ -79,15 +79,16 @@ def deployment_model(case: DeploymentCase, storage: Storage | None = None) -> Mo
 
 def _deployment(case: DeploymentCase) -> list[Part]:
     """ΔM and the mass that is launched for it, M_leo = α·ΔM; by size, the cost of both is one curve of ΔM."""
-    horizon, curve = case.horizon, case.investment
+    horizon, mass, c_dev = case.horizon, case.mass, case.scale.by_mass("c_dev", case.costs.c_dev)
     years = range(1 if horizon.initial_deployment == "fixed" else 0, horizon.T + 1)
     decision = Decision("dM", lead=horizon.lead_time, years=years, lot=case.launch.lot)
-    if curve.pieces == 1 and math.isclose(curve.slopes[0], case.investment_cost, rel_tol=1e-12):
-        return [
-            replace(decision, cost=case.costs.c_dev, fixed_cost=curve.fixed),
-            Expression("M_leo", {"dM": case.technology.alpha}, cost=case.costs.c_L),
-        ]
-    return [replace(decision, curve=curve)]
+    if mass.pieces > 1 or c_dev.pieces > 1:
+        return [replace(decision, curve=case.investment)]
+    landed = float(mass.slopes[0])  # kg per kg of ΔM: 1 but where eta is given as a straight line of another slope
+    return [
+        replace(decision, cost=float(c_dev.slopes[0]) * landed, fixed_cost=case.launch.fixed_cost),
+        Expression("M_leo", {"dM": case.technology.alpha * landed}, cost=case.costs.c_L, rule="launch"),
+    ]
 
 
 def _excess(case: DeploymentCase, storage: Storage | None) -> list[Part]:
@@ -95,8 +96,8 @@ def _excess(case: DeploymentCase, storage: Storage | None) -> list[Part]:
     c_S = case.costs.c_S
     if storage is None:
         return [
-            Row("capacity", {"Q": 1.0, "Qcap": -1.0}, upper=0.0),
-            Expression("E", {"Qcap": 1.0, "Q": -1.0}, cost=c_S),
+            Row("delivery", {"Q": 1.0, "Qcap": -1.0}, upper=0.0),
+            Expression("E", {"Qcap": 1.0, "Q": -1.0}, cost=c_S, rule="excess"),
         ]
     # stored_t = (1 − b)·stored_{t−1} + Qcap − Q − E.
     return [

@@ -27,6 +27,7 @@ from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.unit_value import why_no_unit_value
 from stochisru.lunar.simulation import npv_on_paths, simulate
 from stochisru.lunar.storage import Storage
+from stochisru.lunar.strategies.protocol import whole_modules
 from stochisru.lunar.trees import case_lattice
 from stochisru.methods.options import NoOptions, Options, option
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
@@ -208,6 +209,17 @@ def sddp_ignoring(
     return _judged(case, relaxed, found, kind, confidence, f"{paths:,} paths of the lattice", start)
 
 
+def as_placed(plan: P, case: DeploymentCase) -> P:
+    """The plan with the deployments that it commits at the root of ``case``: whole modules where plants come so.
+
+    A plan that was made for linear costs has any mass; what is flown, simulated and paid for is rounded up.
+    """
+    placed = whole_modules(np.asarray(plan.root, dtype=float), case.launch.lot)
+    if np.allclose(placed, plan.root, rtol=1e-9, atol=0):
+        return plan
+    return replace(plan, root=placed)  # type: ignore[type-var]  # every plan for linear costs has it as a field
+
+
 def _judged(
     case: DeploymentCase,
     relaxed: Result[P],
@@ -221,6 +233,7 @@ def _judged(
     interval = f"[{found.lower:,.0f}, {found.upper:,.0f}]"
     return replace(
         relaxed,
+        plan=as_placed(relaxed.plan, case),
         objective=min(found.value, upper),
         bounds=Bounds(min(found.lower, upper), upper, kind, bounds.of, bounds.flows, confidence),
         termination=Termination(

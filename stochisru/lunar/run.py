@@ -16,10 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scenario_trees.protocols import Sampler
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
 from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.levels import why_no_exact_levels
+from stochisru.lunar.information import require_match
+from stochisru.lunar.schedule import schedule_table
 from stochisru.lunar.simulation import Simulation, require_sampling, simulate
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.strategies.protocol import Strategy
@@ -29,6 +33,7 @@ from stochisru.lunar.values.table import MEANING, ValueTable, value_table
 from stochisru.methods.options import options_of
 from stochisru.methods.registry import Method, method_named, methods, options_for
 from stochisru.methods.result import Of, versions
+from stochisru.programs.solvers import solver_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +52,10 @@ class Run:
     ----------
     values
         Values of the process: the headline, and what to commit now.
-    tree_values, distance
-        Values of the scenario tree, and how far the tree is from the process.
+    tree_values, no_tree_values
+        Values of the scenario tree; or None, and why there are none.
+    distance
+        How far the tree is from the process.
     simulation
         Strategies on fresh paths of the process.
     files
@@ -57,7 +64,8 @@ class Run:
 
     folder: Path
     values: ProcessValues
-    tree_values: ValueTable
+    tree_values: ValueTable | None
+    no_tree_values: str
     distance: Distance
     simulation: Simulation
     files: tuple[str, ...]
@@ -70,7 +78,11 @@ class Run:
             "folder": str(self.folder),
             "decision": self.values.decision,
             "values": self.values.to_dict(),
-            "tree": {"values": self.tree_values.to_dict(), "distance": self.tree_distance},
+            "tree": {
+                "values": None if self.tree_values is None else self.tree_values.to_dict(),
+                "no_values": self.no_tree_values or None,
+                "distance": self.tree_distance,
+            },
             "strategies": simulation.pop("strategies"),
             "simulation": simulation,
             "files": list(self.files),
@@ -80,68 +92,42 @@ class Run:
     def tree_distance(self) -> dict[str, Any]:
         """Distance of the tree to the process, and of its values to those of the process: tree less process, $."""
         here, there = self.tree_values, self.values.values
+        if here is None:
+            return {**self.distance.to_dict(), "values": None}
         off = {name: here.point(name) - there[name].value for name in MEANING if name in there}
         return {**self.distance.to_dict(), "values": off}
 
 
-def schedule_table(values: ValueTable) -> pd.DataFrame:
-    """Plant and deployments over time: plan, year, deployment, plant (mean, kg), plant_p5, plant_p95.
-
-    RP and WS differ from node to node: means and quantiles are over the tree. EV and static are one plan.
-    """
+def _tree_tables(values: ValueTable) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
-    tree, case = values.tree, values.case
-    kept = 1 - case.technology.degradation
-    rows = []
-
-    def add(plan: str, year: int, deployment: np.ndarray, plant: np.ndarray, probability: np.ndarray) -> None:
-        order = np.argsort(plant, kind="stable")
-        level = np.cumsum(probability[order])
-        low, high = (plant[order][min(int(np.searchsorted(level, q)), plant.size - 1)] for q in (0.05, 0.95))
-        rows.append(
-            {
-                "plan": plan,
-                "year": year,
-                "deployment": float(probability @ deployment),
-                "plant": float(probability @ plant),
-                "plant_p5": float(low),
-                "plant_p95": float(high),
-            }
-        )
-
-    for name, result in (("RP", values.recourse), ("EV", values.expected), ("static", values.static_result)):
-        for t in range(tree.horizon + 1):
-            at = tree.at(t)
-            add(name, t, result.plan.deployment[at], result.plan.plant[at], tree.probability[at])
-    foreseen = values.wait_and_see
-    plant = np.full(tree.n_leaves, case.technology.M0)
-    for t in range(tree.horizon + 1):
-        plant = plant * (kept if t else 1.0) + foreseen.leaf_deployment[t]
-        add("WS", t, foreseen.leaf_deployment[t], plant, foreseen.probability)
-    return pd.DataFrame(rows)
+    log = values.recourse.log
+    return {
+        **({"iterations": log} if len(log) else {}),
+        "tree_values": values.to_frame().reset_index(),
+        "plan": pd.DataFrame(
+            {"node": np.arange(values.tree.n_nodes)}
+            | {name: column for name, (column, _) in values.recourse.plan.quantities().items()}
+        ),
+    }
 
 
-def _tables(process: ProcessValues, values: ValueTable, simulation: Simulation) -> dict[str, pd.DataFrame]:
+def _tables(
+    process: ProcessValues, tree: ScenarioTree, values: ValueTable | None, simulation: Simulation, source: Sampler
+) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
-    case, tree = values.case, values.tree
+    case = process.case
     npv = pd.DataFrame(simulation.npv[:, :_STORED_PATHS].T, columns=simulation.names)
     rules = [{"strategy": s.name, "rule": s.describe(case)} for s in simulation.strategies]
     parameters = case.to_frame().reset_index()
     parameters["value"] = [_as_text(v) for v in parameters["value"]]
-    log = values.recourse.log
     return {
-        **({"iterations": log} if len(log) else {}),
+        **({} if values is None else _tree_tables(values)),
         "parameters": parameters,
         "values": process.to_frame().reset_index(),
-        "tree_values": values.to_frame().reset_index(),
-        "schedule": schedule_table(values),
+        "schedule": schedule_table(process, values, paths=simulation.paths, seed=simulation.seed, sampler=source),
         "tree": tree.to_frame().reset_index(),
-        "plan": pd.DataFrame(
-            {"node": np.arange(tree.n_nodes)}
-            | {name: column for name, (column, _) in values.recourse.plan.quantities().items()}
-        ),
         "tree_check": tree.check(case.process).to_frame().reset_index(),
         "fan": case.process.fan(case.horizon.T, FAN_LEVELS).rename(columns=str).reset_index(),
         "strategies": pd.DataFrame(rules),
@@ -171,6 +157,21 @@ def _method_on_trees(name: str, case: DeploymentCase) -> Method:
     if refused is not None:
         raise InputError(refused)
     return method
+
+
+def _on_tree(
+    case: DeploymentCase, tree: ScenarioTree, method: Method | None, solver: str, say: Callable[[str], None]
+) -> tuple[ValueTable | None, str]:
+    """Values of the tree; where a method refuses the case none, and why. The process' do not depend on them."""
+    reason = None if case.is_linear else why_no_exact_levels(case)
+    if reason is not None:
+        return None, reason
+    recourse = None
+    if method is not None:
+        say(f"rp by {method.name}")
+        named = {"solver": solver} if "solver" in options_of(method.options) else {}
+        recourse = method.solve(case, tree, options_for(method, named))
+    return value_table(case, tree, solver=solver, recourse=recourse, progress=say), ""
 
 
 def run_case(
@@ -216,15 +217,12 @@ def run_case(
     say = progress or (lambda _: None)
     started = datetime.now(UTC)
     clock = time.perf_counter()
-    require_sampling(paths, seed, sampler, workers)
+    source = require_sampling(paths, seed, sampler, workers, least=2)
+    solver_named(solver)
+    require_match(case, tree)
     chosen = None if method is None else _method_on_trees(method, case)
     with replacing_folder(out, same={"case_hash": case.digest()}) as folder:
-        recourse = None
-        if chosen is not None:
-            say(f"rp by {chosen.name}")
-            named = {"solver": solver} if "solver" in options_of(chosen.options) else {}
-            recourse = chosen.solve(case, tree, options_for(chosen, named))
-        values = value_table(case, tree, solver=solver, recourse=recourse, progress=say)
+        values, refused = _on_tree(case, tree, chosen, solver, say)
         say("values of the process")
         process = process_values(case, seed=seed, workers=workers)
         away = distance(case, tree, process.recourse if process.exact else None)
@@ -233,11 +231,13 @@ def run_case(
         strategies: list[Strategy | str] = [*STRATEGIES.values()]
         if "static" in process.values:
             strategies.append("static")
-        strategies += [values.recourse.policy("scaled", name="tree"), optimal]
+        if values is not None:
+            strategies.append(values.recourse.policy("scaled", name="tree"))
+        strategies.append(optimal)
         simulation = simulate(case, strategies, paths=paths, seed=seed, sampler=sampler, workers=workers)
         say("tables")
         (folder / "tables").mkdir()
-        tables = _tables(process, values, simulation)
+        tables = _tables(process, tree, values, simulation, source)
         for name, table in tables.items():
             table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)
@@ -257,20 +257,22 @@ def run_case(
             "decision": process.decision,
             "distance": away.to_dict(),
             "exact": process.exact,
+            "foresight": process.foresight,
             "foresight_paths": process.foresight_paths,
             "paths": paths,
             "seed": seed,
             "sampler": simulation.sampler,
             "confidence": simulation.confidence,
-            "method": values.recourse.method,
-            "solver": values.recourse.solver,
+            "method": None if values is None else values.recourse.method,
+            "solver": None if values is None else values.recourse.solver,
+            "no_tree_values": refused,
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - clock, 3),
             "versions": versions(),
         }
         (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
         say("report")
-        outcome = Run(out, process, values, away, simulation, _files(folder))
+        outcome = Run(out, process, values, refused, away, simulation, _files(folder))
         with drawing(outcome):
             build_report(folder)
         files = _files(folder)

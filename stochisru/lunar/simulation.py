@@ -26,7 +26,7 @@ from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.indicators import KEPT_PATHS, DeploymentCounts, distributions, indicators_of_paths
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.policies import policy_named, require_policy
-from stochisru.lunar.strategies.protocol import Observation, Strategy, root_years
+from stochisru.lunar.strategies.protocol import Observation, Strategy, root_years, whole_modules
 from stochisru.methods.result import versions
 from stochisru.simulation.metrics import (
     UNITS,
@@ -52,8 +52,7 @@ def _checked(orders: Any, shape: tuple[int, ...], who: str, lot: float | None) -
         raise InputError(f"strategy {who}: must return shape {shape}, got {array.shape}")
     if not array.min() >= 0:  # also refuses NaN; infinity shows in the NPV
         raise InputError(f"strategy {who}: deployments must be >= 0 kg and not NaN")
-    # Rounding is no reason for one more module.
-    return array if lot is None else np.ceil(array / lot - 1e-9) * lot
+    return whole_modules(array, lot)
 
 
 def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[tuple[Array, Array]]:
@@ -102,13 +101,19 @@ def _demand(case: DeploymentCase, demand: ArrayLike) -> Array:
         paths = np.asarray(demand, dtype=float)
     except (TypeError, ValueError) as error:
         raise InputError("demand: must be an array of numbers") from error
-    years = case.horizon.T + 1
+    years, initial = case.horizon.T + 1, case.process.initial
     if paths.ndim != 2 or paths.shape[0] != years or not paths.shape[1]:
         raise InputError(f"demand: must have shape (T + 1, paths) with T + 1 = {years}, got {paths.shape}")
     good = np.isfinite(paths) & (paths >= 0)
     if not good.all():
         year, path = np.argwhere(~good)[0]
         raise InputError(f"demand: must be >= 0 and finite, got {paths[year, path]} in year {year} of path {path}")
+    other = np.flatnonzero(~np.isclose(paths[0], initial, rtol=1e-9, atol=0.0))
+    if other.size:
+        raise InputError(
+            f"demand: must start at the case's D0 = {initial:g} kg/yr, got {paths[0, other[0]]:g} in year 0 of path "
+            f"{other[0]}; give case.replace(D0=…) with paths of another start"
+        )
     return paths
 
 
@@ -118,7 +123,7 @@ def npv_on_paths(case: DeploymentCase, strategy: Strategy, demand: ArrayLike) ->
     Parameters
     ----------
     demand
-        Shape ``(T + 1, n)``, kg/yr, >= 0; the first row is known to the strategy and need not be the case's D0.
+        Shape ``(T + 1, n)``, kg/yr, >= 0; the first row is the case's D0.
 
     Returns
     -------
@@ -222,6 +227,7 @@ def _simulate_block(
             delivered,
             total_demand,
             shortage,
+            (shortage > 1e-9 * total_demand).astype(float),
             plant_years * eta,
             plant * eta,
             expansions.astype(float),
@@ -306,10 +312,10 @@ class Simulation:
     @cached_property
     def metrics(self) -> dict[str, dict[str, Estimate]]:
         """All metrics per strategy."""
-        horizon = self.case.horizon
-        kurtosis = lognormal_kurtosis(self.case.process.volatility**2 * horizon.T)
+        kurtosis, merit = demand_kurtosis(self.case), MeritOrder.of(self.case)
+        never_short = merit.earth_used and not merit.limited
         return {
-            s.name: strategy_metrics(self.npv[i], self.moments[i], self.units, self.confidence, kurtosis)
+            s.name: strategy_metrics(self.npv[i], self.moments[i], self.units, self.confidence, kurtosis, never_short)
             for i, s in enumerate(self.strategies)
         }
 
@@ -380,7 +386,7 @@ class Simulation:
             if name not in self.names:
                 raise InputError(f"strategies: must be among {', '.join(self.names)}, got {name!r}")
         a, b = (self.npv[self.names.index(name)] for name in (first, second))
-        return mean_estimate(a - b, self.units, self.confidence)
+        return mean_estimate(a - b, self.units, self.confidence, demand_kurtosis(self.case))
 
     def differences(self) -> pd.DataFrame:
         """Paired differences of every pair of strategies: first, second, value, lower, upper, unit."""
@@ -423,6 +429,11 @@ class Simulation:
         return f"Simulation({self.paths:,} paths, T = {self.case.horizon.T}; mean NPV in $, maximise: {means})"
 
 
+def demand_kurtosis(case: DeploymentCase) -> float:
+    """Kurtosis of demand in the last year, which drives the tails of NPV."""
+    return lognormal_kurtosis(case.process.volatility**2 * case.horizon.T)
+
+
 def resolve(case: DeploymentCase, strategies: Sequence[Strategy | str]) -> tuple[Strategy, ...]:
     """Strategies of a comparison, those given by name made for the case.
 
@@ -448,9 +459,12 @@ def resolve(case: DeploymentCase, strategies: Sequence[Strategy | str]) -> tuple
     return tuple(policy_named(s, case) if isinstance(s, str) else s for s in strategies)
 
 
-def require_sampling(paths: int, seed: int, sampler: Sampler | str, workers: int = 1) -> Sampler:
-    """Sampler of a simulation; raise `InputError` for numbers out of range or an unknown sampler."""
-    for name, number, low in (("paths", paths, 1), ("seed", seed, 0), ("workers", workers, 1)):
+def require_sampling(paths: int, seed: int, sampler: Sampler | str, workers: int = 1, *, least: int = 1) -> Sampler:
+    """Sampler of a simulation; raise `InputError` for numbers out of range or an unknown sampler.
+
+    ``least`` is the number of paths that what is made of them needs: one has no interval.
+    """
+    for name, number, low in (("paths", paths, least), ("seed", seed, 0), ("workers", workers, 1)):
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < low:
             raise InputError(f"{name}: must be an integer >= {low}, got {number!r}")
     if not isinstance(sampler, str):

@@ -1,17 +1,16 @@
 """The multistage problem on a whole tree as one sparse program, in node form.
 
-There are no scenario copies and no nonanticipativity rows: a variable stands where its decision is taken.
-Blocks, with one column per commitment (dM, M) or per node (Q, Q_earth, S); every objective coefficient
-carries probability and discount factor of its year:
+It is that of the case's `Model` (`stochisru.lunar.model`, `stochisru.problem.on_tree`): one column per commitment (dM,
+M) or per node (Q, Q_earth, S), and the rows
 
 =============  =====================================================================
 ``balance``    M − (1 − δ)·M_previous − ΔM = M0 in year 0, else 0 (per commitment)
-``capacity``   Q − η·M ≤ 0 (per node)
+``delivery``   Q − η·M ≤ 0 (per node)
 ``demand``     Q + Q_earth + S = D (per node)
 =============  =====================================================================
 
-Excess ``E = η·M − Q`` and launched mass are substituted. Where costs are not linear, the rows ``whole`` make ΔM a whole
-number of ``modules``, and blocks ``investment…`` (`stochisru.programs.curves`) hold what a deployment costs by its
+Excess ``E = η·M − Q`` and launched mass are substituted. Where costs are not linear, the rows ``whole_dM`` make ΔM a
+whole number of ``dM_lots``, and blocks ``dM_cost…`` (`stochisru.programs.curves`) hold what a deployment costs by its
 size: the program is a mixed-integer one.
 """
 
@@ -28,8 +27,9 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments, PlantBounds, capacity_of, node_cash, require_match
 from stochisru.lunar.operations import MeritOrder, discount_factors
-from stochisru.programs.curves.formulations import add_curve
-from stochisru.programs.sparse import LinearProgram, ProgramBuilder, Solution
+from stochisru.problem.bounds import ColumnBounds
+from stochisru.problem.on_tree import on_tree
+from stochisru.programs.sparse import LinearProgram, Solution
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,64 +55,12 @@ def tree_program(case: DeploymentCase, tree: ScenarioTree, bounds: PlantBounds |
         Bounds on the plant; those of `Commitments.plant_bounds` if not given.
     """
     require_match(case, tree)
-    c, tech = case.costs, case.technology
-    commitments = Commitments(tree, case.horizon.lead_time)
-    n, k = tree.n_nodes, commitments.count
-    discount = discount_factors(case)
-    weight = tree.probability * discount[tree.stage]
-    order_weight = commitments.probability * discount[commitments.year]
-    # E = ηM − Q costs c_S: it is charged on capacity here and credited to Q below. Expected excess is
-    # summed over the nodes under a commitment, whose probabilities add up to its own.
-    order_lower, order_upper, plant_upper = bounds or commitments.plant_bounds(case)
-
-    builder = ProgramBuilder(f"tree program of {case.name}", "maximise")
-    cost = case.investment
-    price = -cost.slopes[0] * order_weight if cost.is_linear else 0.0
-    dM = builder.variables("dM", k, lower=order_lower, upper=order_upper, objective=price)
-    M = builder.variables("M", k, lower=0.0, upper=plant_upper, objective=-(c.c_op + c.c_S * tech.eta) * order_weight)
-    own = case.economics.P_m - c.c_by * tech.beta + c.c_S
-    # Never binding, so that the demand rows alone carry the price of demand.
-    loose = 2 * tree.value
-    Q = builder.variables("Q", n, lower=0.0, upper=loose, objective=own * weight)
-    limit = np.inf if c.earth_limit is None else c.earth_limit
-    Q_earth = builder.variables("Q_earth", n, lower=0.0, upper=np.minimum(loose, limit), objective=-c.c_E * weight)
-    S = builder.variables("S", n, lower=0.0, upper=loose, objective=-c.c_bu * weight)
-
-    every = np.arange(k)
-    later = every[1:]
-    start = np.zeros(k)
-    start[0] = tech.M0
-    builder.rows(
-        "balance",
-        start,
-        start,
-        (every, M.index, 1.0),
-        (later, M.start + commitments.previous[1:], -(1 - tech.degradation)),
-        (every, dM.index, -1.0),
-    )
-    if case.launch.lot is not None:
-        modules = builder.variables("modules", k, lower=0.0, upper=np.ceil(order_upper / case.launch.lot), integer=True)
-        whole = ((every, dM.index, 1.0), (every, modules.index, -case.launch.lot))
-        builder.rows("whole", np.zeros(k), 0.0, *whole)
-    if not cost.is_linear:
-        add_curve(builder, "investment", cost, dM.index, direction="small").in_objective(builder, -order_weight)
-    nodes = np.arange(n)
-    builder.rows(
-        "capacity",
-        np.full(n, -np.inf),
-        0.0,
-        (nodes, Q.index, 1.0),
-        (nodes, M.start + commitments.of_node, -tech.eta),
-    )
-    builder.rows(
-        "demand",
-        tree.value,
-        tree.value,
-        (nodes, Q.index, 1.0),
-        (nodes, Q_earth.index, 1.0),
-        (nodes, S.index, 1.0),
-    )
-    return builder.build()
+    order_lower, order_upper, plant_upper = bounds or Commitments(tree, case.horizon.lead_time).plant_bounds(case)
+    plant = {
+        "dM": ColumnBounds(order_lower, order_upper),
+        "M": ColumnBounds(np.zeros_like(plant_upper), plant_upper),
+    }
+    return on_tree(case.model, tree, bounds=plant).program
 
 
 def plant_limits(program: LinearProgram, bounds: PlantBounds) -> tuple[Array, Array]:
@@ -135,7 +83,7 @@ def tree_bound(case: DeploymentCase, tree: ScenarioTree, program: LinearProgram,
     eta, of_node = case.technology.eta, commitments.of_node
     cost, upper = program.objective, program.upper
     dM, M, Q, earth, S = (program.columns[name].span for name in ("dM", "M", "Q", "Q_earth", "S"))
-    worth = np.maximum(row_dual[program.rows["capacity"].span], 0.0)
+    worth = np.maximum(row_dual[program.rows["delivery"].span], 0.0)
     own = np.bincount(of_node, weights=eta * worth, minlength=commitments.count)
     price = cost[M] + _ASIDE * (np.abs(cost[M]) + own)
     free = program.lower[dM] < upper[dM]
@@ -159,7 +107,7 @@ def tree_bound(case: DeploymentCase, tree: ScenarioTree, program: LinearProgram,
     demand = np.take_along_axis(brought, np.argmin(paid, axis=0)[None], axis=0)[0]
     dual = np.zeros_like(row_dual)
     dual[program.rows["balance"].span] = price
-    dual[program.rows["capacity"].span] = worth
+    dual[program.rows["delivery"].span] = worth
     dual[program.rows["demand"].span] = demand + _ASIDE * (np.abs(cost[Q]) + np.abs(worth) + np.abs(demand))
     return min(program.dual_bound(row_dual), program.dual_bound(dual))
 
@@ -176,7 +124,7 @@ class TreePlan:
         ΔM, kg.
     capacity_value
         Worth of one more kilogram per year of capacity at the node, $ of that year per kg (dual of
-        ``capacity``), or None where no program was solved.
+        ``delivery``), or None where no program was solved.
     demand_value
         Worth of one more kilogram of demand at the node, $ of that year per kg (dual of ``demand``).
     """
@@ -289,6 +237,6 @@ def plan_from_solution(case: DeploymentCase, tree: ScenarioTree, solution: Solut
         return TreePlan(case, tree, deployment)
     weight = tree.probability * discount_factors(case)[tree.stage]
     with np.errstate(divide="ignore", invalid="ignore"):
-        capacity_value = np.where(weight > 0, solution.duals("capacity") / weight, 0.0)
+        capacity_value = np.where(weight > 0, solution.duals("delivery") / weight, 0.0)
         demand_value = np.where(weight > 0, solution.duals("demand") / weight, 0.0)
     return TreePlan(case, tree, deployment, capacity_value, demand_value)

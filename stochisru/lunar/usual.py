@@ -21,8 +21,8 @@ USUAL: dict[str, tuple[float, float]] = {
     "alpha": (1, 100),
     "beta": (0, 5),
     "M0": (0, 1e8),
-    "degradation": (0, 0.5),
-    "c_L": (0, 1e6),
+    "degradation": (0, 0.3),
+    "c_L": (50, 1e6),
     "c_dev": (0, 1e7),
     "c_op": (0, 1e7),
     "c_bu": (0, 1e7),
@@ -56,7 +56,7 @@ def unusual(case: DeploymentCase) -> list[str]:
     lines = []
     for symbol, (low, high) in USUAL.items():
         value = case.values[symbol]
-        if value is None or low <= value <= high:
+        if value is None or value == 0 or low <= value <= high:  # 0 is none of it, in any unit
             continue
         unit = "" if units[symbol] == "-" else f" {units[symbol]}"
         line = f"{symbol}: {value:g} is unusual, usually {low:g} to {high:g}{unit}"

@@ -85,13 +85,16 @@ class Kind(StrEnum):
 
     ``certified``: proven by arithmetic of our own, up to rounding: a plan evaluated, and a dual bound by weak duality
     or an exact recursion over finitely many nodes. ``exact``: a closed form or a recursion on the process, up to the
-    error of integration, which is estimated. ``solver``: the bound of a solver's branch and cut, which holds within
-    its tolerances. ``statistical``: covers the value in a share of samples, the confidence that was asked for; tables
-    and JSON then say that share, as ``95 %``. What has no uncertainty in it is never statistical.
+    error of integration, which is estimated. ``bounded``: the value lies between two that are exact or certified, such
+    as a plan's own and a relaxation's; the width is what is not known, no error of integration. ``solver``: the bound
+    of a solver's branch and cut, which holds within its tolerances. ``statistical``: covers the value in a share of
+    samples, the confidence that was asked for; tables and JSON then say that share, as ``95 %``. What has no
+    uncertainty in it is never statistical.
     """
 
     CERTIFIED = "certified"
     EXACT = "exact"
+    BOUNDED = "bounded"
     SOLVER = "solver"
     STATISTICAL = "statistical"
 

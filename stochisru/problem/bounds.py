@@ -30,6 +30,7 @@ balance allows given the bounds of all else in it: the bound never binds, so tha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
@@ -49,18 +50,24 @@ class ColumnBounds(NamedTuple):
     upper: Array
 
 
-def column_bounds(sheet: Sheet) -> dict[str, ColumnBounds]:
+def column_bounds(sheet: Sheet, known: Mapping[str, ColumnBounds] | None = None) -> dict[str, ColumnBounds]:
     """Bounds of all columns, by part.
+
+    Parameters
+    ----------
+    known
+        Bounds of some parts, one per place, that are taken as they are.
 
     Raises
     ------
     InputError
         Naming part and year, if a column has none that is finite, or a lower one above the upper one.
     """
-    bounds = _Bounds(sheet)
+    bounds = _Bounds(sheet, dict(known or {}))
     for part in sheet.model.columns:
-        bounds.add(part)
-    return bounds.known
+        if part.name not in bounds.known:
+            bounds.add(part)
+    return {part.name: bounds.known[part.name] for part in sheet.model.columns}
 
 
 @dataclass(eq=False)
@@ -79,10 +86,9 @@ class _Bounds:
         else:
             years, hint = self._of_state(part), "give upper, or bounds to what feeds it"
         places = self.sheet.places[part.name]
-        lower, upper = (
-            np.concatenate([np.broadcast_to(x, places.at(t).stop - places.at(t).start) for t, x in enumerate(side)])
-            for side in zip(*years, strict=True)
-        )
+        lower, upper = np.empty((2, places.count))
+        for t, (low, high) in enumerate(years):
+            lower[places.at(t)], upper[places.at(t)] = low, high
         for what, value in (("lower", lower), ("upper", upper)):
             if not np.isfinite(value).all():
                 year = places.year[np.argmin(np.isfinite(value))]
@@ -199,7 +205,7 @@ class _Bounds:
 
     def _of_state(self, part: State) -> list[tuple[Number, Number]]:
         sheet, ancestry, places = self.sheet, self.sheet.ancestry, self.sheet.places[part.name]
-        keep, inflow = sheet.numbers(part, "keep"), sheet.numbers(part, "inflow")
+        keep, inflow, lot = sheet.numbers(part, "keep"), sheet.numbers(part, "inflow"), self._lot(part)
         years: list[tuple[Number, Number]] = []
         for t in sheet.model.years:
             stage, before = places.stage(t), places.stage(t - 1) if t else 0
@@ -212,7 +218,7 @@ class _Bounds:
             if part.enough is not None and all(sheet.places[name].stage(t) >= before for name in part.gains):
                 earliest = min((sheet.places[name].stage(t) for name in part.gains), default=stage)
                 use = ancestry.seen(ancestry.largest(self._enough(part)[t], t, earliest), min(earliest, stage), stage)
-                enough = use + self._lot(part)
+                enough = use + lot
                 # Where nothing is free, the state is what it is.
                 high = np.where(most > least, np.maximum(enough, left + least), high)
             lower, upper = self._own(part, t)
@@ -233,9 +239,10 @@ class _Bounds:
     def _lot(self, state: State) -> float:
         """What the largest lot adds to a state."""
         lots = [
-            (part.lot or 0.0) * float(np.max(gains.get(part.name, 0.0)))
+            part.lot * float(np.max(gains.get(part.name, 0.0)))
             for part in self.sheet.model.decisions
             for gains in self.sheet.gains[state.name]
+            if part.lot is not None
         ]
         return max(lots, default=0.0)
 

@@ -115,8 +115,15 @@ class _Known(Mapping[str, Array]):
         return len(self._values)
 
 
-def number_of(part: str, what: str, coefficient: Kept, year: int, factors: Factors, nodes: int) -> Number:
-    """A coefficient in one year.
+def number_of(
+    part: str,
+    what: str,
+    coefficient: Factor | Callable[[int, Factors], ArrayLike],
+    year: int,
+    factors: Factors,
+    nodes: int,
+) -> Number:
+    """A coefficient that may depend on factors, in one year.
 
     Parameters
     ----------
@@ -130,10 +137,6 @@ def number_of(part: str, what: str, coefficient: Kept, year: int, factors: Facto
     InputError
         Naming part and year, if a factor is unknown or a function gives anything else than a number or one per node.
     """
-    if isinstance(coefficient, float):
-        return coefficient
-    if isinstance(coefficient, tuple):
-        return coefficient[year]
     where = f"{part}: {what} of year {year}"
     known = _Known(factors, where)
     if isinstance(coefficient, Factor):

@@ -16,7 +16,7 @@ from stochisru.problem.coefficients import Array
 from stochisru.problem.information import Held
 from stochisru.problem.model import Model
 from stochisru.problem.on_tree import TreeProgram, on_tree
-from stochisru.problem.parts import Decision, Expression, State
+from stochisru.problem.parts import Decision
 from stochisru.problem.paths import fan
 from stochisru.problem.sheet import Sheet
 from stochisru.programs.sparse import solve, solve_mixed
@@ -162,24 +162,13 @@ def evaluate(
     if isinstance(on, ScenarioTree):
         tree = on
     else:
-        tree = fan(on)
-        _require_separable(model)
+        tree, carried = fan(on), model.carried_over
+        if carried is not None:
+            raise InputError(
+                f"{carried.label}: is fed by operations and kept, which on single paths would know the years to come; "
+                "evaluate on a tree"
+            )
     program = on_tree(model, tree, Held(plan))
     mixed = program.program.integer.any()
     solution = solve_mixed(program.program, rel_gap=rel_gap, solver=solver) if mixed else solve(program.program, solver)
     return Evaluation(program, solution.x, solution.bound)
-
-
-def _require_separable(model: Model) -> None:
-    """Refuse a model in which operations of one year change what is there in the next."""
-    operated = {part.name for part in model.operations}
-    for part in model.parts:
-        if isinstance(part, Expression) and operated & part.terms.keys():
-            operated.add(part.name)
-        if isinstance(part, State) and operated & part.gains.keys():
-            if np.any(part.keep):
-                raise InputError(
-                    f"{part.label}: is fed by operations and kept, which on single paths would know the years to come; "
-                    "evaluate on a tree"
-                )
-            operated.add(part.name)

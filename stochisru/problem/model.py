@@ -149,9 +149,31 @@ class Model:
         """Whether its programs have no whole numbers and no curves."""
         return all(decision.is_linear for decision in self.decisions)
 
+    @cached_property
+    def carried_over(self) -> State | None:
+        """A state by which operations of one year change what is there in the next, None if there is none."""
+        operated = {part.name for part in self.operations}
+        for part in self.parts:
+            if isinstance(part, Expression) and operated & part.terms.keys():
+                operated.add(part.name)
+            if isinstance(part, State) and operated & part.gains.keys():
+                if np.any(part.keep):
+                    return part
+                operated.add(part.name)
+        return None
+
     def with_part(self, *parts: Part) -> Model:
-        """The model with more parts; one of a name that is there already takes its place."""
+        """The model with more parts; one that is there already, of the same name and kind, is replaced.
+
+        Raises
+        ------
+        InputError
+            If a part of another kind has the name.
+        """
         new = {part.name: part for part in parts}
+        for part in self.parts:
+            if part.name in new and type(new[part.name]) is not type(part):
+                raise InputError(f"{new[part.name].label}: the name is taken by {part.label}")
         old = [new.pop(part.name, part) for part in self.parts]
         return replace(self, parts=(*old, *new.values()))
 
@@ -207,6 +229,11 @@ class _Check:
             if isinstance(part, (Expression, Row)):
                 self._refers(part, "terms", part.terms, seen)
             seen[part.name] = part
+        for part in self.model.parts:
+            if isinstance(part, (State, Expression)):
+                if part.rule_name in seen:
+                    raise InputError(f"{part.label}: rule must be a new name, {seen[part.rule_name].label} has it")
+                seen[part.rule_name] = part
 
     def _coefficient(self, part: Part, what: str, coefficient: Kept) -> None:
         if isinstance(coefficient, tuple) and len(coefficient) != self.model.horizon + 1:

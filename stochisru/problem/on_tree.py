@@ -7,7 +7,7 @@ factor.
 Blocks of rows:
 
 ====================  ==============================================================================
-``balance_STATE``     x − keep·x_previous − Σ gain·y (+ what retires) = inflow, in year 0 with initial
+a `State`'s rule        x − keep·x_previous − Σ gain·y (+ what retires) = inflow, in year 0 with initial
 ``whole_DECISION``    y is a whole number of lots
 ``DECISION_cost…``    cost of y by size and fixed cost (`stochisru.programs.curves.formulations`)
 the row's own name    a `Row`
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scenario_trees.tree import ScenarioTree
-from stochisru.problem.bounds import column_bounds
+from stochisru.problem.bounds import ColumnBounds, column_bounds
 from stochisru.problem.coefficients import Array, Number
 from stochisru.problem.information import Information, Recourse
 from stochisru.problem.model import Model
@@ -84,7 +84,12 @@ class TreeProgram:
         return found
 
 
-def on_tree(model: Model, tree: ScenarioTree, information: Information | None = None) -> TreeProgram:
+def on_tree(
+    model: Model,
+    tree: ScenarioTree,
+    information: Information | None = None,
+    bounds: Mapping[str, ColumnBounds] | None = None,
+) -> TreeProgram:
     """The program of a model on a tree.
 
     Parameters
@@ -93,6 +98,9 @@ def on_tree(model: Model, tree: ScenarioTree, information: Information | None = 
         One stage per year; its values are the model's factor.
     information
         Who knows what when; `Recourse` if not given.
+    bounds
+        Bounds of some parts in place of those that follow from the model, one per place: those of a whole tree, where
+        this one is a part of it and shares decisions with the rest.
 
     Raises
     ------
@@ -120,7 +128,7 @@ def on_tree(model: Model, tree: ScenarioTree, information: Information | None = 
     (125.0, [0.0, 100.0])
     """
     sheet = Sheet(model, tree, information or Recourse())
-    return TreeProgram(model, tree, sheet.information, _Assembly(sheet).program(), sheet.places)
+    return TreeProgram(model, tree, sheet.information, _Assembly(sheet).program(bounds), sheet.places)
 
 
 class _Assembly:
@@ -131,18 +139,18 @@ class _Assembly:
         self.builder = ProgramBuilder(f"tree program of {sheet.model.name}", sheet.model.sense)
         self.blocks: dict[str, Block] = {}
 
-    def program(self) -> LinearProgram:
-        sign, bounds = self.sheet.model.sign, column_bounds(self.sheet)
+    def program(self, given: Mapping[str, ColumnBounds] | None) -> LinearProgram:
+        sign, bounds = self.sheet.model.sign, column_bounds(self.sheet, given)
         for name, (lower, upper) in bounds.items():
             worth = sign * self._weighted(name, self.sheet.worth[name])
             self.blocks[name] = self.builder.variables(name, lower.size, lower=lower, upper=upper, objective=worth)
-        for part in self.sheet.model.parts:
-            if isinstance(part, State):
-                self._balance(part)
-            elif isinstance(part, Decision) and not part.is_linear:
-                self._sizes(part, bounds[part.name].upper)
-            elif isinstance(part, Row):
-                self._row(part)
+        for state in self.sheet.model.states:
+            self._balance(state)
+        for decision in self.sheet.model.decisions:
+            if not decision.is_linear:
+                self._sizes(decision, bounds[decision.name].upper)
+        for row in self.sheet.model.rows:
+            self._row(row)
         return self.builder.build()
 
     def _weighted(self, name: str, numbers: list[Number]) -> Array:
@@ -180,7 +188,7 @@ class _Assembly:
                     entries.append(self._entries(rows, places, t, name, left * gain, old))
                 if old == 0:
                     right[here] -= left * state.initial
-        self.builder.rows(f"balance_{state.name}", right, right, *entries)
+        self.builder.rows(state.rule_name, right, right, *entries)
 
     def _sizes(self, decision: Decision, upper: Array) -> None:
         """Lots, curves and fixed costs of a decision."""

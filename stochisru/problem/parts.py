@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar, TypeAlias
 
@@ -41,7 +42,7 @@ class _Named:
         """Kind and name, as messages say them."""
         return f"{type(self).__name__.lower()} {self.name!r}"
 
-    @property
+    @cached_property
     def coefficients(self) -> dict[str, Kept]:
         """All coefficients by what they are, such as ``cost`` or ``gains of 'plant'``."""
         found: dict[str, Kept] = {}
@@ -52,6 +53,11 @@ class _Named:
             elif value is not None:
                 found[what] = value
         return found
+
+    @property
+    def rule_name(self) -> str:
+        """Name of the rows that define it, where it has any."""
+        return getattr(self, "rule", None) or f"{self.name}_is"
 
     def _set(self, **values: object) -> None:
         for name, value in values.items():
@@ -168,6 +174,8 @@ class State(_Named):
         Only decisions may feed such a state, and by gains ≥ 0.
     lifetime
         Years after which what a decision has added retires; ``initial`` counts as added in year 0.
+    rule
+        Name of its balance among the rows of programs, ``NAME_is`` if not given.
     """
 
     name: str
@@ -180,6 +188,7 @@ class State(_Named):
     upper: Coefficient | None = None
     enough: Coefficient | None = None
     lifetime: int | None = None
+    rule: str | None = None
     _coefficients = ("keep", "gains", "inflow", "cost", "lower", "upper", "enough")
 
     def __post_init__(self) -> None:
@@ -227,11 +236,14 @@ class Expression(_Named):
         Coefficients of decisions, states, operations and expressions stated before.
     cost
         Per unit.
+    rule
+        Name of its definition in a path model, where it is a variable; ``NAME_is`` if not given.
     """
 
     name: str
     terms: Mapping[str, Coefficient] = field(default_factory=dict)
     cost: Coefficient = 0.0
+    rule: str | None = None
     _coefficients = ("terms", "cost")
 
     def __post_init__(self) -> None:

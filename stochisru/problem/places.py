@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,37 +106,36 @@ class Places:
     stages: Sequence[int]
 
     @cached_property
-    def offsets(self) -> Index:
-        """First place of every year and, last, the number of places."""
-        counts = [self.ancestry.count(stage) for stage in self.stages]
-        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    def _slices(self) -> dict[int, slice]:
+        ends = [0, *accumulate(self.ancestry.count(stage) for stage in self.stages)]
+        return {year: slice(*span) for year, span in zip(self.years, pairwise(ends), strict=True)}
 
     @property
     def count(self) -> int:
         """Number of places."""
-        return int(self.offsets[-1])
+        return sum(self.ancestry.count(stage) for stage in self.stages)
 
     @cached_property
-    def _position(self) -> dict[int, int]:
-        return {year: i for i, year in enumerate(self.years)}
+    def _stage(self) -> dict[int, int]:
+        return dict(zip(self.years, self.stages, strict=True))
 
     def stage(self, year: int) -> int:
         """Stage at whose nodes those of ``year`` stand."""
-        return self.stages[self._position[year]]
+        return self._stage[year]
 
     def at(self, year: int) -> slice:
         """Places of one year."""
-        i = self._position[year]
-        return slice(int(self.offsets[i]), int(self.offsets[i + 1]))
+        return self._slices[year]
 
     def seen_from(self, year: int, stage: int, start: int = 0) -> Index:
         """Place of ``year`` above every node of ``stage``, not earlier than its own; places count from ``start``."""
-        return start + int(self.offsets[self._position[year]]) + self.ancestry.up(stage, self.stage(year))
+        first: int = start + self.at(year).start
+        return first + self.ancestry.up(stage, self.stage(year))
 
     @cached_property
     def year(self) -> Index:
         """Year of every place."""
-        return np.repeat(np.asarray(self.years, dtype=np.int64), np.diff(self.offsets))
+        return np.repeat(np.asarray(self.years, dtype=np.int64), [self.ancestry.count(stage) for stage in self.stages])
 
     @cached_property
     def node(self) -> Index:

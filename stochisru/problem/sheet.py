@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +11,7 @@ import numpy as np
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.problem.coefficients import Array, Kept, Number, number_of
+from stochisru.problem.coefficients import Array, Number, number_of
 from stochisru.problem.information import Information
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Row, State
@@ -49,11 +50,16 @@ class Sheet:
         """
         key = part.name, what
         if key not in self._numbers:
-            coefficient: Kept = part.coefficients[what]
-            self._numbers[key] = [
-                number_of(part.label, what, coefficient, t, self._factors[t], self.ancestry.count(t))
-                for t in self.model.years
-            ]
+            coefficient = part.coefficients[what]
+            if isinstance(coefficient, float):
+                self._numbers[key] = [coefficient] * (self.model.horizon + 1)
+            elif isinstance(coefficient, tuple):
+                self._numbers[key] = list(coefficient)
+            else:
+                self._numbers[key] = [
+                    number_of(part.label, what, coefficient, t, self._factors[t], self.ancestry.count(t))
+                    for t in self.model.years
+                ]
         return self._numbers[key]
 
     # ------------------------------------------------------------ expressions
@@ -77,7 +83,8 @@ class Sheet:
             for t, factor in enumerate(self.numbers(part, f"{what} of {name!r}")):
                 if isinstance(factor, float) and factor == 0.0:
                     continue
-                _require_finite(part.label, f"{what} of {name!r}", t, factor)
+                if not _is_finite(factor):
+                    raise InputError(f"{part.label}: {what} of {name!r} of year {t} must be finite")
                 for column, coefficient in known[name][t].items():
                     result[t][column] = result[t].get(column, 0.0) + factor * coefficient
         return result
@@ -112,7 +119,8 @@ class Sheet:
             for t, number in enumerate(self.numbers(part, what)):
                 if isinstance(number, float) and number == 0.0:
                     continue
-                _require_finite(part.label, what, t, number)
+                if not _is_finite(number):
+                    raise InputError(f"{part.label}: {what} of year {t} must be finite")
                 unit = self.paid(part, t) if isinstance(part, Decision) else float(discount[t])
                 unit = unit if isinstance(part, Operation) else -unit
                 for column, coefficient in self._linear[part.name][t].items():
@@ -176,6 +184,5 @@ class Sheet:
         return Places(self.ancestry, tuple(years), stages)
 
 
-def _require_finite(part: str, what: str, year: int, number: Number) -> None:
-    if not np.isfinite(number).all():
-        raise InputError(f"{part}: {what} of year {year} must be finite")
+def _is_finite(number: Number) -> bool:
+    return math.isfinite(number) if isinstance(number, float) else bool(np.isfinite(number).all())

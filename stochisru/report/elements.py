@@ -31,6 +31,8 @@ def number(value: Any, unit: str = "") -> str:
         return "–"
     if unit == "$":
         scaled = value / 1e6
+        if 0 < abs(scaled) < 0.01:
+            return f"{scaled:.2g}"
         digits = 1 if abs(scaled) >= 100 else 2 if abs(scaled) >= 1 else 4
         return f"{scaled:,.{digits}f}"
     if unit == "%":

@@ -74,27 +74,27 @@ def demand_fan(fan: pd.DataFrame, tree: pd.DataFrame) -> Figure:
 
 
 def deployment_schedule(schedule: pd.DataFrame) -> Figure:
-    """Plant in place and deployments per year: RP against EV and WS."""
+    """Plant in place and deployments per year of the process: RP against EV and WS, and the tree's RP beside it."""
+    lines = {
+        ("process", "WS"): ("wait-and-see (mean)", PALETTE[2], "-"),
+        ("process", "RP"): ("multistage policy RP (mean)", PALETTE[0], "-"),
+        ("process", "EV"): ("mean path's plan EV", PALETTE[1], "-"),
+        ("tree", "RP"): ("RP of the tree (mean)", "0.45", ":"),
+    }
+    drawn = {key: plan for key, plan in schedule.groupby(["of", "plan"]) if key in lines}
+    bars = [key for key in lines if key in drawn and key[0] == "process"]
     with new_figure(7.2, 3.2, 2) as (figure, (left, right)):
-        for (name, label), color in zip(
-            (("WS", "wait-and-see (mean)"), ("RP", "multistage RP (mean)"), ("EV", "mean path's plan EV")),
-            (PALETTE[2], PALETTE[0], PALETTE[1]),
-            strict=True,
-        ):
-            plan = schedule[schedule["plan"] == name]
-            left.plot(plan["year"], plan["plant"], color=color, lw=1.5, marker="o", ms=3, label=label)
-            if name == "RP":
-                left.fill_between(
-                    plan["year"],
-                    plan["plant_p5"],
-                    plan["plant_p95"],
-                    color=color,
-                    alpha=0.15,
-                    lw=0,
-                    label="RP, P5–P95",
-                )
-            shift = {"WS": -0.27, "RP": 0.0, "EV": 0.27}[name]
-            right.bar(plan["year"] + shift, plan["deployment"], width=0.25, color=color, label=name)
+        for key, (label, color, dash) in lines.items():
+            if key not in drawn:
+                continue
+            plan = drawn[key]
+            left.plot(plan["year"], plan["plant"], color=color, lw=1.5, ls=dash, marker="o", ms=3, label=label)
+            if key == ("process", "RP"):
+                low, high = plan["plant_p5"], plan["plant_p95"]
+                left.fill_between(plan["year"], low, high, color=color, alpha=0.15, lw=0, label="RP, P5–P95")
+            if key in bars:
+                shift = 0.27 * (bars.index(key) - (len(bars) - 1) / 2)
+                right.bar(plan["year"] + shift, plan["deployment"], width=0.25, color=color, label=key[1])
         left.set(xlabel="year", ylabel="plant in place M (kg)")
         right.set(xlabel="year", ylabel="expected deployment ΔM (kg)")
         left.set_ylim(bottom=0)
@@ -103,6 +103,21 @@ def deployment_schedule(schedule: pd.DataFrame) -> Figure:
         for ax in (left, right):
             ax.xaxis.get_major_locator().set_params(integer=True)
         return figure
+
+
+def schedule_caption(schedule: pd.DataFrame) -> str:
+    """Whose plans the figure of deployments shows."""
+    plans = set(zip(schedule["of"], schedule["plan"], strict=True))
+    against = [
+        text
+        for plan, text in (("WS", "perfect foresight (WS)"), ("EV", "the mean path's plan (EV)"))
+        if ("process", plan) in plans
+    ]
+    text = f"Deployment on {schedule['paths'].max():,} fresh paths of the process: the policy behind RP"
+    text += f" against {' and '.join(against)}" if against else ""
+    return text + (
+        "; beside it the plan that is optimal on the tree, by the tree's nodes." if ("tree", "RP") in plans else "."
+    )
 
 
 def value_ladder(values: pd.DataFrame) -> Figure:
@@ -346,7 +361,7 @@ def all_figures(tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, str]
         ),
         "deployment_schedule": (
             deployment_schedule(tables["schedule"]),
-            "Deployment: the multistage plan (RP) against perfect foresight (WS) and the mean path's plan (EV).",
+            schedule_caption(tables["schedule"]),
         ),
         "value_ladder": (
             value_ladder(tables["values"]),

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _TABLES = (
     "parameters",
     "values",
-    "tree_values",
     "schedule",
     "tree",
     "tree_check",
@@ -102,7 +101,11 @@ def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     if "study" in manifest:
         raise InputError(f"RUN_DIR: {folder} holds a {manifest['study']} study; make it again with its own command")
     try:
-        names = [*_TABLES, *(["iterations"] if manifest.get("method") == "ph" else [])]
+        names = [*_TABLES]
+        if manifest["method"] is not None:
+            names.append("tree_values")
+        if manifest["method"] == "ph":
+            names.append("iterations")
         tables = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in names}
     except (OSError, ValueError) as error:
         raise InputError(f"RUN_DIR: cannot read {folder}: {error}") from error
@@ -156,6 +159,21 @@ def _beside(values: pd.DataFrame, tree: pd.DataFrame) -> str:
     ]
     head = ["value", "process, $ million", "tree, $ million", "tree less process"]
     return table(head, rows, caption="The tree beside the process (NPV, maximised)")
+
+
+def _solved(manifest: dict[str, Any]) -> str:
+    """By what the tree was solved, or why it was not."""
+    if manifest["method"] is None:
+        return f"not solved ({html.escape(manifest['no_tree_values'])})"
+    return f"solved by {_METHODS[manifest['method']].format(solver=html.escape(str(manifest['solver'])))}"
+
+
+def _tree_values(tables: dict[str, pd.DataFrame]) -> str:
+    """The values of the tree beside those of the process, where there are any."""
+    if "tree_values" not in tables:
+        return ""
+    own = _values(tables["tree_values"], "Values of the tree (NPV, maximised)")
+    return f"{_beside(tables['values'], tables['tree_values'])}\n{own}"
 
 
 def _decision(decision: dict[str, Any]) -> str:
@@ -228,6 +246,7 @@ _CHECKED = {
     "wasserstein": "Wasserstein-1 distance / mean",
     "conditional_mean_error": "mean given the node before, largest relative error",
     "conditional_mean_error_average": "the same on average",
+    "foresight": "share of the next step's variance that nodes tell in advance",
 }
 
 
@@ -278,11 +297,16 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
         )
     caveat = (
         "These are values of the demand process. <b>exact</b> means a closed form or recursion with its error of "
-        "integration, a share such as <b>95 %</b> an interval from simulated paths, <b>certified</b> a proof by "
-        "arithmetic, which here only the tree's values have. NPV is that of whoever bears every flow: sales of lunar "
-        "oxygen less plants, launches, operation, shortage and supply from Earth. Oxygen from Earth earns nothing in "
-        "the source formulation: it is only a cost."
+        "integration, <b>bounded</b> that the value lies between two such, a share such as <b>95 %</b> an interval "
+        "from simulated paths, <b>certified</b> a proof by arithmetic, which here only the tree's values have. NPV is "
+        "that of whoever bears every flow: sales of lunar oxygen less plants, launches, operation, shortage and supply "
+        "from Earth. Oxygen from Earth earns nothing in the source formulation: it is only a cost."
     )
+    if manifest["foresight"] != "case":
+        caveat += (
+            f" Perfect information is solved for the {html.escape(manifest['foresight'])} alone: it bounds WS and EVPI "
+            "from above, and their values are RP and what perfect information adds there."
+        )
     distance = manifest["distance"]
     off = (
         f"The variance of demand is off by {distance['variance_error']:+.1%} at worst, the Wasserstein distance is at "
@@ -315,10 +339,8 @@ def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: d
 <h2 id="parameters">Parameters and sources</h2>
 {_parameters(tables["parameters"])}
 <h2 id="tree">The tree beside the process</h2>
-<p>Tree of {shape}, solved by
-{_METHODS[manifest["method"]].format(solver=html.escape(str(manifest["solver"])))}. {off}</p>
-{_beside(tables["values"], tables["tree_values"])}
-{_values(tables["tree_values"], "Values of the tree (NPV, maximised)")}
+<p>Tree of {shape}, {_solved(manifest)}. {off}</p>
+{_tree_values(tables)}
 {picture.get("convergence", "")}
 {_tree_check(tables["tree_check"])}
 <h2 id="manifest">How this was made</h2>

@@ -80,9 +80,19 @@ class Strategy(Protocol):
         ...
 
 
+def whole_modules(orders: Array, lot: float | None) -> Array:
+    """Orders as they are placed, kg: up to whole modules of ``lot`` kg where plants come in modules.
+
+    Rounding is no reason for one more module.
+    """
+    return orders if lot is None else np.ceil(orders / lot - 1e-9) * lot
+
+
 def ignored_by(case: DeploymentCase) -> str:
-    """What a rule that was made for linear costs ignores, as the end of its sentence."""
-    return "." if case.is_linear else f"; it ignores {case.describe_scale()}."
+    """What becomes of a rule that was made for linear costs, as the end of its sentence."""
+    lot, rest = case.launch.lot, case.replace(lot=None)
+    rounded = "" if lot is None else f"; every order is rounded up to whole modules of {lot:g} kg"
+    return f"{rounded}." if rest.is_linear else f"{rounded}; it ignores {rest.describe_scale()}."
 
 
 def root_years(case: DeploymentCase) -> int:

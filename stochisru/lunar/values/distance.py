@@ -6,7 +6,7 @@ distance says by how much, from the laws of the stages and, where the exact poli
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,9 +90,17 @@ def distance(
     >>> round(found.exact.first_stage["dM1"], 1)
     124.9
     """
-    check = model.check(case.process)
-    most = [float(error[np.abs(error).argmax()]) for error in (check.mean_error, check.variance_error)]
     if exact is None and scales_with_demand(case):
         exact = threshold(case)
+    return replace(distance_of_laws(case, model), exact=exact)
+
+
+def distance_of_laws(case: DeploymentCase, model: ScenarioTree | MarkovLattice) -> Distance:
+    """Distance of the laws of demand alone, where the optimum on the process is of another problem.
+
+    So it is with a store or a risk measure, which the exact policy does not know.
+    """
+    check = model.check(case.process)
+    most = [float(error[np.abs(error).argmax()]) for error in (check.mean_error, check.variance_error)]
     of = Of.TREE if isinstance(model, ScenarioTree) else Of.LATTICE
-    return Distance(of, most[0], most[1], float(check.wasserstein.max()), exact)
+    return Distance(of, most[0], most[1], float(check.wasserstein.max()), None)

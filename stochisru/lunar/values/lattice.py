@@ -24,11 +24,11 @@ from stochisru.lunar.exact.level_dp import level_dp
 from stochisru.lunar.exact.levels import require_exact_levels
 from stochisru.lunar.information import flows
 from stochisru.lunar.operations import MeritOrder, discount_factors
-from stochisru.lunar.simulation import npv_on_paths, require_sampling
+from stochisru.lunar.simulation import demand_kurtosis, npv_on_paths, require_sampling
 from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
 from stochisru.lunar.values.table import MEANING, Differences, values_frame
-from stochisru.methods.result import Bounds, Kind, Of, Result, versions
-from stochisru.simulation.metrics import mean_estimate, shifted
+from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, versions
+from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +151,7 @@ def lattice_values(
     True
     """
     require_case(case)
-    source = require_sampling(paths, seed, sampler)
+    source = require_sampling(paths, seed, sampler, least=2)
     if not case.is_linear:
         require_exact_levels(case)
     say = progress or (lambda _: None)
@@ -180,11 +180,21 @@ def lattice_values(
     chosen, units = foresight_sample(source.units(paths))
     control = npv_on_paths(case, recourse.policy(), demand[:, chosen])
     foresight = perfect_information(case, np.ascontiguousarray(demand[:, chosen]))[0]
-    ws = shifted(mean_estimate(foresight - control, units, confidence), recourse.objective)
+    estimate = shifted(mean_estimate(foresight - control, units, confidence), recourse.objective)
+    ws = Bounds(estimate.lower, estimate.upper, simulated, Of.LATTICE, size, confidence)
+    if case.is_linear:  # WS is concave in demand: the mean path bounds it (Jensen), and RP knows less
+        floor, ceiling = recourse.bounds.lower, best["ev"].value + ROUNDING * size
+        lower, upper = max(ws.lower, floor), min(ws.upper, ceiling)
+        heavy = why_no_mean(chosen.size, demand_kurtosis(case))
+        ws = (
+            known(floor, ceiling)
+            if heavy or not lower <= upper
+            else Bounds(lower, upper, simulated, Of.LATTICE, size, confidence)
+        )
     return LatticeValues(
         case=case,
         lattice=lattice,
-        ws=Bounds(ws.lower, ws.upper, simulated, Of.LATTICE, size, confidence),
+        ws=ws,
         rp=recourse.bounds,
         static=known(held["static"], best["static"].value),
         fixed=known(held["fixed"], best["fixed"].value),

@@ -6,7 +6,9 @@ control variate: its value is known, so
 
     EVPI = E[NPV with perfect information − NPV of the exact policy]
 
-is estimated from paired differences and WS = RP + EVPI. Elsewhere RP is a bracket: the simulated value of a policy
+is estimated from paired differences and WS = RP + EVPI. Both are cut at ends that are exact: the optimum without lead
+time, which knows less, and that of the mean path (Jensen). Where tails are too heavy for an interval these alone are
+left. Elsewhere RP is a bracket: the simulated value of a policy
 below, an upper bound that holds for the process above (`stochisru.lunar.values.simulated`). The value of flexibility is
 decomposed into options:
 
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scenario_trees.protocols import Sampler
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.comparison import compare
 from stochisru.lunar.exact.layers import OpenLoopPlan
@@ -39,12 +42,12 @@ from stochisru.lunar.exact.root_plan import (
 from stochisru.lunar.exact.single_deployment import single_deployment
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.unit_value import UnitValue, scales_with_demand
-from stochisru.lunar.simulation import require_sampling
+from stochisru.lunar.simulation import demand_kurtosis, require_sampling
 from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, policy_values
 from stochisru.lunar.values.table import DIFFERENCES as _ON_TREES
 from stochisru.lunar.values.table import MEANING, Differences
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
-from stochisru.simulation.metrics import require_confidence
+from stochisru.simulation.metrics import require_confidence, why_no_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +144,15 @@ class ExactValues(Differences):
     def no_earth(self) -> Bounds:
         """RP where Earth supplies nothing."""
         return threshold(self.case.replace(earth_limit=0.0)).bounds
+
+    @cached_property
+    def around_foresight(self) -> tuple[float, float]:
+        """Exact ends around WS, $: RP without lead time knows less, and NPV is concave in demand (EV, by Jensen)."""
+        lead = self.case.horizon.lead_time
+        floor = self.rp.lower if lead == 0 else threshold(self.case.replace(lead_time=0)).bounds.lower
+        ceiling = self.ev.upper + ROUNDING * self._flows
+        require_order("RP without lead time", floor, "EV", ceiling, self._flows)
+        return floor, max(floor, ceiling)
 
     @property
     def defer(self) -> Bounds:
@@ -257,7 +269,9 @@ class ProcessValues:
         return {**self.recourse.first_stage, "rule": rule, "method": self.method, "of": Of.PROCESS.value}
 
     def point(self, name: str) -> float:
-        """One value, $."""
+        """One value, $; `InputError` where the case has none of that name."""
+        if name not in self.values:
+            raise InputError(f"name: must be one of the case's values, {', '.join(self.values)}, got {name!r}")
         return self.values[name].value
 
     def to_frame(self) -> pd.DataFrame:
@@ -335,7 +349,7 @@ def process_values(
     True
     """
     require_case(case)
-    require_sampling(paths, seed, sampler, workers)
+    require_sampling(paths, seed, sampler, workers, least=2)
     require_confidence(confidence)
     if not scales_with_demand(case):
         found = policy_values(case, paths=paths, seed=seed, sampler=sampler, workers=workers, confidence=confidence)
@@ -368,10 +382,12 @@ def _exact_values(
     assert outcome.evpi is not None  # the exact policy exists
     assert outcome.wait_and_see is not None
     error = exact.rp.upper - exact.recourse.objective
-    found = {
-        "ws": ProcessValue.estimated(outcome.wait_and_see, error),
-        "evpi": ProcessValue.estimated(outcome.evpi, error),
-    }
+    floor, ceiling = exact.around_foresight
+    ws, evpi = (ProcessValue.estimated(e, error) for e in (outcome.wait_and_see, outcome.evpi))
+    above = max(0.0, floor - exact.rp.upper), max(0.0, ceiling - exact.rp.lower)
+    if why_no_mean(outcome.foresight_paths, demand_kurtosis(case)):
+        ws, evpi = ProcessValue.bounded(floor, ws.value, ceiling), ProcessValue.bounded(above[0], evpi.value, above[1])
+    found = {"ws": ws.within(floor, ceiling), "evpi": evpi.within(*above)}
     for name in _MEANING:
         if name not in found:
             bounds, value = exact.bracket(name), exact.point(name)

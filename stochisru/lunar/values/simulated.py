@@ -9,7 +9,11 @@ it is the lower of two bounds that hold for the process:
 
 - the exact optimum of a relaxation, in which Earth supplies any amount and no deployment costs more than the dearest
   linear cost that undercuts it (`DeploymentCase.linear_bound`);
-- wait-and-see on the same paths, of the case where perfect information is solved for it and else of its linear bound.
+- wait-and-see on the same paths, of the case where perfect information is solved for it and else of its linear bound;
+  and that of the mean path under linear costs, which bounds it (Jensen).
+
+Where tails are too heavy for an interval of a mean only ends that are exact are left: plans that are fixed in advance,
+the exact optimum without Earth, the relaxation and the mean path.
 
 What is simulated is a difference to the exact policy of a problem nearby, whose expected value is known (a control
 variate): of the two, the one that varies less from the policy on the paths on which the policy was chosen.
@@ -28,17 +32,19 @@ from scenario_trees.protocols import Sampler
 from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.comparison import foresight_sample
+from stochisru.lunar.exact.layers import allowed_years
 from stochisru.lunar.exact.levels import has_exact_levels
-from stochisru.lunar.exact.root_plan import plan_value_on_process
+from stochisru.lunar.exact.root_plan import expected_value_plan_on_process, plan_value_on_process
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
 from stochisru.lunar.policies import lattice_optimum, open_loop_optima
-from stochisru.lunar.simulation import require_sampling, simulate
+from stochisru.lunar.relaxation import as_placed
+from stochisru.lunar.simulation import demand_kurtosis, require_sampling, simulate
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
-from stochisru.simulation.metrics import mean_estimate, shifted
+from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
 
 Array = NDArray[np.float64]
 
@@ -78,6 +84,18 @@ class ProcessValue:
     def estimated(cls, estimate: Estimate, error: float = 0.0) -> ProcessValue:
         """A simulated value; ``error`` is that of a known value it was measured against."""
         return cls(estimate.value, estimate.lower - error, estimate.upper + error, Kind.STATISTICAL)
+
+    @classmethod
+    def bounded(cls, lower: float, value: float, upper: float) -> ProcessValue:
+        """A value between two ends that are exact; ``value`` is the best guess, cut at them."""
+        return cls(min(max(value, lower), upper), lower, upper, Kind.BOUNDED)
+
+    def within(self, lower: float, upper: float) -> ProcessValue:
+        """A simulated value cut at ends that are exact, which alone are left where the sample says nothing more."""
+        ends = max(self.lower, lower), min(self.upper, upper)
+        if not ends[0] <= ends[1] or ends == (lower, upper):  # NaN, beside the exact ends, or wider
+            return ProcessValue.bounded(lower, self.value, upper)
+        return replace(self, value=min(max(self.value, ends[0]), ends[1]), lower=ends[0], upper=ends[1])
 
     @classmethod
     def between(cls, lower: float, value: float, upper: float) -> ProcessValue:
@@ -215,26 +233,44 @@ def policy_values(
     found["nothing"] = _exactly(plan_value_on_process(case, np.zeros(case.horizon.T + 1)))
     judged = _best_policy(case, controls, fresh, confidence)
     found["no_earth"] = _without_earth(case, controls["alone"], judged, fresh, confidence)
-
     chosen, seen = foresight_sample(units)
     foresight = wait_and_see_on_paths(case if solved else case.linear_bound, chosen, paths, seed=seed, sampler=source)
     known = relaxed.estimate(foresight, relaxed.npv(fresh)[chosen], seen, confidence)
-    top = min(known.upper, relaxed.exact.bounds.upper)
+    heavy = bool(why_no_mean(chosen.size, demand_kurtosis(case)))
+    flows = relaxed.exact.bounds.flows
+    ceiling = expected_value_plan_on_process(case.linear_bound).value + ROUNDING * flows
+    proven = min(relaxed.exact.bounds.upper, ceiling)
+    top = proven if heavy else min(known.upper, proven)
     if "static" in found and case.horizon.lead_time >= case.horizon.T:  # all is decided at the root
         found["rp"] = found["static"]
         judged = replace(judged, plan=lattice_optimum(case))  # which is the static plan then
     else:
-        held = [found[name].lower for name in ("static", "fixed", "no_earth", "nothing") if name in found]
-        below = max(judged.worth.lower, *held)
-        chance = _FAR * max(judged.worth.standard_error, known.standard_error)
-        require_order("lower bound of RP", below - chance, "upper bound of RP", top, relaxed.exact.bounds.flows)
-        found["rp"] = ProcessValue.between(min(below, top), judged.worth.value, top)
+        held = [found[name] for name in ("static", "fixed", "no_earth", "nothing") if name in found]
+        floor = max(held, key=lambda value: value.lower)
+        simulated = not heavy and judged.worth.lower > floor.lower
+        below = judged.worth.lower if simulated else floor.lower
+        chance = 0.0 if heavy else _FAR * max(judged.worth.standard_error, known.standard_error)
+        require_order("lower bound of RP", below - chance, "upper bound of RP", top, flows)
+        kind = Kind.STATISTICAL if simulated or top < proven else max(Kind.BOUNDED, floor.kind, key=list(Kind).index)
+        found["rp"] = replace(ProcessValue.bounded(min(below, top), judged.worth.value, top), kind=kind)
     rp = found["rp"]
-    ends = (rp.lower, known.upper) if known.upper >= rp.lower else (known.upper, rp.lower)
-    found["ws"] = ProcessValue.between(max(ends[0], known.lower) if solved else ends[0], known.value, ends[1])
+    # Where perfect information is not solved, that of the relaxation bounds it, and its EVPI is the best guess.
     above = mean_estimate(foresight - judged.npv[chosen], seen, confidence)
-    least = max(0.0, known.lower - top) if solved else 0.0
-    found["evpi"] = ProcessValue.between(min(least, max(0.0, above.upper)), above.value, max(0.0, above.upper))
+    guess = rp.value + max(0.0, above.value if solved else known.value - relaxed.exact.objective)
+    if heavy:
+        found["ws"] = ProcessValue.bounded(min(rp.lower, ceiling), guess, ceiling)
+        upper, least = found["ws"].upper - rp.lower, 0.0
+    else:
+        highest = min(known.upper, ceiling)
+        ends = (rp.lower, highest) if highest >= rp.lower else (highest, rp.lower)
+        found["ws"] = ProcessValue.between(
+            max(ends[0], min(known.lower, ends[1])) if solved else ends[0], guess, ends[1]
+        )
+        upper = above.upper
+        least = max(0.0, known.lower - top) if solved else 0.0
+    upper = max(0.0, upper)
+    gain = min(max(found["ws"].value - rp.value, min(least, upper)), upper)
+    found["evpi"] = replace(found["ws"], value=gain, lower=min(least, upper), upper=upper)
     for name, (high, low) in (DIFFERENCES | {"earth_backup": ("rp", "no_earth")}).items():
         if name not in found and high in found and low in found:
             found[name] = found[high].over(found[low])
@@ -242,7 +278,8 @@ def policy_values(
         found["vms"] = _exactly(0.0)
     if case.costs.earth_limit == 0:
         found["earth_backup"] = _exactly(0.0)
-    return PolicyValues(found, judged.plan, chosen.size, "case" if solved else "linear relaxation", source.name)
+    plan = replace(judged.plan, plan=as_placed(judged.plan.plan, case))
+    return PolicyValues(found, plan, chosen.size, "case" if solved else "linear relaxation", source.name)
 
 
 def _exactly(value: float) -> ProcessValue:
@@ -253,13 +290,54 @@ def _fixed_in_advance(case: DeploymentCase) -> dict[str, ProcessValue]:
     """``static``, ``fixed``, ``ev`` and ``eev``."""
     plans = open_loop_optima(case)
     found = {"ev": _exactly(plans["ev"].value), "eev": _exactly(plan_value_on_process(case, plans["ev"].deployment))}
-    for name in ("static", "fixed"):
-        worth = plan_value_on_process(case, plans[name].deployment)
+    for name, allowed in (("static", allowed_years(case)), ("fixed", np.arange(case.horizon.T + 1) == 0)):
+        plan, best = _climbed(case, plans[name].deployment, allowed & allowed_years(case))
+        worth = plan_value_on_process(case, plan)
         # The optimum on bins is an upper bound up to rounding; it is the value itself where nothing is uncertain.
         size = ROUNDING * max(abs(worth), abs(plans[name].value))
         require_order(f"{name} plan", worth - size, f"optimum of {name} on bins", plans[name].value, 0.0)
-        found[name] = ProcessValue(worth, worth, max(worth, plans[name].value), Kind.EXACT)
+        top = max(worth, plans[name].value)
+        found[name] = _exactly(worth) if best or top - worth <= size else ProcessValue.bounded(worth, worth, top)
     return found
+
+
+#: Rounds of the climb over whole modules; each tries every year that may deploy.
+_ROUNDS = 20
+
+
+def _climbed(case: DeploymentCase, plan: Array, allowed: NDArray[np.bool_]) -> tuple[Array, bool]:
+    """A plan that no module more or less, now or a year later, makes better; and whether it is the optimum.
+
+    A lattice rounds demand to its bins, and the best number of modules with it. With one deployment and costs that are
+    linear but for modules and a fixed cost, value is concave in their number, so the top of the climb, or nothing, is
+    the optimum.
+    """
+    lot = case.launch.lot
+    if lot is None:
+        return plan, False
+    plan, worth = plan.copy(), plan_value_on_process(case, plan)
+    years = np.flatnonzero(allowed)
+    single = np.zeros((years.size, plan.size))
+    single[np.arange(years.size), years] = lot
+    steps = np.concatenate([single, -single, single[1:] - single[:-1], single[:-1] - single[1:]])
+    for _ in range(_ROUNDS):
+        before = worth
+        for step in steps:
+            reach = 1.0
+            while (plan + reach * step >= -1e-9 * lot).all():
+                tried = np.maximum(plan + reach * step, 0.0)
+                value = plan_value_on_process(case, tried)
+                if value <= worth:
+                    break
+                plan, worth, reach = tried, value, 2 * reach
+        if worth == before:
+            break
+    else:
+        return plan, False
+    if years.size > 1 or not case.replace(lot=None, fixed_cost=0.0).is_linear:
+        return plan, False
+    idle = np.zeros(plan.size)
+    return (idle if plan_value_on_process(case, idle) > worth else plan), True
 
 
 def _without_earth(
@@ -274,4 +352,7 @@ def _without_earth(
         worth = judged.worth
     else:
         worth = _best_policy(case.replace(earth_limit=0.0), {"alone": alone}, paths, confidence).worth
+    if why_no_mean(paths.paths, demand_kurtosis(case)):
+        idle = plan_value_on_process(case.replace(earth_limit=0.0), np.zeros(case.horizon.T + 1))
+        return ProcessValue.bounded(idle, worth.value, top)
     return ProcessValue.between(min(worth.lower, top), worth.value, top)

@@ -17,26 +17,32 @@ if TYPE_CHECKING:
     from stochisru.worked.deployment.study import HorizonResult
 
 
+#: Colour and label of each value.
+_SHOWN = {
+    "defer": (PALETTE[5], "deferring a single start"),
+    "staging": (PALETTE[0], "staging"),
+    "scheduling": (PALETTE[3], "scheduling"),
+    "vms": (PALETTE[2], "reacting (VMS)"),
+    "evpi": (PALETTE[1], "EVPI, WS − RP"),
+    "earth_backup": (PALETTE[4], "Earth supply as a back-up"),
+}
+
+
 def flexibility_by_horizon(results: Sequence[HorizonResult]) -> Figure:
-    """Value of flexibility per horizon, split into deferring and staging, beside the optimal NPV; relative to it."""
+    """Value of flexibility per horizon by option, and as scheduling and reacting; relative to the optimal NPV."""
     with new_figure(6.4, 3.4) as (figure, ax):
         place = np.arange(len(results))
         scale = np.array([abs(r.values.point("rp")) for r in results])
-        low = np.zeros(len(results))
-        for name, color, label in (
-            ("defer", PALETTE[5], "deferring a single start"),
-            ("staging", PALETTE[0], "staging"),
-        ):
-            height = np.array([r.values.point(name) for r in results]) / scale
-            ax.bar(place - 0.2, height, 0.36, bottom=low, color=color, label=f"flexibility: {label}")
-            low = low + height
-        for offset, name, color, label in (
-            (0.08, "vms", PALETTE[2], "VMS, RP − static plan"),
-            (0.24, "evpi", PALETTE[1], "EVPI, WS − RP"),
-            (0.40, "earth_backup", PALETTE[4], "Earth supply as a back-up"),
-        ):
-            height = np.array([r.values.point(name) for r in results]) / scale
-            ax.bar(place + offset, height, 0.15, color=color, label=label)
+        shares = {name: np.array([r.values.point(name) for r in results]) / scale for name in _SHOWN}
+        for offset, parts in ((-0.3, ("defer", "staging")), (-0.08, ("scheduling", "vms"))):
+            low = np.zeros(len(results))
+            for name in parts:
+                color, label = _SHOWN[name]
+                ax.bar(place + offset, shares[name], 0.2, bottom=low, color=color, label=f"flexibility: {label}")
+                low = low + shares[name]
+        for offset, name in ((0.12, "evpi"), (0.3, "earth_backup")):
+            color, label = _SHOWN[name]
+            ax.bar(place + offset, shares[name], 0.16, color=color, label=label)
         ax.set_xticks(place, [f"T = {r.years}\nRP {amount(_round(r.values.point('rp')), 'rp')}" for r in results])
         ax.set_ylabel("value relative to the optimal NPV (-)")
         ax.grid(axis="x", visible=False)

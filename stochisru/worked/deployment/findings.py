@@ -220,14 +220,19 @@ def _flexibility(r: HorizonResult) -> list[str]:
     if r.case.horizon.initial_deployment == "fixed":
         rigid = f"no plants at all, {money(v.point('fixed'))} (the case fixes the deployment of year 0)"
     parts = f"{money(v.point('defer'))} from deferring a single start and {money(v.point('staging'))} from staging"
+    gain = v.point("rp") - v.point("nothing")
     evpi = v.values["evpi"]
     policy = r.comparison.simulation.strategies[r.comparison.simulation.names.index("threshold")]
     return [
-        f"Over {r.years} years flexibility is worth {money(v.point('flexibility'))} over {rigid}: {parts}. "
+        f"Over {r.years} years doing nothing, with Earth serving demand or nobody, is worth "
+        f"{money(v.point('nothing'))}; the optimal rule earns {money(gain)} more.",
+        f"Over {r.years} years flexibility is worth {money(v.point('flexibility'))} over {rigid}: "
+        f"{money(v.point('scheduling'))} from scheduling, several deployments that are all fixed in advance, and "
+        f"{money(v.point('vms'))} from reacting to demand; or, by options, {parts}. "
         f"Earth supply as a back-up is worth {money(v.point('earth_backup'))}.",
         f"Over {r.years} years perfect information would add {money(evpi.value)} [{money(evpi.lower)}, "
         f"{money(evpi.upper)}] (EVPI). The optimum is worth {money(v.point('vss'))} more than the mean path's plan "
-        f"(VSS), and {money(v.point('vms'))} more than the best schedule fixed in advance (VMS).",
+        f"(VSS), and {money(v.point('vms'))} more than the best schedule fixed in advance (VMS: reacting).",
         f"The optimal rule over {r.years} years: {policy.describe(r.case)}",
     ]
 
@@ -296,7 +301,10 @@ def render_findings(
         "integration.</p>",
         listed,
         '<h2 id="horizons">Over the horizons</h2>',
-        inline(figures["flexibility"], "What flexibility is worth, by option and horizon."),
+        inline(
+            figures["flexibility"],
+            "What flexibility is worth by horizon: by option (deferring, staging), and as scheduling and reacting.",
+        ),
     ]
     if "shares" in figures:
         body.append(inline(figures["shares"], "Share of the optimal NPV that each strategy reaches, by horizon."))

@@ -1,0 +1,92 @@
+"""The command ``evaluate``: what a plan of one's own is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stochisru.errors import InfeasibleError, InputError
+from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, QuantizationOpt, named_case, named_tree
+from stochisru.terminal import JsonOpt, SeedOpt, SolverOpt, emit, json_target, progress
+
+if TYPE_CHECKING:
+    from stochisru.methods.result import Bounds
+    from stochisru.problem.evaluate import Evaluation
+
+PlanOpt = Annotated[Path, typer.Option("--plan", metavar="FILE", help="CSV with the columns year, kg [, technology].")]
+OnOpt = Annotated[
+    str | None, typer.Option(help="process or tree [default: tree where --branching is given, else process].")
+]
+PlanPathsOpt = Annotated[int | None, typer.Option(help="Paths of the process [default: 1,000].")]
+
+
+def evaluate(
+    case: CaseArg,
+    plan: PlanOpt,
+    on: OnOpt = None,
+    branching: BranchingOpt = None,
+    horizon: HorizonOpt = None,
+    quantization: QuantizationOpt = "gauss-hermite",
+    paths: PlanPathsOpt = None,
+    seed: SeedOpt = 0,
+    solver: SolverOpt = "highs",
+    json: JsonOpt = None,
+) -> None:
+    """Value of a given plan of deployments, operations being optimal, on the process or on a tree."""
+    from stochisru.lunar.plan_file import read_plan
+    from stochisru.problem.evaluate import evaluate as evaluated
+
+    json_target(json, case, str(plan))
+    problem = named_case(case, horizon)
+    place = on or ("process" if branching is None else "tree")
+    if place not in ("process", "tree"):
+        raise InputError(f"on: must be process or tree, got {place!r}")
+    if place == "process" and branching is not None:
+        raise InputError("branching: is an option of --on tree")
+    if place == "tree" and paths is not None:
+        raise InputError("paths: is an option of --on process")
+    count = 1000 if paths is None else paths
+    if count < 2:
+        raise InputError(f"paths: must be an integer >= 2, got {count}")
+    given = read_plan(problem, plan)
+    ground = (
+        named_tree(problem, branching, quantization)
+        if place == "tree"
+        else problem.process.sample(count, problem.horizon.T, seed=seed).T
+    )
+    with progress(f"evaluating {plan.name}"):
+        try:
+            found = evaluated(problem.model, given, ground, solver=solver)
+        except InfeasibleError as error:
+            raise InputError(f"plan: {plan} cannot be carried out: {error}") from error
+    bounds = _bounds(found, place)
+    data: dict[str, Any] = {
+        "case": problem.name,
+        "sense": "maximise",
+        "unit": "$",
+        "of": place,
+        "value": found.value,
+        "bounds": bounds.to_dict(),
+        "plan": {f"dM{t}": mass for t, mass in enumerate(given["dM"].tolist())},
+        **({"paths": count, "seed": seed} if place == "process" else {"nodes": found.tree.n_nodes}),
+    }
+
+    def show() -> None:
+        typer.echo(f"{problem.title}: the plan of {plan} is worth {found.value / 1e6:,.3f} million $ of the {place}")
+        typer.echo(f"from {bounds.lower / 1e6:,.3f} to {bounds.upper / 1e6:,.3f} million $ ({bounds.label})")
+
+    emit(data, json, show)
+
+
+def _bounds(found: Evaluation, place: str) -> Bounds:
+    """On a tree the bracket of the program, on the process that of a mean of paths."""
+    from stochisru.methods.result import Bounds, Kind, Of
+    from stochisru.simulation.metrics import mean_estimate
+
+    if place == "tree":
+        lower, upper = sorted((found.value, found.bound))
+        return Bounds(lower, upper, Kind.SOLVER, Of.TREE)
+    mean = mean_estimate(found.scenarios)
+    return Bounds(mean.lower, mean.upper, Kind.STATISTICAL, Of.PROCESS)

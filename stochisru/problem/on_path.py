@@ -1,0 +1,380 @@
+"""A model in Pyomo: every variable and constraint under its own name, for any solver that Pyomo drives.
+
+`path_model` states a problem on one known path, `scenario_model` joins one such block per scenario of a tree by
+explicit nonanticipativity constraints, and `Scenarios` is what mpi-sppy's own drivers take. They are the readable and
+the independent form of `stochisru.problem.on_tree`, meant for checking and for extension by users; on large trees that
+program is orders of magnitude faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scenario_trees.tree import ScenarioTree
+from stochisru.errors import InputError, SolverError
+from stochisru.problem.bounds import column_bounds
+from stochisru.problem.coefficients import Array, Number
+from stochisru.problem.information import Information, Recourse
+from stochisru.problem.model import Model
+from stochisru.problem.parts import Decision, Expression, Operation, Row, State
+from stochisru.problem.paths import chain
+from stochisru.problem.sheet import Linear, Sheet
+from stochisru.programs.curves.curve import Curve
+from stochisru.programs.curves.path_model import curve_block
+
+if TYPE_CHECKING:
+    import pyomo.environ as pyo
+
+#: Lower and upper bounds of each column by year, each of shape ``(T + 1,)``.
+Bounds = Mapping[str, tuple[Array, Array]]
+
+
+def path_model(
+    model: Model, path: ArrayLike, *, target: Any | None = None, bounds: Bounds | None = None
+) -> pyo.ConcreteModel:
+    """A problem on one known path of its factor.
+
+    Parameters
+    ----------
+    path
+        The factor per year, shape ``(T + 1,)``.
+    target
+        Pyomo block to fill; a new ``ConcreteModel`` if not given.
+    bounds
+        Bounds of the columns in place of those that hold on this path alone, such as a whole tree's.
+
+    Returns
+    -------
+    pyomo.environ.ConcreteModel
+        Indexed by ``years``: a variable for each decision, state, operation and expression under its name, a
+        constraint for each row under its name and for each state and expression under its ``rule``, and the expression
+        ``money`` (of the year in which it flows, not discounted, in the sense of the model). ``total`` is its
+        discounted sum, on a new model the ``objective``. Lots are ``NAME_lots``, curves and fixed costs blocks
+        ``NAME_cost``.
+
+    Examples
+    --------
+    >>> import pyomo.environ as pyo
+    >>> from stochisru import load_case
+    >>> from stochisru.problem.on_path import path_model
+    >>> m = path_model(load_case("lunar-reference").replace(T=2).model, [500.0, 600.0, 700.0])
+    >>> _ = pyo.SolverFactory("appsi_highs").solve(m)
+    >>> [round(pyo.value(m.Qcap[t]), 3) for t in m.years]
+    [500.0, 600.0, 700.0]
+    """
+    import pyomo.environ as pyo
+
+    sheet = Sheet(model, chain(path), Recourse())
+    m = pyo.ConcreteModel(name=f"path of {model.name}") if target is None else target
+    m.years = pyo.RangeSet(0, model.horizon)
+    _Path(sheet, m, bounds or dict(column_bounds(sheet))).fill()
+    if target is None:
+        m.objective = pyo.Objective(expr=m.total, sense=_sense(model))
+    return m
+
+
+class _Path:
+    """Fills a Pyomo block with a problem on a path."""
+
+    def __init__(self, sheet: Sheet, m: Any, bounds: Bounds) -> None:
+        self.sheet, self.m, self.bounds = sheet, m, dict(bounds)
+
+    def fill(self) -> None:
+        import pyomo.environ as pyo
+
+        model = self.sheet.model
+        for part in model.parts:
+            if not isinstance(part, Row):
+                if isinstance(part, Expression):
+                    self.bounds[part.name] = self._span(part)
+                lower, upper = self.bounds[part.name]
+                pairs = list(zip(lower.tolist(), upper.tolist(), strict=True))
+                self.m.add_component(part.name, pyo.Var(self.m.years, bounds=lambda _, t, pairs=pairs: pairs[t]))
+        for part in model.parts:
+            if isinstance(part, Row):
+                self._add(part.name, part.years or model.years, self._row(part))
+            elif isinstance(part, State):
+                self._add(part.rule_name, model.years, self._balance(part))
+            elif isinstance(part, Expression):
+                self._add(part.rule_name, model.years, self._definition(part))
+            elif isinstance(part, Decision) and not part.is_linear:
+                self._sizes(part)
+        money = self._money()
+        self.m.money = pyo.Expression(self.m.years, rule=lambda _, t: money[t])
+        self.m.total = pyo.Expression(expr=sum(float(d) * self.m.money[t] for t, d in enumerate(model.discount)))
+
+    def _add(self, name: str, years: Any, rules: Iterator[Any]) -> None:
+        import pyomo.environ as pyo
+
+        made = dict(zip(years, rules, strict=True))
+        self.m.add_component(name, pyo.Constraint(list(made), rule=lambda _, t: made[t]))
+
+    def _var(self, name: str, year: int) -> Any:
+        return self.m.component(name)[year]
+
+    def _sum(self, terms: Mapping[str, Number], year: int) -> Any:
+        """``Σ coefficient·x``; names may be those of expressions, which are variables here."""
+        return sum(_number(coefficient) * self._var(name, year) for name, coefficient in terms.items())
+
+    def _own(self, part: State | Expression | Row, what: str, year: int) -> Linear:
+        """Terms as the part states them, expressions by their names."""
+        return {
+            name: number
+            for name in getattr(part, what)
+            if not np.all((number := self.sheet.numbers(part, f"{what} of {name!r}")[year]) == 0.0)
+        }
+
+    def _span(self, part: Expression) -> tuple[Array, Array]:
+        ends = np.zeros((2, self.sheet.model.horizon + 1))
+        for t in self.sheet.model.years:
+            for name, coefficient in self._own(part, "terms", t).items():
+                both = sorted(_number(coefficient) * bound[t] for bound in self.bounds[name])
+                ends[:, t] += both
+        return ends[0], ends[1]
+
+    def _row(self, row: Row) -> Iterator[Any]:
+        import pyomo.environ as pyo
+
+        for t in row.years or self.sheet.model.years:
+            low, high = (_number(self.sheet.numbers(row, side)[t]) for side in ("lower", "upper"))
+            body = self._sum(self._own(row, "terms", t), t)
+            if isinstance(body, (int, float)):
+                yield pyo.Constraint.Feasible if low <= body <= high else pyo.Constraint.Infeasible
+            elif low == high:
+                yield body == low
+            elif not np.isfinite([low, high]).any():
+                yield pyo.Constraint.Feasible
+            else:
+                yield pyo.inequality(low if np.isfinite(low) else None, body, high if np.isfinite(high) else None)
+
+    def _balance(self, state: State) -> Iterator[Any]:
+        keep = [_number(k) for k in self.sheet.numbers(state, "keep")]
+        for t in self.sheet.model.years:
+            right = self._sum(self._own(state, "gains", t), t) + _number(self.sheet.numbers(state, "inflow")[t])
+            right += keep[t] * self._var(state.name, t - 1) if t else state.initial
+            if state.lifetime is not None and t >= state.lifetime:
+                old = t - state.lifetime
+                left = float(np.prod(keep[old + 1 : t + 1]))
+                right -= left * self._sum(self._own(state, "gains", old), old)
+                right -= left * state.initial if old == 0 else 0.0
+            yield self._var(state.name, t) == right
+
+    def _definition(self, part: Expression) -> Iterator[Any]:
+        for t in self.sheet.model.years:
+            yield self._var(part.name, t) == self._sum(self._own(part, "terms", t), t)
+
+    def _sizes(self, decision: Decision) -> None:
+        """Lots, and a block with the curve and the fixed cost of a decision."""
+        import pyomo.environ as pyo
+
+        size = self.m.component(decision.name)
+        if decision.lot is not None:
+            most = [(0, float(np.ceil(upper / decision.lot))) for upper in self.bounds[decision.name][1]]
+            lots = pyo.Var(self.m.years, domain=pyo.Integers, bounds=lambda _, t: most[t])
+            self.m.add_component(f"{decision.name}_lots", lots)
+            self._add(
+                f"whole_{decision.name}",
+                self.sheet.model.years,
+                (size[t] == decision.lot * lots[t] for t in self.sheet.model.years),
+            )
+        curves = self._curves(decision)
+        if curves:
+            self.m.add_component(f"{decision.name}_cost", curve_block([(curve, "small") for curve, _ in curves], size))
+
+    def _curves(self, decision: Decision) -> list[tuple[Curve, list[float]]]:
+        """Curves of a decision with what they are multiplied by in each year."""
+        years = self.sheet.model.years
+        curves = [] if decision.curve is None else [(decision.curve, [1.0 for _ in years])]
+        if np.any(decision.fixed_cost):
+            largest = max(float(self.bounds[decision.name][1].max()), 1.0)
+            fixed = [_number(cost) for cost in self.sheet.numbers(decision, "fixed_cost")]
+            curves.append((Curve.linear(0.0, largest, fixed=1.0), fixed))
+        return curves
+
+    def _money(self) -> list[Any]:
+        """Money of each year in which it flows, in the sense of the model."""
+        model, sign = self.sheet.model, self.sheet.model.sign
+        flows: list[Any] = [0.0 for _ in model.years]
+        for part in model.parts:
+            if isinstance(part, Row):
+                continue
+            what, gain = ("cost", -sign) if not part.coefficients.keys() & {"value"} else ("value", sign)
+            for t, number in enumerate(self.sheet.numbers(part, what)):
+                bill = gain * _number(number) * self._var(part.name, t)
+                if isinstance(part, Decision):
+                    for c, (_, factors) in enumerate(self._curves(part)):
+                        bill += gain * factors[t] * self.m.component(f"{part.name}_cost").value[c, t]
+                    for when, share in part.pays_in(t).items():
+                        flows[when] += share * bill
+                else:
+                    flows[t] += bill
+        return flows
+
+
+def _number(number: Number) -> float:
+    """A coefficient on a path, where it is one number whether it depends on factors or not."""
+    return float(np.asarray(number).reshape(-1)[0])
+
+
+# --------------------------------------------------------------------- scenarios
+
+
+class Scenarios:
+    """The scenarios of a tree as path models, also for mpi-sppy's own drivers.
+
+    Parameters
+    ----------
+    model, tree
+        The problem.
+    information
+        Who knows what when; `Recourse` if not given.
+
+    Examples
+    --------
+    mpi-sppy's extensive form of it::
+
+        scenarios = Scenarios(model, tree)
+        ExtensiveForm({"solver": "highs"}, scenarios.names, scenarios.creator, all_nodenames=scenarios.node_names)
+    """
+
+    def __init__(self, model: Model, tree: ScenarioTree, information: Information | None = None) -> None:
+        self.model, self.tree = model, tree
+        self._sheet = Sheet(model, tree, information or Recourse())
+        self._bounds = column_bounds(self._sheet)
+        self._nodes = tree.node_paths()
+        T = model.horizon
+        #: Place of each column, by part, shape ``(leaves, T + 1)``.
+        self.places = {
+            part.name: np.stack([self._sheet.places[part.name].seen_from(t, T) for t in model.years], axis=1)
+            for part in model.columns
+        }
+
+    @cached_property
+    def shared(self) -> tuple[Decision | Operation, ...]:
+        """Parts that are alike wherever the same is known: decisions, and operations where they are carried over.
+
+        Other operations are alike by themselves, or equally good.
+        """
+        carried = self.model.carried_over is not None
+        return (*self.model.decisions, *(self.model.operations if carried else ()))
+
+    def block(self, leaf: int, target: Any | None = None) -> Any:
+        """Path model of a scenario with the bounds of the whole tree: what is shared may serve other scenarios."""
+        bounds = {
+            name: (own.lower[self.places[name][leaf]], own.upper[self.places[name][leaf]])
+            for name, own in self._bounds.items()
+        }
+        return path_model(self.model, self.tree.value[self._nodes[leaf]], target=target, bounds=bounds)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the scenarios."""
+        return [f"leaf{i}" for i in range(self.tree.n_leaves)]
+
+    @cached_property
+    def node_names(self) -> list[str]:
+        """Name of every node, as mpi-sppy wants them: ``ROOT``, then ``PARENT_child``."""
+        names = ["ROOT"]
+        for node in range(1, self.tree.n_nodes):
+            parent = int(self.tree.parent[node])
+            names.append(f"{names[parent]}_{node - int(self.tree.first_child[parent])}")
+        return names
+
+    def creator(self, name: str) -> pyo.ConcreteModel:
+        """Path model of one of `names` with the nodes that it passes: the ``scenario_creator`` of mpi-sppy."""
+        from mpisppy.scenario_tree import ScenarioNode
+
+        leaf = int(name.removeprefix("leaf"))
+        m = self.block(leaf)
+        m._mpisppy_node_list = []
+        for stage in range(self.model.horizon):  # every node but the leaf, even those where nothing is decided
+            node = int(self._nodes[leaf, stage])
+            parent = int(self.tree.parent[node])
+            above = float(self.tree.probability[parent]) if stage else 1.0
+            m._mpisppy_node_list.append(
+                ScenarioNode(
+                    name=self.node_names[node],
+                    cond_prob=float(self.tree.probability[node]) / above,
+                    stage=stage + 1,
+                    cost_expression=0.0,
+                    nonant_list=[
+                        m.component(part.name)[t]
+                        for part in self.shared
+                        for t in self.model.years
+                        if self._sheet.places[part.name].stage(t) == stage
+                    ],
+                    scen_model=m,
+                    parent_name=None if stage == 0 else self.node_names[parent],
+                )
+            )
+        m._mpisppy_probability = float(self.tree.probability[self._nodes[leaf, -1]])
+        return m
+
+
+def scenario_model(model: Model, tree: ScenarioTree, information: Information | None = None) -> pyo.ConcreteModel:
+    """A problem on a tree in scenario form: a path block per leaf and nonanticipativity constraints.
+
+    ``nonanticipativity`` ties what is shared to that of the first scenario that knows the same; see `Scenarios.shared`.
+
+    Returns
+    -------
+    pyomo.environ.ConcreteModel
+        With blocks ``scenario[leaf]`` (see `path_model`), the constraints, and ``objective``.
+    """
+    import pyomo.environ as pyo
+
+    scenarios = Scenarios(model, tree, information)
+    m = pyo.ConcreteModel(name=f"scenarios of {model.name}")
+    m.scenario = pyo.Block(range(tree.n_leaves))
+    for leaf in range(tree.n_leaves):
+        scenarios.block(leaf, m.scenario[leaf])
+    m.nonanticipativity = pyo.ConstraintList()
+    for part in scenarios.shared:
+        for t in model.years:
+            _, first, which = np.unique(scenarios.places[part.name][:, t], return_index=True, return_inverse=True)
+            for leaf, other in enumerate(first[which].tolist()):
+                if leaf != other:
+                    mine, theirs = (m.scenario[i].component(part.name)[t] for i in (leaf, other))
+                    m.nonanticipativity.add(mine == theirs)
+    probability = tree.probability[tree.leaves]
+    m.objective = pyo.Objective(
+        expr=sum(float(probability[i]) * m.scenario[i].total for i in range(tree.n_leaves)), sense=_sense(model)
+    )
+    return m
+
+
+def _sense(model: Model) -> Any:
+    import pyomo.environ as pyo
+
+    return pyo.maximize if model.sign > 0 else pyo.minimize
+
+
+def solve_pyomo(model: pyo.ConcreteModel, solver: str = "highs") -> float:
+    """Solve a model with any solver that Pyomo knows and return its objective.
+
+    Raises
+    ------
+    InputError
+        If the solver is unknown or not installed.
+    SolverError
+        If no optimal solution was found.
+    """
+    import pyomo.environ as pyo
+
+    engine = pyo.SolverFactory(solver)
+    try:
+        available = bool(engine.available(exception_flag=False))
+    except Exception as error:  # Pyomo's unknown solvers raise a bare RuntimeError or ApplicationError
+        raise InputError(f"solver: Pyomo knows no solver {solver!r}") from error
+    if not available:
+        raise InputError(f"solver: {solver!r} is not available to Pyomo on this machine")
+    outcome = engine.solve(model)
+    condition = outcome.solver.termination_condition
+    if condition != pyo.TerminationCondition.optimal:
+        raise SolverError(f"{model.name}: {solver} ended with {condition}")
+    return float(pyo.value(model.objective))
