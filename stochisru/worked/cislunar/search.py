@@ -94,8 +94,8 @@ def search(
         if first.limit is None:
             return first
         plan, known = first, first.bound
-    except TimeLimitError:
-        pass
+    except TimeLimitError as error:
+        known = known if error.bound is None else error.bound
     levels = _levels(program, known, solver, _WINDOW * time_limit)
     longest = max(_ROUND * time_limit, _LEAST)
     until = began + _PLAN * time_limit
@@ -154,8 +154,9 @@ def _proven(
         except InfeasibleError:
             level.bound = np.inf
             continue
-        except TimeLimitError:
+        except TimeLimitError as error:
             level.seconds = budget
+            level.bound = max(level.bound, -np.inf if error.bound is None else error.bound)
             continue
         level.bound, level.seconds = max(level.bound, found.bound), budget
         if plan is None or found.objective < plan.objective:
@@ -208,8 +209,8 @@ def _relaxed(program: CampaignProgram, level: LinearProgram, solver: str, second
         return max(linear, solve_campaign_program(mixed, rel_gap=_RELAXED_GAP, time_limit=seconds, solver=solver).bound)
     except InfeasibleError:
         return np.inf
-    except TimeLimitError:
-        return linear
+    except TimeLimitError as error:
+        return linear if error.bound is None else max(linear, error.bound)
 
 
 def _plan_at(program: LinearProgram, x: Array, solver: str) -> Solution:
