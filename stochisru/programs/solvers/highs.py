@@ -69,8 +69,8 @@ class Highs:
             text = model.modelStatusToString(status)
             message = f"{program.name}: highs ended with status {text!r} before a solution and a bound were found"
             if _error(status) is TimeLimitError:
-                known = float(info.mip_dual_bound) / scale.f
-                raise TimeLimitError(message, known if np.isfinite(known) else None)
+                known = info.mip_dual_bound
+                raise TimeLimitError(message, float(known) / scale.f if np.isfinite(known) else None)
             raise _error(status)(message)
         return self._solution(model, program, scale, began, mixed=True, limit=ended[status])
 
