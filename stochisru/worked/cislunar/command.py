@@ -57,13 +57,16 @@ def campaign(
     ] = True,
     plants_in_any_window: Annotated[
         bool,
-        typer.Option("--plants-in-any-window", help="Plants may be set up after every window, not the first only."),
+        typer.Option("--plants-in-any-window", help="Plants may be set up after every window."),
     ] = False,
     formulation: FormulationOpt = "interval",
     rel_gap: GapOpt = 0.01,
     time_limit: TimeOpt = 90.0,
     scenarios: Annotated[
-        str | None, typer.Option(help="FACTOR:PROBABILITY,… of demand, known after the first window only.")
+        str | None,
+        typer.Option(
+            help="FACTOR:PROBABILITY[@WINDOW],… of demand, known after the first window; launches of WINDOW slip."
+        ),
     ] = None,
     figure: FigureOpt = None,
     solver: SolverOpt = "highs",
