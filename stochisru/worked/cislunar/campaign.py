@@ -49,6 +49,8 @@ CAVEAT = (
     "The paper's numbers; what its text leaves open is read as docs/campaign.md says. A cost is that of a plan, its "
     "bound what none can undercut: only brackets that do not overlap tell two campaigns apart."
 )
+#: Share of the time, and gap, of a plan without a set-up year from which one with it starts.
+_ROUGH, _ROUGH_GAP = 0.2, 0.05
 #: Flows below this are nothing, kg or stages.
 _SMALL = 1e-3
 
@@ -303,7 +305,8 @@ def solve_campaign(
     starts
         Plans of other campaigns that may be plans of this one, such as the concentrated one of a distributed campaign
         or one without a set-up year. The best that fits is where the search starts, so the cost is never above it. A
-        distributed campaign finds its concentrated one if none is given.
+        distributed campaign finds its concentrated one if none is given, and a concentrated one with a set-up year one
+        without it.
 
     Raises
     ------
@@ -322,6 +325,11 @@ def solve_campaign(
             )
         ]
         starts, seconds = [*starts, *inside], inside[0].seconds
+    elif campaign.setup and campaign.architecture == "concentrated":
+        given = len(starts)
+        starts = [*starts, *_without_setup(campaign, starts, time_limit, formulation, solver, progress)]
+        seconds = sum(r.seconds for r in starts[given:])
+        time_limit = max(time_limit - seconds, (1 - _ROUGH) * time_limit)
     progress(campaign.title)
     program = campaign_program(campaign, formulation=formulation)
     found_plans = [plan for plan in (_started(program, r, solver) for r in starts) if plan is not None]
@@ -340,6 +348,32 @@ def solve_campaign(
         best = known
     seconds += found.seconds + best.seconds
     return _result(program, best, found, seconds, inside[0] if inside else None)
+
+
+def _without_setup(
+    campaign: Campaign,
+    starts: Sequence[CampaignResult],
+    time_limit: float,
+    formulation: Formulation,
+    solver: str,
+    progress: Callable[[str], None],
+) -> list[CampaignResult]:
+    """A quick plan that serves the first year too, if there is none and it can be served: one to improve upon.
+
+    Windows are then built around demands that come early, where a set-up year leaves the search much to choose from.
+    """
+    early = campaign.replace(setup=False)
+    if any(r.campaign == early for r in starts):
+        return []
+    try:
+        return [
+            solve_campaign(
+                early, rel_gap=_ROUGH_GAP, time_limit=_ROUGH * time_limit, formulation=formulation, solver=solver,
+                progress=progress,
+            )
+        ]  # fmt: skip
+    except (InputError, SolverError):
+        return []
 
 
 def _started(program: CampaignProgram, start: CampaignResult, solver: str) -> Solution | None:
