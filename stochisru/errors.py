@@ -29,7 +29,17 @@ class UnboundedError(SolverError):
 
 
 class TimeLimitError(SolverError):
-    """A mixed-integer program without a solution or a bound when its time was over."""
+    """A mixed-integer program without a solution or a bound when its time was over.
+
+    Attributes
+    ----------
+    bound
+        Bound on the optimum that is known all the same, in the sense of the program, or None.
+    """
+
+    def __init__(self, message: str, bound: float | None = None) -> None:
+        super().__init__(message)
+        self.bound = bound
 
 
 class FigureError(StochisruError, RuntimeError):

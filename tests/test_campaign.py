@@ -13,11 +13,12 @@ from stochisru.networks.events import Burn
 from stochisru.networks.solution import violation
 from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
 from stochisru.studies.store import Execution
-from stochisru.worked.cislunar.campaign import published_cell, solve_campaign, table_5
+from stochisru.worked.cislunar.campaign import solve_campaign
+from stochisru.worked.cislunar.comparison import published_cell, table_5
 from stochisru.worked.cislunar.network import campaign_network
 from stochisru.worked.cislunar.parameters import Campaign, Reading, assumptions, demands, parameters, published
 from stochisru.worked.cislunar.program import campaign_program, output_curve, price_curve
-from stochisru.worked.cislunar.scenarios import DemandScenario, extensive_form, parse_scenarios, solve_scenarios
+from stochisru.worked.cislunar.scenarios import Scenario, extensive_form, parse_scenarios, solve_scenarios, under
 from stochisru.worked.cislunar.sweep import SWEEPS, Sweep, run_sweep
 
 NO_PLANT = Reading(initial="none")
@@ -235,6 +236,20 @@ def relaxed(program):
     return solve(replace(program, integer=np.zeros_like(program.integer))).objective
 
 
+def test_a_lag_of_half_a_year_puts_the_relaxation_above_the_papers_cost():
+    lagged = campaign_program(Campaign(reading=Reading(same_half_year=False)), counts=False).program
+    assert relaxed(lagged) / 1e9 == pytest.approx(2.954, abs=6e-4)
+    assert relaxed(lagged) > published()["concentrated", False][0]
+
+
+def test_plants_in_any_window_can_only_help():
+    campaign = Campaign(years=2, demand={("Moon", "oxygen"): 20_000.0})
+    any_window = campaign.replace(reading=Reading(plants_in_any_window=True))
+    assert len(any_window.builds) == 2 * 4
+    first, more = (relaxed(campaign_program(c, counts=False).program) for c in (campaign, any_window))
+    assert more <= first * (1 + 1e-9)
+
+
 @pytest.mark.parametrize(
     ("architecture", "setup", "billion"),
     [
@@ -372,7 +387,7 @@ def test_two_stages_lie_between_perfect_information_and_the_means_plan():
 
 def test_one_scenario_is_the_campaign_itself():
     single = campaign_program(WATER, counts=False)
-    extensive = extensive_form(single, [DemandScenario(1.0, 1.0)])
+    extensive = extensive_form(single, [Scenario(1.0, 1.0)])
     assert extensive.program.shape == single.program.shape
     relaxed = [
         solve(p.__class__(**{**p.__dict__, "integer": np.zeros_like(p.integer)})).objective
@@ -381,12 +396,31 @@ def test_one_scenario_is_the_campaign_itself():
     assert relaxed[0] == pytest.approx(relaxed[1], rel=1e-9)
 
 
+def test_launches_that_slip_cost_more_and_are_planned_for():
+    """Two years of water on the Moon, the second window without a launch."""
+    single = campaign_program(WATER, counts=False)
+    late = under(single, Scenario(1.0, 1.0, 1))
+    closed = np.flatnonzero(late.upper < single.program.upper)
+    launches = {
+        single.expanded.base.arcs[a] for a in single.expanded.arc[np.isin(single.assembly.x_out, closed).any(1)]
+    }
+    assert launches == {"launch", "propellant launch"}
+    assert solve(replace(late, integer=np.zeros_like(late.integer))).objective >= relaxed(single.program) * (1 - 1e-9)
+    result = solve_scenarios(WATER, parse_scenarios("1:0.7,1:0.3@1"), rel_gap=0.02, time_limit=10)
+    assert result.ws.lower <= result.rp.lower <= result.rp.upper <= result.eev.upper * (1 + 1e-9)
+    assert result.costs[1] >= result.costs[0] * (1 - 0.02)
+    with pytest.raises(InputError, match="a window whose launches slip must be <= 2, got 3"):
+        solve_scenarios(WATER, parse_scenarios("1:0.7,1:0.3@3"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("1", "must be FACTOR:PROBABILITY"),
         ("1:0.5,2:0.4", "must sum to 1, got 0.9"),
         ("1:0.5,1:0.5", "must be different factors"),
+        ("1:1@x", r"must be FACTOR:PROBABILITY\[@WINDOW\]"),
+        ("1:0.5@1,1:0.5@1", "must be different factors of demand or windows"),
         ("-1:1", r"a factor of demand must be in \(0, 10\]"),
     ],
 )

@@ -67,9 +67,11 @@ class Highs:
         found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         if status not in ended or not (found and np.isfinite(info.mip_dual_bound)):
             text = model.modelStatusToString(status)
-            raise _error(status)(
-                f"{program.name}: highs ended with status {text!r} before a solution and a bound were found"
-            )
+            message = f"{program.name}: highs ended with status {text!r} before a solution and a bound were found"
+            if _error(status) is TimeLimitError:
+                known = info.mip_dual_bound
+                raise TimeLimitError(message, float(known) / scale.f if np.isfinite(known) else None)
+            raise _error(status)(message)
         return self._solution(model, program, scale, began, mixed=True, limit=ended[status])
 
     def _optimum(self, model: Any, program: LinearProgram, scale: Scale, start: float) -> Solution:

@@ -20,15 +20,15 @@ from stochisru.networks.assembly import Flows
 from stochisru.networks.solution import bracket, with_integers_fixed
 from stochisru.programs.curves.formulations import Formulation
 from stochisru.programs.sparse import Array, Solution
+from stochisru.worked.cislunar.comparison import published_cell, verdict
 from stochisru.worked.cislunar.network import (
     CARGO,
     LAUNCHES,
     POINTS,
-    WINDOWS_PER_YEAR,
     largest,
     masses,
 )
-from stochisru.worked.cislunar.parameters import Campaign, parameters, published
+from stochisru.worked.cislunar.parameters import WINDOWS_PER_YEAR, Campaign, parameters
 from stochisru.worked.cislunar.program import (
     CampaignProgram,
     campaign_program,
@@ -36,6 +36,7 @@ from stochisru.worked.cislunar.program import (
     output_curve,
     price_curve,
 )
+from stochisru.worked.cislunar.replay import Replay, replay
 from stochisru.worked.cislunar.search import search
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ CAVEAT = (
     "The paper's numbers; what its text leaves open is read as docs/campaign.md says. A cost is that of a plan, its "
     "bound what none can undercut: only brackets that do not overlap tell two campaigns apart."
 )
+#: Share of the time, and gap, of a plan without a set-up year from which one with it starts.
+_ROUGH, _ROUGH_GAP = 0.2, 0.05
 #: Flows below this are nothing, kg or stages.
 _SMALL = 1e-3
 
@@ -94,26 +97,39 @@ class CampaignResult:
         return self.program.assembly.flows(self.x)
 
     @cached_property
-    def sizes(self) -> dict[tuple[str, str], float]:
-        """Size of every structure, kg by (kind, site), what stood there at the start included."""
+    def builds(self) -> dict[tuple[str, str, int], float]:
+        """Size of every structure, kg by (kind, site, window), what stood there at the start included."""
         found = self.x[self.program.size]
         found = np.where(found > _SMALL, found, 0.0)
-        return {s: float(kg) for s, kg in zip(self.campaign.structures, found, strict=True)}
+        return {b: float(kg) for b, kg in zip(self.campaign.builds, found, strict=True)}
+
+    @cached_property
+    def sizes(self) -> dict[tuple[str, str], float]:
+        """Mass of all structures of a kind at a site, kg by (kind, site)."""
+        found: dict[tuple[str, str], float] = dict.fromkeys(self.campaign.structures, 0.0)
+        for (kind, site, _), kg in self.builds.items():
+            found[kind, site] += kg
+        return found
 
     @property
     def isru_mass(self) -> float:
         """Mass of all plants, kg; with the initial one if the reading counts it."""
-        total = sum(self.sizes.values())
+        total = sum(self.builds.values())
         if self.campaign.reading.initial_counts:
             return total
-        return total - sum(initial_mass(self.campaign, *s) for s in self.campaign.structures)
+        return total - sum(initial_mass(self.campaign, *build) for build in self.campaign.builds)
+
+    @cached_property
+    def replay(self) -> Replay:
+        """The plan flown again by the arithmetic of `stochisru.worked.cislunar.replay`."""
+        return replay(self)
 
     @property
     def at_bound(self) -> list[str]:
         """Structures as large as the search allows, and legs on which all stages fly: larger ones may be better."""
         found = [
             f"{kind} {site}"
-            for (kind, site), kg in self.sizes.items()
+            for (kind, site, _), kg in self.builds.items()
             if kg >= largest(self.campaign, kind) * (1 - 1e-6)
         ]
         if len(self.flights) and (self.flights["stages"] >= self.campaign["most_stages"]).any():
@@ -122,17 +138,15 @@ class CampaignResult:
 
     @cached_property
     def plants(self) -> pd.DataFrame:
-        """A row per structure that is built: kind, site, size (kg), price ($), output (kg water/yr)."""
+        """A row per structure that is built: kind, site, window, size (kg), price ($), output (kg water/yr)."""
         import pandas as pd
 
         rows = []
-        for (kind, site), kg in self.sizes.items():
+        for (kind, site, window), kg in self.builds.items():
             price, output = price_curve(self.campaign, kind), output_curve(self.campaign, kind)
             if kg > 0:
-                rows.append(
-                    {"kind": kind, "site": site, "size": kg, "price": float(price(kg)), "output": float(output(kg))}
-                )
-        return pd.DataFrame(rows, columns=["kind", "site", "size", "price", "output"])
+                rows.append((kind, site, window, kg, float(price(kg)), float(output(kg))))
+        return pd.DataFrame(rows, columns=["kind", "site", "window", "size", "price", "output"])
 
     @cached_property
     def flights(self) -> pd.DataFrame:
@@ -237,8 +251,9 @@ class CampaignResult:
             "isru_mass": self.isru_mass,
             "bounds": self.bounds.to_dict(),
             "termination": self.termination.to_dict(),
-            "published": None if paper is None else {"cost": paper[0], "isru_mass": paper[1]},
+            "published": None if paper is None else {"cost": paper[0], "isru_mass": paper[1], "verdict": verdict(self)},
             "note": CAVEAT,
+            "replay": self.replay.to_dict(),
             "costs": self.costs,
             "plants": self.plants.to_dict("records"),
             "flights": self.flights.to_dict("records"),
@@ -267,12 +282,6 @@ class CampaignResult:
         )
 
 
-def published_cell(campaign: Campaign) -> tuple[float, float] | None:
-    """Cost ($) and ISRU mass (kg) of Table 5 where it has this campaign: three years, nothing changed."""
-    same = Campaign(architecture=campaign.architecture, setup=campaign.setup)
-    return published().get((campaign.architecture, campaign.setup)) if campaign == same else None
-
-
 def solve_campaign(
     campaign: Campaign | None = None,
     *,
@@ -296,7 +305,8 @@ def solve_campaign(
     starts
         Plans of other campaigns that may be plans of this one, such as the concentrated one of a distributed campaign
         or one without a set-up year. The best that fits is where the search starts, so the cost is never above it. A
-        distributed campaign finds its concentrated one if none is given.
+        distributed campaign finds its concentrated one if none is given, and a concentrated one with a set-up year one
+        without it.
 
     Raises
     ------
@@ -315,6 +325,11 @@ def solve_campaign(
             )
         ]
         starts, seconds = [*starts, *inside], inside[0].seconds
+    elif campaign.setup and campaign.architecture == "concentrated":
+        given = len(starts)
+        starts = [*starts, *_without_setup(campaign, starts, time_limit, formulation, solver, progress)]
+        seconds = sum(r.seconds for r in starts[given:])
+        time_limit = max(time_limit - seconds, (1 - _ROUGH) * time_limit)
     progress(campaign.title)
     program = campaign_program(campaign, formulation=formulation)
     found_plans = [plan for plan in (_started(program, r, solver) for r in starts) if plan is not None]
@@ -333,6 +348,32 @@ def solve_campaign(
         best = known
     seconds += found.seconds + best.seconds
     return _result(program, best, found, seconds, inside[0] if inside else None)
+
+
+def _without_setup(
+    campaign: Campaign,
+    starts: Sequence[CampaignResult],
+    time_limit: float,
+    formulation: Formulation,
+    solver: str,
+    progress: Callable[[str], None],
+) -> list[CampaignResult]:
+    """A quick plan that serves the first year too, if there is none and it can be served: one to improve upon.
+
+    Windows are then built around demands that come early, where a set-up year leaves the search much to choose from.
+    """
+    early = campaign.replace(setup=False)
+    if any(r.campaign == early for r in starts):
+        return []
+    try:
+        return [
+            solve_campaign(
+                early, rel_gap=_ROUGH_GAP, time_limit=_ROUGH * time_limit, formulation=formulation, solver=solver,
+                progress=progress,
+            )
+        ]  # fmt: skip
+    except (InputError, SolverError):
+        return []
 
 
 def _started(program: CampaignProgram, start: CampaignResult, solver: str) -> Solution | None:
@@ -359,25 +400,3 @@ def _result(
         solver=found.solver,
         concentrated=inside,
     )
-
-
-def table_5(results: list[CampaignResult]) -> pd.DataFrame:
-    """Cost (billion $) and ISRU mass (kg) beside Table 5, with the bound from below and the gap in per cent."""
-    import pandas as pd
-
-    rows = []
-    for result in results:
-        paper = published_cell(result.campaign) or (np.nan, np.nan)
-        rows.append(
-            {
-                "campaign": result.campaign.title,
-                "cost": result.cost / 1e9,
-                "bound": result.bounds.lower / 1e9,
-                "gap %": 100 * result.bounds.gap,
-                "Table 5": paper[0] / 1e9,
-                "ISRU": result.isru_mass,
-                "Table 5 ISRU": paper[1],
-                "seconds": result.seconds,
-            }
-        )
-    return pd.DataFrame(rows)

@@ -52,11 +52,21 @@ def campaign(
     return_to_leo: Annotated[bool, typer.Option(help="Whether stages may fly back to LEO.")] = True,
     own_propellant: Annotated[bool, typer.Option(help="Whether a stage may deliver its own propellant.")] = False,
     storage_in_tanks: Annotated[bool, typer.Option(help="Whether what waits needs tanks, too.")] = False,
+    same_half_year: Annotated[
+        bool, typer.Option(help="Whether electrolysis takes in what is extracted beside it in the same half year.")
+    ] = True,
+    plants_in_any_window: Annotated[
+        bool,
+        typer.Option("--plants-in-any-window", help="Plants may be set up after every window."),
+    ] = False,
     formulation: FormulationOpt = "interval",
     rel_gap: GapOpt = 0.01,
     time_limit: TimeOpt = 90.0,
     scenarios: Annotated[
-        str | None, typer.Option(help="FACTOR:PROBABILITY,… of demand, known after the first window only.")
+        str | None,
+        typer.Option(
+            help="FACTOR:PROBABILITY[@WINDOW],… of demand, known after the first window; launches of WINDOW slip."
+        ),
     ] = None,
     figure: FigureOpt = None,
     solver: SolverOpt = "highs",
@@ -76,7 +86,16 @@ def campaign(
         years=years,
         changes=_values(set_),
         demand=_demand(demand),
-        reading=Reading(initial, initial_counts, stage_launch_paid, return_to_leo, own_propellant, storage_in_tanks),
+        reading=Reading(
+            initial,
+            initial_counts,
+            stage_launch_paid,
+            return_to_leo,
+            own_propellant,
+            storage_in_tanks,
+            same_half_year,
+            plants_in_any_window,
+        ),
     )
     if architecture not in (*ARCHITECTURES, "both"):
         raise InputError(f"architecture: must be one of {', '.join(ARCHITECTURES)}, both, got {architecture!r}")
@@ -148,20 +167,29 @@ def _show_scenarios(results: list[ScenarioResult]) -> None:
 
 
 def _show(results: list[CampaignResult]) -> None:
-    from stochisru.worked.cislunar.campaign import CAVEAT, table_5
+    from stochisru.worked.cislunar.campaign import CAVEAT
+    from stochisru.worked.cislunar.comparison import in_words, table_5
 
     last = results[-1]
     shown = results if last.concentrated is None or len(results) > 1 else [last.concentrated, last]
     table = table_5(shown)
     if table["Table 5"].isna().all():
-        table = table.drop(columns=["Table 5", "Table 5 ISRU"])
-    print_frame(table, "cost (billion $, minimised), bound from below and gap, ISRU mass (kg)")
+        table = table.drop(columns=["Table 5", "verdict", "Table 5 ISRU"])
+    print_frame(table, "bound from below and cost (billion $, minimised), gap, ISRU mass (kg)")
+    for line in in_words(shown):
+        typer.echo(line)
     typer.echo(CAVEAT)
     for result in results:
         print_frame(result.plants, f"{result.campaign.title}: plants (kg, $, kg water/yr)")
         print_frame(_brief(result), "flights (stages, kg)")
         parts = ", ".join(f"{name} {value / 1e6:,.0f}" for name, value in result.costs.items())
         typer.echo(f"million $: {parts}; {result.termination.reason} after {result.seconds:.0f} s")
+        flown = result.replay
+        short = ", ".join(f"{rule} {amount:,.0f}" for rule, amount in flown.shortages.items() if amount)
+        typer.echo(
+            f"flown again by its own arithmetic: {flown.cost / 1e6:,.1f} million $, "
+            + ("every rule is kept" if flown.holds else f"short of {short or 'nothing, but at another cost'}")
+        )
         if result.at_bound:
             typer.echo(f"at a bound of the search, larger may be better: {', '.join(result.at_bound)}")
 

@@ -24,8 +24,8 @@ import numpy as np
 
 from stochisru.networks.time_expansion import TimeExpandedNetwork
 from stochisru.programs.sparse import Index, ProgramBuilder
-from stochisru.worked.cislunar.network import LEGS, POINTS, WINDOWS_PER_YEAR, delta_v_of, lift, windows
-from stochisru.worked.cislunar.parameters import PLACES, Campaign
+from stochisru.worked.cislunar.network import LEGS, POINTS, delta_v_of, lift, windows
+from stochisru.worked.cislunar.parameters import PLACES, WINDOWS_PER_YEAR, Campaign
 
 #: Rounding that is no more cargo, as a share.
 _ROUNDING = 1e-9

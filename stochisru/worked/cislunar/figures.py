@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stochisru.report.style import PALETTE, new_figure
-from stochisru.worked.cislunar.network import CARGO, POINTS, WINDOWS_PER_YEAR, windows
-from stochisru.worked.cislunar.parameters import PLACES
+from stochisru.worked.cislunar.network import CARGO, POINTS, windows
+from stochisru.worked.cislunar.parameters import PLACES, WINDOWS_PER_YEAR
 
 if TYPE_CHECKING:
     import pandas as pd

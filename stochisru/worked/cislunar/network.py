@@ -24,11 +24,10 @@ from stochisru.networks.events import Burn, Conversion, Wear, propellant_fractio
 from stochisru.networks.network import Network
 from stochisru.networks.pruning import pruned
 from stochisru.networks.time_expansion import TimeExpandedNetwork, expand
-from stochisru.worked.cislunar.parameters import DEMANDED, PLACES, Campaign
+from stochisru.worked.cislunar.parameters import DEMANDED, PLACES, WINDOWS_PER_YEAR, Campaign
 
 #: Points in time per window: before, between and after its three flights.
 POINTS = 4
-WINDOWS_PER_YEAR = 2
 #: Launches of everything at the first point of a window, of propellant at the next two.
 LAUNCHES = ("launch", "propellant launch")
 LEGS = (("LEO", "GEO"), ("LEO", "EML1"), ("EML1", "GEO"), ("EML1", "Moon"))
@@ -38,8 +37,6 @@ CARGO = (*DEMANDED, "water tank", "cryogenic tank", *PLANTS.values(), "spares")
 COMMODITIES = ("stage", "propellant", *CARGO, "soil")
 #: What a working plant takes in.
 FEED = {"SWE": "soil", "DWE": "water"}
-#: Extraction lasts from the last point of a window to the first of the next; electrolysis acts at the latter.
-WORK_DURATION = {"SWE": 1, "DWE": 0}
 
 
 def windows(campaign: Campaign) -> int:
@@ -50,6 +47,11 @@ def windows(campaign: Campaign) -> int:
 def deploy_arc(kind: str, site: str) -> str:
     """Name of the loop on which a plant is set up."""
     return f"{site} {kind} set-up"
+
+
+def work_duration(campaign: Campaign, kind: str) -> int:
+    """Steps for which a plant works: from the last point of a window to the first of the next, or at the latter."""
+    return 0 if kind == "DWE" and campaign.reading.same_half_year else 1
 
 
 def work_arc(kind: str, site: str) -> str:
@@ -231,7 +233,7 @@ def _plant(builder: NetworkBuilder, p: Campaign, kind: str, site: str) -> None:
         events=[Conversion({feed: products}), Wear({"spares": 1.0})],
         carries=[feed, "spares"],
         limit={feed: _most(p), "spares": _most(p)},
-        duration=WORK_DURATION[kind],
+        duration=work_duration(p, kind),
     )
 
 
@@ -255,8 +257,8 @@ def campaign_network(campaign: Campaign) -> TimeExpandedNetwork:
         if "→" in arc:
             opens[arc] = flights
     for kind, site in campaign.structures:
-        opens[deploy_arc(kind, site)] = last[:1]
-        opens[work_arc(kind, site)] = [t + 1 - WORK_DURATION[kind] for t in last[:-1]]
+        opens[deploy_arc(kind, site)] = [last[w] for k, s, w in campaign.builds if (k, s) == (kind, site)]
+        opens[work_arc(kind, site)] = [t + 1 - work_duration(campaign, kind) for t in last[:-1]]
     due = [POINTS * WINDOWS_PER_YEAR * year + POINTS - 1 for year in campaign.due]
     expanded = expand(base, steps, demand_steps=due, windows=opens)
     return _tightened(expanded, campaign)
@@ -271,7 +273,8 @@ def _tightened(expanded: TimeExpandedNetwork, p: Campaign) -> TimeExpandedNetwor
     limit[:, stage] = np.minimum(limit[:, stage], p["new_stages"] * (window + 1))
     plants = [network.commodity(c) for c in PLANTS.values()]
     takes_time = expanded.base.duration[expanded.arc] > 0
-    late = (window > 0) | ((expanded.departure == POINTS - 1) & takes_time)
+    last = max(w for _, _, w in p.builds)
+    late = (window > last) | ((expanded.departure == POINTS * last + POINTS - 1) & takes_time)
     limit[np.ix_(late, plants)] = 0.0
     limit[_detours(expanded, p)] = 0.0
     network = network.replace(out=replace(network.out, limit=limit))

@@ -32,6 +32,7 @@ ELECTROLYSIS_SITES: dict[Architecture, tuple[str, ...]] = {
 DEMANDED = ("payload", "oxygen", "hydrogen", "water")
 INITIAL = ("SWE", "DWE", "none")
 MOST_YEARS = 10
+WINDOWS_PER_YEAR = 2
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,11 @@ class Reading:
         Whether what is left in a stage's tank may serve demand, without a tank of its own.
     storage_in_tanks
         Whether oxygen, hydrogen and water need tanks while they wait, as they do in flight.
+    same_half_year
+        Whether electrolysis takes in what is extracted beside it in the same half year; else only in the next one.
+    plants_in_any_window
+        Whether plants may be set up after every window; else after the first only. What is set up later is a structure
+        of its own, on the curves from zero (``B_iet`` of Eq 23).
     """
 
     initial: str = "SWE"
@@ -110,6 +116,8 @@ class Reading:
     return_to_leo: bool = True
     delivers_own_propellant: bool = False
     storage_in_tanks: bool = False
+    same_half_year: bool = True
+    plants_in_any_window: bool = False
 
     def __post_init__(self) -> None:
         one_of(INITIAL, self.initial, "initial")
@@ -186,6 +194,12 @@ class Campaign:
     def structures(self) -> tuple[tuple[Kind, str], ...]:
         """Plants that may be built: kind and site."""
         return ("SWE", "Moon"), *(("DWE", site) for site in ELECTROLYSIS_SITES[self.architecture])
+
+    @property
+    def builds(self) -> tuple[tuple[Kind, str, int], ...]:
+        """Plants that may be built by the window after whose flights they are set up: kind, site, window."""
+        last = WINDOWS_PER_YEAR * self.years if self.reading.plants_in_any_window else 1
+        return tuple((kind, site, window) for kind, site in self.structures for window in range(last))
 
     @property
     def title(self) -> str:

@@ -26,14 +26,13 @@ from stochisru.worked.cislunar.network import (
     LAUNCHES,
     PLANTS,
     POINTS,
-    WINDOWS_PER_YEAR,
     campaign_network,
     deploy_arc,
     largest,
     windows,
     work_arc,
 )
-from stochisru.worked.cislunar.parameters import Campaign
+from stochisru.worked.cislunar.parameters import WINDOWS_PER_YEAR, Campaign
 
 #: Columns of whole numbers that count others.
 COUNTS = ("flights", "bought")
@@ -50,7 +49,7 @@ class CampaignProgram:
     program
         The whole program; the first columns are those of ``assembly``.
     size
-        Column of the size of each structure, in the order of ``campaign.structures``.
+        Column of the size of each structure, in the order of ``campaign.builds``.
     price, output
         J(F) and P(F) as expressions of columns, per structure.
     formulation
@@ -78,7 +77,7 @@ class CampaignProgram:
     def contains(self, other: CampaignProgram) -> bool:
         """Whether every arc and every plant of another campaign is one of this."""
         arcs, theirs = self.assembly.network.arcs, other.assembly.network.arcs
-        return set(theirs) <= set(arcs) and set(other.campaign.structures) <= set(self.campaign.structures)
+        return set(theirs) <= set(arcs) and set(other.campaign.builds) <= set(self.campaign.builds)
 
     def carried(self, other: CampaignProgram, x: Array) -> Array:
         """Values of the columns from a solution of a campaign on a part of this network; 0 where it has none."""
@@ -88,8 +87,8 @@ class CampaignProgram:
         there, here = other.assembly.x_out, self.assembly.x_out[mine]
         both = (there >= 0) & (here >= 0)
         found[here[both]] = x[there[both]]
-        ours = {s: i for i, s in enumerate(self.campaign.structures)}
-        found[self.size[[ours[s] for s in other.campaign.structures]]] = x[other.size]
+        ours = {b: i for i, b in enumerate(self.campaign.builds)}
+        found[self.size[[ours[b] for b in other.campaign.builds]]] = x[other.size]
         for name, block in self.program.columns.items():
             known = other.program.columns.get(name)
             if name.startswith(("plant ", *COUNTS)) and known is not None and known.size == block.size:
@@ -118,6 +117,17 @@ def _breakpoints(campaign: Campaign, kind: str) -> tuple[Array, Array]:
     ends = np.append(np.arange(0.0, most * (1 - 1e-9), step), most)
     points = np.union1d(ends, [first]) if first < most else ends
     return points, np.floor((points[:-1] + points[1:]) / 2 / step)
+
+
+def with_flights_of(program: CampaignProgram, x: Array) -> LinearProgram:
+    """The program in which stages and flights are those of a plan; whole numbers of the plants' curves stay free."""
+    whole = program.program
+    held = whole.integer & (program.window >= 0)
+    for name in COUNTS:
+        if name in whole.columns:
+            held[whole.columns[name].span] = True
+    at = np.round(x)
+    return whole.with_bounds(np.where(held, at, whole.lower), np.where(held, at, whole.upper))
 
 
 def campaign_program(
@@ -155,22 +165,28 @@ def campaign_program(
     size: list[Index] = []
     prices: list[Terms] = []
     outputs: list[Terms] = []
-    for number, (kind, site) in enumerate(campaign.structures):
-        initial = initial_mass(campaign, kind, site)
+    for number, (kind, site, window) in enumerate(campaign.builds):
+        initial = initial_mass(campaign, kind, site, window)
         upper = largest(campaign, kind) if common_bound is None else common_bound
-        column = builder.variables(f"plant {kind} {site}", 1, lower=initial, upper=upper).index
+        name = plant_name(kind, site, window)
+        column = builder.variables(name, 1, lower=initial, upper=upper).index
         price, output = add_curves(
             builder,
-            f"plant {kind} {site}",
+            name,
             [(price_curve(campaign, kind), "small"), (output_curve(campaign, kind), "large")],
             column,
             formulation=formulation,
         )
         price.in_objective(builder)
-        _link(builder, campaign, expanded, assembly, kind, site, column, output)
         size.append(column)
         for terms, found in ((price, prices), (output, outputs)):
             found.append(replace(terms, structure=terms.structure + number))
+    for kind, site in campaign.structures:
+        mine = [n for n, (k, s, _) in enumerate(campaign.builds) if (k, s) == (kind, site)]
+        _link(
+            builder, campaign, expanded, assembly, kind, site, np.concatenate([size[n] for n in mine]),
+            [outputs[n] for n in mine],
+        )  # fmt: skip
     return CampaignProgram(
         campaign, expanded, assembly, builder.build(), np.concatenate(size), _all(prices), _all(outputs),
         formulation,
@@ -203,9 +219,15 @@ def _count(builder: ProgramBuilder, expanded: TimeExpandedNetwork, stages: Index
     builder.rows("bought", zero, zero, (each, total, -1.0), (each[1:], total[:-1], 1.0), (each, stages[bought], 1.0))
 
 
-def initial_mass(campaign: Campaign, kind: str, site: str) -> float:
-    """What stands at a site at the start, kg."""
-    return campaign["initial_plant"] if site == "Moon" and kind == campaign.reading.initial else 0.0
+def plant_name(kind: str, site: str, window: int) -> str:
+    """Name of a structure's blocks of columns and rows."""
+    return f"plant {kind} {site}" + (f" {window}" if window else "")
+
+
+def initial_mass(campaign: Campaign, kind: str, site: str, window: int = 0) -> float:
+    """What stands at a site at the start, kg; it is of one structure with what is set up after the first window."""
+    there = site == "Moon" and kind == campaign.reading.initial and window == 0
+    return campaign["initial_plant"] if there else 0.0
 
 
 def _all(parts: list[Terms]) -> Terms:
@@ -220,33 +242,34 @@ def _link(
     kind: str,
     site: str,
     size: Index,
-    output: Terms,
+    outputs: list[Terms],
 ) -> None:
-    """Size and delivery, output and spares of every half year."""
-    network, name = expanded.network, f"plant {kind} {site}"
+    """Size and delivery of what is set up after each window, output and spares of every half year.
+
+    ``size`` and ``outputs`` are those of the plants set up after window 0, 1, …, which work from the half year on that
+    follows.
+    """
+    network, name = expanded.network, plant_name(kind, site, 0)
 
     def columns(arc: str, commodity: str) -> Index:
         copies = expanded.arc == expanded.base.arc(arc)
         return np.asarray(assembly.x_out[copies, network.commodity(commodity)])
 
-    one = np.zeros(1, dtype=np.int64)
+    each = np.arange(size.size)
     delivered = columns(deploy_arc(kind, site), PLANTS[kind])
-    initial = np.array([initial_mass(campaign, kind, site)])
-    builder.rows(f"{name} delivered", initial, initial, (one, size, 1.0), (one, delivered, -1.0))
+    initial = np.array([initial_mass(campaign, kind, site, int(window)) for window in each])
+    builder.rows(f"{name} delivered", initial, initial, (each, size, 1.0), (each, delivered, -1.0))
     periods = windows(campaign) - 1
-    each = np.arange(periods)
+    period = np.arange(periods)
     feed, spares = (columns(work_arc(kind, site), c) for c in (FEED[kind], "spares"))
-    assert feed.size == spares.size == delivered.size * periods, "a plant works between windows"
+    assert feed.size == spares.size == periods, "a plant works between windows"
     share = 1 / WINDOWS_PER_YEAR
-    terms = [
-        (
-            np.repeat(each, output.column.size),
-            np.tile(output.column, periods),
-            np.tile(-share * output.coefficient, periods),
-        )
-    ]
-    builder.rows(f"{name} output", -np.inf, np.zeros(periods), (each, feed, 1.0), *terms)
-    builder.rows(
-        f"{name} spares", np.zeros(periods), np.inf, (each, spares, 1.0),
-        (each, np.repeat(size, periods), -share * campaign["spares"]),
-    )  # fmt: skip
+    makes, needs = [], []
+    for window, output in zip(each, outputs, strict=True):
+        later = period[window:]
+        row, column = np.repeat(later, output.column.size), np.tile(output.column, later.size)
+        makes.append((row, column, np.tile(-share * output.coefficient, later.size)))
+        needs.append((later, np.repeat(size[window], later.size), -share * campaign["spares"]))
+    fed = feed >= 0  # what can serve nothing any more has no column
+    builder.rows(f"{name} output", -np.inf, np.zeros(periods), (period[fed], feed[fed], 1.0), *makes)
+    builder.rows(f"{name} spares", np.zeros(periods), np.inf, (period, spares, 1.0), *needs)

@@ -1,13 +1,14 @@
-"""The campaign under demand that is not known yet: plants and the first window now, all later flights after.
+"""The campaign when demand is not known yet, or a launch may slip: plants and the first window now, the rest after.
 
 Two stages. What is launched and flown in the first window, and with it every plant, is decided before it is known by
-which factor demand differs from the given one; everything later reacts. All is one sparse program, the extensive
-form: the columns of the first stage once, those of the second once per scenario. Cost is minimised, so
+which factor demand differs from the given one and whether the launches of a later window slip to the next; everything
+later reacts. All is one sparse program, the extensive form: the columns of the first stage once, those of the second
+once per scenario. Cost is minimised, so
 
     WS ≤ RP ≤ EEV:
 
-perfect information, the two-stage optimum, and the mean-demand campaign's first stage with the best reaction to each
-scenario. Every one of them is a bracket, since searches end with gaps.
+perfect information, the two-stage optimum, and the best reaction to each scenario after the first stage of a campaign
+that is planned for the mean demand and launches on time. Every one of them is a bracket, since searches end with gaps.
 """
 
 from __future__ import annotations
@@ -20,24 +21,30 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stochisru.errors import InputError, SolverError
+from stochisru.errors import InfeasibleError, InputError, SolverError
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of
 from stochisru.networks.solution import with_integers_fixed
 from stochisru.programs.curves.formulations import Formulation
-from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder, Solution, solve_mixed
-from stochisru.worked.cislunar.network import POINTS
+from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder, Solution
+from stochisru.worked.cislunar.network import LAUNCHES, POINTS, windows
 from stochisru.worked.cislunar.parameters import Campaign, parameters
 from stochisru.worked.cislunar.program import CampaignProgram, campaign_program
+from stochisru.worked.cislunar.units import solve_campaign_program
 
 #: Names of the values.
 VALUES = {"ws": "perfect information", "rp": "two-stage optimum", "eev": "first stage of the mean demand"}
 
 
-class DemandScenario(NamedTuple):
-    """Demand as a multiple of the campaign's, and its probability."""
+class Scenario(NamedTuple):
+    """Demand as a multiple of the campaign's, its probability, and the window without launches.
+
+    ``slipped`` is a window after the first whose launches do not take place; what they had to bring can leave with the
+    next. 0 if all windows have theirs.
+    """
 
     factor: float
     probability: float
+    slipped: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +69,7 @@ class ScenarioResult:
     """
 
     campaign: Campaign
-    scenarios: tuple[DemandScenario, ...]
+    scenarios: tuple[Scenario, ...]
     rp: Bounds
     ws: Bounds
     eev: Bounds
@@ -127,24 +134,30 @@ def _records(sizes: dict[tuple[str, str], float]) -> list[dict[str, Any]]:
     return [{"kind": kind, "site": site, "size": kg} for (kind, site), kg in sizes.items() if kg > 0]
 
 
-def parse_scenarios(text: str) -> tuple[DemandScenario, ...]:
-    """Scenarios from ``FACTOR:PROBABILITY,…``, as in ``0.5:0.3,1:0.4,1.5:0.3``."""
+def parse_scenarios(text: str) -> tuple[Scenario, ...]:
+    """Scenarios from ``FACTOR:PROBABILITY[@WINDOW],…``, as in ``0.5:0.5,1.5:0.5`` or ``1:0.9,1:0.1@1``."""
     found = []
     for item in text.split(","):
-        factor, _, probability = item.partition(":")
+        factor, _, rest = item.partition(":")
+        probability, at, window = rest.partition("@")
         try:
-            found.append(DemandScenario(float(factor), float(probability)))
+            found.append(Scenario(float(factor), float(probability), int(window) if at else 0))
         except ValueError as error:
-            raise InputError(f"scenarios: must be FACTOR:PROBABILITY,…, as in 0.5:0.5,1.5:0.5, got {text!r}") from error
+            raise InputError(
+                f"scenarios: must be FACTOR:PROBABILITY[@WINDOW],…, as in 0.5:0.5,1.5:0.5 or 1:0.9,1:0.1@1, "
+                f"got {text!r}"
+            ) from error
     return check_scenarios(found)
 
 
-def check_scenarios(scenarios: Sequence[DemandScenario]) -> tuple[DemandScenario, ...]:
-    """The scenarios, if their factors are different and positive and their probabilities sum to 1."""
-    factors = [s.factor for s in scenarios]
-    if not factors or len(set(factors)) < len(factors):
-        raise InputError(f"scenarios: must be different factors of demand, got {factors or 'none'}")
-    for factor, probability in scenarios:
+def check_scenarios(scenarios: Sequence[Scenario]) -> tuple[Scenario, ...]:
+    """The scenarios, if they are different, their factors positive and their probabilities sum to 1."""
+    events = [(s.factor, s.slipped) for s in scenarios]
+    if not events or len(set(events)) < len(events):
+        raise InputError(f"scenarios: must be different factors of demand or windows, got {events or 'none'}")
+    for factor, probability, slipped in scenarios:
+        if slipped < 0:
+            raise InputError(f"scenarios: a window whose launches slip must be >= 1, got {slipped}")
         if not 0 < factor <= 10:
             raise InputError(f"scenarios: a factor of demand must be in (0, 10], got {factor}")
         if not 0 < probability <= 1:
@@ -165,16 +178,20 @@ class _Extensive:
     first: NDArray[np.bool_]
 
 
-def scaled(program: CampaignProgram, factor: float) -> LinearProgram:
-    """The program of a campaign with all its demand times a factor."""
-    base, network = program.program, program.expanded.network
-    upper = base.row_upper.copy()
-    rows = program.assembly.balance[network.supply < 0]
-    upper[rows] *= factor
-    return replace(base, row_upper=upper)
+def under(program: CampaignProgram, scenario: Scenario) -> LinearProgram:
+    """The program of a campaign in a scenario: all its demand times the factor, no launch in the window that slips."""
+    base, expanded = program.program, program.expanded
+    demand = base.row_upper.copy()
+    demand[program.assembly.balance[expanded.network.supply < 0]] *= scenario.factor
+    upper = base.upper.copy()
+    if scenario.slipped:
+        launches = np.isin(expanded.arc, [expanded.base.arc(name) for name in LAUNCHES])
+        columns = program.assembly.x_out[launches & (expanded.departure // POINTS == scenario.slipped)]
+        upper[columns[columns >= 0]] = 0.0
+    return replace(base, row_upper=demand, upper=upper)
 
 
-def extensive_form(single: CampaignProgram, scenarios: Sequence[DemandScenario]) -> _Extensive:
+def extensive_form(single: CampaignProgram, scenarios: Sequence[Scenario]) -> _Extensive:
     """The first stage once, the second once per scenario."""
     base = single.program
     early = np.ones(base.shape[1], dtype=bool)
@@ -188,28 +205,29 @@ def extensive_form(single: CampaignProgram, scenarios: Sequence[DemandScenario])
     builder = ProgramBuilder(f"{base.name}, {len(scenarios)} scenarios", "minimise")
     place = np.full(base.shape[1], -1, dtype=np.int64)
 
-    def copy(name: str, chosen: Index, factor: float) -> Index:
+    def copy(name: str, chosen: Index, factor: float, most: Array) -> Index:
         here = np.full(chosen.size, -1, dtype=np.int64)
         for whole in (False, True):
             part = base.integer[chosen] == whole
             if part.any():
                 at = chosen[part]
                 here[part] = builder.variables(
-                    f"{name}{' whole' if whole else ''}", at.size, lower=base.lower[at], upper=base.upper[at],
+                    f"{name}{' whole' if whole else ''}", at.size, lower=base.lower[at], upper=most[at],
                     objective=factor * base.objective[at], integer=whole,
                 ).index  # fmt: skip
         return here
 
     first, second = np.flatnonzero(early), np.flatnonzero(~early)
-    place[first] = copy("first", first, 1.0)
+    place[first] = copy("first", first, 1.0, base.upper)
     once = ~waits
     _copy_rows(builder, "first", base.row_lower, base.row_upper, once, (row, place[column], matrix.data))
     columns = []
     for number, scenario in enumerate(scenarios):
         here = place.copy()
-        here[second] = copy(f"scenario {number}", second, scenario.probability)
-        upper = scaled(single, scenario.factor).row_upper
-        _copy_rows(builder, f"scenario {number}", base.row_lower, upper, waits, (row, here[column], matrix.data))
+        then = under(single, scenario)
+        here[second] = copy(f"scenario {number}", second, scenario.probability, then.upper)
+        terms = (row, here[column], matrix.data)
+        _copy_rows(builder, f"scenario {number}", base.row_lower, then.row_upper, waits, terms)
         columns.append(here)
     return _Extensive(single, builder.build(), tuple(columns), early)
 
@@ -232,7 +250,7 @@ def _copy_rows(
 
 def solve_scenarios(
     campaign: Campaign,
-    scenarios: Sequence[DemandScenario],
+    scenarios: Sequence[Scenario],
     *,
     rel_gap: float = 0.01,
     time_limit: float = 60.0,
@@ -246,7 +264,7 @@ def solve_scenarios(
     Parameters
     ----------
     scenarios
-        Factors of all demand and their probabilities, which sum to 1.
+        Factors of all demand, windows whose launches slip, and probabilities, which sum to 1.
     rel_gap, time_limit
         Gap and seconds at which each search ends. The mean's campaign, every scenario twice, and the extensive form
         are solved.
@@ -261,23 +279,34 @@ def solve_scenarios(
         If a search finds no plan in time.
     """
     cases = check_scenarios(scenarios)
+    last = windows(campaign) - 1
+    for slipped in (s.slipped for s in cases):
+        if slipped > last:
+            raise InputError(f"scenarios: a window whose launches slip must be <= {last}, got {slipped}")
     single = campaign_program(campaign, formulation=formulation, counts=False)
     extensive = extensive_form(single, cases)
     seconds = 0.0
 
     def search(program: LinearProgram, known: Array | None = None) -> Solution:
         nonlocal seconds
-        found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, start=known, solver=solver)
+        found = solve_campaign_program(program, rel_gap=rel_gap, time_limit=time_limit, start=known, solver=solver)
         seconds += found.seconds
         return found
 
     progress("mean demand")
-    mean = search(scaled(single, sum(s.factor * s.probability for s in cases)))
+    mean = search(under(single, Scenario(sum(s.factor * s.probability for s in cases), 1.0)))
     reactions, alone = [], []
     for scenario in cases:
-        progress(f"demand times {scenario.factor:g}")
-        program = scaled(single, scenario.factor)
-        reactions.append(search(_held(program, extensive.first, mean.x)))
+        late = f", launches of window {scenario.slipped} slip" if scenario.slipped else ""
+        progress(f"demand times {scenario.factor:g}{late}")
+        program = under(single, scenario)
+        try:
+            reactions.append(search(_held(program, extensive.first, mean.x)))
+        except InfeasibleError as error:
+            raise InputError(
+                f"scenarios: what is launched first for the mean demand leaves none for demand times "
+                f"{scenario.factor:g}{late}; let more stages be bought (new_stages)"
+            ) from error
         alone.append(search(program, reactions[-1].x))
     weights = np.array([s.probability for s in cases])
 
@@ -345,4 +374,7 @@ def _value(program: LinearProgram, x: Array, solver: str) -> float:
 
 
 def _sizes(single: CampaignProgram, x: Array) -> dict[tuple[str, str], float]:
-    return {s: float(max(kg, 0.0)) for s, kg in zip(single.campaign.structures, x[single.size], strict=True)}
+    found: dict[tuple[str, str], float] = dict.fromkeys(single.campaign.structures, 0.0)
+    for (kind, site, _), kg in zip(single.campaign.builds, x[single.size], strict=True):
+        found[kind, site] += float(max(kg, 0.0))
+    return found

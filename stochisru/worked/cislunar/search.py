@@ -29,9 +29,9 @@ from stochisru.worked.cislunar.units import solve_campaign_program
 #: Levels with a number of stages of their own; the last one has all larger numbers.
 _LEVELS = 4
 #: Share of the time up to the end of finding plans; the rest goes to the bound.
-_PLAN = 0.5
-#: Share of what is left that a level gets while others are as open.
-_SLICE = 0.4
+_PLAN = 0.4
+#: Share of the time for building a plan on a level.
+_BUILD = 0.12
 #: Levels on which plans are built window by window.
 _BUILT = 3
 #: Windows that are free at a time, narrow neighbourhoods first.
@@ -94,8 +94,8 @@ def search(
         if first.limit is None:
             return first
         plan, known = first, first.bound
-    except TimeLimitError:
-        pass
+    except TimeLimitError as error:
+        known = known if error.bound is None else error.bound
     levels = _levels(program, known, solver, _WINDOW * time_limit)
     longest = max(_ROUND * time_limit, _LEAST)
     until = began + _PLAN * time_limit
@@ -103,7 +103,8 @@ def search(
         if plan is not None and (level.bound >= plan.objective or time.perf_counter() > until):
             continue
         progress(f"plan with {level.stages} stages")
-        fresh = built(program, level.program, longest=max(_WINDOW * time_limit, _LEAST), solver=solver)
+        enough = time.perf_counter() + max(_BUILD * time_limit, 5 * _LEAST)
+        fresh = built(program, level.program, until=enough, longest=max(_WINDOW * time_limit, _LEAST), solver=solver)
         if fresh is not None:
             at_most = until if plan is None else min(until, time.perf_counter() + 4 * longest)
             fresh = improved(program, fresh, level.program, until=at_most, longest=longest, solver=solver)
@@ -138,8 +139,8 @@ def _proven(
         if plan is None:
             budget, attempts = max(2 * level.seconds, _FIRST * time_limit), attempts + (left <= 0)
         else:
-            others = sum(relative_gap(one.bound, plan.objective) > rel_gap for one in levels if one is not level)
-            budget = max(_SLICE * left, _FIRST * time_limit) if others else left
+            still = sum(not one.seconds and relative_gap(one.bound, plan.objective) > rel_gap for one in levels)
+            budget = left / max(still, 1)
         mine = plan is not None and _level_of(program, levels, plan) is level
         progress(f"bound with {level.stages} stages")
         try:
@@ -153,8 +154,9 @@ def _proven(
         except InfeasibleError:
             level.bound = np.inf
             continue
-        except TimeLimitError:
+        except TimeLimitError as error:
             level.seconds = budget
+            level.bound = max(level.bound, -np.inf if error.bound is None else error.bound)
             continue
         level.bound, level.seconds = max(level.bound, found.bound), budget
         if plan is None or found.objective < plan.objective:
@@ -207,8 +209,8 @@ def _relaxed(program: CampaignProgram, level: LinearProgram, solver: str, second
         return max(linear, solve_campaign_program(mixed, rel_gap=_RELAXED_GAP, time_limit=seconds, solver=solver).bound)
     except InfeasibleError:
         return np.inf
-    except TimeLimitError:
-        return linear
+    except TimeLimitError as error:
+        return linear if error.bound is None else max(linear, error.bound)
 
 
 def _plan_at(program: LinearProgram, x: Array, solver: str) -> Solution:
@@ -236,13 +238,19 @@ def _plants(program: CampaignProgram) -> NDArray[np.bool_]:
     return found
 
 
-def built(program: CampaignProgram, level: LinearProgram, *, longest: float, solver: str) -> Solution | None:
-    """A plan of a level window by window, or None if that leads into a dead end."""
-    window, plants = program.window, _plants(program) | _block(level, "bought")
+def built(
+    program: CampaignProgram, level: LinearProgram, *, until: float, longest: float, solver: str
+) -> Solution | None:
+    """A plan of a level window by window, or None if that leads into a dead end or the clock says ``until``."""
+    window, bought = program.window, _block(level, "bought")
     lower, upper = level.lower.copy(), level.upper.copy()
     last = int(window.max())
     for first in range(last + 1):
-        now = replace(level.with_bounds(lower, upper), integer=plants | ((window >= 0) & (window <= first)))
+        if time.perf_counter() > until:
+            return None
+        # Whole curves of plants only at the end: they slow a window down and hardly change its flights.
+        whole = level.integer if first == last else bought | ((window >= 0) & (window <= first))
+        now = replace(level.with_bounds(lower, upper), integer=whole)
         for seconds in (longest, _PATIENCE * longest):
             try:
                 found = solve_campaign_program(now, rel_gap=_BUILD_GAP, time_limit=seconds, solver=solver)

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csc_array, diags_array
 
+from stochisru.errors import TimeLimitError
 from stochisru.programs.sparse import Array, LinearProgram, Solution, solve_mixed
 
 #: A tonne, nearly, in kg, and a million dollars, nearly.
@@ -30,22 +31,23 @@ def solve_campaign_program(
     unit = np.where(program.integer, 1.0, _MASS)
     largest = abs(program.matrix @ diags_array(unit)).max(axis=1).toarray().ravel()
     row = np.exp2(-np.round(np.log2(np.where(largest > 0, largest, 1.0))))
-    found = solve_mixed(
-        replace(
-            program,
-            objective=program.objective * unit / _COST,
-            constant=program.constant / _COST,
-            lower=program.lower / unit,
-            upper=program.upper / unit,
-            matrix=csc_array(diags_array(row) @ program.matrix @ diags_array(unit)),
-            row_lower=program.row_lower * row,
-            row_upper=program.row_upper * row,
-        ),
-        rel_gap=rel_gap,
-        time_limit=time_limit,
-        start=None if start is None else start / unit,
-        solver=solver,
+    scaled = replace(
+        program,
+        objective=program.objective * unit / _COST,
+        constant=program.constant / _COST,
+        lower=program.lower / unit,
+        upper=program.upper / unit,
+        matrix=csc_array(diags_array(row) @ program.matrix @ diags_array(unit)),
+        row_lower=program.row_lower * row,
+        row_upper=program.row_upper * row,
     )
+    at = None if start is None else start / unit
+    try:
+        found = solve_mixed(scaled, rel_gap=rel_gap, time_limit=time_limit, start=at, solver=solver)
+    except TimeLimitError as error:
+        if error.bound is not None:
+            error.bound *= _COST
+        raise
     x = found.x * unit
     program.require_feasible(x, unit, 1 / row)
     return replace(found, program=program, x=x, objective=program.value(x), bound=found.bound * _COST)
