@@ -334,7 +334,9 @@ def test_ignored_costs_are_labelled_and_bracketed():
         assert result.bounds.upper == exact.bounds.upper
         assert (result.termination.reason, result.termination.limit) == (Reason.LIMIT, "relaxation")
         assert here.describe_scale() in result.termination.detail
-        assert here.describe_scale() in result.policy().describe(here)
+        rule = result.policy().describe(here)  # modules are kept, and what else is not in proportion is ignored
+        assert f"whole modules of {changes['lot']:g} kg" in rule
+        assert ("it ignores 1,000,000 $ per campaign" in rule) is ("fixed_cost" in changes)
         assert result.bounds.certified is False
         last = result.objective
 

@@ -172,7 +172,7 @@ def test_rows_do_not_depend_on_workers(study):
         ({"learning_rates": [1.0]}, "learning_rates: must be numbers with 0 <= λ < 1, got 1.0"),
         ({"discount_rates": [0.1, 0.1]}, "discount_rates: must be numbers that differ"),
         ({"volatilities": [-0.1]}, "demand.sigma: must be a finite number >= 0"),
-        ({"states": 0}, "states: must be an integer from 1 to 100, got 0"),
+        ({"states": 0}, "states: must be an integer >= 1 and <= 100, got 0"),
         ({"reference": -1.0}, "scale.reference: must be a finite number > 0"),
     ],
 )
