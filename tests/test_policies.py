@@ -267,7 +267,10 @@ def test_commands(run_cli):
             ("solve", "lunar-reference", "--method", "threshold", "--branching", "3"),
             "branching: is an option of --method",
         ),
-        (("solve", "lunar-reference", "--method", "magic"), "method: must be one of ef, dp, ph, sddp, threshold"),
+        (
+            ("solve", "lunar-reference", "--method", "magic"),
+            "method: must be one of ef, ph, dp, sddp, lattice-dp, threshold",
+        ),
         (("value", "lunar-reference", "--on", "moon"), "on: must be one of tree, lattice, process"),
         (("value", "lunar-reference", "--on", "process", "--branching", "3"), "branching: is an option of --on tree"),
         (("value", "lunar-reference", "--branching", "3", "--paths", "7"), "paths: is an option of --on process"),

@@ -85,7 +85,7 @@ def whole_modules(orders: Array, lot: float | None) -> Array:
 
     Rounding is no reason for one more module.
     """
-    return orders if lot is None else np.ceil(orders / lot - 1e-9) * lot
+    return orders if lot is None else np.ceil(orders / lot - 1e-9) * lot + 0.0  # no minus before a zero
 
 
 def ignored_by(case: DeploymentCase) -> str:
