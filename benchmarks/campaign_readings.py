@@ -1,4 +1,4 @@
-"""What each reading that the paper leaves open does to the four cells: their linear relaxations, in billion dollars.
+"""What each open reading and each parameter of Figures 9-13 does to the relaxations of the four cells, billion $.
 
 Relaxations are exact and repeat to the digit, so an effect of a few million dollars shows; searches with gaps of per
 cents would hide it. The relaxation is that without cuts and levels, the same for every reading.
@@ -15,6 +15,7 @@ import numpy as np
 from stochisru.programs.sparse import solve
 from stochisru.worked.cislunar.parameters import ARCHITECTURES, Campaign, Reading
 from stochisru.worked.cislunar.program import campaign_program
+from stochisru.worked.cislunar.sweep import SWEEPS, Sweep
 
 READINGS: dict[str, dict[str, Any]] = {
     "the default reading": {},
@@ -40,6 +41,22 @@ def relaxation(campaign: Campaign) -> float:
     return solve(replace(program, integer=np.zeros_like(program.integer))).objective / 1e9
 
 
+def sweeps() -> None:
+    """Print a line per parameter and value of Figures 9-13, without and with a set-up year."""
+    for name, axis in SWEEPS.items():
+        for value in axis.values:
+            sweep = Sweep(parameters=(name,), values=(value,))
+            base = sweep.campaign(sweep.point(name, value))
+            found = [
+                relaxation(base.replace(architecture=a, setup=setup)) if base.years > 1 or not setup else float("nan")
+                for setup in (False, True)
+                for a in ARCHITECTURES
+            ]
+            shown = " | ".join(f"{v:.3f}" for v in found)
+            sys.stdout.write(f"| Figure {axis.figure}: {name} {value:g} | {shown} |\n")
+            sys.stdout.flush()
+
+
 def main() -> None:
     """Print a line per reading."""
     cells = [(a, setup) for setup in (False, True) for a in ARCHITECTURES]
@@ -50,11 +67,12 @@ def main() -> None:
         found = [relaxation(Campaign(architecture=a, setup=s, **given)) for a, s in cells]
         base = base or found
         shown = [
-            f"{value:.3f}" if not given else f"{100 * (value / first - 1):+.1f} %"
+            f"{value:.3f}" if not given else f"{100 * (value / first - 1) + 0.0:+.1f} %".replace("-0.0", "0.0")
             for value, first in zip(found, base, strict=True)
         ]
         sys.stdout.write(f"| {name} | " + " | ".join(shown) + " |\n")
         sys.stdout.flush()
+    sweeps()
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ from stochisru.worked.cislunar.units import solve_campaign_program
 _LEVELS = 4
 #: Share of the time up to the end of finding plans; the rest goes to the bound.
 _PLAN = 0.4
+#: Share of what is left that a level gets while others have not been tried; how much longer a second try must be.
+_SLICE, _AGAIN = 0.5, 1.5
 #: Share of the time for building a plan on a level.
 _BUILD = 0.12
 #: Levels on which plans are built window by window.
@@ -129,7 +131,7 @@ def _proven(
     """Branch and cut of the level with the lowest bound, for longer each time, until the gap or the time is reached."""
     attempts = 0
     while True:
-        level = min(levels, key=lambda one: one.bound)
+        lowest = level = min(levels, key=lambda one: one.bound)
         left = time_limit - (time.perf_counter() - began)
         if plan is not None and (relative_gap(level.bound, plan.objective) <= rel_gap or left <= 0):
             break
@@ -139,8 +141,13 @@ def _proven(
         if plan is None:
             budget, attempts = max(2 * level.seconds, _FIRST * time_limit), attempts + (left <= 0)
         else:
-            still = sum(not one.seconds and relative_gap(one.bound, plan.objective) > rel_gap for one in levels)
-            budget = left / max(still, 1)
+            # Branch and cut begins anew each time, so no level is tried twice before the others, nor for less time.
+            goal = plan.objective
+            fresh = [one for one in levels if not one.seconds and relative_gap(one.bound, goal) > rel_gap]
+            level = min(fresh, key=lambda one: one.bound, default=lowest)
+            budget = left if len(fresh) <= 1 else _SLICE * left
+            if not fresh and left < _AGAIN * level.seconds:
+                break
         mine = plan is not None and _level_of(program, levels, plan) is level
         progress(f"bound with {level.stages} stages")
         try:
