@@ -20,13 +20,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InputError
 
 T = TypeVar("T", bound=str)
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +153,7 @@ class Network:
         return len(self.commodities)
 
     @property
-    def loops(self) -> NDArray[np.bool_]:
+    def loops(self) -> Mask:
         """Which arcs are loops, (arcs,)."""
         return np.asarray(self.tail == self.head)
 
@@ -286,7 +284,7 @@ def _check_shapes(network: Network) -> None:
 
 
 def _check_ranges(network: Network) -> None:
-    def first(bad: NDArray[np.bool_]) -> str:
+    def first(bad: Mask) -> str:
         arc, commodity = (int(i[0]) for i in np.nonzero(bad)[:2])
         return f"on arc {network.arcs[arc]!r}, commodity {network.commodities[commodity]!r}"
 

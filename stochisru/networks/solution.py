@@ -11,14 +11,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Mask
 from stochisru.errors import InputError, SolverError, UnboundedError
 from stochisru.limits import Limit
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
 from stochisru.networks.network import Criterion, Network
-from stochisru.programs.sparse import Array, LinearProgram, Solution, solve, solve_mixed
+from stochisru.programs.sparse import LinearProgram, Solution, solve, solve_mixed
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -393,7 +393,7 @@ def _least(values: Array) -> Array:
 def program_size(assembly: Assembly) -> dict[str, int]:
     """Nodes, arcs, commodities, variables, binaries, inequalities, equalities."""
     program = assembly.program
-    equal: NDArray[np.bool_] = program.row_lower == program.row_upper
+    equal: Mask = program.row_lower == program.row_upper
     return {
         "nodes": assembly.network.n_nodes,
         "arcs": assembly.network.n_arcs,
