@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InputError
 from stochisru.networks.network import Criterion, Network, one_of
-from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder
+from stochisru.programs.sparse import LinearProgram, ProgramBuilder
 
 Form = Literal["literal", "reduced"]
 FORMS: tuple[Form, ...] = ("literal", "reduced")
-Mask = NDArray[np.bool_]
 #: Terms of rows: row, column, coefficient.
 Terms = tuple[Index, Index, Array]
 

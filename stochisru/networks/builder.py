@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.networks.events import Event, compose
-from stochisru.networks.network import Array, Criterion, End, Network, position
+from stochisru.networks.network import Criterion, End, Network, position
 
 #: Numbers by commodity; what is not named has the default.
 Amounts = Mapping[str, float]
@@ -230,7 +231,7 @@ class NetworkBuilder:
             position(list(self._nodes), name, "node")  # raises, with the nearest names
         return self._numbers[name]
 
-    def _concurrency(self, side: str) -> tuple[Array, Array, NDArray[np.int64]]:
+    def _concurrency(self, side: str) -> tuple[Array, Array, Index]:
         rows = self._rows[side]
         matrix = np.array([row for _, row, _ in rows]).reshape(len(rows), len(self._names))
         return matrix, np.array([limit for *_, limit in rows]), np.array([arc for arc, *_ in rows], dtype=np.int64)

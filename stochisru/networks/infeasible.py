@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Mask
 from stochisru.errors import InputError
 from stochisru.networks.assembly import Assembly, assemble
 from stochisru.networks.network import Network
@@ -136,10 +136,9 @@ def _demand(network: Network, node: int, commodity: int) -> Demand:
 def _least_shortfall(
     assembly: Assembly, program: LinearProgram
 ) -> tuple[dict[tuple[str, str], float], tuple[str, ...]]:
-    """Least sum of missing shares of demands and of flows that must be: unmet amounts, and these flows; both empty if
-    nothing need be missing."""
+    """Least sum of missing shares of demands and of flows that must be: unmet amounts, and these flows."""
     network = assembly.network
-    wanted: NDArray[np.bool_] = (network.supply < 0) & (assembly.balance >= 0)
+    wanted: Mask = (network.supply < 0) & (assembly.balance >= 0)
     node, commodity = np.nonzero(wanted)
     amount = -network.supply[wanted]
     builder = ProgramBuilder(f"{network.name} (elastic)", "minimise")

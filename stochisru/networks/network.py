@@ -11,7 +11,8 @@ of use (T. Ishimatsu, *Generalized Multi-Commodity Network Flows*, PhD thesis, M
 
 ``A±`` says what a unit of flow takes from (gives to) the node, ``B`` how the flow changes on its way, ``C±`` what must
 go together (d = 0) or shares a capacity d: the bundle constraint of Eq. 2.7b. ``l±`` is what must flow (Eq. 2.2b); some
-outflows may be whole numbers, such as vehicles. A `Network` holds all of it as arrays; `NetworkBuilder` makes one arc by arc.
+outflows may be whole numbers, such as vehicles. A `Network` holds all of it as arrays; `NetworkBuilder` makes one arc
+by arc.
 """
 
 from __future__ import annotations
@@ -21,13 +22,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InputError
 
 T = TypeVar("T", bound=str)
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +140,7 @@ class Network:
     criteria: tuple[Criterion, ...]
     use_lower: Array
     use_upper: Array
-    whole: NDArray[np.bool_]
+    whole: Mask
     duration: Array
 
     def __post_init__(self) -> None:
@@ -165,7 +164,7 @@ class Network:
         return len(self.commodities)
 
     @property
-    def loops(self) -> NDArray[np.bool_]:
+    def loops(self) -> Mask:
         """Which arcs are loops, (arcs,)."""
         return np.asarray(self.tail == self.head)
 
@@ -268,7 +267,7 @@ def _check_names(network: Network) -> None:
 
 def _check_shapes(network: Network) -> None:
     n, k = network.n_arcs, network.k
-    shapes: dict[str, tuple[NDArray[Any], tuple[int, ...]]] = {
+    shapes: dict[str, tuple[Array | Index | Mask, tuple[int, ...]]] = {
         "tail": (network.tail, (n,)),
         "head": (network.head, (n,)),
         "duration": (network.duration, (n,)),
@@ -303,7 +302,7 @@ def _check_shapes(network: Network) -> None:
 
 
 def _check_ranges(network: Network) -> None:
-    def first(bad: NDArray[np.bool_]) -> str:
+    def first(bad: Mask) -> str:
         arc, commodity = (int(i[0]) for i in np.nonzero(bad)[:2])
         return f"on arc {network.arcs[arc]!r}, commodity {network.commodities[commodity]!r}"
 

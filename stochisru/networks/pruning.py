@@ -11,11 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Mask
 from stochisru.networks.network import End, Network
-
-Mask = NDArray[np.bool_]
 
 
 def present(network: Network) -> Mask:

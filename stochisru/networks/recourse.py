@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InputError
 from stochisru.methods.result import Bounds, Termination
 from stochisru.networks.assembly import Assembly, Flows, assemble
-from stochisru.networks.network import Array, Index, Network
+from stochisru.networks.network import Network
 from stochisru.networks.solution import bracket, value_of, with_integers_fixed
 from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve, solve_mixed
 
@@ -150,7 +150,7 @@ def solve_with_failures(
     )
 
 
-def _elastic(assembly: Assembly, unmet_price: Mapping[str, float]) -> NDArray[np.bool_]:
+def _elastic(assembly: Assembly, unmet_price: Mapping[str, float]) -> Mask:
     """Where demand may stay unmet, (nodes, k)."""
     network = assembly.network
     priced = np.zeros(network.k, dtype=bool)

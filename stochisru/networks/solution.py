@@ -11,14 +11,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Mask
 from stochisru.errors import InputError, SolverError, UnboundedError
 from stochisru.limits import Limit
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
 from stochisru.networks.network import Criterion, End, Network
-from stochisru.programs.sparse import Array, LinearProgram, Solution, solve, solve_mixed
+from stochisru.programs.sparse import LinearProgram, Solution, solve, solve_mixed
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -238,7 +238,7 @@ def solve_network(
 
 
 def improved(solution: NetworkSolution, other: NetworkSolution, solver: str = "highs") -> NetworkSolution:
-    """The solution with the uses (z) and whole flows of another one of the same network, if that is better, else as it is.
+    """The solution with the uses (z) and whole flows of another one of its network, if that is better, else as it is.
 
     The bound stays: what is found for one weight often serves its neighbours.
     """
@@ -398,7 +398,7 @@ def _least(values: Array) -> Array:
 def program_size(assembly: Assembly) -> dict[str, int]:
     """Nodes, arcs, commodities, variables, binaries, inequalities, equalities."""
     program = assembly.program
-    equal: NDArray[np.bool_] = program.row_lower == program.row_upper
+    equal: Mask = program.row_lower == program.row_upper
     return {
         "nodes": assembly.network.n_nodes,
         "arcs": assembly.network.n_arcs,

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
-from stochisru.networks.network import Array, Criterion, End, Index, Network
+from stochisru.networks.network import Criterion, End, Network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,7 +182,7 @@ def with_storage(network: Network, nodes: Sequence[str], transformation: Array, 
     )
 
 
-def _steps(given: Sequence[int], steps: int, field: str) -> NDArray[np.int64]:
+def _steps(given: Sequence[int], steps: int, field: str) -> Index:
     found = np.asarray(given, dtype=np.int64)
     if found.size and (found.min() < 0 or found.max() >= steps):
         raise InputError(f"{field}: must be in 0..{steps - 1}, got {list(given)}")
