@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stochisru.errors import InputError
 from stochisru.networks.terminal import GapOpt, bracket
 from stochisru.terminal import JsonOpt, SolverOpt, emit, json_target, number, print_frame, progress
-
-if TYPE_CHECKING:
-    pass
 
 network_app = typer.Typer(help="Commodity networks: Mars, toy, Saudi Arabia, your own.", rich_markup_mode=None)
 
@@ -30,6 +27,9 @@ def solve(
         list[str] | None, typer.Option(help="CRITERION=WEIGHT; may be repeated [default: the first criterion].")
     ] = None,
     limit: Annotated[list[str] | None, typer.Option(help="CRITERION=LARGEST; may be repeated.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="NAME=NUMBER for a parameter of the file; may be repeated.")
+    ] = None,
     form: Annotated[str, typer.Option(help="reduced or literal.")] = "reduced",
     rel_gap: GapOpt = 1e-4,
     time_limit: Annotated[float | None, typer.Option(help="Seconds for a mixed-integer network.")] = None,
@@ -45,7 +45,7 @@ def solve(
 
     json_target(json, source)
     kind = one_of(FORMS, form, "form")
-    network = load_network(source)
+    network = load_network(source, _assignments(parameter, "parameter"))
     require_static(network, source)
     weights, limits = _assignments(weight, "weight"), _assignments(limit, "limit")
     if export is not None:
@@ -83,6 +83,6 @@ def _assignments(texts: list[str] | None, field: str) -> dict[str, float] | None
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise InputError(f"{field}: must be CRITERION=NUMBER, got {text!r}")
+            raise InputError(f"{field}: must be NAME=NUMBER, got {text!r}")
         found[name.strip()] = number(value, field)
     return found
