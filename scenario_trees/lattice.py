@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.errors import TreeError, numbers, require_integer, require_number
 from scenario_trees.files import replacing
 from scenario_trees.normal_bins import bin_masses, bin_transitions, normal_edges
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
     from scenario_trees.diagnostics import LatticeCheck
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 _FORMAT = 2
 _MAX_STATES = 5_000

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from scenario_trees.arrays import Array, Index
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from stochisru.programs.sparse import LinearProgram, Solution
     from stochisru.programs.stage import Stage
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 # ------------------------------------------------------------------ problems
 

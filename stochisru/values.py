@@ -17,8 +17,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import BoundsError, InfeasibleError, InputError
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of
@@ -31,7 +31,6 @@ from stochisru.programs.sparse import FEASIBILITY, Solution, solve, solve_mixed
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: Gap at which a mixed-integer program is left.
 MIXED_GAP = 1e-3

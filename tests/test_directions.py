@@ -86,6 +86,17 @@ def test_modules_are_short(name):
 MOST = {"stochisru.lunar.simulation": 650}
 
 
+@pytest.mark.parametrize("name", ["Array", "Index", "Mask"])
+def test_types_of_arrays_are_defined_once(name):
+    found = [
+        module
+        for module, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
+    ]
+    assert found == ["scenario_trees.arrays"]
+
+
 def test_entries_of_the_registry_are_methods():
     from stochisru.methods.registry import METHODS, methods
     from stochisru.methods.result import Of

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Index
 from scenario_trees.protocols import Sampler
 from stochisru.estimate import Estimate
 from stochisru.files import plain
@@ -35,7 +35,6 @@ from stochisru.simulation.metrics import mean_estimate, share_reached, shifted
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: Paths on which perfect information is solved at most; the time per path grows as T².
 FORESIGHT_PATHS = 20_000
@@ -128,7 +127,7 @@ class Comparison:
         return f"Comparison({optimum}{ws}{self.simulation!r})"
 
 
-def foresight_sample(units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def foresight_sample(units: Index) -> tuple[Index, Index]:
     """Paths on which perfect information is solved, and the sizes of their independent groups.
 
     At most `FORESIGHT_PATHS` paths (or one per group): the first groups where they are many, else the first paths of

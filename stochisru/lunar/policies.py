@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.origin import Origin
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -23,8 +23,6 @@ from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
 
 if TYPE_CHECKING:
     from stochisru.methods.result import Result
-
-Array = NDArray[np.float64]
 
 
 def _threshold(case: DeploymentCase) -> Strategy:

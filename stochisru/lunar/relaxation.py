@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.sampling import SAMPLERS
@@ -36,7 +35,6 @@ from stochisru.methods.sddp.method import STATES, sddp
 from stochisru.protocols import Plan, RiskMeasure
 from stochisru.simulation.metrics import mean_estimate, shifted
 
-Array = NDArray[np.float64]
 P = TypeVar("P", bound=Plan)
 
 

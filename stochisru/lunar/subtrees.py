@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -25,8 +25,6 @@ from stochisru.programs.sparse import LinearProgram
 if TYPE_CHECKING:
     from stochisru.lunar.candidates import Candidates
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 #: What stands for a probability of zero: means over a node need a weight, and nothing else must notice.
 _NEVER = 1e-200

@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments, flows, require_match
 from stochisru.lunar.tree_program import TreePlan, plan_from_solution, plant_limits, tree_bound, tree_program
 from stochisru.programs.sparse import LinearProgram, Solution
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.limits import Limit
 from stochisru.methods.options import Options, option
@@ -17,8 +17,6 @@ from stochisru.methods.problems import stated_on_trees
 from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.programs.sparse import LinearProgram, Solution, solve_family, solve_mixed
 from stochisru.protocols import ProblemOnTrees, TreePlanT
-
-Array = NDArray[np.float64]
 
 #: Relative gap at which a mixed-integer program is left.
 MIXED_GAP = 1e-3

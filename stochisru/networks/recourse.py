@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InputError
 from stochisru.methods.result import Bounds, Termination
 from stochisru.networks.assembly import Assembly, Flows, assemble
-from stochisru.networks.network import Array, Index, Network
+from stochisru.networks.network import Network
 from stochisru.networks.solution import bracket, value_of, with_integers_fixed
 from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve, solve_mixed
 
@@ -150,7 +150,7 @@ def solve_with_failures(
     )
 
 
-def _elastic(assembly: Assembly, unmet_price: Mapping[str, float]) -> NDArray[np.bool_]:
+def _elastic(assembly: Assembly, unmet_price: Mapping[str, float]) -> Mask:
     """Where demand may stay unmet, (nodes, k)."""
     network = assembly.network
     priced = np.zeros(network.k, dtype=bool)
@@ -190,10 +190,13 @@ def _extensive_form(
         arcs = np.array([network.arc(a) for a in failure.lost], dtype=np.int64)
         which = np.array([network.commodity(c) for c in carried], dtype=np.int64)
         lost = assembly.x_out[np.ix_(arcs, which)].ravel()
-        upper = base.upper.copy()
-        upper[lost[lost >= 0]] = 0.0
+        lower, upper = base.lower.copy(), base.upper.copy()
+        lower[lost[lost >= 0]] = upper[lost[lost >= 0]] = 0.0
         cost = failure.probability * base.objective[second]
-        block = builder.variables(f"x_{s}", second.size, lower=base.lower[second], upper=upper[second], objective=cost)
+        block = builder.variables(
+            f"x_{s}", second.size, lower=lower[second], upper=upper[second], objective=cost,
+            integer=base.integer[second],
+        )  # fmt: skip
         short = builder.variables(
             f"unmet_{s}", amount.size, lower=0.0, upper=amount, objective=failure.probability * price
         )

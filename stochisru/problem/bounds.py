@@ -36,8 +36,9 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InfeasibleError, InputError
-from stochisru.problem.coefficients import Array, Number
+from stochisru.problem.coefficients import Number
 from stochisru.problem.parts import Decision, Operation, State
 from stochisru.problem.sheet import Linear, Sheet
 from stochisru.programs.sparse import FEASIBILITY

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.problem.coefficients import Array
 from stochisru.problem.information import Held
 from stochisru.problem.model import Model
 from stochisru.problem.on_tree import TreeProgram, on_tree

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
@@ -17,7 +17,6 @@ from stochisru.problem.coefficients import Factor, Kept
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
 from stochisru.programs.sparse import Sense
 
-Array = NDArray[np.float64]
 P = TypeVar("P", Decision, State, Operation, Expression, Row)
 
 

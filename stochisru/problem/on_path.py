@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError, SolverError
 from stochisru.problem.bounds import column_bounds
-from stochisru.problem.coefficients import Array, Number
+from stochisru.problem.coefficients import Number
 from stochisru.problem.information import Information, Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Row, State

@@ -21,13 +21,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.tree import ScenarioTree
 from stochisru.problem.bounds import ColumnBounds, column_bounds
-from stochisru.problem.coefficients import Array, Number
+from stochisru.problem.coefficients import Number
 from stochisru.problem.information import Information, Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Row, State
-from stochisru.problem.places import Index, Places
+from stochisru.problem.places import Places
 from stochisru.problem.sheet import Sheet
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.formulations import add_curves

@@ -9,9 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.problem.coefficients import Array, Number, number_of
+from stochisru.problem.coefficients import Number, number_of
 from stochisru.problem.information import Information
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Row, State

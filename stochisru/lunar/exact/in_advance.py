@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
+from scenario_trees.arrays import Array, Mask
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact import layers, levels
-
-Array = NDArray[np.float64]
 
 
 def open_loop(
     case: DeploymentCase,
     demand: list[Array],
     probability: list[Array],
-    allowed: NDArray[np.bool_] | None = None,
+    allowed: Mask | None = None,
 ) -> layers.OpenLoopPlan:
     """Best deployment plan that is fixed in advance; see `layers.open_loop`."""
     best = layers.open_loop if case.is_linear else levels.open_loop

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_layers import require_lattice
@@ -26,8 +26,6 @@ from stochisru.lunar.exact.layers import allowed_years
 from stochisru.lunar.exact.levels import levels_of, profit_at, require_exact_levels, shrinkage
 from stochisru.lunar.operations import discount_factors
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 #: Cost of raising plant from one level to another in a year, $ of that year: (year, levels) to a (k, k) table, of which
 #: the part above the diagonal counts.
 StepCost = Callable[[int, Array], Array]

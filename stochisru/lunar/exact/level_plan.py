@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelPolicy
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from scenario_trees.lattice import MarkovLattice
     from stochisru.lunar.strategies.protocol import Strategy
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

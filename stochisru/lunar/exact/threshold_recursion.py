@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from stochisru.lunar.exact.unit_value import TAIL, UnitValue
-
-Array = NDArray[np.float64]
 
 #: Nodes at which a stage is tabulated at most; small volatility on a long horizon needs many.
 MAX_NODES = 200_000

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.levels import TreeLevels, why_no_exact_levels
@@ -20,8 +20,6 @@ from stochisru.lunar.information import flows, require_match
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.methods.options import NoOptions
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
-
-Array = NDArray[np.float64]
 
 
 class TreeDynamicProgramme:

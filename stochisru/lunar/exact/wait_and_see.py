@@ -6,16 +6,14 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.protocols import Sampler
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import perfect_information
 from stochisru.lunar.information import flows, require_match
 from stochisru.methods.result import Bounds, Kind, Of
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +58,7 @@ def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
     )
 
 
-def wait_and_see_on_paths(
-    case: DeploymentCase, chosen: NDArray[np.int64], total: int, *, seed: int, sampler: Sampler
-) -> Array:
+def wait_and_see_on_paths(case: DeploymentCase, chosen: Index, total: int, *, seed: int, sampler: Sampler) -> Array:
     """Optimal NPV under perfect information of some of the ``total`` paths that `simulate` draws, $.
 
     Parameters

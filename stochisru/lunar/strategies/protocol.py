@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.origin import Origin
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import require_origin
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,8 @@ from functools import lru_cache
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.quantization import QUANTIZATIONS
@@ -30,8 +30,6 @@ from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.lunar.operations import MeritOrder
 from stochisru.lunar.strategies.protocol import Observation, ignored_by
-
-Array = NDArray[np.float64]
 
 #: Branches a year of the tree that is solved if nothing else is asked for.
 ROLLING_BRANCHING = (12, 6, 3, 2)

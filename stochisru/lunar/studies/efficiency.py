@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array, Mask
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.unit_value import scales_with_demand
@@ -33,7 +34,7 @@ METRICS = ("npv_mean", "npv_sd", "cvar95", "first_year_capital", "p_positive")
 TRADED = {"cvar95": "risk", "first_year_capital": "capital"}
 
 
-def non_dominated(first: ArrayLike, second: ArrayLike) -> NDArray[np.bool_]:
+def non_dominated(first: ArrayLike, second: ArrayLike) -> Mask:
     """Points that no other point dominates.
 
     Parameters
@@ -214,7 +215,7 @@ def _mark(rows: list[Row], traded: str, side: str) -> None:
         row[f"dominated_by_{side}"] = rows[best]["strategy"] if better.any() else None
 
 
-def _without_rounding(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _without_rounding(values: Array) -> Array:
     """Values without the digits in which two evaluations of one number differ."""
     size = float(np.abs(values).max(initial=0.0))
     return np.round(values / size, 10) * size if size > 0 else values

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.protocols import Sampler
 from stochisru.lunar.case import DeploymentCase, require_case
@@ -32,8 +32,6 @@ from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

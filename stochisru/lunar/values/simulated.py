@@ -26,8 +26,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from scenario_trees.protocols import Sampler
 from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
@@ -45,8 +45,6 @@ from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
 from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
-
-Array = NDArray[np.float64]
 
 #: Paths on which a policy and its control variate are chosen.
 _PILOT = 4096
@@ -171,7 +169,7 @@ class _Control:
     def npv(self, paths: _Paths) -> Array:
         return paths.npv(self.case, {"control": self.exact.policy(name="control")})["control"]
 
-    def estimate(self, npv: Array, own: Array, units: NDArray[np.int64], confidence: float) -> Estimate:
+    def estimate(self, npv: Array, own: Array, units: Index, confidence: float) -> Estimate:
         """Mean of ``npv``, as a difference to the control's own, with the control's error of integration."""
         found = shifted(mean_estimate(npv - own, units, confidence), self.exact.objective)
         error = self.exact.bounds.upper - self.exact.objective
@@ -305,7 +303,7 @@ def _fixed_in_advance(case: DeploymentCase) -> dict[str, ProcessValue]:
 _ROUNDS = 20
 
 
-def _climbed(case: DeploymentCase, plan: Array, allowed: NDArray[np.bool_]) -> tuple[Array, bool]:
+def _climbed(case: DeploymentCase, plan: Array, allowed: Mask) -> tuple[Array, bool]:
     """A plan that no module more or less, now or a year later, makes better; and whether it is the optimum.
 
     A lattice rounds demand to its bins, and the best number of modules with it. With one deployment and costs that are

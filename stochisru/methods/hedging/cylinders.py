@@ -13,15 +13,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.errors import BoundsError
 from stochisru.limits import Limit
 from stochisru.methods.hedging.monitor import Checkpoint, Incumbent, Monitor, State
 from stochisru.methods.result import relative_gap
 from stochisru.protocols import Subtrees
-
-Array = NDArray[np.float64]
 
 #: Pause of a spoke that has nothing new to do; a busy wait would take the hub's core.
 _PAUSE = 0.002

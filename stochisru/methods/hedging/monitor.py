@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.limits import Limit
 from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
 from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
 from stochisru.protocols import Subtrees
-
-Array = NDArray[np.float64]
 
 _FORMAT = 1
 #: A run of mixed-integer programs is left when the gap has shrunk by less than this share in so many iterations: their

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru import mpi
 from stochisru.errors import BoundsError, InputError, StochisruError, require_integer, require_number
@@ -32,8 +32,6 @@ from stochisru.methods.problems import stated_on_trees
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.programs.solvers import solver_named
 from stochisru.protocols import ProblemOnTrees, Subtrees, TreePlanT
-
-Array = NDArray[np.float64]
 
 #: Subtrees that `default_cut` aims at: enough to share, few enough to agree quickly.
 _SUBTREES = 9

@@ -21,15 +21,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError, SolverError
 from stochisru.programs.solvers.highs import load_program, new_model, optimise
 from stochisru.programs.solvers.scaling import Scale, Units
 from stochisru.protocols import SubtreeProgram
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 Proximal = Literal["quadratic", "linearised"]
 
 #: Most rounds of tangents per solve; a handful suffice.

@@ -9,15 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
 from stochisru.methods.result import relative_gap
 from stochisru.protocols import RiskMeasure, StagePrograms
-
-Array = NDArray[np.float64]
 
 _FORMAT = 1
 _FILE = "cuts.npz"
@@ -74,7 +70,7 @@ class State:
     """
 
     rows: Array
-    counts: NDArray[np.int64]
+    counts: Index
     log: tuple[Iteration, ...]
     best: int
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Generic
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
 from stochisru.methods.result import Bounds, Kind, Of, require_order
@@ -19,8 +19,6 @@ from stochisru.methods.sddp.monitor import Iteration, State, parts
 from stochisru.methods.sddp.vertices import MOST_DIMENSIONS, vertex_bound
 from stochisru.methods.stopping import Status
 from stochisru.protocols import LatticePlanT, RiskMeasure, StagePrograms, StoppingRule
-
-Array = NDArray[np.float64]
 
 
 @dataclass

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
 from stochisru.limits import Limit
 from stochisru.programs.solvers.scaling import Scale
-from stochisru.programs.sparse import Array, Block, Index, LinearProgram, Solution
+from stochisru.programs.sparse import Block, LinearProgram, Solution
 
 #: HiGHS' strategy for a subsystem by solving (2), made irreducible (4).
 _IIS_IRREDUCIBLE = 6

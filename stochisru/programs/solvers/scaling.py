@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stochisru.programs.sparse import Array, Index, LinearProgram
+from scenario_trees.arrays import Array, Index
+from stochisru.programs.sparse import LinearProgram
 
 #: Coefficients between these, and quantities above the second, are left in their units.
 _COEFFICIENTS, _SMALLEST = (1e-6, 1e8), 1e-4

@@ -25,10 +25,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.networks.builder import NetworkBuilder
 from stochisru.networks.events import Conversion, LineLoss
-from stochisru.networks.network import Array, Network, position
+from stochisru.networks.network import Network, position
 from stochisru.worked.saudi.infrastructure import (
     DAYS_PER_YEAR,
     assumptions,

@@ -28,8 +28,8 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
@@ -43,7 +43,6 @@ from stochisru.studies.store import Execution, Point, Row, Study, run_study
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: Grid of the study.
 EXPONENTS = (0.6, 0.8, 1.0)
