@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stochisru.networks.assembly import assemble
-    from stochisru.networks.builder import NetworkBuilder
-    from stochisru.networks.files import load_network
+    from stochisru.networks.builder import Bundle, NetworkBuilder
+    from stochisru.networks.files import load_network, load_over_time
     from stochisru.networks.infeasible import conflict
     from stochisru.networks.network import Network
     from stochisru.networks.pareto import epsilon_front, weighted_front
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stochisru.networks.time_expansion import expand, with_storage
 
 _HOME = {
+    "Bundle": "builder",
     "Failure": "recourse",
     "Network": "network",
     "NetworkBuilder": "builder",
@@ -29,6 +30,7 @@ _HOME = {
     "epsilon_front": "pareto",
     "expand": "time_expansion",
     "load_network": "files",
+    "load_over_time": "files",
     "solve_network": "solution",
     "solve_with_failures": "recourse",
     "weighted_front": "pareto",
@@ -36,6 +38,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Bundle",
     "Failure",
     "Network",
     "NetworkBuilder",
@@ -45,6 +48,7 @@ __all__ = [
     "epsilon_front",
     "expand",
     "load_network",
+    "load_over_time",
     "solve_network",
     "solve_with_failures",
     "weighted_front",

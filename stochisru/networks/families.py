@@ -137,17 +137,30 @@ def _resolved(member: Member, key: str, value: Any, commodities: Sequence[str], 
     """The value of a key of an arc with text filled and formulas worked out."""
     if key in ("tail", "head", "name"):
         return member.text(value, key)
-    if key in ("capacity", "limit", "expansion"):
+    if key in ("capacity", "limit", "lower", "expansion"):
         return member.amounts(value, commodities, key)
     if key in ("concurrency_out", "concurrency_in") and isinstance(value, list):
         return [member.amounts(row, commodities, key) for row in value]
     if key == "events" and isinstance(value, list):
         return [_event(member, table, events) for table in value]
-    if key == "carries":
+    if key in ("carries", "whole"):
         return value
+    if key == "bundles" and isinstance(value, list):
+        return [_bundle(member, table, commodities) for table in value]
     if isinstance(value, dict):  # costs by criterion, takes by commodity
         return {outer: member.amounts(table, commodities, f"{key}.{outer}") for outer, table in value.items()}
     return member.number(value, key)
+
+
+def _bundle(member: Member, table: Any, commodities: Sequence[str]) -> Any:
+    if not isinstance(table, dict):
+        return table
+    found = dict(table)
+    if "limit" in table:
+        found["limit"] = member.number(table["limit"], "bundles.limit")
+    if "weights" in table:
+        found["weights"] = member.amounts(table["weights"], commodities, "bundles.weights")
+    return found
 
 
 def _event(member: Member, table: Any, events: Mapping[str, Set[str]]) -> Any:

@@ -18,6 +18,8 @@ empty amount means the default; a node without supply is a row with its name alo
 Wherever the TOML file has a number, a formula in quotes may stand, over names of ``[parameters]`` (name = number or
 formula) and ``parameters.csv`` (name, value and columns of your own). With ``rows = "FILE.csv"`` an arc stands for one
 per row of that table, and ``[[places]]`` (rows, name, supply) for nodes: see `stochisru.networks.families`.
+
+A table ``[time]`` makes it a network over time (`load_over_time`, see `stochisru.networks.schedule`).
 """
 
 from __future__ import annotations
@@ -32,11 +34,12 @@ from typing import Any
 
 from stochisru.errors import InputError
 from stochisru.networks import events as _events
-from stochisru.networks.builder import NetworkBuilder
+from stochisru.networks.builder import Bundle, NetworkBuilder
 from stochisru.networks.events import Event
 from stochisru.networks.families import KEYS, Member, arcs_of, members
 from stochisru.networks.formulas import with_parameters
 from stochisru.networks.network import Network, position
+from stochisru.networks.schedule import read_schedule
 from stochisru.networks.tables import (
     COLUMNS,
     COST_KINDS,
@@ -46,6 +49,7 @@ from stochisru.networks.tables import (
     read_table,
     read_text,
 )
+from stochisru.networks.time_expansion import TimeExpandedNetwork, expand
 
 #: Events that a file may name, by class name.
 EVENTS: dict[str, Any] = {
@@ -92,7 +96,12 @@ _SHAPES = {
     "concurrency_out": _Shape("a list of tables of numbers by commodity", _is_list_of(_is_table)),
     "concurrency_in": _Shape("a list of tables of numbers by commodity", _is_list_of(_is_table)),
     "carries": _Shape("a list of commodities", _is_list_of(lambda v: isinstance(v, str))),
-    **dict.fromkeys(("capacity", "limit", "expansion"), _AMOUNTS),
+    "bundles": _Shape(
+        "a list of tables {limit = number, weights = {commodity = number}}",
+        _is_list_of(lambda v: isinstance(v, dict) and _is_number(v.get("limit")) and _is_table(v.get("weights", {}))),
+    ),
+    "whole": _Shape("a list of commodities", _is_list_of(lambda v: isinstance(v, str))),
+    **dict.fromkeys(("capacity", "limit", "lower", "expansion"), _AMOUNTS),
     **dict.fromkeys(COST_KINDS, _PRICES),
     "duration": _Shape("a number", _is_number),
 }
@@ -116,7 +125,7 @@ _EVENT_TEXTS = {
 
 
 def load_network(source: str | Path, parameters: Mapping[str, float] | None = None) -> Network:
-    """Read a network from a TOML file or a folder with ``network.toml``.
+    """Read a network from a TOML file or a folder with ``network.toml``: that of one step where it has a ``[time]``.
 
     Parameters
     ----------
@@ -128,19 +137,52 @@ def load_network(source: str | Path, parameters: Mapping[str, float] | None = No
     InputError
         If a file is missing or malformed, or what it says is inconsistent; the message names file and field.
     """
-    path = Path(source)
-    folder = path if path.is_dir() else None
-    file = path / "network.toml" if folder else path
+    folder, file = _located(source)
+    return _network(_read(file, source), folder, file, parameters or {})
+
+
+def load_over_time(source: str | Path, parameters: Mapping[str, float] | None = None) -> TimeExpandedNetwork | None:
+    """Read a network with a table ``[time]`` and expand it; None where the file has no such table.
+
+    ``parameters`` are those of `load_network`.
+
+    Raises
+    ------
+    InputError
+        As `load_network`, and for steps, windows and supplies that do not fit the network.
+    """
+    folder, file = _located(source)
+    data = _read(file, source)
+    if "time" not in data:
+        return None
+    schedule = read_schedule(data["time"], f"{file.name}: time")
     try:
-        data = tomllib.loads(read_text(file))
+        return expand(_network(data, folder, file, parameters or {}), **schedule)
+    except InputError as error:
+        text = str(error)
+        raise InputError(text if text.startswith(f"{file.name}:") else f"{file.name}: time: {text}") from error
+
+
+def _located(source: str | Path) -> tuple[Path | None, Path]:
+    """The folder of a network, if it is one, and its TOML file."""
+    path = Path(source)
+    return (path, path / "network.toml") if path.is_dir() else (None, path)
+
+
+def _read(file: Path, source: str | Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(read_text(file))
     except OSError as error:
         raise InputError(
             f"network: must be a TOML file or a folder with network.toml, got {source} ({error.strerror})"
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{file.name}: not TOML: {error}") from error
-    unknown = set(data) - {"name", "commodities", "criteria", "parameters", "nodes", "places", "arcs"}
-    if unknown:
+
+
+def _network(data: dict[str, Any], folder: Path | None, file: Path, parameters: Mapping[str, float]) -> Network:
+    known = {"name", "commodities", "criteria", "parameters", "nodes", "places", "arcs", "time"}
+    if unknown := set(data) - known:
         raise InputError(f"{file.name}: unknown key {min(unknown)!r}")
     for table in ("commodities", "criteria"):
         if not isinstance(data.get(table), dict) or not all(isinstance(u, str) for u in data[table].values()):
@@ -153,9 +195,9 @@ def load_network(source: str | Path, parameters: Mapping[str, float] | None = No
     ):
         if not isinstance(data.get(key, kind()), kind):
             raise InputError(f"{file.name}: {key}: must be {words}, got {data[key]!r}")
-    builder = NetworkBuilder(str(data.get("name", path.stem)), data["commodities"], data["criteria"])
+    builder = NetworkBuilder(str(data.get("name", (folder or file).stem)), data["commodities"], data["criteria"])
     tables = {name: read_table(folder / name) if folder else [] for name in COLUMNS}
-    names = with_parameters(_given_parameters(data, folder, file.name), parameters or {}, file.name)
+    names = with_parameters(_given_parameters(data, folder, file.name), parameters, file.name)
     commodities = list(builder.commodities)
     supplies = _given_nodes(data.get("nodes", {}), commodities, names, file.name)
     places: dict[str, Mapping[str, Any]] = {}
@@ -199,7 +241,7 @@ def require_static(network: Network, source: str | Path) -> None:
     if slow is not None:
         raise InputError(
             f"{Path(source).name}: arc {network.arcs[slow]!r}: duration: must be 0 or left out in a static network, "
-            f"got {network.duration[slow]:g}; a network over time is made in Python, stochisru.networks.expand"
+            f"got {network.duration[slow]:g}; a table [time] with its steps makes it a network over time"
         )
 
 
@@ -261,7 +303,16 @@ def _arc_arguments(arc: dict[str, Any], where: str) -> dict[str, Any]:
         if not wanted.fits(value):
             raise InputError(f"{where}: {key}: must be {wanted.text}, got {value!r}")
     events = [_event(e, f"{where}.events") for e in arc.get("events", [])]
-    return {**_numbers(arc, where), "events": events}
+    found = {**_numbers(arc, where), "events": events}
+    if "bundles" in found:
+        found["bundles"] = [_bundle(b, f"{where}.bundles") for b in found["bundles"]]
+    return found
+
+
+def _bundle(table: dict[str, Any], where: str) -> Bundle:
+    if unknown := set(table) - {"limit", "weights"}:
+        raise InputError(f"{where}: unknown key {min(unknown)!r}; known are limit, weights")
+    return Bundle(**table)
 
 
 def _numbers(value: Any, where: str) -> Any:

@@ -190,10 +190,13 @@ def _extensive_form(
         arcs = np.array([network.arc(a) for a in failure.lost], dtype=np.int64)
         which = np.array([network.commodity(c) for c in carried], dtype=np.int64)
         lost = assembly.x_out[np.ix_(arcs, which)].ravel()
-        upper = base.upper.copy()
-        upper[lost[lost >= 0]] = 0.0
+        lower, upper = base.lower.copy(), base.upper.copy()
+        lower[lost[lost >= 0]] = upper[lost[lost >= 0]] = 0.0
         cost = failure.probability * base.objective[second]
-        block = builder.variables(f"x_{s}", second.size, lower=base.lower[second], upper=upper[second], objective=cost)
+        block = builder.variables(
+            f"x_{s}", second.size, lower=lower[second], upper=upper[second], objective=cost,
+            integer=base.integer[second],
+        )  # fmt: skip
         short = builder.variables(
             f"unmet_{s}", amount.size, lower=0.0, upper=amount, objective=failure.probability * price
         )
