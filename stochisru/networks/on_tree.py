@@ -1,8 +1,9 @@
 """A network on a scenario tree: what is built stays, demands, costs and failures are those of each node.
 
 At every node of a tree stands the network of its stage and value; flows are chosen when the node is reached. Expansions
-``y`` and uses ``z`` are capacities that stay: stage t has those that were decided ``lead`` stages before. A lead of 1 on a
-tree of two stages is "build, see, then route"; a tree without branches is the evolution of a network over the stages. Everything is one sparse program, the extensive form::
+``y`` and uses ``z`` are capacities that stay: stage t has those that were decided ``lead`` stages before. A lead of 1
+on a tree of two stages is "build, see, then route"; a tree without branches is the evolution of a network over the
+stages. Everything is one sparse program, the extensive form::
 
     minimise   Σ_n p_n w_n [ c_n x_n + e_n Y_n + f_n Z_n ]
     subject to the rows of the network of node n, with x_n, Y_n, Z_n          at every node n
