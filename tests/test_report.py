@@ -75,8 +75,8 @@ def test_report_of_progressive_hedging_shows_its_convergence(tmp_path):
     assert "figures/convergence.png" in outcome.files
     assert "tables/iterations.csv" in outcome.files
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert "progressive hedging with" in page
-    assert "Progressive hedging: bounds" in page
+    assert "progressive hedging on subtrees" in page
+    assert "Bounds and gap on the tree by iteration" in page
     values = outcome.tree_values
     assert values.rp.upper - values.rp.lower > 0
     assert values.evpi.upper - values.evpi.lower == pytest.approx(values.rp.upper - values.rp.lower)

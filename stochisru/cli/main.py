@@ -262,10 +262,9 @@ def list_policies(json: JsonOpt = None) -> None:
 
 
 def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str | None) -> Strategy:
-    from stochisru.methods.extensive_form import extensive_form
+    from stochisru.lunar.solving import optimum_on_tree
 
-    tree = named_tree(case, branching)
-    return extensive_form(case, tree).policy(mapping, name="tree")
+    return optimum_on_tree(case, named_tree(case, branching)).policy(mapping, name="tree")
 
 
 @case_app.command("list")

@@ -30,12 +30,14 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
-from stochisru.lunar.exact.tree_dp import tree_dps
 from stochisru.lunar.exact.wait_and_see import WaitAndSee, wait_and_see
 from stochisru.lunar.information import plan_value, require_match
 from stochisru.lunar.tree_program import TreePlan
-from stochisru.methods.extensive_form import bettered, extensive_forms
+from stochisru.methods.extensive_form import bettered
+from stochisru.methods.options import options_of
+from stochisru.methods.registry import options_for, takers
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
+from stochisru.protocols import HoldsPlans
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -261,7 +263,9 @@ def value_table(
     held = [ev.deployment[: t + lead + 1] for t in stages]
     whole = [ev.deployment[:0]] if recourse is None else []
     wanted = [*whole, *held]
-    solved = extensive_forms(case, tree, wanted, solver=solver) if case.is_linear else tree_dps(case, tree, wanted)
+    method = next(m for m in takers(case, Of.TREE) if isinstance(m, HoldsPlans))
+    given = {"solver": solver} if "solver" in options_of(method.options) else {}
+    solved = method.holding(case, tree, wanted, options_for(method, given))
     rp = next(solved) if recourse is None else recourse
     later = []
     for t in stages:
