@@ -178,7 +178,7 @@ def _run(case: DeploymentCase, method: Method, options: Any, made: dict[str, Any
     if method.on is Of.LATTICE and sys.stderr.isatty():
         from stochisru.lunar.stage_report import problem_report
 
-        typer.echo(str(problem_report(case.linear_bound, on, storage=options.storage)), err=True)
+        typer.echo(str(problem_report(case.linear_bound, on, storage=getattr(options, "storage", None))), err=True)
     with iteration_table(f"{case.name}, {on!r}") as line:
         return method.solve(case, on, options, line)
 
