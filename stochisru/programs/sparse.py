@@ -217,15 +217,15 @@ class ProgramBuilder:
         lower: ArrayLike,
         upper: ArrayLike,
         objective: ArrayLike = 0.0,
-        integer: bool = False,
+        integer: bool | Mask = False,
     ) -> Block:
-        """Add a block of variables; bounds and objective broadcast to ``size``."""
+        """Add a block of variables; bounds, objective and ``integer`` broadcast to ``size``."""
         _new(name, self._columns)
         block = Block(name, self._n_columns, size)
         self._columns[name] = block
         self._n_columns += size
         low, high, cost = (np.broadcast_to(np.asarray(a, float), (size,)) for a in (lower, upper, objective))
-        self._column_data.append((low, high, cost, np.full(size, integer)))
+        self._column_data.append((low, high, cost, np.broadcast_to(np.asarray(integer, bool), (size,))))
         return block
 
     def add_objective(self, column: Index, coefficient: ArrayLike) -> None:
