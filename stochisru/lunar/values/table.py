@@ -31,7 +31,7 @@ from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
 from stochisru.lunar.exact.tree_dp import tree_dps
-from stochisru.lunar.exact.wait_and_see import WaitAndSee, wait_and_see
+from stochisru.lunar.exact.wait_and_see import WaitAndSeeValues, wait_and_see
 from stochisru.lunar.information import plan_value, require_match
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.methods.extensive_form import bettered, extensive_forms
@@ -148,7 +148,7 @@ class ValueTable(Differences):
     eev: Bounds
     eev_t: tuple[Bounds, ...]
     recourse: Result[TreePlan]
-    wait_and_see: WaitAndSee
+    wait_and_see: WaitAndSeeValues
     expected: Result[TreePlan]
     static_result: Result[TreePlan]
     fixed_result: Result[TreePlan]
