@@ -79,6 +79,10 @@ class ProgressiveHedging:
         """Nothing that can be stated on a tree."""
         return None
 
+    def kind(self, case: Any) -> Kind:
+        """A dual bound; where there may be whole numbers the solver's own."""
+        return Kind.CERTIFIED if case.is_linear else Kind.SOLVER
+
     def solve(
         self, case: Any, on: ScenarioTree, options: HedgingOptions, progress: Callable[[Any], None] | None = None
     ) -> Result[Any]:
