@@ -274,7 +274,7 @@ class InAdvance:
         Optimum of the mean path, and its plan ΔM_0..ΔM_T, kg.
     """
 
-    wait_and_see: WaitAndSee
+    wait_and_see: WaitAndSeeValues
     static: Result[TreePlan]
     fixed: Result[TreePlan]
     expected: Result[TreePlan]
