@@ -18,7 +18,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError, SolverError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import why_not_in_advance
-from stochisru.lunar.exact.wait_and_see import WaitAndSee
+from stochisru.lunar.exact.wait_and_see import WaitAndSeeValues
 from stochisru.lunar.information import flows, plan_value, require_match
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.lunar.values.table import InAdvance, ValueTable, table_of, value_table
@@ -96,7 +96,7 @@ def tree_values(
     return table_of(case, tree, known, {"solver": solver, "time_limit": TIME_LIMIT}, recourse, say)
 
 
-def _foresight(case: DeploymentCase, tree: ScenarioTree, solver: str) -> WaitAndSee:
+def _foresight(case: DeploymentCase, tree: ScenarioTree, solver: str) -> WaitAndSeeValues:
     """Perfect information, one program for each scenario."""
     start = time.perf_counter()
     found = []
@@ -106,7 +106,7 @@ def _foresight(case: DeploymentCase, tree: ScenarioTree, solver: str) -> WaitAnd
     probability = tree.probability[tree.leaves]
     lower, upper = (np.array([getattr(result.bounds, end) for result in found]) for end in ("lower", "upper"))
     kind = max((result.bounds.kind for result in found), key=list(Kind).index)
-    return WaitAndSee(
+    return WaitAndSeeValues(
         bounds=Bounds(float(probability @ lower), float(probability @ upper), kind, Of.TREE, flows(case, tree)),
         leaf_value=lower,
         leaf_deployment=np.stack([result.plan.deployment for result in found], axis=1),

@@ -31,7 +31,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
-from stochisru.lunar.exact.wait_and_see import WaitAndSee, wait_and_see
+from stochisru.lunar.exact.wait_and_see import WaitAndSeeValues, wait_and_see
 from stochisru.lunar.information import plan_value, require_match
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.methods.extensive_form import bettered
@@ -151,7 +151,7 @@ class ValueTable(Differences):
     eev: Bounds
     eev_t: tuple[Bounds, ...]
     recourse: Result[TreePlan]
-    wait_and_see: WaitAndSee
+    wait_and_see: WaitAndSeeValues
     expected: Result[TreePlan]
     static_result: Result[TreePlan]
     fixed_result: Result[TreePlan]
@@ -274,7 +274,7 @@ class InAdvance:
         Optimum of the mean path, and its plan ΔM_0..ΔM_T, kg.
     """
 
-    wait_and_see: WaitAndSee
+    wait_and_see: WaitAndSeeValues
     static: Result[TreePlan]
     fixed: Result[TreePlan]
     expected: Result[TreePlan]

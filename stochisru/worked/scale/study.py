@@ -33,7 +33,7 @@ from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelPolicy, StepCost
+from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelChoices, StepCost
 from stochisru.lunar.exact.levels import require_exact_levels, shrinkage
 from stochisru.lunar.solving import optimum_on_process
 from stochisru.lunar.studies.values import case_identity
@@ -129,7 +129,7 @@ def stage_wise(case: DeploymentCase, lattice: MarkovLattice, learning: Learning)
     """Solve with the cost factor that is expected of each year, until it is the one that the policy brings about."""
     real = LatticeLevels(case, lattice, learning.cost(case))
     factor = np.ones(case.horizon.T + 1)
-    claim, policy, rounds = 0.0, LevelPolicy(np.empty(0, dtype=np.int64), ()), 0
+    claim, policy, rounds = 0.0, LevelChoices(np.empty(0, dtype=np.int64), ()), 0
     for rounds in range(1, _ROUNDS + 1):
         claim, policy = LatticeLevels(case, lattice, learning.cost(case, factor)).optimum()
         expected = real.course(policy, learning.factor(real.levels)).step
