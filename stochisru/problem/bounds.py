@@ -159,9 +159,10 @@ class _Bounds:
         inflow = sheet.ancestry.seen(sheet.numbers(state, "inflow")[t], t, stage)
         if t == 0:
             return state.initial + inflow, state.initial + inflow
-        keep = cast(float, sheet.numbers(state, "keep")[t])
-        low, high = self._ends(state.name, t - 1, stage)
-        return (keep * low if keep else 0.0) + inflow, (keep * high if keep else 0.0) + inflow
+        keep = np.asarray(sheet.ancestry.seen(sheet.kept(state)[t], t, stage))
+        # What nothing is left of is 0, whatever it was.
+        low, high = (np.where(keep > 0, end, 0.0) for end in self._ends(state.name, t - 1, stage))
+        return keep * low + inflow, keep * high + inflow
 
     def _of_decision(self, part: Decision) -> list[tuple[Number, Number]]:
         sheet, years = self.sheet, []
@@ -206,13 +207,13 @@ class _Bounds:
 
     def _of_state(self, part: State) -> list[tuple[Number, Number]]:
         sheet, ancestry, places = self.sheet, self.sheet.ancestry, self.sheet.places[part.name]
-        keep, inflow, lot = sheet.numbers(part, "keep"), sheet.numbers(part, "inflow"), self._lot(part)
+        keep, inflow, lot = sheet.kept(part), sheet.numbers(part, "inflow"), self._lot(part)
         years: list[tuple[Number, Number]] = []
         for t in sheet.model.years:
             stage, before = places.stage(t), places.stage(t - 1) if t else 0
             left: Number = part.initial
             if t:
-                left = cast(float, keep[t]) * ancestry.seen(years[-1][1], before, stage)
+                left = ancestry.seen(keep[t], t, stage) * ancestry.seen(years[-1][1], before, stage)
             left = left + ancestry.seen(inflow[t], t, stage)
             least, most = self._span(sheet.gains[part.name][t], t, stage)
             high = left + most

@@ -156,7 +156,7 @@ class Model:
             if isinstance(part, Expression) and operated & part.terms.keys():
                 operated.add(part.name)
             if isinstance(part, State) and operated & part.gains.keys():
-                if np.any(part.keep):
+                if not isinstance(part.keep, (float, tuple)) or np.any(part.keep):
                     return part
                 operated.add(part.name)
         return None

@@ -63,6 +63,20 @@ class Sheet:
                 ]
         return self._numbers[key]
 
+    def kept(self, state: State) -> list[Number]:
+        """What is left of a state from the year before, by year; that of year 0 is not applied.
+
+        Raises
+        ------
+        InputError
+            Naming the year, if it is negative or not finite.
+        """
+        keep = self.numbers(state, "keep")
+        for t, number in enumerate(keep[1:], start=1):
+            if not (_is_finite(number) and np.min(number) >= 0):
+                raise InputError(f"{state.label}: keep of year {t} must be finite and >= 0, got {np.min(number):g}")
+        return keep
+
     # ------------------------------------------------------------ expressions
 
     @cached_property
@@ -159,10 +173,11 @@ class Sheet:
 
     def _state_stages(self, state: State, stages: Mapping[str, list[int]]) -> list[int]:
         found: list[int] = []
-        inflow = self.numbers(state, "inflow")
+        inflow, keep = self.numbers(state, "inflow"), self.kept(state)
         for t, gains in enumerate(self.gains[state.name]):
             before = found[-1] if found else 0
-            known = [t if isinstance(number, np.ndarray) else 0 for number in (*gains.values(), inflow[t])]
+            numbers = (*gains.values(), inflow[t], *keep[t : t + bool(t)])
+            known = [t if isinstance(number, np.ndarray) else 0 for number in numbers]
             found.append(max(before, *known, *(stages[column][t] for column in gains)))
         return found
 
