@@ -112,10 +112,13 @@ class _Bounds:
         return lower, upper
 
     def _of_operation(self, part: Operation) -> list[tuple[Number, Number]]:
-        years = [self._own(part, t) for t in self.sheet.model.years]
-        if part.upper is None:
-            return [(low, np.maximum(2 * self._allowed(part, t), low)) for t, (low, _) in enumerate(years)]
-        return years
+        return [self._of_operation_in(part, t) for t in self.sheet.model.years]
+
+    def _of_operation_in(self, part: Operation, t: int) -> tuple[Number, Number]:
+        if part.years is not None and t not in part.years:
+            return 0.0, 0.0
+        low, high = self._own(part, t)
+        return low, np.maximum(2 * self._allowed(part, t), low) if part.upper is None else high
 
     def _allowed(self, part: Operation, t: int) -> Number:
         """Most of an operation that rows and balances of a year allow, at its places; infinite if none does."""

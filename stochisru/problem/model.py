@@ -216,7 +216,7 @@ class _Check:
                 raise InputError(f"{part.label}: the name is taken by {seen[part.name].label}")
             for what, coefficient in part.coefficients.items():
                 self._coefficient(part, what, coefficient)
-            if isinstance(part, (Decision, Row)) and part.years is not None:
+            if isinstance(part, (Decision, Operation, Row)) and part.years is not None:
                 outside = [year for year in part.years if year not in self.model.years]
                 if outside:
                     raise InputError(f"{part.label}: years must lie in 0..{self.model.horizon}, got {outside[0]}")

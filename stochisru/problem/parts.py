@@ -217,18 +217,22 @@ class Operation(_Named):
     ----------
     value
         Worth per unit, negative for a cost.
+    years
+        Years in which there may be any; all if not given. In others it is 0.
     lower, upper
         Bounds; ``upper`` may be left out where a row or the balance of a state says how much there may be.
     """
 
     name: str
     value: Coefficient = 0.0
+    years: Iterable[int] | None = None
     lower: Coefficient = 0.0
     upper: Coefficient | None = None
     _coefficients = ("value", "lower", "upper")
 
     def __post_init__(self) -> None:
         self._check()
+        self._set(years=_years(self.label, self.years))
 
 
 @dataclass(frozen=True)

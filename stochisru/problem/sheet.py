@@ -166,7 +166,10 @@ class Sheet:
                     for t in self.model.years
                 ]
             elif isinstance(part, Operation):
-                stages[part.name] = [self.information.operated_at(t, T) for t in self.model.years]
+                stages[part.name] = [
+                    self.information.operated_at(t, T) if part.years is None or t in part.years else 0
+                    for t in self.model.years
+                ]
             else:
                 stages[part.name] = self._state_stages(part, stages)
         return {name: Places(self.ancestry, self.model.years, found) for name, found in stages.items()}
