@@ -27,6 +27,9 @@ def solve(
         list[str] | None, typer.Option(help="CRITERION=WEIGHT; may be repeated [default: the first criterion].")
     ] = None,
     limit: Annotated[list[str] | None, typer.Option(help="CRITERION=LARGEST; may be repeated.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="NAME=NUMBER for a parameter of the file; may be repeated.")
+    ] = None,
     form: Annotated[str, typer.Option(help="reduced or literal.")] = "reduced",
     rel_gap: GapOpt = 1e-4,
     time_limit: Annotated[float | None, typer.Option(help="Seconds for a mixed-integer network.")] = None,
@@ -42,9 +45,10 @@ def solve(
 
     json_target(json, source)
     kind = one_of(FORMS, form, "form")
-    expanded = load_over_time(source)
+    parameters = _assignments(parameter, "parameter", "NAME")
+    expanded = load_over_time(source, parameters)
     if expanded is None:
-        network = load_network(source)
+        network = load_network(source, parameters)
         require_static(network, source)
     else:
         network = expanded.network
@@ -81,13 +85,13 @@ def solve(
     emit(data, json, show)
 
 
-def _assignments(texts: list[str] | None, field: str) -> dict[str, float] | None:
+def _assignments(texts: list[str] | None, field: str, of: str = "CRITERION") -> dict[str, float] | None:
     if not texts:
         return None
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise InputError(f"{field}: must be CRITERION=NUMBER, got {text!r}")
+            raise InputError(f"{field}: must be {of}=NUMBER, got {text!r}")
         found[name.strip()] = number(value, field)
     return found

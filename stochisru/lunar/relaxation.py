@@ -48,6 +48,10 @@ class ExactPolicy:
         """A limit on supply from Earth."""
         return why_no_unit_value(case.linear_bound)
 
+    def kind(self, case: DeploymentCase) -> Kind:
+        """Closed forms; of the relaxation's plan a simulation."""
+        return Kind.EXACT if case.is_linear else Kind.STATISTICAL
+
     def solve(
         self, case: DeploymentCase, on: None, options: NoOptions, progress: Callable[[Any], None] | None = None
     ) -> Result[ThresholdPlan]:
@@ -114,6 +118,14 @@ class DualDynamicProgramming:
     def refuses(self, case: DeploymentCase) -> str | None:
         """Nothing that can be stated on a lattice; store and risk measure ask for linear costs."""
         return None
+
+    def kind(self, case: DeploymentCase) -> Kind:
+        """A simulation of the plan, but where its value is known."""
+        return Kind.STATISTICAL
+
+    def states(self, case: DeploymentCase) -> int:
+        """Stage programs are solved for every state and iteration."""
+        return STATES
 
     def solve(
         self,
