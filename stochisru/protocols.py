@@ -7,7 +7,7 @@ method of the problem that it solves, what it needs is written here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from scenario_trees.arrays import Array, Index
 
@@ -392,8 +392,27 @@ class Method(Protocol[ResultT_co]):
     def refuses(self, case: Any) -> str | None:
         """Why it cannot solve a problem, in one sentence that names the field, or None."""
 
+    def kind(self, case: Any) -> str:
+        """What its bracket of a problem that it takes rests on at the least, a `stochisru.methods.result.Kind`."""
+
     def solve(self, case: Any, on: Any, options: Any, progress: Callable[[Any], None] | None = None) -> ResultT_co:
         """Solve a problem on a tree or a lattice (None for the process); ``progress`` takes the lines of a log."""
+
+
+@runtime_checkable
+class HoldsPlans(Method[ResultT_co], Protocol[ResultT_co]):
+    """A method on trees that can hold the start of a plan: the values EEV_t are made by one."""
+
+    def holding(self, case: Any, on: ScenarioTree, held: Sequence[Array], options: Any) -> Iterator[ResultT_co]:
+        """Solve once for every given start ΔM_0, ΔM_1, … (kg) of one plan; later years are free."""
+
+
+@runtime_checkable
+class OnLattices(Method[ResultT_co], Protocol[ResultT_co]):
+    """A method on lattices, which says how fine a lattice suits it."""
+
+    def states(self, case: Any) -> int:
+        """States per stage of the lattice that is made where none is given."""
 
 
 class LogLine(Protocol):

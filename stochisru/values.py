@@ -240,7 +240,7 @@ def values(
 
     def best(name: str, information: Information, on: ScenarioTree) -> Optimum | None:
         say(name)
-        return _optimum(model, on, information, solver, rel_gap, time_limit)
+        return optimum(model, on, information, solver, rel_gap, time_limit)
 
     found: dict[str, Optimum | None] = {
         "rp": best("rp", Recourse(), tree),
@@ -268,7 +268,7 @@ def _held_stages(model: Model) -> range:
     return range(max(last, default=0) + 1)
 
 
-def _optimum(
+def optimum(
     model: Model,
     tree: ScenarioTree,
     information: Information,
@@ -304,11 +304,11 @@ def _wait_and_see(
 ) -> Optimum | None:
     """WS: one program for all scenarios where there are no whole numbers, else one for each, which meets its gap."""
     if model.is_linear:
-        return _optimum(model, tree, WaitAndSee(), solver, rel_gap, time_limit)
+        return optimum(model, tree, WaitAndSee(), solver, rel_gap, time_limit)
     total: Bounds | None = None
     for leaf in range(tree.leaves.start, tree.leaves.stop):
         branch, _ = tree.branch(leaf)
-        one = _optimum(model, branch, WaitAndSee(), solver, rel_gap, time_limit)
+        one = optimum(model, branch, WaitAndSee(), solver, rel_gap, time_limit)
         if one is None:
             return None
         p, b = float(tree.probability[leaf]), one.bounds

@@ -97,6 +97,16 @@ def test_types_of_arrays_are_defined_once(name):
     assert found == ["scenario_trees.arrays"]
 
 
+def test_no_two_public_classes_share_a_name():
+    """A protocol may have the name of what follows it in the shipped problem: one idea, told twice."""
+    where: dict[str, list[str]] = {}
+    for module, path in modules().items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and module != "stochisru.protocols":
+                where.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in where.items() if len(found) > 1} == {}
+
+
 def test_entries_of_the_registry_are_methods():
     from stochisru.methods.registry import METHODS, methods
     from stochisru.methods.result import Of

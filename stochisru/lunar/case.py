@@ -150,7 +150,9 @@ class DeploymentCase(Part):
         return self.replace(**fixed | changed | default)
 
     def describe_scale(self) -> str:
-        """What is not linear, in words."""
+        """What is not linear, in words; nothing where costs are linear."""
+        if self.is_linear:
+            return ""
         parts = []
         if self.launch.lot is not None:
             parts.append(f"modules of {self.launch.lot:g} kg")
@@ -164,7 +166,7 @@ class DeploymentCase(Part):
                 parts.append(f"{what} that is not proportional to mass")
             elif not _is_line(curve, unit):
                 parts.append(f"{what} by a straight line other than {symbol}")
-        return " and ".join(parts) or "nothing"
+        return " and ".join(parts)
 
     @cached_property
     def values(self) -> dict[str, Any]:

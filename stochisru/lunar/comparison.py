@@ -23,11 +23,10 @@ from scenario_trees.protocols import Sampler
 from stochisru.estimate import Estimate
 from stochisru.files import plain
 from stochisru.lunar.case import DeploymentCase, require_case
-from stochisru.lunar.exact.levels import has_exact_levels
-from stochisru.lunar.exact.threshold import threshold
-from stochisru.lunar.exact.unit_value import scales_with_demand
+from stochisru.lunar.exact.in_advance import why_not_in_advance
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
 from stochisru.lunar.simulation import Simulation, demand_kurtosis, require_sampling, resolve, simulate
+from stochisru.lunar.solving import optimum_on_process
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.methods.result import Bounds
 from stochisru.simulation.metrics import mean_estimate, share_reached, shifted
@@ -180,7 +179,7 @@ def compare(
     require_case(case)
     source = require_sampling(paths, seed, sampler, workers)
     chosen = resolve(case, strategies)
-    exact = threshold(case) if scales_with_demand(case) else None
+    exact = optimum_on_process(case)
     known = [exact.policy(name=_REFERENCE)] if exact else []
     whole = simulate(
         case,
@@ -192,7 +191,7 @@ def compare(
         confidence=confidence,
         progress=progress,
     )
-    if not (case.is_linear or has_exact_levels(case)):
+    if why_not_in_advance(case) is not None:
         return Comparison(whole, None, None, 0, None, {})
     kurtosis = demand_kurtosis(case)
     chosen_paths, units = foresight_sample(whole.units)

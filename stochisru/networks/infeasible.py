@@ -16,7 +16,7 @@ from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve
 
 
 @dataclass(frozen=True)
-class Demand:
+class NodeDemand:
     """A demand (or the use of a limited supply) that takes part in a conflict."""
 
     node: str
@@ -47,8 +47,8 @@ class Conflict:
         relaxation leaves unmet).
     """
 
-    demands: tuple[Demand, ...]
-    supplies: tuple[Demand, ...]
+    demands: tuple[NodeDemand, ...]
+    supplies: tuple[NodeDemand, ...]
     forced: tuple[str, ...]
     shortfall: Mapping[tuple[str, str], float]
     method: str
@@ -128,9 +128,9 @@ def conflict(network: Network, limits: Mapping[str, float] | None = None) -> Con
     )
 
 
-def _demand(network: Network, node: int, commodity: int) -> Demand:
+def _demand(network: Network, node: int, commodity: int) -> NodeDemand:
     amount = abs(float(network.supply[node, commodity]))
-    return Demand(network.nodes[node], network.commodities[commodity], amount, network.units[commodity])
+    return NodeDemand(network.nodes[node], network.commodities[commodity], amount, network.units[commodity])
 
 
 def _least_shortfall(

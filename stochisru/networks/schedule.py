@@ -20,7 +20,7 @@ from typing import Any, TypedDict
 from stochisru.errors import InputError
 
 
-class Schedule(TypedDict):
+class TimeSteps(TypedDict):
     """The arguments of `stochisru.networks.expand` beside the network."""
 
     steps: int
@@ -33,7 +33,7 @@ class Schedule(TypedDict):
 _KEYS = ("steps", "demand_steps", "supply_steps", "windows", "nodes")
 
 
-def read_schedule(table: Any, where: str) -> Schedule:
+def read_schedule(table: Any, where: str) -> TimeSteps:
     """The schedule in a table ``[time]``; ``where`` names it in messages.
 
     Raises
@@ -57,7 +57,7 @@ def read_schedule(table: Any, where: str) -> Schedule:
         for node, goods in nodes.items()
         for commodity, amounts in goods.items()
     }
-    return Schedule(
+    return TimeSteps(
         steps=steps,
         demand_steps=_steps(table.get("demand_steps", []), f"{where}.demand_steps"),
         supply_steps=_steps(table["supply_steps"], f"{where}.supply_steps") if "supply_steps" in table else None,

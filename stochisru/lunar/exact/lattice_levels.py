@@ -41,7 +41,7 @@ def plain_cost(case: DeploymentCase) -> StepCost:
 
 
 @dataclass(frozen=True, eq=False)
-class LevelPolicy:
+class LevelChoices:
     """Levels to go to.
 
     Attributes
@@ -155,7 +155,7 @@ class LatticeLevels:
             choice[:, i], best[:, i] = at + i, net[rows, at]
         return best, choice
 
-    def optimum(self) -> tuple[float, LevelPolicy]:
+    def optimum(self) -> tuple[float, LevelChoices]:
         """Optimal value, $ (maximised), and policy."""
         k = self.levels.size
         choices: list[Index] = []
@@ -166,7 +166,7 @@ class LatticeLevels:
             later = self.lattice.transitions[t - 1] @ best
         return self._from_root(later, tuple(reversed(choices)), self._lead)
 
-    def _from_root(self, later: Array, choices: tuple[Index, ...], last: int) -> tuple[float, LevelPolicy]:
+    def _from_root(self, later: Array, choices: tuple[Index, ...], last: int) -> tuple[float, LevelChoices]:
         """Levels of years 0..last, all chosen at the root, before what is worth ``later`` at each level."""
         worth = later
         tables: list[Index] = []
@@ -177,7 +177,7 @@ class LatticeLevels:
         for table in reversed(tables):
             at = int(table[0, at])
             root.append(at)
-        return float(worth[0, 0]), LevelPolicy(np.array(root), choices)
+        return float(worth[0, 0]), LevelChoices(np.array(root), choices)
 
     @cached_property
     def _mean_profit(self) -> list[Array]:
@@ -197,7 +197,7 @@ class LatticeLevels:
         level = self.levels[np.concatenate([[0], policy.root, np.repeat(policy.root[-1:], self._last - last)])]
         return value, np.asarray(shrinkage(self.case) * np.diff(level))
 
-    def course(self, policy: LevelPolicy, quantity: Array | None = None) -> Course:
+    def course(self, policy: LevelChoices, quantity: Array | None = None) -> Course:
         """Evaluate a policy exactly with the costs of this problem.
 
         Parameters

@@ -10,7 +10,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelPolicy
+from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelChoices
 from stochisru.lunar.exact.levels import shrinkage
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class LevelPlan:
     """Raise plant to a level that depends on year, state and the plant there is."""
 
     problem: LatticeLevels
-    rule: LevelPolicy
+    rule: LevelChoices
 
     @property
     def case(self) -> DeploymentCase:

@@ -32,11 +32,21 @@ class TreeDynamicProgramme:
         """Costs that are not concave in size, and modules that degrade."""
         return why_no_exact_levels(case)
 
+    def kind(self, case: DeploymentCase) -> Kind:
+        """An exact recursion."""
+        return Kind.CERTIFIED
+
     def solve(
         self, case: DeploymentCase, on: ScenarioTree, options: NoOptions, progress: Callable[[Any], None] | None = None
     ) -> Result[TreePlan]:
         """Solve a problem on a tree."""
         return tree_dp(case, on)
+
+    def holding(
+        self, case: DeploymentCase, on: ScenarioTree, held: Sequence[Array], options: NoOptions
+    ) -> Iterator[Result[TreePlan]]:
+        """Solve once for every given start of a plan."""
+        return tree_dps(case, on, held)
 
 
 def tree_dp(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:

@@ -17,7 +17,7 @@ from stochisru.methods.result import Bounds, Kind, Of
 
 
 @dataclass(frozen=True, eq=False)
-class WaitAndSee:
+class WaitAndSeeValues:
     """Optima of all leaves under perfect information.
 
     Attributes
@@ -39,7 +39,7 @@ class WaitAndSee:
     seconds: float
 
 
-def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
+def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSeeValues:
     """Expected optimum under perfect information.
 
     Information is perfect, so the lead time plays no part.
@@ -49,7 +49,7 @@ def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
     nodes = tree.node_paths()
     value, deployment = perfect_information(case, np.ascontiguousarray(tree.value[nodes].T))
     probability = tree.probability[tree.leaves]
-    return WaitAndSee(
+    return WaitAndSeeValues(
         bounds=Bounds.point(float(probability @ value), Kind.CERTIFIED, Of.TREE, flows(case, tree)),
         leaf_value=value,
         leaf_deployment=deployment,

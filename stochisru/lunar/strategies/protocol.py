@@ -90,7 +90,8 @@ def ignored_by(case: DeploymentCase) -> str:
     """What becomes of a rule that was made for linear costs, as the end of its sentence."""
     lot, rest = case.launch.lot, case.replace(lot=None)
     rounded = "" if lot is None else f"; every order is rounded up to whole modules of {lot:g} kg"
-    return f"{rounded}." if rest.is_linear else f"{rounded}; it ignores {rest.describe_scale()}."
+    ignored = rest.describe_scale()
+    return f"{rounded}; it ignores {ignored}." if ignored else f"{rounded}."
 
 
 def root_years(case: DeploymentCase) -> int:

@@ -17,7 +17,8 @@ import numpy as np
 from scenario_trees.arrays import Array
 from stochisru.errors import BoundsError
 from stochisru.limits import Limit
-from stochisru.methods.hedging.monitor import Checkpoint, Incumbent, Monitor, State
+from stochisru.methods.checkpoint import Checkpoint
+from stochisru.methods.hedging.monitor import HedgingState, Incumbent, Monitor
 from stochisru.methods.result import relative_gap
 from stochisru.protocols import Subtrees
 
@@ -60,7 +61,7 @@ class Finder:
             return False
         assert self.best is not None
         if self.checkpoint is not None and self.engine.cylinder_rank == 0:
-            self.checkpoint.save_incumbent(self.best)
+            self.best.save(self.checkpoint)
         return True
 
     def _new(self, orders: Array) -> bool:
@@ -100,7 +101,7 @@ class Steering:
     which balances the relative primal and dual residuals (He, Yang and Wang 2000; Boyd et al. 2011, § 3.4.1).
     """
 
-    def __init__(self, engine: Any, monitor: Monitor, start: State | None) -> None:
+    def __init__(self, engine: Any, monitor: Monitor, start: HedgingState | None) -> None:
         self.engine, self.monitor, self.start = engine, monitor, start
         self._mean: Array | None = None
 
@@ -174,7 +175,7 @@ class Steering:
             return
         number = monitor.number + engine._PHIter
         log = tuple(line for line in monitor.log if line.number <= number)
-        monitor.checkpoint.save_state(State(number, monitor.seconds, monitor.upper, price, mean, rho, log))
+        HedgingState(number, monitor.seconds, monitor.upper, price, mean, rho, log).save(monitor.checkpoint)
 
     def _require_common(self, rho: Array) -> None:
         spread = np.abs(rho - self.monitor.subtrees.node_mean(rho)).max()

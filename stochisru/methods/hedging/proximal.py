@@ -25,7 +25,7 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError, SolverError
 from stochisru.programs.solvers.highs import load_program, new_model, optimise
-from stochisru.programs.solvers.scaling import Scale, Units
+from stochisru.programs.solvers.scaling import Scaling, Units
 from stochisru.protocols import SubtreeProgram
 
 Proximal = Literal["quadratic", "linearised"]
@@ -51,7 +51,7 @@ class Priced:
 
 
 @dataclass(frozen=True, eq=False)
-class Fixed:
+class FixedOptimum:
     """Optimum for fixed orders: value and ΔM of all commitments of the branch."""
 
     value: float
@@ -79,7 +79,7 @@ class Subproblem(Protocol):
         """Coordinated variables of ``max f(x) − price·y − ½ Σ rho (y − centre)²``."""
         ...
 
-    def fixed(self, orders: Array) -> Fixed:
+    def fixed(self, orders: Array) -> FixedOptimum:
         """Solve with the coordinated orders fixed."""
         ...
 
@@ -101,7 +101,7 @@ class HighsSubproblem:
         # demand gives the size.
         largest = float(self._upper.max()) or float(subtree.branch.value.max())
         self._fitting = Units.by_size(program, largest / 1000)
-        self._scale = Scale.of(program) if subtree.mixed else Scale.uniform(program, self._fitting)
+        self._scale = Scaling.of(program) if subtree.mixed else Scaling.uniform(program, self._fitting)
         self._unit, self._order_unit = self._scale.column[subtree.plant], self._scale.column[subtree.order]
 
     @property
@@ -143,7 +143,7 @@ class HighsSubproblem:
             bound = program.dual_bound(np.asarray(solution.row_dual) * self._scale.row / self._scale.f, objective)
         return Priced(plant, bound)
 
-    def fixed(self, orders: Array) -> Fixed:
+    def fixed(self, orders: Array) -> FixedOptimum:
         """Solve with the coordinated orders fixed."""
         model = self._model("fixed")
         columns = self.subtree.order.astype(np.int32)
@@ -341,17 +341,17 @@ class GurobiSubproblem:
         objective[self.subtree.plant] += rho * centre - price
         return self._optimise(objective, rho, None)[0][self.subtree.plant]
 
-    def fixed(self, orders: Array) -> Fixed:
+    def fixed(self, orders: Array) -> FixedOptimum:
         """Solve with the coordinated orders fixed."""
         x, value, _ = self._optimise(self.subtree.program.objective, None, orders)
         return _fixed(self.subtree, x[self.subtree.program.columns["dM"].span], orders, value)
 
 
-def _fixed(subtree: SubtreeProgram, order: Array, orders: Array, value: float) -> Fixed:
+def _fixed(subtree: SubtreeProgram, order: Array, orders: Array, value: float) -> FixedOptimum:
     """Solution for fixed orders; where costs are not linear it is worth what its orders are when made feasible."""
     order = subtree.feasible(order)
     order[: orders.size] = orders
-    return Fixed(value if subtree.linear else subtree.worth(order), order)
+    return FixedOptimum(value if subtree.linear else subtree.worth(order), order)
 
 
 #: Forms of the proximal term per solver, the default first. HiGHS has a quadratic solver too, but it starts cold

@@ -17,7 +17,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from stochisru.methods.sddp.engine import Engine
-from stochisru.methods.sddp.monitor import State, parts
+from stochisru.methods.sddp.monitor import SddpState, parts
 from stochisru.methods.sddp.trials import Trials
 from stochisru.protocols import RiskMeasure
 
@@ -56,7 +56,7 @@ class Crew:
 
 
 @contextlib.contextmanager
-def crew_of(engine: Engine, trials: Trials, passes: int, workers: int, state: State) -> Iterator[Crew]:
+def crew_of(engine: Engine, trials: Trials, passes: int, workers: int, state: SddpState) -> Iterator[Crew]:
     """A crew of so many processes; ``state`` is what the engine has absorbed before."""
     if workers == 1:
         yield Crew(engine, trials, passes, workers, None)

@@ -5,8 +5,8 @@ The mass that leaves KSC is minimised. Fourteen commodities in kilograms, 174 pa
 and nine loops: 357 arcs. The network is the folder ``data``, which `stochisru.networks.load_network` reads: ΔV, times
 of flight and parameters are the thesis', each with its source.
 
-What the text leaves open is a `Reading`: `PUBLISHED` holds what the published flows (Table 4.2) tell and reproduces all
-optima of Table 4.7, `TEXT_ONLY` what the text alone gives.
+What the text leaves open is a `MarsReading`: `PUBLISHED` holds what the published flows (Table 4.2) tell and reproduces
+all optima of Table 4.7, `TEXT_ONLY` what the text alone gives.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ENGINES: tuple[Engine, ...] = ("LOX", "NTR")
 
 
 @dataclass(frozen=True)
-class Reading:
+class MarsReading:
     """What the text of the thesis does not say; each is switched off by the value in `TEXT_ONLY`.
 
     Attributes
@@ -61,7 +61,7 @@ class Reading:
     stay_boil_factor: float
 
 
-PUBLISHED = Reading(
+PUBLISHED = MarsReading(
     hardware_loss=0.001,
     zero_delta_v=0.001,
     small_vehicle="published",
@@ -69,7 +69,7 @@ PUBLISHED = Reading(
     leak_volume_stay=140.4,
     stay_boil_factor=0.1,
 )
-TEXT_ONLY = Reading(
+TEXT_ONLY = MarsReading(
     hardware_loss=0.0,
     zero_delta_v=0.0,
     small_vehicle="text",
@@ -113,7 +113,7 @@ class MarsScenario:
     boil_off: float = 1.0
     isru_rate: float = 10.0
     lifetime: float = 5.0
-    reading: Reading = PUBLISHED
+    reading: MarsReading = PUBLISHED
     flow_limit: float = 1e8
 
     def __post_init__(self) -> None:

@@ -35,7 +35,7 @@ _PEOPLE = ("crew", "crewRe")
 
 
 @dataclass(frozen=True, eq=False)
-class CampaignResult:
+class OpportunitiesResult:
     """Optimum over several launch opportunities."""
 
     scenario: MarsScenario
@@ -89,7 +89,7 @@ class CampaignResult:
 MOST_OPPORTUNITIES = 8
 
 
-def campaign_network(
+def opportunities_network(
     scenario: MarsScenario | None = None,
     opportunities: int = 3,
     missions: Sequence[int] | None = None,
@@ -111,18 +111,20 @@ def campaign_network(
     return expand(base, opportunities, demand_steps=[opportunities - 1] if missions is None else missions)
 
 
-def solve_campaign(
+def solve_opportunities(
     scenario: MarsScenario | None = None,
     opportunities: int = 3,
     missions: Sequence[int] | None = None,
     days: float = SYNODIC_DAYS,
     solver: str = "highs",
-) -> CampaignResult:
+) -> OpportunitiesResult:
     """Minimise the mass at KSC over all launch opportunities."""
     scenario = scenario or MarsScenario()
-    expanded = campaign_network(scenario, opportunities, missions, days)
+    expanded = opportunities_network(scenario, opportunities, missions, days)
     flown = (opportunities - 1,) if missions is None else tuple(missions)
-    return CampaignResult(scenario, flown, expanded, solve_network(expanded.network, form="literal", solver=solver))
+    return OpportunitiesResult(
+        scenario, flown, expanded, solve_network(expanded.network, form="literal", solver=solver)
+    )
 
 
 def _with_lasting_plants(network: Network, scenario: MarsScenario, days: float) -> Network:
