@@ -139,7 +139,7 @@ class Candidates:
 
         Plant that is already there cannot be taken away: M is raised to what is left of the year before.
         """
-        case, order_upper, plant_upper = self.subtrees.case, self.subtrees.order_upper, self.subtrees.plant_upper
+        case, order_upper, plant_upper = self.subtrees.case, self.subtrees.order_upper, self.subtrees.upper
         kept, lot = 1 - case.technology.degradation, case.launch.lot
         orders = np.empty_like(plant)
         before = np.full(self.subtrees.count, case.technology.M0)

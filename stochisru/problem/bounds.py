@@ -30,7 +30,6 @@ balance allows given the bounds of all else in it: the bound never binds, so tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
@@ -50,24 +49,18 @@ class ColumnBounds(NamedTuple):
     upper: Array
 
 
-def column_bounds(sheet: Sheet, known: Mapping[str, ColumnBounds] | None = None) -> dict[str, ColumnBounds]:
+def column_bounds(sheet: Sheet) -> dict[str, ColumnBounds]:
     """Bounds of all columns, by part.
-
-    Parameters
-    ----------
-    known
-        Bounds of some parts, one per place, that are taken as they are.
 
     Raises
     ------
     InputError
         Naming part and year, if a column has none that is finite, or a lower one above the upper one.
     """
-    bounds = _Bounds(sheet, dict(known or {}))
+    bounds = _Bounds(sheet)
     for part in sheet.model.columns:
-        if part.name not in bounds.known:
-            bounds.add(part)
-    return {part.name: bounds.known[part.name] for part in sheet.model.columns}
+        bounds.add(part)
+    return bounds.known
 
 
 @dataclass(eq=False)

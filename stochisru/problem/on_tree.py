@@ -88,7 +88,6 @@ def on_tree(
     model: Model,
     tree: ScenarioTree,
     information: Information | None = None,
-    bounds: Mapping[str, ColumnBounds] | None = None,
 ) -> TreeProgram:
     """The program of a model on a tree.
 
@@ -98,9 +97,6 @@ def on_tree(
         One stage per year; its values are the model's factor.
     information
         Who knows what when; `Recourse` if not given.
-    bounds
-        Bounds of some parts in place of those that follow from the model, one per place: those of a whole tree, where
-        this one is a part of it and shares decisions with the rest.
 
     Raises
     ------
@@ -127,8 +123,20 @@ def on_tree(
     >>> round(solution.objective, 6), solution.values("order").round(6).tolist()
     (125.0, [0.0, 100.0])
     """
-    sheet = Sheet(model, tree, information or Recourse())
-    return TreeProgram(model, tree, sheet.information, _Assembly(sheet).program(bounds), sheet.places)
+    return program_of(Sheet(model, tree, information or Recourse()))
+
+
+def program_of(sheet: Sheet, bounds: Mapping[str, ColumnBounds] | None = None) -> TreeProgram:
+    """The program of a sheet.
+
+    Parameters
+    ----------
+    bounds
+        Bounds of all columns, one per place, in place of those that follow from the model: those of a whole tree, where
+        this one is a part of it and shares decisions with the rest.
+    """
+    program = _Assembly(sheet).program(column_bounds(sheet) if bounds is None else bounds)
+    return TreeProgram(sheet.model, sheet.tree, sheet.information, program, sheet.places)
 
 
 class _Assembly:
@@ -139,8 +147,8 @@ class _Assembly:
         self.builder = ProgramBuilder(f"tree program of {sheet.model.name}", sheet.model.sense)
         self.blocks: dict[str, Block] = {}
 
-    def program(self, given: Mapping[str, ColumnBounds] | None) -> LinearProgram:
-        sign, bounds = self.sheet.model.sign, column_bounds(self.sheet, given)
+    def program(self, bounds: Mapping[str, ColumnBounds]) -> LinearProgram:
+        sign = self.sheet.model.sign
         for name, (lower, upper) in bounds.items():
             worth = sign * self._weighted(name, self.sheet.worth[name])
             self.blocks[name] = self.builder.variables(name, lower.size, lower=lower, upper=upper, objective=worth)

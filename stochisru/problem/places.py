@@ -132,6 +132,11 @@ class Places:
         first: int = start + self.at(year).start
         return first + self.ancestry.up(stage, self.stage(year))
 
+    def of(self, year: Index, node: Index) -> Index:
+        """Places by their years and the nodes of the tree at which they are known."""
+        first = {t: self.at(t).start - self.ancestry.nodes[self.stage(t)].start for t in self.years}
+        return np.array([first.get(t, 0) for t in range(max(first) + 1)])[year] + node
+
     @cached_property
     def year(self) -> Index:
         """Year of every place."""

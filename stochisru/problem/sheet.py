@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -130,6 +131,19 @@ class Sheet:
     def paid(self, decision: Decision, year: int) -> float:
         """Discount factor of the bill of what takes effect in ``year``."""
         return float(sum(share * self.model.discount[when] for when, share in decision.pays_in(year).items()))
+
+    def digest(self) -> str:
+        """Hash of all numbers of the model on the tree: two problems of one digest have the same programs."""
+        found = hashlib.sha256(f"{self.model.sense} {self.model.horizon} {self.model.discount_rate!r}".encode())
+        for part in self.model.parts:
+            coefficients = part.coefficients
+            told = {f.name: getattr(part, f.name) for f in fields(part) if f.name not in part.tables}
+            found.update(f"{part.label} {sorted(told.items(), key=str)!r}".encode())
+            for what in coefficients:
+                found.update(what.encode())
+                for number in self.numbers(part, what):
+                    found.update(np.asarray(number, dtype=float).tobytes())
+        return found.hexdigest()
 
     # ----------------------------------------------------------------- places
 

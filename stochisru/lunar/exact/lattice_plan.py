@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.orders import RootOrders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class LatticePlan:
+class LatticePlan(RootOrders):
     """Order up to a level that depends on year and state.
 
     Attributes

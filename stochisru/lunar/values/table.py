@@ -36,6 +36,7 @@ from stochisru.lunar.information import plan_value, require_match
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.methods.extensive_form import bettered, extensive_forms
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
+from stochisru.problem.information import Held
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -258,10 +259,13 @@ def value_table(
     say("rp")
     T, lead = case.horizon.T, case.horizon.lead_time
     stages = range(max(T - lead, 0))  # at stage T − L the last decision is taken and EEV is reached
-    held = [ev.deployment[: t + lead + 1] for t in stages]
-    whole = [ev.deployment[:0]] if recourse is None else []
-    wanted = [*whole, *held]
-    solved = extensive_forms(case, tree, wanted, solver=solver) if case.is_linear else tree_dps(case, tree, wanted)
+    if case.is_linear:
+        free = [Held()] if recourse is None else []
+        held = [Held({"dM": ev.deployment}, through=t) for t in stages]
+        solved = extensive_forms(case, tree, [*free, *held], solver=solver)
+    else:
+        start = [0] if recourse is None else []
+        solved = tree_dps(case, tree, [ev.deployment[:years] for years in (*start, *(t + lead + 1 for t in stages))])
     rp = next(solved) if recourse is None else recourse
     later = []
     for t in stages:

@@ -24,7 +24,7 @@ from stochisru.protocols import Subtrees
 
 Array = NDArray[np.float64]
 
-_FORMAT = 1
+_FORMAT = 2
 #: A run of mixed-integer programs is left when the gap has shrunk by less than this share in so many iterations: their
 #: bounds may never meet.
 _STALL_SHARE, _STALL_ITERATIONS = 0.05, 20
@@ -41,11 +41,12 @@ class Iteration:
     seconds
         Since the start of the run, earlier parts of a resumed run included.
     lower, upper
-        Best bounds so far, $ (maximised).
+        Best bounds so far, in the problem's own sense.
     primal_residual
-        √E|M − M̄|², kg: how far subtrees disagree on what they share.
+        √E|y − ȳ|² of the coordinated quantities y: how far subtrees disagree on what they share; of the lunar problem
+        plant, kg.
     dual_residual
-        √E|M̄ − M̄_before|², kg: how far what they agree on has moved.
+        √E|ȳ − ȳ_before|²: how far what they agree on has moved.
     rho_scale
         Factor on the cost-proportional ρ.
     """
@@ -66,7 +67,7 @@ class Iteration:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Everything that progressive hedging needs to go on: tables are (subtrees, years)."""
+    """Everything that progressive hedging needs to go on: tables are (subtrees, quantities)."""
 
     iteration: int
     seconds: float
@@ -79,10 +80,10 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Incumbent:
-    """Best implementable orders found, (subtrees, years), and their value."""
+    """Best plan above the cut that was found, (subtrees, held), and its value."""
 
     value: float
-    orders: Array
+    plan: Array
 
 
 @dataclass
@@ -127,7 +128,7 @@ class Checkpoint:
 
     def save_incumbent(self, incumbent: Incumbent) -> None:
         """Write the incumbent."""
-        self._write("incumbent", {"value": incumbent.value}, {"orders": incumbent.orders})
+        self._write("incumbent", {"value": incumbent.value}, {"plan": incumbent.plan})
 
     def load_state(self) -> State | None:
         """State of an earlier run, or None where there is none."""
@@ -146,7 +147,7 @@ class Checkpoint:
     def load_incumbent(self) -> Incumbent | None:
         """Incumbent of an earlier run, or None where there is none."""
         found = self._read("incumbent")
-        return None if found is None else Incumbent(found[0]["value"], found[1]["orders"])
+        return None if found is None else Incumbent(found[0]["value"], found[1]["plan"])
 
     def _write(self, name: str, header: dict[str, Any], arrays: dict[str, Array]) -> None:
         write_arrays(self.folder / f"{name}.npz", {**self._identity(), **header}, arrays)
@@ -159,15 +160,14 @@ class Checkpoint:
         header, arrays = found
         ours = self._identity()
         require_same(self.folder, ours, {key: header.get(key) for key in ours}, "run")
-        shape = (self.subtrees.count, len(self.subtrees.years))
-        if any(array.shape != shape for array in arrays.values()):
+        if any(array.shape[0] != self.subtrees.count for array in arrays.values()):
             raise InputError(f"checkpoint: {path} does not fit this problem")
         return header, arrays
 
 
 @dataclass
 class Monitor:
-    """Bounds, log and stopping rules of a run."""
+    """Bounds, log and stopping rules of a run; bounds as if the problem were maximised."""
 
     subtrees: Subtrees[Any]
     rel_gap: float
@@ -209,6 +209,11 @@ class Monitor:
         """Iterations done before this part of the run."""
         return self._first
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Lower and upper bound in the problem's own sense; within a run it is maximised."""
+        return (self.lower, self.upper) if self.subtrees.sign > 0 else (-self.upper, -self.lower)
+
     def improve(self, lower: float = -np.inf, upper: float = np.inf) -> None:
         """Take new bounds, an upper one of mixed-integer programs with an allowance for the solver's tolerances.
 
@@ -224,11 +229,12 @@ class Monitor:
 
     def finished(self, iteration: int) -> bool:
         """Log the iteration (counted within this part of the run) and say whether to stop."""
+        lower, upper = self.ends
         line = Iteration(
             number=self._first + iteration,
             seconds=self.seconds,
-            lower=self.lower,
-            upper=self.upper,
+            lower=lower,
+            upper=upper,
             primal_residual=self.primal_residual,
             dual_residual=self.dual_residual,
             rho_scale=self.rho_scale,
