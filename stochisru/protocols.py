@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from scenario_trees.tree import ScenarioTree
     from stochisru.estimate import Estimate
     from stochisru.limits import Limit
-    from stochisru.problem.information import Held
     from stochisru.programs.sparse import LinearProgram, Solution
     from stochisru.programs.stage import Stage
 
@@ -159,8 +158,8 @@ class TreeProblem(Protocol[TreePlanT_co]):
     def exact(self) -> bool:
         """Whether plans are feasible to the last digit, and worth what they say without a solver."""
 
-    def limits(self, held: Held) -> tuple[Array, Array]:
-        """Bounds on all variables where some decisions are as in a plan."""
+    def limits(self, held: Any) -> tuple[Array, Array]:
+        """Bounds on all variables where some decisions are as in a plan, a `stochisru.problem.Held`."""
 
     def plan(self, solution: Solution) -> TreePlanT_co:
         """The plan that a solution is, feasible to the last digit."""

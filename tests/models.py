@@ -34,9 +34,11 @@ def hydro(T, lot=None):
             State("turbine", keep=0.9, gains={"order": 1.0}, initial=20.0, upper=400.0),
             Operation("released", value=0.0, upper=400.0),
             Operation("spilled", value=-0.1, upper=600.0),
-            State("water", keep=0.95, gains={"released": -1.0, "spilled": -1.0}, inflow=60.0, initial=40.0, upper=150.0),
+            State(
+                "water", keep=0.95, gains={"released": -1.0, "spilled": -1.0}, inflow=60.0, initial=40.0, upper=150.0
+            ),
             Row("turbines", {"released": 1.0, "turbine": -1.0}, upper=0.0),
-            Operation("bought", value=-12.0),
+            Operation("bought", value=lambda t, f: -0.1 * f["demand"]),
             Row("balance", {"released": 1.0, "bought": 1.0}, equals=Factor("demand")),
         ],
         sense="maximise",

@@ -114,7 +114,7 @@ def test_subtrees_partition_the_tree_program(reference):
         total = 0.0
         for i in range(parts.count):
             program = parts.program(i)
-            orders = np.array([plan[program.origin[program.of_node == c][0]] for c in range(len(parts.years))])
+            orders = np.array([plan[program.origin[program.branch.at(t)][0]] for t in parts.years])
             total += parts.probability[i] * subproblem(program, "x", "highs", "linearised").fixed(orders).value
         assert total == pytest.approx(exact.objective, rel=1e-8)
 
