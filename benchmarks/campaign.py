@@ -18,7 +18,7 @@ import numpy as np
 
 from stochisru.programs.solvers.highs import load_program
 from stochisru.programs.solvers.highs import run as run_highs
-from stochisru.programs.solvers.scaling import Scale
+from stochisru.programs.solvers.scaling import Scaling
 from stochisru.programs.sparse import LinearProgram, solve
 from stochisru.worked.cislunar.parameters import Campaign
 from stochisru.worked.cislunar.program import campaign_program
@@ -75,7 +75,7 @@ def with_one_m(program: LinearProgram) -> LinearProgram:
 
 def run(program: LinearProgram, seed: int, limit: float) -> Run:
     """Branch and cut by HiGHS in one thread."""
-    scale = Scale.of(program)
+    scale = Scaling.of(program)
     model: Any = load_program(program, scale)
     for option, value in (("mip_rel_gap", REL_GAP), ("time_limit", limit), ("random_seed", seed)):
         model.setOptionValue(option, value)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scenario_trees.arrays import Index
 from stochisru.programs.curves import Curve, add_curve, fit_pieces
-from stochisru.programs.sparse import Index, LinearProgram, ProgramBuilder, solve, solve_mixed
+from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve, solve_mixed
 
 GOAL_EQUAL = 1e-6
 GOAL_CLOSED = 0.25

@@ -22,7 +22,7 @@ myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_type_aliases = {name: name for name in ("Array", "ArrayLike", "Index", "Sense")}
+autodoc_type_aliases = {name: name for name in ("Array", "ArrayLike", "Index", "Mask", "Sense")}
 autodoc_default_options = {"members": True, "exclude-members": "model_config"}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from stochisru.lunar.case import load_case
 from stochisru.methods.options import default_in_words, options_of
 from stochisru.methods.registry import methods
 
@@ -51,13 +52,35 @@ def picture() -> str:
 
 
 def methods_table() -> str:
-    """What each method takes, as a Markdown table."""
+    """What each method is, as a Markdown table."""
     lines = ["| method | what it is | works on | options |", "|---|---|---|---|"]
     made = {"tree": ("branching", "quantization"), "lattice": ("states",)}
     for name, method in methods().items():
         taken = [*made.get(str(method.on), ()), *options_of(method.options)]
         options = ", ".join(f"`--{option.replace('_', '-')}`" for option in taken) or "none"
         lines.append(f"| `{name}` | {method.summary} | {method.on} | {options} |")
+    return "\n".join(lines) + "\n"
+
+
+#: Problems that methods take or refuse, by what is new in each.
+_PROBLEMS = {
+    "linear costs": {},
+    "limit from Earth": {"earth_limit": 500.0},
+    "modules": {"lot": 50.0},
+    "cost concave in size": {"reference": 1000.0, "c_dev_exponent": 0.8},
+    "cost convex in size": {"reference": 1000.0, "c_dev_exponent": 1.3},
+    "modules that degrade": {"lot": 50.0, "degradation": 0.05},
+}
+
+
+def takes_table() -> str:
+    """What each method takes, and what its bracket rests on at the least, as a Markdown table."""
+    base = load_case("lunar-reference")
+    cases = {what: base.replace(**changed) for what, changed in _PROBLEMS.items()}
+    lines = [f"| method | {' | '.join(cases)} |", "|---" * (len(cases) + 1) + "|"]
+    for name, method in methods().items():
+        cells = ["no" if method.refuses(case) else str(method.kind(case)) for case in cases.values()]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -82,6 +105,7 @@ def write(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for name, text in (
         ("methods.md", methods_table()),
+        ("takes.md", takes_table()),
         ("options.md", options_table()),
         ("house.svg", picture()),
     ):

@@ -14,15 +14,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array, Mask
 from scenario_trees.errors import CalibrationWarning, TreeError, numbers, require_number
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: Steps below which neither σ nor anything about its error can be said.
 _FEWEST = 3
@@ -270,7 +270,7 @@ def _years(index: Any) -> Array:
     return times
 
 
-def _beyond_gap(size: Array) -> NDArray[np.bool_]:
+def _beyond_gap(size: Array) -> Mask:
     """Which sizes lie beyond the widest gap that leaves a quarter of them, and no fewer than three, before it.
 
     A unit that is wrong in a quarter of the values makes half of the increments large, and their deviation with them.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.errors import require_integer, require_number
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from scenario_trees.lattice import MarkovLattice
     from scenario_trees.tree import ScenarioTree
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

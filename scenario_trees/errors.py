@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from scenario_trees.arrays import Array
 
 
 class TreeError(ValueError):
@@ -35,7 +36,7 @@ def require_number(name: str, value: object, *, low: float = -math.inf, strict: 
     return float(value)  # type: ignore[arg-type]
 
 
-def numbers(name: str, values: Any) -> NDArray[np.float64]:
+def numbers(name: str, values: Any) -> Array:
     """``values`` as an array of floats; raise `TreeError` for anything that is not a number."""
     try:
         return np.asarray(values, dtype=float)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from scenario_trees.arrays import Array
 
 #: Beyond this many standard deviations nothing counts, not even weighed with the mean (2e-33).
 _TAIL = 12.0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from scenario_trees.arrays import Array, Index
 
 if TYPE_CHECKING:
     from scenario_trees.processes.gbm import GeometricBrownianMotion
-
-Array = NDArray[np.float64]
 
 
 class Process(Protocol):
@@ -46,7 +45,7 @@ class Sampler(Protocol):
         """Standard normal numbers of one block, shape ``(steps, size)``."""
         ...
 
-    def units(self, paths: int) -> NDArray[np.int64]:
+    def units(self, paths: int) -> Index:
         """Sizes of the consecutive groups of paths that are independent of each other."""
         ...
 

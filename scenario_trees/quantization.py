@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.errors import TreeError, require_number
 from scenario_trees.processes.gbm import GeometricBrownianMotion, require_gbm
 from scenario_trees.protocols import Quantization
-
-Array = NDArray[np.float64]
 
 
 def _require(process: GeometricBrownianMotion, dt: float) -> None:

@@ -13,12 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.errors import TreeError, numbers, require_integer
 from scenario_trees.tree import ScenarioTree, require_branching
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Reduction:
 
     paths: Array
     probability: Array
-    group: NDArray[np.int64]
+    group: Index
     distance: float
 
 
@@ -61,7 +60,7 @@ def _distances(a: Array, b: Array) -> Array:
     return np.asarray(cdist(a.T, b.T))
 
 
-def _reduction(sample: Array, representatives: Array, group: NDArray[np.int64]) -> Reduction:
+def _reduction(sample: Array, representatives: Array, group: Index) -> Reduction:
     apart = np.sqrt(((sample - representatives[:, group]) ** 2).sum(axis=0))
     return Reduction(
         paths=representatives,
@@ -155,9 +154,9 @@ def tree_from_paths(
     root = np.random.SeedSequence(seed)
     parent, stage, probability = [-1], [0], [1.0]
     value = [float(sample[0].mean())]
-    frontier: list[tuple[int, NDArray[np.int64]]] = [(0, np.arange(sample.shape[1]))]
+    frontier: list[tuple[int, Index]] = [(0, np.arange(sample.shape[1]))]
     for t, b in enumerate(branching):
-        following: list[tuple[int, NDArray[np.int64]]] = []
+        following: list[tuple[int, Index]] = []
         for node, members in frontier:
             (stream,) = root.spawn(1)
             groups = reducer(sample[t + 1 : t + 2, members], min(int(b), members.size), stream)

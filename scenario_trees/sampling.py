@@ -13,12 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.errors import TreeError
 from scenario_trees.protocols import Sampler
-
-Array = NDArray[np.float64]
 
 
 def _generator(seed: int, index: int) -> np.random.Generator:
@@ -44,7 +42,7 @@ class PseudoRandom:
         """Standard normal numbers, shape ``(steps, size)``."""
         return _generator(seed, index).standard_normal((steps, size))
 
-    def units(self, paths: int) -> NDArray[np.int64]:
+    def units(self, paths: int) -> Index:
         """Every path is its own unit."""
         return np.ones(paths, dtype=np.int64)
 
@@ -67,7 +65,7 @@ class Antithetic:
         out[:, 1::2] = -half
         return out[:, :size]
 
-    def units(self, paths: int) -> NDArray[np.int64]:
+    def units(self, paths: int) -> Index:
         """Pairs, and one single path when their number is odd."""
         sizes = np.full((paths + 1) // 2, 2, dtype=np.int64)
         if paths % 2:
@@ -99,7 +97,7 @@ class Sobol:
         tiny = 2.0**-33
         return np.ascontiguousarray(ndtri(np.clip(points, tiny, 1 - tiny)).T)
 
-    def units(self, paths: int) -> NDArray[np.int64]:
+    def units(self, paths: int) -> Index:
         """One unit per scrambled set."""
         size = self.block_size(paths)
         full, rest = divmod(paths, size)

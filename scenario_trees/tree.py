@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.errors import TreeError, require_number
 from scenario_trees.files import replacing
 from scenario_trees.origin import Origin, made_from
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
     from scenario_trees.diagnostics import TreeCheck
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 _FORMAT = 2
 _MAX_NODES = 200_000_000
@@ -269,7 +268,7 @@ class ScenarioTree:
             above = step[above].astype(np.int64)
         return above
 
-    def node_paths(self) -> NDArray[np.int64]:
+    def node_paths(self) -> Index:
         """Nodes on the way to every leaf, shape ``(leaves, T + 1)``."""
         out = np.empty((self.n_leaves, self.horizon + 1), dtype=np.int64)
         out[:, -1] = np.arange(self.offsets[-2], self.offsets[-1])

@@ -7,10 +7,9 @@ method of the problem that it solves, what it needs is written here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
+from scenario_trees.arrays import Array, Index, Mask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from stochisru.programs.sparse import LinearProgram, Solution
     from stochisru.programs.stage import Stage
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 # ------------------------------------------------------------------ problems
 
@@ -213,10 +210,7 @@ class Candidates(Protocol):
 
 
 class Subtrees(Protocol[TreePlanT_co]):
-    """A problem on a tree that is cut at a stage, as if it were maximised.
-
-    See `stochisru.problem.subtrees.Subtrees`.
-    """
+    """A problem on a cut tree, as if it were maximised; see `stochisru.problem.subtrees.Subtrees`."""
 
     @property
     def sign(self) -> float:
@@ -266,7 +260,7 @@ class Subtrees(Protocol[TreePlanT_co]):
     def way(self) -> Index:
         """Nodes on the way to each subtree, shape ``(count, cut_stage + 1)``."""
 
-    def first_above(self, i: int) -> NDArray[np.bool_]:
+    def first_above(self, i: int) -> Mask:
         """Whether a subtree is the first below each node on its way, shape ``(cut_stage + 1,)``."""
 
     @property
@@ -402,8 +396,27 @@ class Method(Protocol[ResultT_co]):
     def refuses(self, case: Any) -> str | None:
         """Why it cannot solve a problem, in one sentence that names the field, or None."""
 
+    def kind(self, case: Any) -> str:
+        """What its bracket of a problem that it takes rests on at the least, a `stochisru.methods.result.Kind`."""
+
     def solve(self, case: Any, on: Any, options: Any, progress: Callable[[Any], None] | None = None) -> ResultT_co:
         """Solve a problem on a tree or a lattice (None for the process); ``progress`` takes the lines of a log."""
+
+
+@runtime_checkable
+class HoldsPlans(Method[ResultT_co], Protocol[ResultT_co]):
+    """A method on trees that can hold the start of a plan: the values EEV_t are made by one."""
+
+    def holding(self, case: Any, on: ScenarioTree, held: Sequence[Any], options: Any) -> Iterator[ResultT_co]:
+        """Solve once for every start of one plan, each a `stochisru.problem.Held`; later decisions are free."""
+
+
+@runtime_checkable
+class OnLattices(Method[ResultT_co], Protocol[ResultT_co]):
+    """A method on lattices, which says how fine a lattice suits it."""
+
+    def states(self, case: Any) -> int:
+        """States per stage of the lattice that is made where none is given."""
 
 
 class LogLine(Protocol):

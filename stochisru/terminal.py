@@ -136,20 +136,67 @@ def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def print_frame(frame: pd.DataFrame, title: str, right: Collection[str] = ()) -> None:
-    """A table on standard output; numbers, and columns named in ``right``, stand at the right."""
+    """A table on standard output; numbers, and columns named in ``right``, stand at the right.
+
+    Where the terminal is too narrow the columns go below each other in blocks, each begun by the first column: words
+    may fold, a number is never cut. A pipe has no width: nothing that programs or people will search is folded.
+    """
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for column in frame.columns:
-        numeric = frame[column].dtype.kind in "fi" or column in right
-        table.add_column(str(column), justify="right" if numeric else "left")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(_cell(v) for v in row))
     console = Console()
-    if not console.is_terminal:  # a pipe has no width: do not fold what programs or people will search
-        console = Console(width=240)
-    console.print(table)
+    if not console.is_terminal:
+        console = Console(width=1000)
+    cells = {str(name): [_cell(value) for value in frame[name]] for name in frame.columns}
+    numeric = {str(name) for name in frame.columns if frame[name].dtype.kind in "fi" or name in right}
+    natural = {name: max(map(len, (name, *rows))) for name, rows in cells.items()}
+    least = {name: width if name in numeric else min(width, _FOLD) for name, width in natural.items()}
+    for part, columns in enumerate(_blocks(least, console.width)):
+        table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+        if part:
+            table.title = None
+            console.print()
+        for name in columns:
+            table.add_column(
+                name,
+                justify="right" if name in numeric else "left",
+                no_wrap=name in numeric,
+                min_width=min(least[name], console.width),
+            )
+        for row in zip(*(cells[name] for name in columns), strict=True):
+            table.add_row(*row)
+        console.print(table)
+
+
+#: Width below which a column of words is not folded, and the space between two columns.
+_FOLD, _GAP = 16, 2
+
+
+def _blocks(widths: dict[str, int], room: int) -> list[list[str]]:
+    """Columns that stand beside each other in ``room`` characters; every block begins with the first column."""
+    key, *others = widths
+    blocks = [[key]]
+    used = widths[key]
+    for name in others:
+        if used + _GAP + widths[name] > room and len(blocks[-1]) > 1:
+            blocks.append([key])
+            used = widths[key]
+        blocks[-1].append(name)
+        used += _GAP + widths[name]
+    return blocks
+
+
+#: Units of money and their sizes, the largest first.
+_UNITS = (("$ million", 1e6), ("$ thousand", 1e3), ("$", 1.0))
+
+
+def money_unit(amounts: Any) -> tuple[str, float]:
+    """The unit in which the largest of some amounts in $ is read best, and what one of it is in $."""
+    import numpy as np
+
+    sizes = np.abs(np.asarray(amounts, dtype=float))
+    largest = float(np.nanmax(sizes, initial=0.0))
+    return next(((unit, size) for unit, size in _UNITS if largest >= size), _UNITS[-1])
 
 
 def _cell(value: Any) -> str:

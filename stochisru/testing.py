@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.simulation import follow
@@ -32,7 +33,7 @@ def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64,
     demand = case.process.sample(paths, T, seed=seed)
     rng = np.random.default_rng(seed)
 
-    def deployments(paths_of_demand: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
+    def deployments(paths_of_demand: Array) -> Array:
         return np.stack([arriving for arriving, _ in follow(case, strategy, paths_of_demand)])
 
     base = deployments(demand)

@@ -17,8 +17,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import BoundsError, InfeasibleError, InputError
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of
@@ -31,7 +31,6 @@ from stochisru.programs.sparse import FEASIBILITY, Solution, solve, solve_mixed
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: Gap at which a mixed-integer program is left.
 MIXED_GAP = 1e-3
@@ -241,7 +240,7 @@ def values(
 
     def best(name: str, information: Information, on: ScenarioTree) -> Optimum | None:
         say(name)
-        return _optimum(model, on, information, solver, rel_gap, time_limit)
+        return optimum(model, on, information, solver, rel_gap, time_limit)
 
     found: dict[str, Optimum | None] = {
         "rp": best("rp", Recourse(), tree),
@@ -269,7 +268,7 @@ def _held_stages(model: Model) -> range:
     return range(max(last, default=0) + 1)
 
 
-def _optimum(
+def optimum(
     model: Model,
     tree: ScenarioTree,
     information: Information,
@@ -305,11 +304,11 @@ def _wait_and_see(
 ) -> Optimum | None:
     """WS: one program for all scenarios where there are no whole numbers, else one for each, which meets its gap."""
     if model.is_linear:
-        return _optimum(model, tree, WaitAndSee(), solver, rel_gap, time_limit)
+        return optimum(model, tree, WaitAndSee(), solver, rel_gap, time_limit)
     total: Bounds | None = None
     for leaf in range(tree.leaves.start, tree.leaves.stop):
         branch, _ = tree.branch(leaf)
-        one = _optimum(model, branch, WaitAndSee(), solver, rel_gap, time_limit)
+        one = optimum(model, branch, WaitAndSee(), solver, rel_gap, time_limit)
         if one is None:
             return None
         p, b = float(tree.probability[leaf]), one.bounds

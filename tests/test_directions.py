@@ -86,6 +86,27 @@ def test_modules_are_short(name):
 MOST = {"stochisru.lunar.simulation": 650}
 
 
+@pytest.mark.parametrize("name", ["Array", "Index", "Mask"])
+def test_types_of_arrays_are_defined_once(name):
+    found = [
+        module
+        for module, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
+    ]
+    assert found == ["scenario_trees.arrays"]
+
+
+def test_no_two_public_classes_share_a_name():
+    """A protocol may have the name of what follows it in the shipped problem: one idea, told twice."""
+    where: dict[str, list[str]] = {}
+    for module, path in modules().items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and module != "stochisru.protocols":
+                where.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in where.items() if len(found) > 1} == {}
+
+
 def test_entries_of_the_registry_are_methods():
     from stochisru.methods.registry import METHODS, methods
     from stochisru.methods.result import Of

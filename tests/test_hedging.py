@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from scenario_trees import ScenarioTree
 from stochisru import BoundsError, InputError, SolverError, extensive_form, progressive_hedging
-from stochisru.lunar.subtrees import Subtrees
+from stochisru.lunar.subtrees import DeploymentSubtrees as Subtrees
 from stochisru.methods.hedging.cylinders import Steering
-from stochisru.methods.hedging.monitor import Checkpoint, Monitor
+from stochisru.methods.hedging.monitor import HedgingState, Monitor, hedging_checkpoint
 from stochisru.methods.hedging.proximal import HighsSubproblem, proximal_term, subproblem
 from tests.cases import deployment_cases
 
@@ -248,11 +248,11 @@ def test_resume_continues_the_same_prices(reference, tmp_path):
     tree = tree_of(case, [3, 3, 2])
     call = {"cut_stage": 1, "rel_gap": 0.0, "checkpoint": tmp_path / "a", "checkpoint_interval": 0}
     progressive_hedging(case, tree, **call, iterations=4)
-    before = Checkpoint(tmp_path / "a", Subtrees(case, tree, 1)).load_state()
-    progressive_hedging(case, tree, **call, iterations=5, resume=True)
-    after = Checkpoint(tmp_path / "a", Subtrees(case, tree, 1)).load_state()
-    assert (before.iteration, after.iteration) == (4, 5)
     parts = Subtrees(case, tree, 1)
+    before = HedgingState.load(hedging_checkpoint(tmp_path / "a", parts, 0), parts)
+    progressive_hedging(case, tree, **call, iterations=5, resume=True)
+    after = HedgingState.load(hedging_checkpoint(tmp_path / "a", parts, 0), parts)
+    assert (before.iteration, after.iteration) == (4, 5)
     assert np.abs(parts.node_mean(after.price)).max() < 1e-8 * np.abs(after.price).max()
     assert after.upper <= before.upper
 

@@ -9,7 +9,8 @@ from stochisru.errors import InputError, SolverError
 from stochisru.networks.solution import improved, solve_network, violation
 from stochisru.worked.saudi.failures import solve_failures
 from stochisru.worked.saudi.infrastructure import pumping_energy, saudi_data, text_parameters
-from stochisru.worked.saudi.network import SaudiOptions, connections, saudi_network, sites
+from stochisru.worked.saudi.network import SaudiOptions, saudi_network
+from stochisru.worked.saudi.places import connections, sites
 from stochisru.worked.saudi.study import comparison, published_lines, published_scales, solve_ksa, solve_weights
 from stochisru.worked.toy.network import COST, PLANTS, published_toy, solve_toy, toy_by_formula, toy_network, toy_table
 

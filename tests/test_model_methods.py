@@ -9,7 +9,8 @@ import pytest
 from scenario_trees import ScenarioTree
 from stochisru import InputError, SolverError, extensive_form, load_case, progressive_hedging
 from stochisru.errors import InfeasibleError
-from stochisru.methods.registry import first_that_takes, methods
+from stochisru.methods.registry import methods, takers
+from stochisru.methods.result import Of
 from stochisru.problem import (
     Decision,
     Factor,
@@ -213,7 +214,7 @@ def test_methods_for_cases_refuse_other_models():
     assert takes == {"ef", "ph"}
     for name in ("dp", "sddp", "lattice-dp", "threshold"):
         assert "hydro" in methods()[name].refuses(model)
-    assert first_that_takes(model, ("dp", "ef")).name == "ef"
+    assert [method.name for method in takers(model, Of.TREE)] == ["ef", "ph"]
     case = load_case("lunar-reference")
     assert {name for name, method in methods().items() if method.refuses(case) is None} == set(methods())
 

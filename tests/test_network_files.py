@@ -121,3 +121,135 @@ def test_the_static_command_refuses_a_duration(run_cli, tmp_path):
     bad = run_cli("network", "solve", "slow.toml", check=2)
     assert "slow.toml: arc 'earth→moon': duration: must be 0 or left out in a static network, got 3;" in bad.stderr
     assert bad.stderr.count("\n") == 1
+
+
+# --- parameters, formulas, families --------------------------------------------------------------------------------
+
+PIPES = """name = "pipes"
+[parameters]
+growth = 1.0
+per_head = "0.2 * growth"
+[commodities]
+water = "m3/day"
+power = "kWh/day"
+[criteria]
+cost = "USD/day"
+[[places]]
+rows = "towns.csv"
+name = "{town}"
+supply = { water = "-per_head * people", power = inf }
+[nodes.sea]
+"*" = inf
+[[arcs]]
+tail = "sea"
+head = "Harbour"
+name = "plant"
+carries = ["water"]
+cost = { cost = { water = 1.5 } }
+[[arcs]]
+rows = "pipes.csv"
+tail = "{first}"
+head = "{second}"
+both_ways = true
+carries = ["water"]
+events = [{ event = "LineLoss", rate_per_km = { water = 5e-4 }, km = "km" }]
+takes = { water = { power = "max(0, lift) + km / 70" } }
+cost = { cost = { water = 0.1 } }
+limit = { "*" = 1e6 }
+[arcs.let]
+lift = "0.0027 * (head.elevation - tail.elevation)"
+"""
+FAMILY = {
+    "network.toml": PIPES,
+    "towns.csv": "town,people,elevation\nHarbour,1000,0\nHill 1,500,200\n",
+    "pipes.csv": "first,second,km\nHarbour,Hill 1,30\n",
+}
+
+
+@pytest.fixture
+def family(tmp_path):
+    """Write a folder of families, one text of a file replaced."""
+
+    def write(old: str = "", new: str = "", **files: str):
+        for name, text in FAMILY.items():
+            (tmp_path / name).write_text(text.replace(old, new) if old else text, encoding="utf-8")
+        for name, text in files.items():
+            (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+def test_a_family_is_what_one_would_write_arc_by_arc(family):
+    network = load_network(family())
+    assert network.arcs == ("plant", "Harbour→Hill 1", "Hill 1→Harbour")
+    assert network.nodes == ("sea", "Harbour", "Hill 1")
+    there = 0.2 * 500 / (1 - 5e-4 * 30)
+    assert solve_network(network).objective == pytest.approx(1.5 * (200 + there) + 0.1 * there)
+    up, down = network.out.requirement[1:, 1, 0]
+    assert up == pytest.approx(0.0027 * 200 + 30 / 70)
+    assert down == pytest.approx(30 / 70)
+
+
+def test_what_follows_from_a_parameter_follows_its_change(family):
+    assert load_network(family(), {"growth": 2}).supply[1, 0] == pytest.approx(-400)
+    assert load_network(family(), {"per_head": 1}).supply[1, 0] == pytest.approx(-1000)
+    listed = family("growth = 1.0\n", "", parameters="name,value,unit,source\ngrowth,3,-,guess\n")
+    assert load_network(listed).supply[1, 0] == pytest.approx(-600)
+
+
+def test_several_tables_make_all_pairs(family):
+    folder = family('rows = "pipes.csv"', 'rows = ["pipes.csv", "kinds.csv"]', kinds="kind,wide\nold,0\nnew,1\n")
+    toml = folder / "network.toml"
+    text = toml.read_text(encoding="utf-8").replace("both_ways = true", 'name = "{kind} {first}"')
+    toml.write_text(text.replace('"*" = 1e6', '"*" = "1e6 if wide else 1"'), encoding="utf-8")
+    network = load_network(folder)
+    assert network.arcs == ("plant", "old Harbour", "new Harbour")
+    assert network.out.limit[1:, 0].tolist() == [1, 1e6]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"0.2 * growth"', '"0.2 * grow"', r"parameters.per_head: must be a number, got '0.2 \* grow' \(.*growth"),
+        ('"0.2 * growth"', '"growth ** 2 if"', "parameters.per_head: must be a number or a formula, got"),
+        ('"0.2 * growth"', "'__import__(\"os\")'", "parameters.per_head: must be .* formula, .*may call abs"),
+        ('"0.2 * growth"', '"growth.real"', "parameters.per_head: must be .* formula, .*a point may follow tail"),
+        ('"0.2 * growth"', '"[growth]"', "parameters.per_head: must be .* formula, .* arithmetic"),
+        ('"0.2 * growth"', '"growth / 0"', "parameters.per_head: formula 'growth / 0' has no value"),
+        ('"0.2 * growth"', '"9 ** 9 ** 9 ** 9"', "parameters.per_head: formula .* has no value"),
+        ('"0.2 * growth"', "\"'a'\"", "parameters.per_head: must be a number, got 'a' from"),
+        ("growth = 1.0", '"no name" = 1.0', "parameters: must be plain names that formulas can use, got 'no name'"),
+        ("growth = 1.0", 'growth = "1.0"', "parameters.growth: must be a number or a formula, got '1.0'"),
+        ('rows = "pipes.csv"', 'rows = "tubes.csv"', r"arcs\[1\]: rows: must be a table in the folder"),
+        ('rows = "pipes.csv"', 'rows = "../pipes.csv"', r"arcs\[1\]: rows: must be a table in the folder"),
+        ('rows = "pipes.csv"', "rows = 3", r"arcs\[1\]: rows: must be the name of a table"),
+        ("{first}", "{frist}", r"pipes.csv: line 2: network.toml: arcs\[1\]: tail: .* must be one of first"),
+        ("{first}", "{first", r"pipes.csv: line 2: network.toml: arcs\[1\]: tail: not a text with columns"),
+        ("Harbour,Hill 1,30", "Harbour,Hull,30", "pipes.csv: line 2: .*has no value.*elevation"),
+        ("Harbour,Hill 1,30", "Harbour,Hill 1,far", r"pipes.csv: line 2: .*events: LineLoss: km: must be a number"),
+        ("Hill 1,500,200", "Harbour,500,200", "towns.csv: line 3: .*must be a node of its own, got 'Harbour' twice"),
+        ("both_ways = true", "both_ways = 1", "both_ways: must be true or false, got 1"),
+        ("both_ways = true", 'both_ways = true\nname = "a"', "name: must be left out with both_ways"),
+        ("supply = {", "suply = {", r"places\[0\]: unknown key 'suply'"),
+        ("[arcs.let]", "[arcs.lot]", r"arcs\[1\]: unknown key 'lot'"),
+        ("first,second,km", "first,first,km", "pipes.csv: must have columns with a name of their own each"),
+    ],
+)
+def test_a_faulty_family_is_refused_where_it_stands(family, old, new, message):
+    with pytest.raises(InputError, match=message) as error:
+        load_network(family(old, new))
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_parameter_is_refused(family):
+    with pytest.raises(InputError, match=r"parameters: must be one of growth.*, got 'grwth'"):
+        load_network(family(), {"grwth": 1})
+    with pytest.raises(InputError, match=r"parameters.growth: is in parameters.csv as well"):
+        load_network(family(parameters="name,value\ngrowth,3\n"))
+
+
+def test_families_need_a_folder(tmp_path):
+    (tmp_path / "alone.toml").write_text(PIPES, encoding="utf-8")
+    with pytest.raises(InputError, match=r"rows: must stand in the network.toml of a folder"):
+        load_network(tmp_path / "alone.toml")

@@ -75,8 +75,8 @@ def test_report_of_progressive_hedging_shows_its_convergence(tmp_path):
     assert "figures/convergence.png" in outcome.files
     assert "tables/iterations.csv" in outcome.files
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert "progressive hedging with" in page
-    assert "Progressive hedging: bounds" in page
+    assert "progressive hedging on subtrees" in page
+    assert "Bounds and gap on the tree by iteration" in page
     values = outcome.tree_values
     assert values.rp.upper - values.rp.lower > 0
     assert values.evpi.upper - values.evpi.lower == pytest.approx(values.rp.upper - values.rp.lower)
@@ -104,16 +104,16 @@ def test_schedule_is_of_the_process_and_the_tree_stands_beside_it(run):
 
 
 @pytest.mark.parametrize("changed", [{"c_dev_exponent": 1.3, "reference": 100.0}, {"lot": 50.0, "degradation": 0.05}])
-def test_run_needs_no_values_of_the_tree(changed, tmp_path):
-    """Once a run ended where the dynamic programme on the tree takes no such cost."""
+def test_run_values_the_tree_by_programs_where_no_exact_method_takes_it(changed, tmp_path):
+    """Once a run ended there, later it had no values of the tree."""
     case = load_case("lunar-reference").replace(T=3, **changed)
     for method in (None, "ef"):
         outcome = run_case(case, tmp_path / "run", tree=case_tree(case, [2, 2, 1]), paths=60, method=method)
-        assert outcome.tree_values is None
-        assert "tables/tree_values.csv" not in outcome.files
+        assert outcome.tree_values.recourse.method == "ef"
+        assert "tables/tree_values.csv" in outcome.files
         data = outcome.to_dict()["tree"]
-        assert data["values"] is None
-        assert "--method ef takes any curve" in data["no_values"]
+        assert data["no_values"] is None
+        assert data["values"]["eev"] <= data["values"]["static"] <= data["values"]["rp"] <= data["values"]["ws"]
         page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-        assert "not solved" in page
-        assert "Values of the tree" not in page
+        assert "solved by <code>ef</code>" in page
+        assert "Values of the tree" in page

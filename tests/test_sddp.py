@@ -26,7 +26,7 @@ from stochisru.methods.risk import Expectation, MeanCVaR
 from stochisru.methods.sddp import engine as sddp_engine
 from stochisru.methods.sddp.engine import Engine
 from stochisru.methods.sddp.method import sddp
-from stochisru.methods.sddp.monitor import Checkpoint
+from stochisru.methods.sddp.monitor import SddpState, sddp_checkpoint
 from stochisru.methods.sddp.trials import Trials
 from stochisru.methods.stopping import (
     BoundStalled,
@@ -512,9 +512,9 @@ def test_folder_of_another_problem_is_refused(reference, tmp_path):
 KILLED = """
 import sys
 from stochisru import load_case
-from stochisru.methods.sddp import monitor as sddp_monitor
+from stochisru.methods.checkpoint import Checkpoint
 from stochisru.methods.sddp.method import sddp
-sddp_monitor.Checkpoint.due = lambda self: True
+Checkpoint.due = lambda self: True
 case = load_case("lunar-reference").replace(T=9, lead_time=2)
 show = lambda line: print(line.number, flush=True)
 sddp(case, states=8, rel_gap=0, iterations=10_000, passes=1, checkpoint=sys.argv[1], progress=show)
@@ -534,7 +534,9 @@ def test_killed_run_leaves_a_file_to_go_on_with(reference, root, tmp_path):
     process.wait()
     case = reference.replace(T=9, lead_time=2)
     programs = StagePrograms(case, case_lattice(case, 8))
-    state = Checkpoint(tmp_path, programs, Expectation()).load(Engine(programs, Expectation()).layout.length)
+    state = SddpState.load(
+        sddp_checkpoint(tmp_path, programs, Expectation()), Engine(programs, Expectation()).layout.length
+    )
     assert len(state.log) >= 2
     result = sddp(case, states=8, rel_gap=0, iterations=len(state.log) + 1, passes=1, checkpoint=tmp_path, resume=True)
     assert result.bounds.upper <= state.log[-1].upper

@@ -16,7 +16,7 @@ from stochisru.lunar.exact.open_loop import static_plan
 from stochisru.lunar.exact.tree_dp import tree_dp
 from stochisru.networks.files import load_network
 from stochisru.networks.solution import bracket, solve_network
-from stochisru.programs.solvers.scaling import Scale
+from stochisru.programs.solvers.scaling import Scaling
 from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
 
 OURS = """
@@ -151,7 +151,7 @@ def test_a_point_that_breaks_a_row_is_refused_and_the_block_named():
 
 def test_every_solution_is_checked(monkeypatch):
     """A scale that hides the coefficient: HiGHS drops it, and its point is refused."""
-    monkeypatch.setattr(Scale, "of", Scale.none)
+    monkeypatch.setattr(Scaling, "of", Scaling.none)
     monkeypatch.setattr("stochisru.programs.solvers.highs._SMALL_COEFFICIENT", 1e-9)
     with pytest.raises(SolverError, match="'power'"):
         solve(pair(5e-10))
@@ -280,7 +280,7 @@ def test_a_point_is_checked_in_the_size_of_its_row():
     x = builder.variables("x", 1, lower=0.0, upper=1e12, objective=1.0)
     builder.rows("least", 1000.0, np.inf, (np.zeros(1, dtype=int), x.index, np.ones(1)))
     program = builder.build()
-    scale = Scale.of(program)
+    scale = Scaling.of(program)
     with pytest.raises(SolverError, match="least"):
         program.require_feasible(np.array([999.9]), scale.column, 1 / scale.row)
     assert solve(program).x[0] == pytest.approx(1000.0)

@@ -68,7 +68,7 @@ RULES = {
 def test_mars_parameters_are_the_thesis():
     known = parameters()
     assert {key: known[key] for key in MARS} == MARS
-    inferred = {row["key"] for row in mars_data("params") if row["source"].startswith("NOT in the text")}
+    inferred = {row["name"] for row in mars_data("parameters") if row["source"].startswith("NOT in the text")}
     assert set(known) - set(MARS) == inferred | {"g0"}
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from scenario_trees.errors import TreeError, numbers, require_integer, require_number
 from scenario_trees.protocols import Sampler
 from scenario_trees.sampling import require_sampler
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scenario_trees.calibration import ProcessFit
-
-Array = NDArray[np.float64]
 
 
 def _times(t: ArrayLike) -> Array:

@@ -84,7 +84,7 @@ def run(
     workers: WorkersOpt = 1,
     solver: SolverOpt = "highs",
     method: Annotated[
-        str | None, typer.Option(help="Method on the tree for RP [default: ef, or dp where costs are not linear].")
+        str | None, typer.Option(help="Method on the tree for RP [default: the one with the strongest bracket].")
     ] = None,
     json: JsonOpt = None,
 ) -> None:
@@ -159,7 +159,7 @@ def value(
     from stochisru.lunar.values.distance import distance
     from stochisru.lunar.values.lattice import lattice_values
     from stochisru.lunar.values.process import process_values
-    from stochisru.lunar.values.table import value_table
+    from stochisru.lunar.values.programs import tree_values
     from stochisru.programs.solvers import solver_named
 
     json_target(json, case)
@@ -193,7 +193,7 @@ def value(
     solver_named(chosen.get("solver", "highs"))
     tree = named_tree(problem, branching, chosen.get("quantization", "gauss-hermite"))
     with progress(f"valuing {problem.name}") as step:
-        table = value_table(problem, tree, solver=chosen.get("solver", "highs"), progress=step)
+        table = tree_values(problem, tree, solver=chosen.get("solver", "highs"), progress=step)
         away = distance(problem, tree)
     emit({**table.to_dict(), "distance": away.to_dict()}, json, lambda: print_tree_values(table, away))
     warn_of_gap(table.recourse)
@@ -262,10 +262,9 @@ def list_policies(json: JsonOpt = None) -> None:
 
 
 def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str | None) -> Strategy:
-    from stochisru.methods.extensive_form import extensive_form
+    from stochisru.lunar.solving import optimum_on_tree
 
-    tree = named_tree(case, branching)
-    return extensive_form(case, tree).policy(mapping, name="tree")
+    return optimum_on_tree(case, named_tree(case, branching)).policy(mapping, name="tree")
 
 
 @case_app.command("list")

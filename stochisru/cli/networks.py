@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stochisru.errors import InputError
 from stochisru.networks.terminal import GapOpt, bracket
 from stochisru.terminal import JsonOpt, SolverOpt, emit, json_target, number, print_frame, progress
-
-if TYPE_CHECKING:
-    pass
 
 network_app = typer.Typer(help="Commodity networks: Mars, toy, Saudi Arabia, your own.", rich_markup_mode=None)
 
@@ -30,6 +27,9 @@ def solve(
         list[str] | None, typer.Option(help="CRITERION=WEIGHT; may be repeated [default: the first criterion].")
     ] = None,
     limit: Annotated[list[str] | None, typer.Option(help="CRITERION=LARGEST; may be repeated.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="NAME=NUMBER for a parameter of the file; may be repeated.")
+    ] = None,
     form: Annotated[str, typer.Option(help="reduced or literal.")] = "reduced",
     rel_gap: GapOpt = 1e-4,
     time_limit: Annotated[float | None, typer.Option(help="Seconds for a mixed-integer network.")] = None,
@@ -37,16 +37,21 @@ def solve(
     solver: SolverOpt = "highs",
     json: JsonOpt = None,
 ) -> None:
-    """Solve a network of your own."""
+    """Solve a network of your own; a table [time] in its file makes it one over time."""
     from stochisru.networks.assembly import FORMS, assemble, weights_of
-    from stochisru.networks.files import load_network, require_static
+    from stochisru.networks.files import load_network, load_over_time, require_static
     from stochisru.networks.network import one_of
     from stochisru.networks.pareto import lexicographic
 
     json_target(json, source)
     kind = one_of(FORMS, form, "form")
-    network = load_network(source)
-    require_static(network, source)
+    parameters = _assignments(parameter, "parameter", "NAME")
+    expanded = load_over_time(source, parameters)
+    if expanded is None:
+        network = load_network(source, parameters)
+        require_static(network, source)
+    else:
+        network = expanded.network
     weights, limits = _assignments(weight, "weight"), _assignments(limit, "limit")
     if export is not None:
         written = assemble(network, weights, limits, kind).program.write(export)
@@ -67,22 +72,26 @@ def solve(
         )
 
     def show() -> None:
-        print_frame(solution.table, f"{network.name}: flows")
+        print_frame(solution.table if expanded is None else expanded.table(solution), f"{network.name}: flows")
         print_frame(solution.price_table, "nodal prices (objective per unit of demand)")
         for criterion in network.criteria:
             typer.echo(f"{criterion.name:<24} {solution.criteria[criterion.name]:,.6g} {criterion.unit}")
         typer.echo(f"objective (minimise)     {solution.objective:,.6g}, {bracket(solution.bounds, '', 6)}")
 
-    emit(solution.to_dict(), json, show)
+    data = solution.to_dict()
+    if expanded is not None:
+        flows = expanded.table(solution).drop(columns=["used"])
+        data |= {"steps": expanded.steps, "flows": flows.to_dict("records")}
+    emit(data, json, show)
 
 
-def _assignments(texts: list[str] | None, field: str) -> dict[str, float] | None:
+def _assignments(texts: list[str] | None, field: str, of: str = "CRITERION") -> dict[str, float] | None:
     if not texts:
         return None
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise InputError(f"{field}: must be CRITERION=NUMBER, got {text!r}")
+            raise InputError(f"{field}: must be {of}=NUMBER, got {text!r}")
         found[name.strip()] = number(value, field)
     return found

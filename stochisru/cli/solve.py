@@ -121,8 +121,8 @@ def _help(default: Any, about: About) -> str:
 def _solve(given: dict[str, Any]) -> None:
     from stochisru import mpi
     from stochisru.limits import Limit
-    from stochisru.methods.registry import method_named, options_for
-    from stochisru.methods.result import Reason
+    from stochisru.methods.registry import method_named, methods_on, options_for
+    from stochisru.methods.result import Of, Reason
 
     case, json, name, horizon = (given.pop(key) for key in ("case", "json", "method", "horizon"))
     json_target(json, case)
@@ -135,7 +135,7 @@ def _solve(given: dict[str, Any]) -> None:
     made = {key: said.pop(key) for key in _MADE if key in said}
     for key in made:
         if _MADE[key] != method.on:
-            others = " and ".join(m.name for m in _methods_on(_MADE[key]))
+            others = " and ".join(m.name for m in methods_on(Of(_MADE[key])))
             raise InputError(f"{key}: is an option of --method {others}")
     options = options_for(method, said)
     if name != "ph" and mpi.world() is not None:
@@ -159,32 +159,26 @@ def _solve(given: dict[str, Any]) -> None:
         raise typer.Exit(1)  # the gap was not met
 
 
-def _methods_on(what: str) -> list[Method]:
-    from stochisru.methods.registry import methods
-
-    return [method for method in methods().values() if method.on == what]
-
-
 def _run(case: DeploymentCase, method: Method, options: Any, made: dict[str, Any]) -> Result[Any]:
     """Make what the method works on and solve, with a table of its iterations or a spinner."""
-    from stochisru.lunar.terminal import named_lattice
+    from stochisru.lunar.solving import made_for
     from stochisru.methods.result import Of
     from stochisru.programs.solvers import solver_named
 
     if hasattr(options, "solver"):
         solver_named(options.solver)
-    on: Any = None
+    on: Any
     if method.on is Of.TREE:
         on = named_tree(case, made.get("branching"), made.get("quantization", "gauss-hermite"))
-    elif method.on is Of.LATTICE:
-        on = named_lattice(case, method.name, made.get("states"))
+    else:
+        on = made_for(case, method, made.get("states"))
     if not hasattr(options, "iterations"):
         with progress(f"solving {case.name}"):
             return method.solve(case, on, options)
     if method.on is Of.LATTICE and sys.stderr.isatty():
         from stochisru.lunar.stage_report import problem_report
 
-        typer.echo(str(problem_report(case.linear_bound, on, storage=options.storage)), err=True)
+        typer.echo(str(problem_report(case.linear_bound, on, storage=getattr(options, "storage", None))), err=True)
     with iteration_table(f"{case.name}, {on!r}") as line:
         return method.solve(case, on, options, line)
 

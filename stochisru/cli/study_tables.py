@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from stochisru.terminal import print_frame
+from stochisru.terminal import money_unit, print_frame
 
 if TYPE_CHECKING:
     from stochisru.lunar.studies.efficiency import Frontier
@@ -116,8 +116,12 @@ def show_frontier(study: Frontier, sampled: set[str]) -> None:
         lines.append(line)
     frame = pd.DataFrame(lines)
     frame[["± (CI)", "gap"]] = frame[["± (CI)", "gap"]].astype(float)
+    money = ["mean NPV", "± (CI)", "sd", "CVaR95", "first-year capital", "gap"]
+    unit, size = money_unit(frame[money])
+    frame[money] /= size
     title = (
-        f"{study.case.title}: {study.paths:,} common paths, T = {study.case.horizon.T} ($; NPV up, CVaR of loss down)"
+        f"{study.case.title}: {study.paths:,} common paths, T = {study.case.horizon.T} "
+        f"({unit}; NPV up, CVaR of loss down)"
     )
     print_frame(frame, title)
     if hidden:
@@ -140,9 +144,13 @@ def show_tuning(study: Tuning) -> None:
     frame = pd.DataFrame(lines)
     frame[list(frame.columns[1:])] = frame[list(frame.columns[1:])].astype(float)
     sample = study.sample
+    money = ["objective", "± (CI)", "gap"]
+    unit, size = money_unit(frame[money])
+    frame[money] /= size
     print_frame(
         frame,
-        f"{study.case.title}: {sample['fresh_paths']:,} fresh paths, T = {study.case.horizon.T} ($, NPV maximised)",
+        f"{study.case.title}: {sample['fresh_paths']:,} fresh paths, T = {study.case.horizon.T} "
+        f"({unit}, NPV maximised)",
     )
     gain = study.optimism
     interval = f" [{gain.lower:,.0f}, {gain.upper:,.0f}]" if gain.lower == gain.lower else ""

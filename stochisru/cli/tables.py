@@ -6,9 +6,9 @@ Progress is silent where standard error is not a terminal.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stochisru.terminal import print_frame
+from stochisru.terminal import money_unit, print_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,22 +20,18 @@ if TYPE_CHECKING:
     from stochisru.lunar.values.process import ProcessValues
     from stochisru.lunar.values.table import ValueTable
     from stochisru.methods.result import Result
+    from stochisru.protocols import Plan
 
 
 #: Width from which a table has room for what each value means.
 _ROOM = 120
 
 
-#: Units of money and their sizes, the largest first.
-_UNITS = (("$ million", 1e6), ("$ thousand", 1e3), ("$", 1.0))
-
-
 def print_values(table: pd.DataFrame, title: str) -> None:
     """The table of values, in millions where they are as large; what each means where there is room."""
     from rich.console import Console
 
-    largest = float(table[["value", "lower", "upper"]].abs().to_numpy().max())
-    unit, scale = next(((u, s) for u, s in _UNITS if largest >= s), _UNITS[-1])
+    unit, scale = money_unit(table[["value", "lower", "upper"]])
     shown = table[["quantity"]].assign(
         **{column: [f"{x / scale:,.3f}" for x in table[column]] for column in ("value", "lower", "upper")},
         kind=table["kind"],
@@ -77,10 +73,14 @@ def print_lattice_values(values: LatticeValues, away: Distance) -> None:
     sys.stdout.write(f"{away.describe(plan.objective, plan.first_stage)}\n")
 
 
-def warn_of_gap(result: Result[Any]) -> None:
+def warn_of_gap(result: Result[Plan]) -> None:
     """A line on standard error where a method ended at a limit, so that its gap is wider than asked for."""
     if result.termination.limit is not None:
         sys.stderr.write(f"warning: {result.method} of the {result.bounds.of}: {result.termination.detail}\n")
+
+
+#: Metrics of the table of strategies that are shares, not money.
+_SHARES = ("p_positive", "self_sufficiency", "utilization")
 
 
 def print_strategies(outcome: Simulation) -> None:
@@ -91,15 +91,16 @@ def print_strategies(outcome: Simulation) -> None:
         "npv_p5",
         "npv_p95",
         "cvar95",
-        "p_positive",
-        "self_sufficiency",
-        "utilization",
+        *_SHARES,
     )
     frame = outcome.to_frame()
     wide = frame.pivot(index="strategy", columns="metric", values="value").loc[outcome.names, list(columns)]
     mean = frame[frame["metric"] == "npv_mean"].set_index("strategy").loc[outcome.names]
     wide.insert(1, "± (CI)", (mean["upper"] - mean["lower"]).to_numpy() / 2)
-    title = f"{outcome.case.title}: {outcome.paths:,} paths, T = {outcome.case.horizon.T} ($, NPV maximised)"
+    money = [name for name in wide.columns if name not in _SHARES]
+    unit, size = money_unit(wide[money])
+    wide[money] /= size
+    title = f"{outcome.case.title}: {outcome.paths:,} paths, T = {outcome.case.horizon.T} ({unit}, NPV maximised)"
     print_frame(wide.reset_index(), title)
 
 
@@ -108,7 +109,11 @@ def print_comparison(outcome: Comparison) -> None:
     print_strategies(outcome.simulation)
     ws = outcome.wait_and_see
     if outcome.optimum is not None:
-        print_frame(outcome.to_frame(), "Gap to the exact optimum ($, paired on common paths)")
+        frame = outcome.to_frame()
+        money = ["npv_mean", "lower", "upper", "gap", "gap_lower", "gap_upper"]
+        unit, size = money_unit(frame[money])
+        frame[money] /= size
+        print_frame(frame, f"Gap to the exact optimum ({unit}, paired on common paths)")
         sys.stdout.write(f"exact optimum RP {outcome.optimum.lower:,.0f} $\n")
     if ws is not None:
         sample = f"({outcome.foresight_paths:,} paths)"

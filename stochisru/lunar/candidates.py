@@ -14,15 +14,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from stochisru.lunar.exact.levels import candidate_levels, shrinkage
 from stochisru.lunar.operations import MeritOrder
-from stochisru.lunar.subtrees import Subtrees
+from stochisru.lunar.subtrees import DeploymentSubtrees
 from stochisru.lunar.tree_program import feasible_orders
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 #: A level is another one if it differs by more than this share.
 _SAME = 1e-6
@@ -34,7 +31,7 @@ _GOLDEN = (5**0.5 - 1) / 2
 class Candidates:
     """Orders to try for a cut tree; all tables have the shape ``(subtrees, years)``."""
 
-    subtrees: Subtrees
+    subtrees: DeploymentSubtrees
 
     @cached_property
     def _sharing(self) -> dict[int, tuple[Index, int]]:

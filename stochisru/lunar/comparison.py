@@ -17,17 +17,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Index
 from scenario_trees.protocols import Sampler
 from stochisru.estimate import Estimate
 from stochisru.files import plain
 from stochisru.lunar.case import DeploymentCase, require_case
-from stochisru.lunar.exact.levels import has_exact_levels
-from stochisru.lunar.exact.threshold import threshold
-from stochisru.lunar.exact.unit_value import scales_with_demand
+from stochisru.lunar.exact.in_advance import why_not_in_advance
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
 from stochisru.lunar.simulation import Simulation, demand_kurtosis, require_sampling, resolve, simulate
+from stochisru.lunar.solving import optimum_on_process
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.methods.result import Bounds
 from stochisru.simulation.metrics import mean_estimate, share_reached, shifted
@@ -35,7 +34,6 @@ from stochisru.simulation.metrics import mean_estimate, share_reached, shifted
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: Paths on which perfect information is solved at most; the time per path grows as T².
 FORESIGHT_PATHS = 20_000
@@ -128,7 +126,7 @@ class Comparison:
         return f"Comparison({optimum}{ws}{self.simulation!r})"
 
 
-def foresight_sample(units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def foresight_sample(units: Index) -> tuple[Index, Index]:
     """Paths on which perfect information is solved, and the sizes of their independent groups.
 
     At most `FORESIGHT_PATHS` paths (or one per group): the first groups where they are many, else the first paths of
@@ -181,7 +179,7 @@ def compare(
     require_case(case)
     source = require_sampling(paths, seed, sampler, workers)
     chosen = resolve(case, strategies)
-    exact = threshold(case) if scales_with_demand(case) else None
+    exact = optimum_on_process(case)
     known = [exact.policy(name=_REFERENCE)] if exact else []
     whole = simulate(
         case,
@@ -193,7 +191,7 @@ def compare(
         confidence=confidence,
         progress=progress,
     )
-    if not (case.is_linear or has_exact_levels(case)):
+    if why_not_in_advance(case) is not None:
         return Comparison(whole, None, None, 0, None, {})
     kurtosis = demand_kurtosis(case)
     chosen_paths, units = foresight_sample(whole.units)

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
     from stochisru.estimate import Estimate
     from stochisru.lunar.strategies.protocol import Strategy
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from stochisru.estimate import Estimate
 from stochisru.lunar.cut_plan import CutPlan, plant_paths
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.simulation.metrics import mean_estimate
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 
 def simulate_on_lattice(plan: CutPlan, paths: int, seed: int, confidence: float) -> Estimate:

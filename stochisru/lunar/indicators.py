@@ -1,6 +1,6 @@
 """Distributions of the indicators of a simulation other than NPV, and when deployments happen.
 
-Counts of deployments are over all paths. Distributions are those of the first `KEPT_PATHS` paths, so that memory does
+Index of deployments are over all paths. Distributions are those of the first `KEPT_PATHS` paths, so that memory does
 not grow with their number; of n independent paths a level is off by more than 1.36/√n with a probability of 5 %
 (Kolmogorov's band).
 """
@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from stochisru.lunar.case import DeploymentCase
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
-Counts = NDArray[np.int64]
 
 #: Paths of which the indicators are kept.
 KEPT_PATHS = 20_000
@@ -101,9 +99,9 @@ class DeploymentCounts:
         Paths by their number of years with an arrival, shape ``(strategies, T + 2)``.
     """
 
-    deploying: Counts
-    waiting: Counts
-    numbers: Counts
+    deploying: Index
+    waiting: Index
+    numbers: Index
 
     @classmethod
     def empty(cls, strategies: int, years: int) -> DeploymentCounts:

@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.operations import MeritOrder, discount_factors
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 
 def _require_tree(tree: object) -> None:

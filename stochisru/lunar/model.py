@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.storage import Storage
-from stochisru.problem.coefficients import Array, Factor, Factors
+from stochisru.problem.coefficients import Factor, Factors
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
 

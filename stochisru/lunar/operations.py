@@ -20,11 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

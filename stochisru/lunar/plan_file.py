@@ -7,13 +7,11 @@ import io
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.files import plain_number
 from stochisru.lunar.case import DeploymentCase
-
-Array = NDArray[np.float64]
 
 #: Name of the technology of a case that names none.
 TECHNOLOGY = "plant"

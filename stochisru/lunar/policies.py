@@ -4,65 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.origin import Origin
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.in_advance import open_loop
+from stochisru.lunar.exact.in_advance import fine_states, open_loop
 from stochisru.lunar.exact.layers import OpenLoopPlan
-from stochisru.lunar.exact.levels import has_exact_levels
-from stochisru.lunar.exact.unit_value import scales_with_demand
+from stochisru.lunar.solving import has_exact_policy, optimum_on_lattice, optimum_on_tree, solved
 from stochisru.lunar.strategies import STRATEGIES, RollingHorizon, Schedule
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.strategies.rolling import ROLLING_BRANCHING
-from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
-
-if TYPE_CHECKING:
-    from stochisru.methods.result import Result
-
-Array = NDArray[np.float64]
+from stochisru.lunar.trees import case_lattice, case_tree
+from stochisru.methods.registry import method_for, method_named
 
 
 def _threshold(case: DeploymentCase) -> Strategy:
-    from stochisru.lunar.exact.threshold import threshold
-
-    return threshold(case.linear_bound).policy()
-
-
-def lattice_optimum(case: DeploymentCase) -> Result[Any]:
-    """Exact optimum on the case's lattice; that of the linear problem below a case without exact levels."""
-    from stochisru.lunar.exact.lattice_dp import lattice_dp
-    from stochisru.lunar.exact.level_dp import level_dp
-
-    if not case.is_linear and has_exact_levels(case):
-        return level_dp(case)
-    return lattice_dp(case.linear_bound)
+    linear = case.linear_bound
+    return solved(linear, method_for("threshold", linear)).policy()
 
 
 def _lattice(case: DeploymentCase) -> Strategy:
-    return lattice_optimum(case).policy(name="lattice")
+    return optimum_on_lattice(case).policy(name="lattice")
 
 
 def _sddp(case: DeploymentCase) -> Strategy:
-    from stochisru.methods.sddp.method import sddp
-
     # With a pipeline of orders the last per mille takes minutes: the plan is as good after a few iterations.
     iterations = 500 if case.horizon.lead_time <= 1 else 3
-    return sddp(case.linear_bound, iterations=iterations).policy(name="sddp")
+    return solved(case.linear_bound, method_named("sddp"), iterations=iterations).policy(name="sddp")
 
 
 def _tree(case: DeploymentCase) -> Strategy:
-    from stochisru.lunar.exact.tree_dp import tree_dp
-    from stochisru.lunar.trees import case_tree
-    from stochisru.methods.extensive_form import extensive_form
-
-    exact = not case.is_linear and has_exact_levels(case)
-    best = tree_dp if exact else extensive_form
-    return best(case, case_tree(case)).policy(name="tree")
+    return optimum_on_tree(case, case_tree(case)).policy(name="tree")
 
 
 def _rolling(case: DeploymentCase) -> Strategy:
@@ -80,10 +55,10 @@ def open_loop_optima(case: DeploymentCase) -> dict[str, OpenLoopPlan]:
     from stochisru.lunar.exact import root_plan
 
     ev = root_plan.expected_value_plan_on_process(case)
-    if scales_with_demand(case):
+    if has_exact_policy(case):
         static, fixed = root_plan.static_plan_on_process(case), root_plan.fixed_design_on_process(case)
     else:
-        lattice = case_lattice(case, 4 * DEFAULT_STATES if case.is_linear else 2 * LEVEL_STATES)
+        lattice = case_lattice(case, fine_states(case))
         law = list(lattice.values), list(lattice.probabilities)
         static = open_loop(case, *law)
         fixed = open_loop(case, *law, allowed=np.arange(case.horizon.T + 1) == 0)

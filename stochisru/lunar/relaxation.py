@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.sampling import SAMPLERS
 from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
-from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.case import DeploymentCase, why_no_case
+from stochisru.lunar.cut_plan import CutPlan
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.unit_value import why_no_unit_value
 from stochisru.lunar.simulation import npv_on_paths, simulate
@@ -36,7 +36,6 @@ from stochisru.methods.sddp.method import STATES, sddp
 from stochisru.protocols import Plan, RiskMeasure
 from stochisru.simulation.metrics import mean_estimate, shifted
 
-Array = NDArray[np.float64]
 P = TypeVar("P", bound=Plan)
 
 
@@ -48,7 +47,11 @@ class ExactPolicy:
 
     def refuses(self, case: DeploymentCase) -> str | None:
         """A limit on supply from Earth."""
-        return why_no_unit_value(case.linear_bound)
+        return why_no_case(case, "threshold") or why_no_unit_value(case.linear_bound)
+
+    def kind(self, case: DeploymentCase) -> Kind:
+        """Closed forms; of the relaxation's plan a simulation."""
+        return Kind.EXACT if case.is_linear else Kind.STATISTICAL
 
     def solve(
         self, case: DeploymentCase, on: None, options: NoOptions, progress: Callable[[Any], None] | None = None
@@ -115,7 +118,15 @@ class DualDynamicProgramming:
 
     def refuses(self, case: DeploymentCase) -> str | None:
         """Nothing that can be stated on a lattice; store and risk measure ask for linear costs."""
-        return None
+        return why_no_case(case, "sddp")
+
+    def kind(self, case: DeploymentCase) -> Kind:
+        """A simulation of the plan, but where its value is known."""
+        return Kind.STATISTICAL
+
+    def states(self, case: DeploymentCase) -> int:
+        """Stage programs are solved for every state and iteration."""
+        return STATES
 
     def solve(
         self,
@@ -178,7 +189,7 @@ def sddp_ignoring(
     seed: int = 0,
     confidence: float = 0.95,
     **options: Any,
-) -> Result[Any]:
+) -> Result[CutPlan]:
     """SDDP on the linear problem below a case with modules, fixed costs or economies of scale.
 
     Parameters

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.levels import why_no_exact_levels
 from stochisru.lunar.information import require_match
 from stochisru.lunar.schedule import schedule_table
 from stochisru.lunar.simulation import Simulation, require_sampling, simulate
@@ -29,14 +28,18 @@ from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.distance import Distance, distance
 from stochisru.lunar.values.process import ProcessValues, process_values
-from stochisru.lunar.values.table import MEANING, ValueTable, value_table
+from stochisru.lunar.values.programs import tree_values, why_no_tree_values
+from stochisru.lunar.values.table import MEANING, ValueTable
 from stochisru.methods.options import options_of
-from stochisru.methods.registry import Method, method_named, methods, options_for
+from stochisru.methods.registry import Method, method_for, method_named, methods_on, options_for
 from stochisru.methods.result import Of, versions
 from stochisru.programs.solvers import solver_named
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from stochisru.lunar.tree_program import TreePlan
+    from stochisru.methods.result import Result
 
 #: Quantile levels of the demand fan.
 FAN_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -149,29 +152,26 @@ def _as_text(value: Any) -> str:
 
 def _method_on_trees(name: str, case: DeploymentCase) -> Method:
     """A method on trees that takes the case; `InputError` otherwise."""
-    method = method_named(name)
-    if method.on is not Of.TREE:
-        on_trees = ", ".join(m.name for m in methods().values() if m.on is Of.TREE)
+    if method_named(name).on is not Of.TREE:
+        on_trees = ", ".join(method.name for method in methods_on(Of.TREE))
         raise InputError(f"method: must be one of {on_trees}, which work on a tree, got {name!r}")
-    refused = method.refuses(case)
-    if refused is not None:
-        raise InputError(refused)
-    return method
+    return method_for(name, case)
 
 
 def _on_tree(
     case: DeploymentCase, tree: ScenarioTree, method: Method | None, solver: str, say: Callable[[str], None]
 ) -> tuple[ValueTable | None, str]:
-    """Values of the tree; where a method refuses the case none, and why. The process' do not depend on them."""
-    reason = None if case.is_linear else why_no_exact_levels(case)
+    """Values of the tree; where it is too large for the case none, and why. The process' do not depend on them."""
+    reason = why_no_tree_values(case, tree)
     if reason is not None:
         return None, reason
     recourse = None
     if method is not None:
         say(f"rp by {method.name}")
         named = {"solver": solver} if "solver" in options_of(method.options) else {}
-        recourse = method.solve(case, tree, options_for(method, named))
-    return value_table(case, tree, solver=solver, recourse=recourse, progress=say), ""
+        found = method.solve(case, tree, options_for(method, named))
+        recourse = cast("Result[TreePlan]", found)  # a method on trees finds the plan that the case makes of a solution
+    return tree_values(case, tree, solver=solver, recourse=recourse, progress=say), ""
 
 
 def run_case(
@@ -200,8 +200,8 @@ def run_case(
     solver
         Solver of the recourse problems.
     method
-        Method on trees for RP (`stochisru.methods.registry`); ``ef``, or ``dp`` where costs are not linear, if not
-        given.
+        Method on trees for RP; of those that take the case the one with the strongest bracket if not given, see
+        `stochisru.methods.registry.takers`.
     progress
         Called with the name of each step.
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.protocols import Sampler
 from stochisru.lunar.exact.in_advance import perfect_information
 from stochisru.lunar.policies import open_loop_plans
@@ -21,7 +21,6 @@ from stochisru.methods.result import Of
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: Fresh paths that plans are followed on at most; of n paths a level is off by 1.36/√n at most (Kolmogorov, 95 %).
 SCHEDULE_PATHS = 4096

@@ -15,8 +15,9 @@ from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.protocols import Sampler
 from scenario_trees.sampling import SAMPLERS
 from stochisru.errors import InputError
@@ -41,8 +42,6 @@ from stochisru.simulation.metrics import (
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-Array = NDArray[np.float64]
 
 
 def _checked(orders: Any, shape: tuple[int, ...], who: str, lot: float | None) -> Array:
@@ -161,7 +160,7 @@ class _Block:
 
 
 def _simulate_block(
-    case: DeploymentCase, strategies: Sequence[Strategy], demand: Array, units: NDArray[np.int64], keep: int
+    case: DeploymentCase, strategies: Sequence[Strategy], demand: Array, units: Index, keep: int
 ) -> _Block:
     demand.setflags(write=False)  # strategies look, they do not touch: all see the same paths
     merit = MeritOrder.of(case)
@@ -280,7 +279,7 @@ class Simulation:
     plant: Array
     counts: DeploymentCounts
     indicators: Array
-    units: NDArray[np.int64]
+    units: Index
     seed: int
     sampler: str
     confidence: float

@@ -20,8 +20,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_layers import require_lattice
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from stochisru.estimate import Estimate
     from stochisru.lunar.cut_plan import CutPlan
 
-Array = NDArray[np.float64]
 
 #: Plants are spread from those that the lowest demand of a stage asks for to this multiple of the highest.
 _BEYOND = 1.3

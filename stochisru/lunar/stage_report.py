@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.stage_program import StagePrograms
 from stochisru.lunar.storage import Storage
 from stochisru.lunar.trees import case_lattice
 from stochisru.methods.sddp.method import STATES
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments, flows, plan_value, require_match
@@ -21,12 +21,9 @@ from stochisru.problem import subtrees as problem
 if TYPE_CHECKING:
     from stochisru.lunar.candidates import Candidates
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
-
 
 @dataclass(frozen=True, eq=False)
-class SubtreeProgram(problem.SubtreeProgram):
+class DeploymentSubtree(problem.SubtreeProgram):
     """The program of one subtree of a case."""
 
     case: DeploymentCase
@@ -44,7 +41,7 @@ class SubtreeProgram(problem.SubtreeProgram):
         return self.stated.on_nodes(x, "dM")[None]
 
 
-class Subtrees(problem.Subtrees):
+class DeploymentSubtrees(problem.Subtrees):
     """The problem of a case on a tree, cut at ``cut_stage``; see `stochisru.problem.subtrees.Subtrees`."""
 
     exact = True
@@ -90,7 +87,7 @@ class Subtrees(problem.Subtrees):
         """Valid upper bound on ΔM of each coordinated year, kg, shape ``(count, years)``."""
         return np.asarray(self.bounds["dM"].upper[self.shared])
 
-    def program(self, i: int) -> SubtreeProgram:
+    def program(self, i: int) -> DeploymentSubtree:
         """Build the program of subtree ``i``."""
         found = super().program(i)
-        return SubtreeProgram(**{f.name: getattr(found, f.name) for f in fields(found)}, case=self.case)
+        return DeploymentSubtree(**{f.name: getattr(found, f.name) for f in fields(found)}, case=self.case)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from scenario_trees import MarkovLattice, ScenarioTree
+    from scenario_trees import ScenarioTree
     from stochisru.lunar.case import DeploymentCase
 
 CaseArg = Annotated[str, typer.Argument(metavar="CASE", help="Name of a shipped case, or a TOML file.")]
@@ -35,13 +35,3 @@ def named_tree(case: DeploymentCase, branching: str | None, quantization: str = 
     from stochisru.lunar.trees import case_tree, parse_branching
 
     return case_tree(case, None if branching is None else parse_branching(branching), quantization)
-
-
-def named_lattice(case: DeploymentCase, method: str, states: int | None) -> MarkovLattice:
-    """Lattice of a command; the number of states that suits the method where none is given."""
-    from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
-    from stochisru.methods.sddp.method import STATES
-
-    if states is None:
-        states = STATES if method == "sddp" else DEFAULT_STATES if case.is_linear else LEVEL_STATES
-    return case_lattice(case, states)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import require_match
@@ -15,8 +13,6 @@ from stochisru.lunar.tree_program import TreePlan, plan_from_solution, tree_boun
 from stochisru.problem.information import Held
 from stochisru.problem.tree_problem import ModelOnTree
 from stochisru.programs.sparse import LinearProgram, Solution
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments, capacity_of, flows, node_cash, require_match
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from stochisru.lunar.strategies.protocol import Strategy
 
-Array = NDArray[np.float64]
 
 #: Share of its bound up to which an order is a solver's tolerance.
 _NOTHING = 1e-7

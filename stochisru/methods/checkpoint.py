@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 import types
 import warnings
 import zipfile
@@ -113,6 +114,67 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | 
             return header, {key: data[key] for key in data.files if key != "header"}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         raise InputError(f"checkpoint: cannot read {path}") from error
+
+
+@dataclasses.dataclass
+class Checkpoint:
+    """The state of a run in a folder: files of arrays, each replaced in one step.
+
+    Attributes
+    ----------
+    folder
+        The folder.
+    identity
+        Method and problem, as plain values; every file repeats them.
+    interval
+        Seconds between two states.
+    """
+
+    folder: Path
+    identity: Mapping[str, Any]
+    interval: float = 30.0
+    _last: float = dataclasses.field(default_factory=time.monotonic)
+
+    def claimed(self, resume: bool, **options: Any) -> contextlib.AbstractContextManager[Path]:
+        """Have the folder to oneself for this problem and the options on which the state depends; see `claimed`."""
+        return claimed(self.folder, {**self.identity, **options}, kind="run", resume=resume)
+
+    def due(self) -> bool:
+        """Whether it is time to write; if so, the next time is an interval from now."""
+        now = time.monotonic()
+        if now - self._last < self.interval:
+            return False
+        self._last = now
+        return True
+
+    def write(self, name: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write the file ``name.npz``."""
+        write_arrays(self.folder / f"{name}.npz", {**self.identity, **header}, arrays)
+
+    def read(
+        self, name: str, fits: Callable[[Mapping[str, NDArray[Any]]], bool]
+    ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+        """Header and arrays of the file ``name.npz``, or None where there is none.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read, is another problem's, or its arrays do not fit.
+        """
+        path = self.folder / f"{name}.npz"
+        found = read_arrays(path)
+        if found is None:
+            return None
+        header, arrays = found
+        ours = json.loads(to_json(dict(self.identity)))
+        require_same(self.folder, ours, {key: header.get(key) for key in ours}, "run")
+        try:
+            good = fits(arrays)
+        except KeyError as error:
+            raise InputError(f"checkpoint: cannot read {path}") from error
+        if not good:
+            raise InputError(f"checkpoint: {path} does not fit this problem")
+        return header, arrays
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,11 +43,21 @@ class ExtensiveForm:
         """Nothing that can be stated on a tree."""
         return None
 
+    def kind(self, case: Any) -> Kind:
+        """A dual bound; where there may be whole numbers the solver's own."""
+        return Kind.CERTIFIED if case.is_linear and case.has_exact_plans else Kind.SOLVER
+
     def solve(
         self, case: Any, on: ScenarioTree, options: ExtensiveFormOptions, progress: Callable[[Any], None] | None = None
     ) -> Result[Any]:
         """Solve a problem on a tree."""
         return extensive_form(case, on, **vars(options))
+
+    def holding(
+        self, case: Any, on: ScenarioTree, held: Sequence[Held], options: ExtensiveFormOptions
+    ) -> Iterator[Result[Any]]:
+        """Solve once for every given start of a plan."""
+        return extensive_forms(case, on, held, **vars(options))
 
 
 def extensive_form(

@@ -12,10 +12,11 @@ from typing import Any
 
 from stochisru.errors import InputError
 from stochisru.methods.options import options_of
-from stochisru.methods.result import Result
+from stochisru.methods.result import Kind, Of, Result
 from stochisru.protocols import Method as Solves
+from stochisru.protocols import Plan
 
-Method = Solves[Result[Any]]
+Method = Solves[Result[Plan]]
 
 #: Entry of each method, in the order in which they are listed.
 METHODS: dict[str, str] = {
@@ -63,18 +64,44 @@ def options_for(method: Method, given: dict[str, Any]) -> Any:
     return method.options(**given)
 
 
-def first_that_takes(case: Any, names: tuple[str, ...]) -> Method:
-    """The first of several methods that does not refuse a problem.
+def methods_on(of: Of) -> tuple[Method, ...]:
+    """The methods that work on a tree, a lattice or the process."""
+    return tuple(method for method in methods().values() if method.on is of)
 
-    Raises
-    ------
-    InputError
-        If all refuse; with the reason of the last.
+
+def method_for(name: str, case: Any) -> Method:
+    """The method of that name; raise `InputError` with its reason where it refuses the problem."""
+    method = method_named(name)
+    reason = method.refuses(case)
+    if reason is not None:
+        raise InputError(reason)
+    return method
+
+
+def takers(case: Any, of: Of, at_least: Kind = Kind.STATISTICAL) -> tuple[Method, ...]:
+    """The methods that do not refuse a problem, those with the strongest bracket first.
+
+    Where brackets are as strong the order is that of `METHODS`.
+
+    Parameters
+    ----------
+    of
+        What they work on.
+    at_least
+        The weakest bracket that will do.
+
+    Examples
+    --------
+    >>> from stochisru import load_case
+    >>> from stochisru.methods.registry import takers
+    >>> from stochisru.methods.result import Of
+    >>> case = load_case("lunar-reference")
+    >>> [method.name for method in takers(case, Of.TREE)]
+    ['ef', 'ph', 'dp']
+    >>> [method.name for method in takers(case.replace(lot=50.0), Of.TREE)]
+    ['dp', 'ef', 'ph']
     """
-    reason = None
-    for name in names:
-        method = method_named(name)
-        reason = method.refuses(case)
-        if reason is None:
-            return method
-    raise InputError(reason or "method: none was named")
+    strength = list(Kind).index
+    found = [method for method in methods_on(of) if method.refuses(case) is None]
+    strong = [method for method in found if strength(Kind(method.kind(case))) <= strength(at_least)]
+    return tuple(sorted(strong, key=lambda method: strength(Kind(method.kind(case)))))

@@ -15,7 +15,6 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stochisru.errors import BoundsError
 from stochisru.limits import Limit
@@ -24,7 +23,6 @@ from stochisru.protocols import LogLine, Plan, Policy
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: Two evaluations of one number may differ by this share of the sums that it is the difference of.
 ROUNDING = 1e-11

@@ -1,7 +1,7 @@
 """A network as a sparse program: literally as Tables 3.1 and 3.2 of the thesis, or reduced to what can differ from 0.
 
-Blocks of columns of the literal program: ``x_out``, ``x_in`` (arcs × commodities each) and, for a mixed-integer
-network, ``y_out``, ``y_in``, ``z``. Blocks of rows: ``balance`` (nodes × commodities), ``transformation``,
+Blocks of columns of the literal program: ``x_out``, ``x_in`` (arcs × commodities each) and, for a network with
+expansion or use, ``y_out``, ``y_in``, ``z``. Blocks of rows: ``balance`` (nodes × commodities), ``transformation``,
 ``concurrency_out``, ``concurrency_in`` and, for a mixed-integer network, ``capacity_out``, ``capacity_in``,
 ``use_out``, ``use_in``. The reduced program has the same optimum: it substitutes ``x⁻ = Bx⁺`` and leaves out every
 column that is fixed and every row that cannot bind.
@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InputError
 from stochisru.networks.network import Criterion, Network, one_of
-from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder
+from stochisru.programs.sparse import LinearProgram, ProgramBuilder
 
 Form = Literal["literal", "reduced"]
 FORMS: tuple[Form, ...] = ("literal", "reduced")
-Mask = NDArray[np.bool_]
 #: Terms of rows: row, column, coefficient.
 Terms = tuple[Index, Index, Array]
 
@@ -95,13 +94,20 @@ def weighted(network: Network, weights: Mapping[str, float]) -> Criterion:
 
 
 def tight_limits(network: Network) -> tuple[Array, Array]:
-    """M⁺ and M⁻, (arcs, k): the limits, tightened through capacity, expansion, use and B."""
+    """M⁺ and M⁻, (arcs, k): the limits, tightened through capacity, expansion, use, bundles and B."""
     allowed = network.use_upper > 0
     limits = [
         np.where(allowed, np.minimum(end.limit, end.capacity + end.expansion), 0.0)
         for end in (network.out, network.in_)
     ]
     out, in_ = limits
+    for limit, end in zip(limits, (network.out, network.in_), strict=True):
+        # A row without a negative coefficient bounds each of its flows alone.
+        alone = np.flatnonzero((end.concurrency >= 0).all(axis=1))
+        weight = end.concurrency[alone]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            most = np.where(weight > 0, end.concurrency_limit[alone][:, None] / weight, np.inf)
+        np.minimum.at(limit, end.concurrency_arc[alone], most)
     B = network.transformation
     gain = np.maximum(B, 0.0)
     in_ = np.minimum(in_, _largest_arrival(B, out))
@@ -140,10 +146,11 @@ def assemble(
     Raises
     ------
     InputError
-        If a criterion or form is unknown.
+        If a criterion or form is unknown, or more must flow on an arc than can.
     """
     build = {"literal": _literal, "reduced": _reduced}[one_of(FORMS, form, "form")]
     target = weighted(network, weights_of(network, weights))
+    _require_room(network)
     caps = [(network.criterion(name), float(value)) for name, value in (limits or {}).items()]
     return build(network, target, caps)
 
@@ -179,19 +186,19 @@ def _literal(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
     builder = ProgramBuilder(network.name, "minimise")
     shape = (n, k)
 
-    def block(name: str, upper: Array, cost: Array, lower: Array | float = 0.0, integer: bool = False) -> Index:
-        low = np.broadcast_to(lower, shape).ravel()
+    def block(name: str, upper: Array, cost: Array, lower: Array | float = 0.0, whole: Mask | bool = False) -> Index:
+        low, integer = np.broadcast_to(lower, shape).ravel(), np.broadcast_to(whole, shape).ravel()
         found = builder.variables(name, n * k, lower=low, upper=upper.ravel(), objective=cost.ravel(), integer=integer)
         return found.index.reshape(shape)
 
-    x_out = block("x_out", limit_out, target.out)
-    x_in = block("x_in", limit_in, target.in_)
+    x_out = block("x_out", limit_out, target.out, network.out.lower, network.whole)
+    x_in = block("x_in", limit_in, target.in_, network.in_.lower)
     missing = np.full(shape, -1, dtype=np.int64)
     y_out = y_in = z = missing
     if network.mixed:
         y_out = block("y_out", network.out.expansion, target.expansion_out)
         y_in = block("y_in", network.in_.expansion, target.expansion_in)
-        z = block("z", network.use_upper, target.use, network.use_lower, integer=True)
+        z = block("z", network.use_upper, target.use, network.use_lower, whole=True)
     builder.rows("balance", -np.inf, network.supply.ravel(), *_balance(network, x_out, x_in))
     arc, row, column, value = _entries(network.transformation)
     every = np.arange(n * k)
@@ -207,7 +214,7 @@ def _literal(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
             builder.rows(
                 f"concurrency_{name}",
                 -np.inf,
-                np.zeros(end.concurrency_arc.size),
+                end.concurrency_limit,
                 _concurrency(end.concurrency, end.concurrency_arc, x),
             )
     if network.mixed:
@@ -230,6 +237,16 @@ def _literal(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
     _cap(builder, caps, columns)
     rows = np.arange(network.n_nodes * k).reshape(-1, k)
     return Assembly(network, builder.build(), x_out, y_out, y_in, z, rows)
+
+
+def _require_room(network: Network) -> None:
+    for least, most in zip((network.out.lower, network.in_.lower), tight_limits(network), strict=True):
+        if (bad := least > most * (1 + 1e-9)).any():
+            arc, commodity = (int(i[0]) for i in np.nonzero(bad))
+            raise InputError(
+                f"lower: must be <= {most[arc, commodity]:g}, the most that can flow, got {least[arc, commodity]:g} on "
+                f"arc {network.arcs[arc]!r}, commodity {network.commodities[commodity]!r}"
+            )
 
 
 def _used(network: Network) -> Mask:
@@ -255,18 +272,18 @@ def _reduced(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
     flows = limit_out > 0
 
     def block(
-        name: str, mask: Mask, upper: Array, cost: Array, lower: Array | float = 0.0, whole: bool = False
+        name: str, mask: Mask, upper: Array, cost: Array, lower: Array | float = 0.0, whole: Mask | bool = False
     ) -> Index:
         index = np.full((n, k), -1, dtype=np.int64)
-        low = np.broadcast_to(lower, (n, k))[mask]
+        low, integer = np.broadcast_to(lower, (n, k))[mask], np.broadcast_to(whole, (n, k))[mask]
         found = builder.variables(
-            name, int(mask.sum()), lower=low, upper=upper[mask], objective=cost[mask], integer=whole
+            name, int(mask.sum()), lower=low, upper=upper[mask], objective=cost[mask], integer=integer
         )
         index[mask] = found.index
         return index
 
     at_tail = target.out + np.einsum("ai,aij->aj", target.in_, B)
-    x = block("x_out", flows, limit_out, at_tail)
+    x = block("x_out", flows, limit_out, at_tail, network.out.lower, network.whole)
     grows_out = flows & (network.out.expansion > 0)
     grows_in = (limit_in > 0) & (network.in_.expansion > 0)
     y_out = block("y_out", grows_out, network.out.expansion, target.expansion_out)
@@ -278,8 +295,8 @@ def _reduced(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
     arriving = _largest_arrival(B, limit_out)
     negative = ((B < 0) & flows[:, None, :]).any(axis=2)
     bounded = arriving > limit_in * (1 + 1e-9)
-    checked = negative | bounded
-    _rows(builder, "inflow", checked, 0.0, limit_in, B, x)
+    checked = negative | bounded | (network.in_.lower > 0)
+    _rows(builder, "inflow", checked, network.in_.lower, limit_in, B, x)
     rows = _reduced_balance(network, builder, x)
     for name, end, through in (("out", network.out, None), ("in", network.in_, B)):
         if end.concurrency_arc.size:
@@ -291,7 +308,7 @@ def _reduced(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
                 builder.rows(
                     f"concurrency_{name}",
                     -np.inf,
-                    np.zeros(int(binds.sum())),
+                    end.concurrency_limit[binds],
                     _concurrency(matrix[binds], end.concurrency_arc[binds], x),
                 )
     eye = np.eye(k)[None]
@@ -325,7 +342,7 @@ def _rows(
     builder: ProgramBuilder,
     name: str,
     mask: Mask,
-    lower: float,
+    lower: Array | float,
     upper: Array,
     matrix: Array,
     x: Index,
@@ -343,7 +360,7 @@ def _rows(
         there = mask & (column >= 0)
         data = np.broadcast_to(np.asarray(coefficient, float), mask.shape)[there]
         terms.append((number[there], column[there], data))
-    builder.rows(name, lower, upper[mask], *terms)
+    builder.rows(name, np.broadcast_to(lower, mask.shape)[mask], upper[mask], *terms)
 
 
 def _reduced_balance(network: Network, builder: ProgramBuilder, x: Index) -> Index:

@@ -17,19 +17,37 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.networks.events import Event, compose
-from stochisru.networks.network import Array, Criterion, End, Network, position
+from stochisru.networks.network import Criterion, End, Network, position
 
 #: Numbers by commodity; what is not named has the default.
 Amounts = Mapping[str, float]
 #: Numbers by criterion and commodity.
 Costs = Mapping[str, Amounts]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Commodities that share a capacity of an arc (Eq. 2.7b): the weighted sum of their outflows is at most a limit.
+
+    Attributes
+    ----------
+    limit
+        Capacity, in units of commodity times weight.
+    weights
+        What a unit of a commodity takes of it; 1 for every commodity of the network if not given.
+    """
+
+    limit: float
+    weights: Amounts | None = None
 
 
 class NetworkBuilder:
@@ -51,7 +69,7 @@ class NetworkBuilder:
         self._nodes: dict[str, Array] = {}
         self._numbers: dict[str, int] = {}
         self._arcs: list[dict[str, Any]] = []
-        self._rows: dict[str, list[tuple[int, Array]]] = {"out": [], "in_": []}
+        self._rows: dict[str, list[tuple[int, Array, float]]] = {"out": [], "in_": []}
         self._arc_names: dict[str, int] = {}
 
     def node(self, name: str, supply: Amounts | None = None) -> None:
@@ -71,9 +89,12 @@ class NetworkBuilder:
         takes: Mapping[str, Amounts] | None = None,
         concurrency_out: Sequence[Amounts] = (),
         concurrency_in: Sequence[Amounts] = (),
+        bundles: Sequence[Bundle] = (),
         carries: Sequence[str] | None = None,
         capacity: Amounts | None = None,
         limit: Amounts | None = None,
+        lower: Amounts | None = None,
+        whole: Sequence[str] = (),
         expansion: Amounts | None = None,
         cost: Costs | None = None,
         arrival_cost: Costs | None = None,
@@ -95,11 +116,17 @@ class NetworkBuilder:
             ``{commodity: {other: amount}}``: what a unit of outflow takes from the tail beside itself (A⁺ − I).
         concurrency_out, concurrency_in
             Rows ``{commodity: coefficient}``, each times the flow ≤ 0 (C⁺, C⁻).
+        bundles
+            Capacities that commodities share at departure.
         carries
             Commodities that may enter; all if not given.
         capacity, limit, expansion
             Outflow without expansion (u⁺), with any expansion (M⁺), and the largest expansion (y⁺); unlimited,
             unlimited and 0 if not named.
+        lower
+            What must depart (l⁺); 0 if not named.
+        whole
+            Commodities that depart in whole numbers, such as vehicles.
         cost, arrival_cost, expansion_cost, use_cost
             ``{criterion: {commodity: coefficient}}`` per unit of outflow, inflow and expansion, and for use.
         duration
@@ -114,6 +141,8 @@ class NetworkBuilder:
             closed = np.ones(len(self._names), dtype=bool)
             closed[[position(self._names, c, "commodity") for c in carries]] = False
             limits[closed] = 0.0
+        integral = np.zeros(len(self._names), dtype=bool)
+        integral[[position(self._names, c, "commodity") for c in whole]] = True
         requirement = np.eye(len(self._names))
         for commodity, amounts in (takes or {}).items():
             requirement[:, position(self._names, commodity, "commodity")] += self._vector(
@@ -122,7 +151,14 @@ class NetworkBuilder:
         number = len(self._arcs)
         self._arc_names[label] = number
         for side, rows in (("out", concurrency_out), ("in_", concurrency_in)):
-            self._rows[side].extend((number, self._vector(row, 0.0, f"concurrency {where}")) for row in rows)
+            self._rows[side].extend((number, self._vector(row, 0.0, f"concurrency {where}"), 0.0) for row in rows)
+        for bundle in bundles:
+            if not 0 <= bundle.limit < np.inf:
+                raise InputError(f"bundles {where}: limit: must be finite and >= 0, got {bundle.limit}")
+            weights = self._vector(bundle.weights or {}, 1.0 if bundle.weights is None else 0.0, f"bundles {where}")
+            if not (weights >= 0).all():
+                raise InputError(f"bundles {where}: weights: must be >= 0, got {weights.min():g}")
+            self._rows["out"].append((number, weights, bundle.limit))
         self._arcs.append(
             {
                 "tail": self._node(tail),
@@ -131,6 +167,8 @@ class NetworkBuilder:
                 "requirement": requirement,
                 "capacity": self._vector(capacity or {}, np.inf, f"capacity {where}"),
                 "limit": limits,
+                "lower": self._vector(lower or {}, 0.0, f"lower {where}"),
+                "whole": integral,
                 "expansion": self._vector(expansion or {}, 0.0, f"expansion {where}"),
                 "cost": self._matrix(cost, f"cost {where}"),
                 "arrival_cost": self._matrix(arrival_cost, f"arrival_cost {where}"),
@@ -151,11 +189,12 @@ class NetworkBuilder:
             column["requirement"],
             column["capacity"],
             column["limit"],
+            column["lower"],
             column["expansion"],
             *self._concurrency("out"),
         )
         unlimited = np.full((n, k), np.inf)
-        in_ = End(np.tile(np.eye(k), (n, 1, 1)), unlimited, unlimited, nothing, *self._concurrency("in_"))
+        in_ = End(np.tile(np.eye(k), (n, 1, 1)), unlimited, unlimited, nothing, nothing, *self._concurrency("in_"))
         criteria = tuple(
             Criterion(
                 name,
@@ -183,6 +222,7 @@ class NetworkBuilder:
             criteria=criteria,
             use_lower=nothing,
             use_upper=np.ones((n, k)),
+            whole=column["whole"],
             duration=column["duration"].astype(float),
         )
 
@@ -191,10 +231,10 @@ class NetworkBuilder:
             position(list(self._nodes), name, "node")  # raises, with the nearest names
         return self._numbers[name]
 
-    def _concurrency(self, side: str) -> tuple[Array, NDArray[np.int64]]:
+    def _concurrency(self, side: str) -> tuple[Array, Array, Index]:
         rows = self._rows[side]
-        matrix = np.array([row for _, row in rows]).reshape(len(rows), len(self._names))
-        return matrix, np.array([arc for arc, _ in rows], dtype=np.int64)
+        matrix = np.array([row for _, row, _ in rows]).reshape(len(rows), len(self._names))
+        return matrix, np.array([limit for *_, limit in rows]), np.array([arc for arc, *_ in rows], dtype=np.int64)
 
     def _vector(self, amounts: Amounts, default: float, field: str) -> Array:
         vector = np.full(len(self._names), default)

@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.constants import g
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.networks.network import position
-
-Array = NDArray[np.float64]
 
 #: Molar masses of hydrogen, oxygen and water in g/mol (thesis, Section 4.2.5).
 MOLAR_MASS = {"hydrogen": 1.00794, "oxygen": 15.9994, "water": 18.01528}

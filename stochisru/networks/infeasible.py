@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Mask
 from stochisru.errors import InputError
 from stochisru.networks.assembly import Assembly, assemble
 from stochisru.networks.network import Network
@@ -16,7 +16,7 @@ from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve
 
 
 @dataclass(frozen=True)
-class Demand:
+class NodeDemand:
     """A demand (or the use of a limited supply) that takes part in a conflict."""
 
     node: str
@@ -38,6 +38,8 @@ class Conflict:
         The demands in conflict; each alone may be possible.
     supplies
         Limited supplies that the conflict is about.
+    forced
+        Flows that must be and cannot, as ``arc: commodity``.
     shortfall
         Least unmet share of each demand if all shares are summed, {(node, commodity): amount}.
     method
@@ -45,13 +47,20 @@ class Conflict:
         relaxation leaves unmet).
     """
 
-    demands: tuple[Demand, ...]
-    supplies: tuple[Demand, ...]
+    demands: tuple[NodeDemand, ...]
+    supplies: tuple[NodeDemand, ...]
+    forced: tuple[str, ...]
     shortfall: Mapping[tuple[str, str], float]
     method: str
 
     def __str__(self) -> str:
-        text = "supply: demands cannot be met together: " + ", ".join(map(str, self.demands))
+        text = ""
+        if self.forced:
+            text = "lower: flows that must be and cannot: " + ", ".join(self.forced)
+        if not self.demands:
+            return text
+        text = f"{text}; " if text else ""
+        text += "supply: demands cannot be met together: " + ", ".join(map(str, self.demands))
         if self.supplies:
             text += "; supplies that limit them: " + ", ".join(map(str, self.supplies))
         short = ", ".join(f"{amount:.6g} of {c} at {n}" for (n, c), amount in self.shortfall.items())
@@ -97,8 +106,8 @@ def conflict(network: Network, limits: Mapping[str, float] | None = None) -> Con
     """
     assembly = assemble(network, limits=limits)
     program = replace(assembly.program, integer=np.zeros_like(assembly.program.integer))
-    shortfall = _least_shortfall(assembly, program)
-    if not shortfall:
+    shortfall, forced = _least_shortfall(assembly, program)
+    if not shortfall and not forced:
         return None
     rows = conflicting_rows(program)
     node, commodity = (np.zeros(0, dtype=np.int64),) * 2
@@ -113,32 +122,49 @@ def conflict(network: Network, limits: Mapping[str, float] | None = None) -> Con
     return Conflict(
         demands=tuple(_demand(network, *at) for at in demands),
         supplies=tuple(_demand(network, *at) for at in supplies),
+        forced=forced,
         shortfall=shortfall,
         method=method,
     )
 
 
-def _demand(network: Network, node: int, commodity: int) -> Demand:
+def _demand(network: Network, node: int, commodity: int) -> NodeDemand:
     amount = abs(float(network.supply[node, commodity]))
-    return Demand(network.nodes[node], network.commodities[commodity], amount, network.units[commodity])
+    return NodeDemand(network.nodes[node], network.commodities[commodity], amount, network.units[commodity])
 
 
-def _least_shortfall(assembly: Assembly, program: LinearProgram) -> dict[tuple[str, str], float]:
-    """Least sum of unmet shares of demands, as unmet amounts; empty if all can be met."""
+def _least_shortfall(
+    assembly: Assembly, program: LinearProgram
+) -> tuple[dict[tuple[str, str], float], tuple[str, ...]]:
+    """Least sum of missing shares of demands and of flows that must be: unmet amounts, and these flows."""
     network = assembly.network
-    wanted: NDArray[np.bool_] = (network.supply < 0) & (assembly.balance >= 0)
+    wanted: Mask = (network.supply < 0) & (assembly.balance >= 0)
     node, commodity = np.nonzero(wanted)
     amount = -network.supply[wanted]
     builder = ProgramBuilder(f"{network.name} (elastic)", "minimise")
-    columns = builder.variables("x", program.shape[1], lower=program.lower, upper=program.upper)
+    must = assembly.x_out[(assembly.x_out >= 0) & (network.out.lower > 0)]
+    lower = program.lower.copy()
+    lower[must] = 0.0
+    columns = builder.variables("x", program.shape[1], lower=lower, upper=program.upper)
+    missing = builder.variables("missing", must.size, lower=0.0, upper=1.0, objective=1.0)
+    each, least = np.arange(must.size), program.lower[must]
+    builder.rows("lower", least, np.inf, (each, columns.index[must], 1.0), (each, missing.index, least))
     unmet = builder.variables("unmet", amount.size, lower=0.0, upper=1.0, objective=1.0)
     matrix = program.matrix.tocoo()
     terms = (matrix.coords[0].astype(np.int64), columns.index[matrix.coords[1]], matrix.data)
     relaxed = (assembly.balance[wanted], unmet.index, -amount)
     builder.rows("rows", program.row_lower, program.row_upper, terms, relaxed)
-    share = solve(builder.build()).values("unmet")
-    return {
+    solution = solve(builder.build())
+    share = solution.values("unmet")
+    arc, good = np.nonzero((assembly.x_out >= 0) & (network.out.lower > 0))
+    forced = tuple(
+        f"{network.arcs[a]}: {network.commodities[c]}"
+        for a, c, s in zip(arc, good, solution.values("missing"), strict=True)
+        if s > 1e-7
+    )
+    found = {
         (network.nodes[i], network.commodities[c]): float(a * s)
         for i, c, a, s in zip(node, commodity, amount, share, strict=True)
         if s > 1e-7
     }
+    return found, forced

@@ -6,11 +6,13 @@ of use (T. Ishimatsu, *Generalized Multi-Commodity Network Flows*, PhD thesis, M
 
     minimise   Σ c±ᵀx± + e±ᵀy± + fᵀz
     subject to Σ A⁺x⁺ (arcs out of i) − Σ A⁻x⁻ (arcs into i) ≤ b_i      at every node i
-               B x⁺ = x⁻,  C⁺x⁺ ≤ 0,  C⁻x⁻ ≤ 0                          on every arc
-               x± ≤ u± + y±,  x± ≤ M± z                                 on every arc
+               B x⁺ = x⁻,  C⁺x⁺ ≤ d⁺,  C⁻x⁻ ≤ d⁻                        on every arc
+               l± ≤ x± ≤ u± + y±,  x± ≤ M± z                            on every arc
 
 ``A±`` says what a unit of flow takes from (gives to) the node, ``B`` how the flow changes on its way, ``C±`` what must
-go together. A `Network` holds all of it as arrays; `NetworkBuilder` makes one arc by arc.
+go together (d = 0) or shares a capacity d: the bundle constraint of Eq. 2.7b. ``l±`` is what must flow (Eq. 2.2b); some
+outflows may be whole numbers, such as vehicles. A `Network` holds all of it as arrays; `NetworkBuilder` makes one arc
+by arc.
 """
 
 from __future__ import annotations
@@ -20,13 +22,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InputError
 
 T = TypeVar("T", bound=str)
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +42,14 @@ class End:
     limit
         M±, (arcs, k): bound of the flow with any expansion; 0 where a commodity cannot go. Finite and tight
         limits make bounds certified and mixed-integer programs solvable.
+    lower
+        l±, (arcs, k): what must flow.
     expansion
         (arcs, k): largest expansion y±; 0 where capacity is given.
     concurrency
-        C±, (rows, k): each row times the flow of its arc must be ≤ 0.
+        C±, (rows, k): each row times the flow of its arc must be ≤ its limit.
+    concurrency_limit
+        d±, (rows,): 0 for what must go together, a capacity for a bundle of commodities.
     concurrency_arc
         (rows,): the arc of each row.
     """
@@ -53,8 +57,10 @@ class End:
     requirement: Array
     capacity: Array
     limit: Array
+    lower: Array
     expansion: Array
     concurrency: Array
+    concurrency_limit: Array
     concurrency_arc: Index
 
 
@@ -109,6 +115,8 @@ class Network:
         What may be minimised.
     use_lower, use_upper
         (arcs, k): bounds of z; both 1 force an arc into use, both 0 forbid it.
+    whole
+        (arcs, k): outflows that must be whole numbers.
     duration
         (arcs,): time from departure to arrival, in the unit of `time_expansion` (0 in a static network).
 
@@ -132,6 +140,7 @@ class Network:
     criteria: tuple[Criterion, ...]
     use_lower: Array
     use_upper: Array
+    whole: Mask
     duration: Array
 
     def __post_init__(self) -> None:
@@ -155,7 +164,7 @@ class Network:
         return len(self.commodities)
 
     @property
-    def loops(self) -> NDArray[np.bool_]:
+    def loops(self) -> Mask:
         """Which arcs are loops, (arcs,)."""
         return np.asarray(self.tail == self.head)
 
@@ -202,11 +211,12 @@ class Network:
         return self.replace(supply=changed)
 
     def closed(self, arcs: Index, commodities: Sequence[str] | None = None) -> Network:
-        """A copy in which nothing, or none of some commodities, departs on some arcs."""
-        limit = self.out.limit.copy()
+        """A copy in which nothing, or none of some commodities, departs on some arcs or must."""
         which = self.commodities if commodities is None else commodities
-        limit[np.ix_(arcs, np.array([self.commodity(c) for c in which]))] = 0.0
-        return self.replace(out=replace(self.out, limit=limit))
+        at = np.ix_(arcs, np.array([self.commodity(c) for c in which], dtype=np.int64))
+        limit, lower, arriving = self.out.limit.copy(), self.out.lower.copy(), self.in_.lower.copy()
+        limit[at] = lower[at] = arriving[at] = 0.0
+        return self.replace(out=replace(self.out, limit=limit, lower=lower), in_=replace(self.in_, lower=arriving))
 
     def forced(self, arcs: Index, commodity: str) -> Network:
         """A copy in which the use of some arcs for a commodity is paid for, used or not (z = 1)."""
@@ -257,7 +267,7 @@ def _check_names(network: Network) -> None:
 
 def _check_shapes(network: Network) -> None:
     n, k = network.n_arcs, network.k
-    shapes: dict[str, tuple[Array | Index, tuple[int, ...]]] = {
+    shapes: dict[str, tuple[Array | Index | Mask, tuple[int, ...]]] = {
         "tail": (network.tail, (n,)),
         "head": (network.head, (n,)),
         "duration": (network.duration, (n,)),
@@ -265,10 +275,16 @@ def _check_shapes(network: Network) -> None:
         "transformation": (network.transformation, (n, k, k)),
         "use_lower": (network.use_lower, (n, k)),
         "use_upper": (network.use_upper, (n, k)),
+        "whole": (network.whole, (n, k)),
     }
     for side, end in (("out", network.out), ("in_", network.in_)):
         rows = end.concurrency_arc.size
-        wanted = {"requirement": (n, k, k), "concurrency": (rows, k), "concurrency_arc": (rows,)}
+        wanted = {
+            "requirement": (n, k, k),
+            "concurrency": (rows, k),
+            "concurrency_limit": (rows,),
+            "concurrency_arc": (rows,),
+        }
         for field in fields(End):
             shapes[f"{side}.{field.name}"] = (getattr(end, field.name), wanted.get(field.name, (n, k)))
     for criterion in network.criteria:
@@ -286,15 +302,20 @@ def _check_shapes(network: Network) -> None:
 
 
 def _check_ranges(network: Network) -> None:
-    def first(bad: NDArray[np.bool_]) -> str:
+    def first(bad: Mask) -> str:
         arc, commodity = (int(i[0]) for i in np.nonzero(bad)[:2])
         return f"on arc {network.arcs[arc]!r}, commodity {network.commodities[commodity]!r}"
 
     for side, end in (("out", network.out), ("in_", network.in_)):
-        for name in ("capacity", "limit", "expansion"):
+        for name in ("capacity", "limit", "lower", "expansion"):
             array = getattr(end, name)
             if (bad := ~(array >= 0)).any():
                 raise InputError(f"{side}.{name}: must be >= 0, got {array[bad][0]} {first(bad)}")
+        if (bad := end.lower > end.limit).any():
+            least, most = end.lower[bad][0], end.limit[bad][0]
+            raise InputError(f"{side}.lower: must be <= the limit {most:g}, got {least:g} {first(bad)}")
+        if not (end.concurrency_limit >= 0).all():
+            raise InputError(f"{side}.concurrency_limit: must be >= 0, got {end.concurrency_limit.min():g}")
         if (bad := np.any(~np.isfinite(end.requirement), axis=1)).any():
             raise InputError(f"{side}.requirement: must be finite numbers, got others {first(bad)}")
         if not np.isfinite(end.concurrency).all():

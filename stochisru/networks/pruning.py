@@ -11,11 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Mask
 from stochisru.networks.network import End, Network
-
-Mask = NDArray[np.bool_]
 
 
 def present(network: Network) -> Mask:
@@ -50,7 +48,7 @@ def useful(network: Network, ends: Mask) -> Mask:
     for end in (network.out, network.in_):
         np.logical_or.at(helps, end.concurrency_arc, _helpers(end))
     wanted = network.supply < 0
-    serves = open_ & ends
+    serves = open_ & (ends | (network.out.lower > 0))
     while True:
         after = serves | (open_ & (brings & wanted[network.head][:, :, None]).any(axis=1))
         after |= open_ & (helps & after[:, None, :]).any(axis=2)

@@ -1,8 +1,8 @@
 """Failures of arcs as scenarios with recourse: build first, see what fails, then route.
 
-Two stages. Expansions ``y`` and uses ``z`` are decided before it is known which scenario comes; flows are chosen in
-each scenario, where the arcs that failed carry nothing, and demands may stay unmet at a price. Everything is one sparse
-program, the extensive form: the first-stage columns once, the flows and the rows once per scenario.
+Expansions ``y`` and uses ``z`` are decided before it is known which scenario comes; flows are chosen in each scenario,
+where the arcs that failed carry nothing, and demands may stay unmet at a price: a network on a tree of two stages
+(`stochisru.networks.on_tree`), built with a lead of one.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
+from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.methods.result import Bounds, Termination
-from stochisru.networks.assembly import Assembly, Flows, assemble
-from stochisru.networks.network import Array, Index, Network
-from stochisru.networks.solution import bracket, value_of, with_integers_fixed
-from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve, solve_mixed
+from stochisru.networks.assembly import Flows
+from stochisru.networks.network import Network
+from stochisru.networks.on_tree import Stages, solve_on_tree
+from stochisru.networks.solution import value_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,87 +125,45 @@ def solve_with_failures(
         If probabilities do not sum to 1, names are not unique, or an arc is unknown.
     """
     _check(failures)
-    assembly = assemble(network, weights)
-    program, columns = _extensive_form(assembly, failures, unmet_price)
-    if program.integer.any():
-        found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
-    else:
-        found = solve(program, solver)
-    at = with_integers_fixed(program, found.x, solver) if program.integer.any() else found
-    flows, unmet = {}, {}
-    for failure, (place, short) in zip(failures, columns, strict=True):
-        flows[failure.name] = assembly.flows(at.x[place])
-        unmet[failure.name] = np.zeros_like(network.supply)
-        unmet[failure.name][_elastic(assembly, unmet_price)] = at.x[short]
-    bounds, termination = bracket(program, at.x, found.bound, found.limit)
+    states = [_in_state(network, failure) for failure in failures]
+    found = solve_on_tree(
+        _fan([f.probability for f in failures]),
+        lambda _, number: states[int(number) - 1],
+        weights,
+        Stages(weights=(0.0, 1.0), lead=1, unmet_price=unmet_price),
+        rel_gap=rel_gap,
+        time_limit=time_limit,
+        solver=solver,
+    )
+    names = {failure.name: node for node, failure in enumerate(failures, start=1)}
     return RecourseSolution(
         network=network,
         failures=tuple(failures),
-        objective=at.objective,
-        bounds=bounds,
-        termination=termination,
-        flows=flows,
-        unmet=unmet,
-        size={"variables": program.shape[1], "rows": program.shape[0], "binaries": int(program.integer.sum())},
-        seconds=found.seconds + (0.0 if at is found else at.seconds),
+        objective=found.objective,
+        bounds=found.bounds,
+        termination=found.termination,
+        flows={name: found.flows[node] for name, node in names.items()},
+        unmet={name: found.unmet[node] for name, node in names.items()},
+        size=found.size,
+        seconds=found.seconds,
     )
 
 
-def _elastic(assembly: Assembly, unmet_price: Mapping[str, float]) -> NDArray[np.bool_]:
-    """Where demand may stay unmet, (nodes, k)."""
-    network = assembly.network
-    priced = np.zeros(network.k, dtype=bool)
-    for commodity, price in unmet_price.items():
-        if not price >= 0:
-            raise InputError(f"unmet_price of {commodity}: must be >= 0, got {price}")
-        priced[network.commodity(commodity)] = True
-    return np.asarray((network.supply < 0) & priced)
+def _in_state(network: Network, failure: Failure) -> Network:
+    """The network of a scenario: arcs that are lost carry nothing."""
+    lost = np.array([network.arc(a) for a in failure.lost], dtype=np.int64)
+    return network.closed(lost, failure.commodities)
 
 
-def _extensive_form(
-    assembly: Assembly, failures: Sequence[Failure], unmet_price: Mapping[str, float]
-) -> tuple[LinearProgram, list[tuple[Index, Index]]]:
-    """The program, and per scenario where each column of the assembly is in it, and the unmet demands."""
-    network, base = assembly.network, assembly.program
-    flow = np.zeros(base.shape[1], dtype=bool)
-    flow[assembly.x_out[assembly.x_out >= 0]] = True
-    first, second = np.flatnonzero(~flow), np.flatnonzero(flow)
-    node, commodity = np.nonzero(_elastic(assembly, unmet_price))
-    price = np.array([unmet_price[network.commodities[c]] for c in commodity])
-    amount = -network.supply[node, commodity]
-    matrix = base.matrix.tocoo()
-    row, column = (c.astype(np.int64) for c in matrix.coords)
-
-    builder = ProgramBuilder(f"{network.name}, {len(failures)} scenarios", "minimise")
-    place = np.full(base.shape[1], -1, dtype=np.int64)
-    for whole in (False, True):
-        part = first[base.integer[first] == whole]
-        block = builder.variables(
-            "z" if whole else "y", part.size, lower=base.lower[part], upper=base.upper[part],
-            objective=base.objective[part], integer=whole,
-        )  # fmt: skip
-        place[part] = block.index
-    columns = []
-    for s, failure in enumerate(failures):
-        carried = network.commodities if failure.commodities is None else failure.commodities
-        arcs = np.array([network.arc(a) for a in failure.lost], dtype=np.int64)
-        which = np.array([network.commodity(c) for c in carried], dtype=np.int64)
-        lost = assembly.x_out[np.ix_(arcs, which)].ravel()
-        upper = base.upper.copy()
-        upper[lost[lost >= 0]] = 0.0
-        cost = failure.probability * base.objective[second]
-        block = builder.variables(f"x_{s}", second.size, lower=base.lower[second], upper=upper[second], objective=cost)
-        short = builder.variables(
-            f"unmet_{s}", amount.size, lower=0.0, upper=amount, objective=failure.probability * price
-        )
-        here = place.copy()
-        here[second] = block.index
-        builder.rows(
-            f"rows_{s}", base.row_lower, base.row_upper, (row, here[column], matrix.data),
-            (assembly.balance[node, commodity], short.index, -1.0),
-        )  # fmt: skip
-        columns.append((here, short.index))
-    return builder.build(), columns
+def _fan(probability: Sequence[float]) -> ScenarioTree:
+    """A tree of two stages whose leaves are numbered from 1 by their values."""
+    n = len(probability)
+    return ScenarioTree(
+        np.array([-1] + [0] * n, dtype=np.int32),
+        np.array([0] + [1] * n, dtype=np.int16),
+        np.array([1.0, *probability]),
+        np.array([1.0, *range(1, n + 1)]),
+    )
 
 
 def _check(failures: Sequence[Failure]) -> None:

@@ -11,14 +11,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Mask
 from stochisru.errors import InputError, SolverError, UnboundedError
 from stochisru.limits import Limit
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
-from stochisru.networks.network import Criterion, Network
-from stochisru.programs.sparse import Array, LinearProgram, Solution, solve, solve_mixed
+from stochisru.networks.network import Criterion, End, Network
+from stochisru.programs.sparse import LinearProgram, Solution, solve, solve_mixed
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -238,7 +238,7 @@ def solve_network(
 
 
 def improved(solution: NetworkSolution, other: NetworkSolution, solver: str = "highs") -> NetworkSolution:
-    """The solution with the uses (z) of another one of the same network, if that is better, else as it is.
+    """The solution with the uses (z) and whole flows of another one of its network, if that is better, else as it is.
 
     The bound stays: what is found for one weight often serves its neighbours.
     """
@@ -246,6 +246,8 @@ def improved(solution: NetworkSolution, other: NetworkSolution, solver: str = "h
     there = assembly.z >= 0
     x = np.zeros(assembly.program.shape[1])
     x[assembly.z[there]] = other.flows.use[there]
+    counted = assembly.network.whole & (assembly.x_out >= 0)
+    x[assembly.x_out[counted]] = other.flows.out[counted]
     priced = with_integers_fixed(assembly.program, x, solver)
     if priced.objective >= solution.objective:
         return solution
@@ -361,15 +363,17 @@ def value_of(criterion: Criterion, flows: Flows) -> float:
 def violation(network: Network, out: Array) -> dict[str, Array]:
     """How far outflows break the flow constraints: positive entries per block, in the units of the flows.
 
-    ``balance`` (nodes, k), ``inflow`` (arcs, k: negative arrivals), ``concurrency_out`` and ``concurrency_in``
-    (rows,).
+    ``balance`` (nodes, k), ``inflow`` (arcs, k: negative arrivals), ``lower_out`` and ``lower_in`` (arcs, k),
+    ``concurrency_out`` and ``concurrency_in`` (rows,).
     """
     arriving = np.einsum("aij,aj->ai", network.transformation, out)
     return {
         "balance": np.maximum(net_outflow(network, out, arriving) - network.supply, 0.0),
         "inflow": np.maximum(-arriving, 0.0),
-        "concurrency_out": _concurrency_excess(network.out.concurrency, out[network.out.concurrency_arc]),
-        "concurrency_in": _concurrency_excess(network.in_.concurrency, arriving[network.in_.concurrency_arc]),
+        "lower_out": np.maximum(network.out.lower - out, 0.0),
+        "lower_in": np.maximum(network.in_.lower - arriving, 0.0),
+        "concurrency_out": _concurrency_excess(network.out, out),
+        "concurrency_in": _concurrency_excess(network.in_, arriving),
     }
 
 
@@ -381,8 +385,9 @@ def net_outflow(network: Network, out: Array, in_: Array) -> Array:
     return net
 
 
-def _concurrency_excess(matrix: Array, flow: Array) -> Array:
-    return np.asarray(np.maximum((matrix * flow).sum(axis=1), 0.0))
+def _concurrency_excess(end: End, flow: Array) -> Array:
+    used = (end.concurrency * flow[end.concurrency_arc]).sum(axis=1)
+    return np.asarray(np.maximum(used - end.concurrency_limit, 0.0))
 
 
 def _least(values: Array) -> Array:
@@ -393,7 +398,7 @@ def _least(values: Array) -> Array:
 def program_size(assembly: Assembly) -> dict[str, int]:
     """Nodes, arcs, commodities, variables, binaries, inequalities, equalities."""
     program = assembly.program
-    equal: NDArray[np.bool_] = program.row_lower == program.row_upper
+    equal: Mask = program.row_lower == program.row_upper
     return {
         "nodes": assembly.network.n_nodes,
         "arcs": assembly.network.n_arcs,

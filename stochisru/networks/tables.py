@@ -101,16 +101,31 @@ def read_text(path: Path) -> str:
 
 
 def read_table(path: Path) -> list[TableRow]:
-    """Rows of a table, or none if there is no such file; empty lines are left out.
+    """Rows of a table with the columns of `COLUMNS`, or none if there is no such file.
 
     Raises
     ------
     InputError
-        If the file cannot be read or its columns are not those of `COLUMNS`.
+        If the file cannot be read or its columns are others.
     """
-    if not path.exists():
-        return []
-    columns = COLUMNS[path.name]
+    return read_rows(path, COLUMNS[path.name]) if path.exists() else []
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None, *, more: bool = False) -> list[TableRow]:
+    """Rows of a table; empty lines are left out.
+
+    Parameters
+    ----------
+    columns
+        The columns that it must have; any, each with a name of its own, if not given.
+    more
+        Whether it may have others beside them.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or its columns are others.
+    """
     try:
         text = read_text(path)
     except OSError as error:
@@ -126,9 +141,7 @@ def read_table(path: Path) -> list[TableRow]:
             stripped = [cell.strip() for cell in cells]
             if head is None:
                 head = stripped
-                if sorted(head) != sorted(columns):
-                    found = ", ".join(head) or "an empty line"
-                    raise InputError(f"{path.name}: must have the columns {', '.join(columns)}, got {found}")
+                _check_columns(path.name, head, columns, more)
             elif any(stripped):
                 if len(stripped) != len(head):
                     hint = " (the decimal sign is a point)" if separator == "," and len(stripped) > len(head) else ""
@@ -140,8 +153,17 @@ def read_table(path: Path) -> list[TableRow]:
     except csv.Error as error:
         raise InputError(f"{path.name}: line {reader.line_num}: not a table: {error}") from error
     if head is None:
-        raise InputError(f"{path.name}: must have the columns {', '.join(columns)}, got an empty file")
+        wanted = "a line of columns" if columns is None else f"the columns {', '.join(columns)}"
+        raise InputError(f"{path.name}: must have {wanted}, got an empty file")
     return rows
+
+
+def _check_columns(file: str, head: Sequence[str], columns: Sequence[str] | None, more: bool) -> None:
+    if columns is not None and (not set(columns) <= set(head) if more else sorted(head) != sorted(columns)):
+        found = ", ".join(head) or "an empty line"
+        raise InputError(f"{file}: must have the columns {', '.join(columns)}, got {found}")
+    if len(set(head)) < len(head) or not all(head):
+        raise InputError(f"{file}: must have columns with a name of their own each, got {', '.join(head)}")
 
 
 class _Once:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
-from stochisru.networks.network import Array, Criterion, End, Index, Network
+from stochisru.networks.network import Criterion, End, Network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +70,7 @@ def expand(
     demand_steps: Sequence[int],
     supply_steps: Sequence[int] | None = None,
     windows: Mapping[str, Sequence[int]] | None = None,
+    supplies: Mapping[tuple[str, str], Sequence[float]] | None = None,
 ) -> TimeExpandedNetwork:
     """Expand a network over time.
 
@@ -85,6 +86,8 @@ def expand(
         Steps at which every supply of the base is there; all steps if not given.
     windows
         ``{arc: steps at which it may leave}``; arcs that are not named may leave at any step.
+    supplies
+        ``{(node, commodity): b at every step}`` in place of the base's supply or demand.
 
     Raises
     ------
@@ -110,6 +113,11 @@ def expand(
     wanted = np.zeros(steps)
     wanted[_steps(demand_steps, steps, "demand_steps")] = 1.0
     supply += wanted[:, None, None] * np.minimum(base.supply, 0.0)
+    for (node, commodity), amounts in (supplies or {}).items():
+        where = base.node(node), base.commodity(commodity)
+        if len(amounts) != steps:
+            raise InputError(f"supply of {commodity!r} at {node!r}: must be {steps} numbers, got {len(amounts)}")
+        supply[:, where[0], where[1]] = amounts
     network = Network(
         name=f"{base.name}, {steps} steps",
         nodes=tuple(f"{node} @{t}" for t in range(steps) for node in base.nodes),
@@ -125,6 +133,7 @@ def expand(
         criteria=tuple(_changed(c, lambda array: np.asarray(array[arc])) for c in base.criteria),
         use_lower=base.use_lower[arc],
         use_upper=base.use_upper[arc],
+        whole=base.whole[arc],
         duration=np.zeros(arc.size),
     )
     return TimeExpandedNetwork(network, base, arc, step, steps)
@@ -149,7 +158,8 @@ def with_storage(network: Network, nodes: Sequence[str], transformation: Array, 
 
     def longer(end: End, limits: Array) -> End:
         added = {
-            "requirement": np.tile(np.eye(k), (n, 1, 1)), "capacity": unlimited, "limit": limits, "expansion": nothing
+            "requirement": np.tile(np.eye(k), (n, 1, 1)), "capacity": unlimited, "limit": limits, "lower": nothing,
+            "expansion": nothing,
         }  # fmt: skip
         return replace(end, **{f: np.concatenate([getattr(end, f), a]) for f, a in added.items()})
 
@@ -167,11 +177,12 @@ def with_storage(network: Network, nodes: Sequence[str], transformation: Array, 
         criteria=tuple(free(c) for c in network.criteria),
         use_lower=np.concatenate([network.use_lower, nothing]),
         use_upper=np.concatenate([network.use_upper, np.ones((n, k))]),
+        whole=np.concatenate([network.whole, np.zeros((n, k), dtype=bool)]),
         duration=np.concatenate([network.duration, np.ones(n)]),
     )
 
 
-def _steps(given: Sequence[int], steps: int, field: str) -> NDArray[np.int64]:
+def _steps(given: Sequence[int], steps: int, field: str) -> Index:
     found = np.asarray(given, dtype=np.int64)
     if found.size and (found.min() < 0 or found.max() >= steps):
         raise InputError(f"{field}: must be in 0..{steps - 1}, got {list(given)}")
@@ -191,8 +202,10 @@ def _copies(end: End, arc: Index) -> End:
         requirement=end.requirement[arc],
         capacity=end.capacity[arc],
         limit=end.limit[arc],
+        lower=end.lower[arc],
         expansion=end.expansion[arc],
         concurrency=end.concurrency[row],
+        concurrency_limit=end.concurrency_limit[row],
         concurrency_arc=owner,
     )
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
-
-Array = NDArray[np.float64]
 
 #: Values of the factors of one year by name, each of shape ``(nodes,)``.
 Factors: TypeAlias = Mapping[str, Array]

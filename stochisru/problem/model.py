@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from stochisru.problem.subtrees import Subtrees
     from stochisru.problem.tree_problem import ModelOnTree
 
-Array = NDArray[np.float64]
 P = TypeVar("P", Decision, State, Operation, Expression, Row)
 
 
@@ -133,6 +132,11 @@ class Model:
 
     # ------------------------------------------------- as methods on trees see it
 
+    @property
+    def has_exact_plans(self) -> bool:
+        """No: plans keep rows to a solver's tolerances."""
+        return False
+
     def on_tree(self, tree: ScenarioTree) -> ModelOnTree:
         """The problem on a tree; `InputError` if they do not match."""
         from stochisru.problem.tree_problem import ModelOnTree
@@ -175,7 +179,7 @@ class Model:
             if isinstance(part, Expression) and operated & part.terms.keys():
                 operated.add(part.name)
             if isinstance(part, State) and operated & part.gains.keys():
-                if np.any(part.keep):
+                if not isinstance(part.keep, (float, tuple)) or np.any(part.keep):
                     return part
                 operated.add(part.name)
         return None
@@ -235,7 +239,7 @@ class _Check:
                 raise InputError(f"{part.label}: the name is taken by {seen[part.name].label}")
             for what, coefficient in part.coefficients.items():
                 self._coefficient(part, what, coefficient)
-            if isinstance(part, (Decision, Row)) and part.years is not None:
+            if isinstance(part, (Decision, Operation, Row)) and part.years is not None:
                 outside = [year for year in part.years if year not in self.model.years]
                 if outside:
                     raise InputError(f"{part.label}: years must lie in 0..{self.model.horizon}, got {outside[0]}")

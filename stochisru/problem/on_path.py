@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError, SolverError
 from stochisru.problem.bounds import column_bounds
-from stochisru.problem.coefficients import Array, Number
+from stochisru.problem.coefficients import Number
 from stochisru.problem.information import Information, Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Row, State
@@ -153,7 +154,7 @@ class _Path:
                 yield pyo.inequality(low if np.isfinite(low) else None, body, high if np.isfinite(high) else None)
 
     def _balance(self, state: State) -> Iterator[Any]:
-        keep = [_number(k) for k in self.sheet.numbers(state, "keep")]
+        keep = [_number(k) for k in self.sheet.kept(state)]
         for t in self.sheet.model.years:
             right = self._sum(self._own(state, "gains", t), t) + _number(self.sheet.numbers(state, "inflow")[t])
             right += keep[t] * self._var(state.name, t - 1) if t else state.initial

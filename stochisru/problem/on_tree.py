@@ -21,13 +21,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.tree import ScenarioTree
 from stochisru.problem.bounds import ColumnBounds, column_bounds
-from stochisru.problem.coefficients import Array, Number
+from stochisru.problem.coefficients import Number
 from stochisru.problem.information import Information, Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Row, State
-from stochisru.problem.places import Index, Places
+from stochisru.problem.places import Places
 from stochisru.problem.sheet import Sheet
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.formulations import add_curves
@@ -174,7 +175,7 @@ class _Assembly:
 
     def _balance(self, state: State) -> None:
         sheet, places = self.sheet, self.sheet.places[state.name]
-        keep, inflow, gains = sheet.numbers(state, "keep"), sheet.numbers(state, "inflow"), sheet.gains[state.name]
+        keep, inflow, gains = sheet.kept(state), sheet.numbers(state, "inflow"), sheet.gains[state.name]
         right = np.zeros(places.count)
         entries: list[_Entries] = []
         for t in sheet.model.years:
@@ -184,8 +185,9 @@ class _Assembly:
             entries.append((rows, self.blocks[state.name].start + rows, 1.0))
             if t == 0:
                 right[here] += state.initial
-            elif keep[t] != 0.0:
-                entries.append(self._entries(rows, places, t, state.name, -keep[t], t - 1))
+            elif np.any(keep[t] != 0.0):
+                _, before, _ = self._entries(rows, places, t, state.name, 1.0, t - 1)
+                entries.append((rows, before, -sheet.ancestry.seen(keep[t], t, places.stage(t))))
             for name, gain in gains[t].items():
                 entries.append(self._entries(rows, places, t, name, -gain, t))
             if state.lifetime is not None and t >= state.lifetime:

@@ -12,12 +12,10 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.tree import ScenarioTree
-from stochisru.problem.coefficients import Array, Number
-
-Index = NDArray[np.int64]
+from stochisru.problem.coefficients import Number
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.problem.coefficients import Array
 from stochisru.problem.information import Information, Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision

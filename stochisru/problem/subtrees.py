@@ -21,8 +21,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.problem.bounds import ColumnBounds, column_bounds
@@ -38,9 +38,6 @@ from stochisru.programs.sparse import LinearProgram
 
 if TYPE_CHECKING:
     from stochisru.protocols import Candidates
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 #: What stands for a probability of zero: means over a node need a weight, and nothing else must notice.
 _NEVER = 1e-200
@@ -197,7 +194,7 @@ class Subtrees:
             fed = any(name in operated for year in self.sheet.gains[state.name] for name in year)
             if fed:
                 operated.add(state.name)
-            if fed and np.any(state.keep):
+            if fed and any(np.any(keep) for keep in self.sheet.numbers(state, "keep")):
                 found.append(state)
         return found
 
@@ -324,7 +321,7 @@ class Subtrees:
             nodes[:, t - 1] = self.tree.parent[nodes[:, t]]
         return nodes
 
-    def first_above(self, i: int) -> NDArray[np.bool_]:
+    def first_above(self, i: int) -> Mask:
         """Whether subtree ``i`` is the first below each node of stages 0..cut_stage on its way."""
         return np.array([i == 0 or self.way[i - 1, t] != self.way[i, t] for t in range(self.cut_stage + 1)])
 

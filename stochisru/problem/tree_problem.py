@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import SolverError
 from stochisru.problem.bounds import column_bounds
-from stochisru.problem.coefficients import Array
 from stochisru.problem.information import Held
 from stochisru.problem.model import Model
 from stochisru.problem.on_tree import TreeProgram, on_tree

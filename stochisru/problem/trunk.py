@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.tree import ScenarioTree
 from stochisru.problem.bounds import ColumnBounds
 from stochisru.problem.information import Recourse
@@ -26,9 +26,6 @@ from stochisru.programs.sparse import Block, LinearProgram, ProgramBuilder, solv
 
 if TYPE_CHECKING:
     from stochisru.problem.subtrees import Subtrees
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 #: Step through the subtrees that share a decision, as a share of them: neighbours in time lie far apart.
 _GOLDEN = (5**0.5 - 1) / 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from stochisru.programs.sparse import Array, LinearProgram, Solution
+from scenario_trees.arrays import Array
+from stochisru.programs.sparse import LinearProgram, Solution
 
 
 class Solver(Protocol):

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array, Index, Mask
 from scenario_trees.files import replacing
 from stochisru.errors import InputError, SolverError
 from stochisru.limits import Limit
@@ -23,8 +24,6 @@ from stochisru.limits import Limit
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 Sense = Literal["maximise", "minimise"]
 
 #: A row or a bound may be missed by this share of its terms, and of what counts as 1 in it. Solvers promise 1e-6 or
@@ -61,7 +60,7 @@ class LinearProgram:
     constant: float
     lower: Array
     upper: Array
-    integer: NDArray[np.bool_]
+    integer: Mask
     matrix: csc_array
     row_lower: Array
     row_upper: Array
@@ -180,7 +179,7 @@ class ProgramBuilder:
     constant: float = 0.0
     _columns: dict[str, Block] = field(default_factory=dict)
     _rows: dict[str, Block] = field(default_factory=dict)
-    _column_data: list[tuple[Array, Array, Array, NDArray[np.bool_]]] = field(default_factory=list)
+    _column_data: list[tuple[Array, Array, Array, Mask]] = field(default_factory=list)
     _row_data: list[tuple[Array, Array]] = field(default_factory=list)
     _entries: list[tuple[Index, Index, Array]] = field(default_factory=list)
     _objective_entries: list[tuple[Index, Array]] = field(default_factory=list)
@@ -218,15 +217,15 @@ class ProgramBuilder:
         lower: ArrayLike,
         upper: ArrayLike,
         objective: ArrayLike = 0.0,
-        integer: bool = False,
+        integer: bool | Mask = False,
     ) -> Block:
-        """Add a block of variables; bounds and objective broadcast to ``size``."""
+        """Add a block of variables; bounds, objective and ``integer`` broadcast to ``size``."""
         _new(name, self._columns)
         block = Block(name, self._n_columns, size)
         self._columns[name] = block
         self._n_columns += size
         low, high, cost = (np.broadcast_to(np.asarray(a, float), (size,)) for a in (lower, upper, objective))
-        self._column_data.append((low, high, cost, np.full(size, integer)))
+        self._column_data.append((low, high, cost, np.broadcast_to(np.asarray(integer, bool), (size,))))
         return block
 
     def add_objective(self, column: Index, coefficient: ArrayLike) -> None:

@@ -321,12 +321,12 @@ def deployment_timing(times: pd.DataFrame, numbers: pd.DataFrame) -> Figure:
         return figure
 
 
-def hedging_convergence(log: pd.DataFrame) -> Figure:
-    """Bounds of progressive hedging and its residuals by iteration."""
+def bounds_by_iteration(log: pd.DataFrame) -> Figure:
+    """Bounds of a method by iteration, and its residuals where it has such."""
     with new_figure(7.2, 3.2, 2) as (figure, (left, right)):
         for column, color, label in (
-            ("upper", PALETTE[1], "upper bound (Lagrangian)"),
-            ("lower", PALETTE[0], "lower bound (incumbent)"),
+            ("upper", PALETTE[1], "upper bound"),
+            ("lower", PALETTE[0], "lower bound"),
         ):
             left.step(log["number"], log[column], where="post", color=color, lw=1.5, label=label)
         unit = money(left.yaxis, float(log[["lower", "upper"]].abs().max().max()))
@@ -337,7 +337,9 @@ def hedging_convergence(log: pd.DataFrame) -> Figure:
             ("primal_residual", PALETTE[2], "primal residual (kg)"),
             ("dual_residual", PALETTE[3], "dual residual (kg)"),
         ):
-            right.semilogy(log["number"], log[column].where(log[column] > 0), color=color, ls="--", lw=1.2, label=label)
+            if column in log:
+                size = log[column].where(log[column] > 0)
+                right.semilogy(log["number"], size, color=color, ls="--", lw=1.2, label=label)
         right.set(xlabel="iteration")
         right.legend(loc="lower left")
         for ax in (left, right):
@@ -351,8 +353,8 @@ def all_figures(tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, str]
     convergence = {}
     if "iterations" in tables:
         last = tables["iterations"].iloc[-1]
-        text = f"Progressive hedging: bounds, gap and residuals; {last['seconds']:.1f} s to a gap of {last['gap']:.2g}."
-        convergence["convergence"] = (hedging_convergence(tables["iterations"]), text)
+        text = f"Bounds and gap on the tree by iteration; {last['number']:.0f} to a gap of {last['gap']:.2g}."
+        convergence["convergence"] = (bounds_by_iteration(tables["iterations"]), text)
     return {
         **convergence,
         "demand_fan": (

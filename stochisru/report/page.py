@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scenario_trees.files import replacing
 from stochisru.errors import InputError
 from stochisru.files import MANIFEST, read_manifest, write_text
+from stochisru.methods.registry import METHODS, method_named
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
 from stochisru.simulation.metrics import UNITS
 
@@ -77,14 +78,6 @@ _LABELS = {
 }
 
 
-#: How a method is named, before its solver if it has one.
-_METHODS = {
-    "ef": "the extensive form with {solver}",
-    "dp": "the exact dynamic programme over levels of plant",
-    "ph": "progressive hedging with {solver}",
-}
-
-
 def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     """Manifest and tables of a run folder.
 
@@ -104,7 +97,7 @@ def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
         names = [*_TABLES]
         if manifest["method"] is not None:
             names.append("tree_values")
-        if manifest["method"] == "ph":
+        if (folder / "tables" / "iterations.parquet").exists():
             names.append("iterations")
         tables = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in names}
     except (OSError, ValueError) as error:
@@ -165,7 +158,9 @@ def _solved(manifest: dict[str, Any]) -> str:
     """By what the tree was solved, or why it was not."""
     if manifest["method"] is None:
         return f"not solved ({html.escape(manifest['no_tree_values'])})"
-    return f"solved by {_METHODS[manifest['method']].format(solver=html.escape(str(manifest['solver'])))}"
+    method, solver = str(manifest["method"]), html.escape(str(manifest["solver"]))
+    what = method_named(method).summary if method in METHODS else method
+    return f"solved by <code>{html.escape(method)}</code>, {html.escape(what)} ({solver})"
 
 
 def _tree_values(tables: dict[str, pd.DataFrame]) -> str:

@@ -22,15 +22,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: Unit of each metric; NPV is maximised, a loss is −NPV.
 UNITS = {
@@ -108,7 +108,7 @@ class Moments:
     units: int
 
     @classmethod
-    def of(cls, outcomes: list[Array], units: NDArray[np.int64]) -> Moments:
+    def of(cls, outcomes: list[Array], units: Index) -> Moments:
         """Moments of one block of paths."""
         if units.size == outcomes[0].size:
             z = [*outcomes, np.ones(units.size)]
@@ -190,13 +190,13 @@ def _clipped(estimate: Estimate) -> Estimate:
     return replace(estimate, lower=float(low), upper=float(high))
 
 
-def _unit_sums(influence: Array, units: NDArray[np.int64]) -> Array:
+def _unit_sums(influence: Array, units: Index) -> Array:
     if units.size == influence.size:
         return influence
     return np.asarray(np.add.reduceat(influence, np.concatenate([[0], np.cumsum(units)[:-1]])))
 
 
-def _skewed(value: float, influence: Array, units: NDArray[np.int64], confidence: float) -> Estimate:
+def _skewed(value: float, influence: Array, units: Index, confidence: float) -> Estimate:
     """Estimate with an interval corrected for the skewness of its influence.
 
     Hall's transformation of the studentised statistic, ``t + γt²/(3√n) + γ²t³/(27n) + γ/(6√n)``, is inverted at the
@@ -218,7 +218,7 @@ def _skewed(value: float, influence: Array, units: NDArray[np.int64], confidence
     return replace(plain, lower=value - plain.standard_error * low, upper=value - plain.standard_error * high)
 
 
-def unit_error(influence: Array, units: NDArray[np.int64]) -> float:
+def unit_error(influence: Array, units: Index) -> float:
     """Standard error of a mean whose influence per path is given (mean zero)."""
     m = units.size
     if m < 2:
@@ -275,7 +275,7 @@ def share_reached(optimum: float, gap: Estimate) -> Estimate:
     return Estimate(value, gap.standard_error / optimum, lower, upper, gap.reason)
 
 
-def _quantile(sample: Array, ordered: Array, level: float, units: NDArray[np.int64], confidence: float) -> Estimate:
+def _quantile(sample: Array, ordered: Array, level: float, units: Index, confidence: float) -> Estimate:
     from scipy.special import stdtrit
 
     n = ordered.size
@@ -313,7 +313,7 @@ def sample_of(name: str, given: ArrayLike) -> Array:
     return sample
 
 
-def _units(units: ArrayLike | None, size: int) -> NDArray[np.int64]:
+def _units(units: ArrayLike | None, size: int) -> Index:
     if units is None:
         return np.ones(size, dtype=np.int64)
     groups = np.asarray(units)
@@ -438,7 +438,7 @@ def npv_metrics(
 def strategy_metrics(
     npv: Array,
     moments: Moments,
-    units: NDArray[np.int64],
+    units: Index,
     confidence: float = 0.95,
     kurtosis: float | None = None,
     never_short: bool = False,

@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.studies.store import Evaluator
-
-Array = NDArray[np.float64]
 
 #: Rules per parameter in a generation.
 _POPULATION = 8

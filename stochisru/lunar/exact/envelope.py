@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from scenario_trees.arrays import Array
 
 
 def envelope_argmax(intercept: Array, slope: Array, upper: float) -> Array:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
+from scenario_trees.arrays import Array, Mask
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact import layers, levels
 
-Array = NDArray[np.float64]
+#: States per stage of a lattice whose law of a year is close to the process'; fewer where levels of plant are tried.
+FINE_STATES, FINE_LEVEL_STATES = 400, 60
+
+
+def why_not_in_advance(case: DeploymentCase) -> str | None:
+    """Why plans that are known in advance have no exact optimum, in one sentence, or None where they have."""
+    return None if case.is_linear else levels.why_no_exact_levels(case)
+
+
+def foresight_is_concave(case: DeploymentCase) -> bool:
+    """Whether the optimum of a known path is concave in its demand, so that the mean path bounds WS (Jensen)."""
+    return case.is_linear
+
+
+def fine_states(case: DeploymentCase) -> int:
+    """States per stage of a lattice on which `open_loop` stands for the process."""
+    return FINE_STATES if case.is_linear else FINE_LEVEL_STATES
 
 
 def open_loop(
     case: DeploymentCase,
     demand: list[Array],
     probability: list[Array],
-    allowed: NDArray[np.bool_] | None = None,
+    allowed: Mask | None = None,
 ) -> layers.OpenLoopPlan:
     """Best deployment plan that is fixed in advance; see `layers.open_loop`."""
     best = layers.open_loop if case.is_linear else levels.open_loop

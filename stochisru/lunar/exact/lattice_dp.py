@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from scenario_trees.lattice import MarkovLattice
-from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.case import DeploymentCase, why_no_case
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_plan import LatticePlan
 from stochisru.lunar.exact.level_dp import level_dp
 from stochisru.lunar.exact.levels import why_no_exact_levels
 from stochisru.lunar.information import flows
-from stochisru.lunar.trees import DEFAULT_STATES, case_lattice
+from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
 from stochisru.methods.options import NoOptions
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 
@@ -26,7 +26,16 @@ class LatticeDynamicProgramme:
 
     def refuses(self, case: DeploymentCase) -> str | None:
         """Costs that are not concave in size, and modules that degrade."""
-        return None if case.is_linear else why_no_exact_levels(case)
+        reason = why_no_case(case, "lattice-dp")
+        return reason if reason is not None or case.is_linear else why_no_exact_levels(case)
+
+    def kind(self, case: DeploymentCase) -> Kind:
+        """An exact recursion."""
+        return Kind.CERTIFIED
+
+    def states(self, case: DeploymentCase) -> int:
+        """Fewer where levels of plant are a second state."""
+        return DEFAULT_STATES if case.is_linear else LEVEL_STATES
 
     def solve(
         self, case: DeploymentCase, on: MarkovLattice, options: NoOptions, progress: Callable[[Any], None] | None = None

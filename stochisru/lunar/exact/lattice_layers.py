@@ -20,8 +20,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Mask
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -29,8 +29,6 @@ from stochisru.lunar.exact.layers import allowed_years
 from stochisru.lunar.information import require_origin
 from stochisru.lunar.operations import MeritOrder, discount_factors
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 #: Which layers to order in year t: (t, worth of ordering, worth of waiting, lower edges) → mask (states, layers).
 _Rule = Callable[[int, Array, Array, Array], Mask]
 

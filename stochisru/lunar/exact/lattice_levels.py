@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_layers import require_lattice
@@ -26,8 +26,6 @@ from stochisru.lunar.exact.layers import allowed_years
 from stochisru.lunar.exact.levels import levels_of, profit_at, require_exact_levels, shrinkage
 from stochisru.lunar.operations import discount_factors
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 #: Cost of raising plant from one level to another in a year, $ of that year: (year, levels) to a (k, k) table, of which
 #: the part above the diagonal counts.
 StepCost = Callable[[int, Array], Array]
@@ -43,7 +41,7 @@ def plain_cost(case: DeploymentCase) -> StepCost:
 
 
 @dataclass(frozen=True, eq=False)
-class LevelPolicy:
+class LevelChoices:
     """Levels to go to.
 
     Attributes
@@ -157,7 +155,7 @@ class LatticeLevels:
             choice[:, i], best[:, i] = at + i, net[rows, at]
         return best, choice
 
-    def optimum(self) -> tuple[float, LevelPolicy]:
+    def optimum(self) -> tuple[float, LevelChoices]:
         """Optimal value, $ (maximised), and policy."""
         k = self.levels.size
         choices: list[Index] = []
@@ -168,7 +166,7 @@ class LatticeLevels:
             later = self.lattice.transitions[t - 1] @ best
         return self._from_root(later, tuple(reversed(choices)), self._lead)
 
-    def _from_root(self, later: Array, choices: tuple[Index, ...], last: int) -> tuple[float, LevelPolicy]:
+    def _from_root(self, later: Array, choices: tuple[Index, ...], last: int) -> tuple[float, LevelChoices]:
         """Levels of years 0..last, all chosen at the root, before what is worth ``later`` at each level."""
         worth = later
         tables: list[Index] = []
@@ -179,7 +177,7 @@ class LatticeLevels:
         for table in reversed(tables):
             at = int(table[0, at])
             root.append(at)
-        return float(worth[0, 0]), LevelPolicy(np.array(root), choices)
+        return float(worth[0, 0]), LevelChoices(np.array(root), choices)
 
     @cached_property
     def _mean_profit(self) -> list[Array]:
@@ -199,7 +197,7 @@ class LatticeLevels:
         level = self.levels[np.concatenate([[0], policy.root, np.repeat(policy.root[-1:], self._last - last)])]
         return value, np.asarray(shrinkage(self.case) * np.diff(level))
 
-    def course(self, policy: LevelPolicy, quantity: Array | None = None) -> Course:
+    def course(self, policy: LevelChoices, quantity: Array | None = None) -> Course:
         """Evaluate a policy exactly with the costs of this problem.
 
         Parameters

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stochisru.lunar.strategies.protocol import Strategy
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,12 +17,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.operations import MeritOrder, discount_factors
-
-Array = NDArray[np.float64]
 
 #: Entries (path, year, layer) handled at once; bounds the memory of `perfect_information`.
 _CHUNK = 1_000_000
@@ -48,14 +46,14 @@ def _shrinkage(case: DeploymentCase) -> Array:
     return np.asarray((1 - case.technology.degradation) ** np.arange(case.horizon.T + 1.0))
 
 
-def allowed_years(case: DeploymentCase) -> NDArray[np.bool_]:
+def allowed_years(case: DeploymentCase) -> Mask:
     """Years in which plants may arrive at all."""
     allowed = np.ones(case.horizon.T + 1, dtype=bool)
     allowed[0] = case.horizon.initial_deployment == "free"
     return allowed
 
 
-def _best_start(marginal: Array, price: Array, allowed: NDArray[np.bool_]) -> tuple[Array, NDArray[np.int64]]:
+def _best_start(marginal: Array, price: Array, allowed: Mask) -> tuple[Array, Index]:
     """Best net benefit of each layer and its starting year (T + 1: never).
 
     ``marginal`` has shape (T + 1, ...): what one kilogram of the layer earns per year, discounted.
@@ -87,7 +85,7 @@ def open_loop(
     case: DeploymentCase,
     demand: list[Array],
     probability: list[Array],
-    allowed: NDArray[np.bool_] | None = None,
+    allowed: Mask | None = None,
 ) -> OpenLoopPlan:
     """Best deployment plan that is fixed in advance.
 

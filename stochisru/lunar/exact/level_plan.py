@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelPolicy
+from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelChoices
 from stochisru.lunar.exact.levels import shrinkage
 from stochisru.lunar.orders import RootOrders
 
@@ -20,15 +20,13 @@ if TYPE_CHECKING:
     from scenario_trees.lattice import MarkovLattice
     from stochisru.lunar.strategies.protocol import Strategy
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class LevelPlan(RootOrders):
     """Raise plant to a level that depends on year, state and the plant there is."""
 
     problem: LatticeLevels
-    rule: LevelPolicy
+    rule: LevelChoices
 
     @property
     def case(self) -> DeploymentCase:

@@ -22,6 +22,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -29,8 +30,6 @@ from stochisru.lunar.exact.layers import OpenLoopPlan, allowed_years
 from stochisru.lunar.information import Commitments
 from stochisru.lunar.operations import MeritOrder, discount_factors
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 Choice = NDArray[np.int16]
 
 #: Entries (path, level, level) or (commitment, level) handled at once; bounds the memory.
@@ -146,9 +145,7 @@ class ChainOptimum:
     deployment: Array
 
 
-def chain_optimum(
-    case: DeploymentCase, levels: Array, profit: Array, allowed: NDArray[np.bool_] | None = None
-) -> ChainOptimum:
+def chain_optimum(case: DeploymentCase, levels: Array, profit: Array, allowed: Mask | None = None) -> ChainOptimum:
     """Best plan of every chain among its levels.
 
     Parameters
@@ -223,7 +220,7 @@ def open_loop(
     case: DeploymentCase,
     demand: list[Array],
     probability: list[Array],
-    allowed: NDArray[np.bool_] | None = None,
+    allowed: Mask | None = None,
 ) -> OpenLoopPlan:
     """Best deployment plan that is fixed in advance; see `layers.open_loop`, which this extends."""
     require_exact_levels(case)

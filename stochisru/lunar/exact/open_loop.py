@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact import layers
@@ -17,8 +17,6 @@ from stochisru.lunar.exact.in_advance import open_loop
 from stochisru.lunar.information import flows, plan_value, require_match
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
-
-Array = NDArray[np.float64]
 
 
 def _stages(tree: ScenarioTree) -> tuple[list[Array], list[Array]]:

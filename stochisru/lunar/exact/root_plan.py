@@ -17,15 +17,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Mask
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import perfect_information
 from stochisru.lunar.exact.layers import OpenLoopPlan, allowed_years
 from stochisru.lunar.exact.unit_value import UnitValue
 from stochisru.lunar.operations import MeritOrder, discount_factors
-
-Array = NDArray[np.float64]
 
 
 class Tail(Protocol):
@@ -68,7 +66,7 @@ def plan_gain(unit: UnitValue, deployment: Array, existing: float, tail: Tail) -
     return float(profit - unit.price * (unit.discount**year @ deployment))
 
 
-def best_root_plan(unit: UnitValue, allowed: NDArray[np.bool_], existing: float, tail: Tail) -> Array:
+def best_root_plan(unit: UnitValue, allowed: Mask, existing: float, tail: Tail) -> Array:
     """Optimal ΔM_0..ΔM_R, kg.
 
     Parameters
@@ -107,7 +105,7 @@ def best_root_plan(unit: UnitValue, allowed: NDArray[np.bool_], existing: float,
     return deployments(unit, layers, existing)
 
 
-def _committed_to_the_end(case: DeploymentCase, allowed: NDArray[np.bool_]) -> OpenLoopPlan:
+def _committed_to_the_end(case: DeploymentCase, allowed: Mask) -> OpenLoopPlan:
     unit = UnitValue.of(case)
     existing, tail = case.technology.M0, LastYear(unit)
     plan = best_root_plan(unit, allowed, existing, tail)

@@ -21,13 +21,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.layers import allowed_years
 from stochisru.lunar.exact.unit_value import TAIL, UnitValue
-
-Array = NDArray[np.float64]
 
 #: Steps of the grid of log demand per standard deviation of a year's growth, at least.
 _STEPS = 24

@@ -22,8 +22,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from scenario_trees.origin import Origin
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, require_case
@@ -39,9 +40,6 @@ from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Terminati
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-Array = NDArray[np.float64]
 
 
 class Recursion(Protocol):

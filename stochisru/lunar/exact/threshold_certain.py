@@ -7,11 +7,10 @@ F'_t is then a step function of y. Its steps are where plant meets the demand of
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from stochisru.lunar.exact.unit_value import UnitValue
-
-Array = NDArray[np.float64]
 
 
 class CertainRecursion:

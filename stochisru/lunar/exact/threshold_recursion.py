@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from stochisru.lunar.exact.unit_value import TAIL, UnitValue
-
-Array = NDArray[np.float64]
 
 #: Nodes at which a stage is tabulated at most; small volatility on a long horizon needs many.
 MAX_NODES = 200_000
@@ -63,7 +62,7 @@ def fits(unit: UnitValue, lead_time: int, rule: Rule = FINE) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class RecursionStage:
     """u_t as a table: constant up to ``start``, ``values`` at ``nodes`` of log y, constant from ``stop`` on.
 
     Attributes
@@ -107,7 +106,7 @@ class ThresholdRecursion:
         self.price = unit.discount**lead_time * unit.price
         self._sigma = unit.process.volatility
         self._step = unit.process.drift - 0.5 * self._sigma**2
-        self.stages: dict[int, Stage] = {}
+        self.stages: dict[int, RecursionStage] = {}
         for t in range(self.last, 0, -1):
             self.stages[t] = self._solve(t)
 
@@ -150,7 +149,7 @@ class ThresholdRecursion:
             value = value + self.unit.discount * self.unit.kept * self._expected(self.stages[t + 1], flat)
         return np.asarray(value.reshape(at.shape))
 
-    def _expected(self, stage: Stage, log_ratio: Array) -> Array:
+    def _expected(self, stage: RecursionStage, log_ratio: Array) -> Array:
         """E[u(κ·y/G)] for a tabulated u."""
         from scipy.special import ndtr
 
@@ -181,7 +180,7 @@ class ThresholdRecursion:
         inside = float(self.marginal(t, nodes) @ (weights * np.exp(nodes)))
         return self._at_zero(t) * float(np.exp(low)) + inside
 
-    def _solve(self, t: int) -> Stage:
+    def _solve(self, t: int) -> RecursionStage:
         from scipy.optimize import brentq
 
         low, high = self._reach(t)
@@ -202,7 +201,7 @@ class ThresholdRecursion:
         nodes, weights = self.rule.nodes(self._breaks(start, high), self._sigma)
         idle = -(self.unit.discount**self.lead_time) * self.unit.holding
         after = idle + (self.unit.discount * self.unit.kept * self.stages[t + 1].after if t < self.last else 0.0)
-        return Stage(
+        return RecursionStage(
             log_position=log_position,
             at_zero=at_zero,
             option=option,

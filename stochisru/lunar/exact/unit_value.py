@@ -11,14 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.operations import MeritOrder, discount_factors
-
-Array = NDArray[np.float64]
 
 
 def scales_with_demand(case: DeploymentCase) -> bool:

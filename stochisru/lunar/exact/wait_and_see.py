@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.protocols import Sampler
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
@@ -15,11 +15,9 @@ from stochisru.lunar.exact.in_advance import perfect_information
 from stochisru.lunar.information import flows, require_match
 from stochisru.methods.result import Bounds, Kind, Of
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
-class WaitAndSee:
+class WaitAndSeeValues:
     """Optima of all leaves under perfect information.
 
     Attributes
@@ -41,7 +39,7 @@ class WaitAndSee:
     seconds: float
 
 
-def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
+def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSeeValues:
     """Expected optimum under perfect information.
 
     Information is perfect, so the lead time plays no part.
@@ -51,7 +49,7 @@ def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
     nodes = tree.node_paths()
     value, deployment = perfect_information(case, np.ascontiguousarray(tree.value[nodes].T))
     probability = tree.probability[tree.leaves]
-    return WaitAndSee(
+    return WaitAndSeeValues(
         bounds=Bounds.point(float(probability @ value), Kind.CERTIFIED, Of.TREE, flows(case, tree)),
         leaf_value=value,
         leaf_deployment=deployment,
@@ -60,9 +58,7 @@ def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSee:
     )
 
 
-def wait_and_see_on_paths(
-    case: DeploymentCase, chosen: NDArray[np.int64], total: int, *, seed: int, sampler: Sampler
-) -> Array:
+def wait_and_see_on_paths(case: DeploymentCase, chosen: Index, total: int, *, seed: int, sampler: Sampler) -> Array:
     """Optimal NPV under perfect information of some of the ``total`` paths that `simulate` draws, $.
 
     Parameters

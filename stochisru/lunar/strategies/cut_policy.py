@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.cut_plan import CutPlan
 from stochisru.lunar.strategies.protocol import Observation, believed, ignored_by, require_made_for
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_plan import LatticePlan
 from stochisru.lunar.strategies.protocol import Observation, believed, ignored_by, require_made_for
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.level_plan import LevelPlan
 from stochisru.lunar.exact.levels import shrinkage
 from stochisru.lunar.strategies.protocol import Observation, believed, require_made_for
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.origin import Origin
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.strategies.protocol import Observation, ignored_by, require_process, root_years
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

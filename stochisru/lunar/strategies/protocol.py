@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.origin import Origin
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import require_origin
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +90,8 @@ def ignored_by(case: DeploymentCase) -> str:
     """What becomes of a rule that was made for linear costs, as the end of its sentence."""
     lot, rest = case.launch.lot, case.replace(lot=None)
     rounded = "" if lot is None else f"; every order is rounded up to whole modules of {lot:g} kg"
-    return f"{rounded}." if rest.is_linear else f"{rounded}; it ignores {rest.describe_scale()}."
+    ignored = rest.describe_scale()
+    return f"{rounded}; it ignores {ignored}." if ignored else f"{rounded}."
 
 
 def root_years(case: DeploymentCase) -> int:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.strategies.protocol import Observation, first_arrival, root_years
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from functools import lru_cache
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.quantization import QUANTIZATIONS
@@ -27,11 +27,9 @@ from scenario_trees.tree import require_branching
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
-from stochisru.lunar.exact.unit_value import scales_with_demand
+from stochisru.lunar.exact.unit_value import why_no_unit_value
 from stochisru.lunar.operations import MeritOrder
 from stochisru.lunar.strategies.protocol import Observation, ignored_by
-
-Array = NDArray[np.float64]
 
 #: Branches a year of the tree that is solved if nothing else is asked for.
 ROLLING_BRANCHING = (12, 6, 3, 2)
@@ -87,7 +85,7 @@ class RollingHorizon:
         """First order of the tree of this year."""
         case, year, demand = observation.case.linear_bound, observation.year, observation.demand[-1]
         ahead = self._ahead(case, year)
-        if scales_with_demand(case):
+        if why_no_unit_value(case) is None:
             level = _level(self, case, ahead, case.demand.D0) / case.demand.D0 * demand
         else:
             place, ratio = _grid(self, case, year, ahead)

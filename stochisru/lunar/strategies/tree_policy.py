@@ -19,15 +19,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments
 from stochisru.lunar.strategies.protocol import Observation, believed, require_made_for, root_years
 from stochisru.lunar.tree_program import TreePlan
-
-Array = NDArray[np.float64]
 
 MAPPINGS = ("scaled", "nearest")
 
@@ -49,7 +47,7 @@ class TreePolicy:
         return Commitments(self.plan.tree, self.plan.case.horizon.lead_time)
 
     @cached_property
-    def _first_node(self) -> NDArray[np.int64]:
+    def _first_node(self) -> Index:
         """A node of the tree that each commitment governs."""
         first = np.empty(self._commitments.count, dtype=np.int64)
         first[self._commitments.of_node[::-1]] = np.arange(self.plan.tree.n_nodes)[::-1]
@@ -73,7 +71,7 @@ class TreePolicy:
             target = np.where(ordering, target * observation.demand[-1] / tree.value[node], 0.0)
         return np.asarray(np.maximum(target - observation.projected(), 0.0))
 
-    def _follow(self, demand: Array) -> NDArray[np.int64]:
+    def _follow(self, demand: Array) -> Index:
         """Node of the tree that each path has come to."""
         tree = self.plan.tree
         node = np.zeros(demand.shape[1], dtype=np.int64)

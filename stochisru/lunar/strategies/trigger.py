@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.operations import MeritOrder
 from stochisru.lunar.strategies.protocol import Observation, first_arrival, root_years
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

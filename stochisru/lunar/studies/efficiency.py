@@ -8,18 +8,19 @@ better in one, on the same paths.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array, Mask
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.lunar.simulation import require_sampling, resolve, simulate
-from stochisru.lunar.strategies import STRATEGIES, OrderUpTo, Strategy
+from stochisru.lunar.solving import has_exact_policy
+from stochisru.lunar.strategies import STRATEGIES, Strategy
 from stochisru.lunar.studies.rules import exact_policy, rule_parameters
 from stochisru.methods.checkpoint import code_of
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
@@ -33,7 +34,7 @@ METRICS = ("npv_mean", "npv_sd", "cvar95", "first_year_capital", "p_positive")
 TRADED = {"cvar95": "risk", "first_year_capital": "capital"}
 
 
-def non_dominated(first: ArrayLike, second: ArrayLike) -> NDArray[np.bool_]:
+def non_dominated(first: ArrayLike, second: ArrayLike) -> Mask:
     """Points that no other point dominates.
 
     Parameters
@@ -120,7 +121,7 @@ class Frontier:
 
 def default_strategies(case: DeploymentCase) -> list[str]:
     """The six heuristics, the exact policy where there is one, and the static, fixed and expected-value plans."""
-    exact = ["threshold"] if scales_with_demand(case) else []
+    exact = ["threshold"] if has_exact_policy(case) else []
     return [*STRATEGIES, *exact, "static", "fixed", "ev"]
 
 
@@ -160,13 +161,14 @@ def frontier(
     """
     source = require_sampling(paths, seed, sampler)
     chosen = {s.name: s for s in resolve(case, default_strategies(case) if strategies is None else strategies)}
-    exact = exact_policy(case)
+    # Of two names: a strategy of the user may be called as it likes.
+    exact, beside = exact_policy(case), exact_policy(case, "exact policy (reference)")
     points = [
         {"strategy": s.name, "rule": s.describe(case), **rule_parameters(s), _CODE: code_of(s)} for s in chosen.values()
     ]
     identity = {"study": "frontier", "case": case.digest(), "paths": paths, "seed": seed, "sampler": source.name}
     identity["confidence"] = confidence
-    judge = partial(_judge, case, chosen, exact, paths, seed, sampler, confidence)
+    judge = partial(_judge, case, chosen, exact, beside, paths, seed, sampler, confidence)
     rows = run_study(Study(identity, points, judge), execution)
     for traded, side in TRADED.items():
         _mark(rows, traded, side)
@@ -176,7 +178,8 @@ def frontier(
 def _judge(
     case: DeploymentCase,
     strategies: dict[str, Strategy],
-    exact: OrderUpTo | None,
+    exact: Strategy | None,
+    reference: Strategy | None,
     paths: int,
     seed: int,
     sampler: str,
@@ -185,8 +188,7 @@ def _judge(
 ) -> list[Row]:
     """Row of one strategy, the exact policy beside it on the same paths."""
     strategy = strategies[point["strategy"]]
-    # Of another name, so that a strategy of the user may be called as it likes.
-    beside = [] if exact is None or exact == strategy else [replace(exact, name="exact policy (reference)")]
+    beside = [] if reference is None or exact == strategy else [reference]
     outcome = simulate(case, [strategy, *beside], paths=paths, seed=seed, sampler=sampler, confidence=confidence)
     metrics = outcome.metrics[strategy.name]
     row: dict[str, Any] = {key: value for key, value in point.items() if key != _CODE}
@@ -214,7 +216,7 @@ def _mark(rows: list[Row], traded: str, side: str) -> None:
         row[f"dominated_by_{side}"] = rows[best]["strategy"] if better.any() else None
 
 
-def _without_rounding(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _without_rounding(values: Array) -> Array:
     """Values without the digits in which two evaluations of one number differ."""
     size = float(np.abs(values).max(initial=0.0))
     return np.round(values / size, 10) * size if size > 0 else values

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.studies.values import require_quantity, require_span, require_target, values_at
@@ -17,7 +17,6 @@ from stochisru.studies.store import Execution, Row
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: Range of the default grid, as multiples of the symbol's value.
 _REACH = (0.2, 2.0)

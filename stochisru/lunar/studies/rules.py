@@ -10,9 +10,8 @@ import numpy as np
 
 from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.threshold import threshold
-from stochisru.lunar.exact.unit_value import scales_with_demand
-from stochisru.lunar.strategies import MODERATE, OrderUpTo, Schedule, Strategy, Trigger
+from stochisru.lunar.solving import optimum_on_process
+from stochisru.lunar.strategies import MODERATE, Schedule, Strategy, Trigger
 
 #: Parameters of `Trigger` and the ranges in which rules are sampled and tuned; all are shares.
 RULE_RANGES: dict[str, tuple[float, float]] = {
@@ -84,12 +83,10 @@ def rule_parameters(strategy: Strategy) -> dict[str, float | bool | None]:
     return {name: getattr(strategy, name) if isinstance(strategy, Trigger) else None for name in names}
 
 
-def exact_policy(case: DeploymentCase) -> OrderUpTo | None:
-    """The exact policy as the strategy ``threshold``; None where there is none."""
-    if not scales_with_demand(case):
-        return None
-    plan = threshold(case).plan
-    return plan.policy("threshold", None)
+def exact_policy(case: DeploymentCase, name: str = "threshold") -> Strategy | None:
+    """The exact policy as a strategy; None where there is none."""
+    exact = optimum_on_process(case)
+    return None if exact is None else exact.policy(name=name)
 
 
 def no_plants(case: DeploymentCase) -> Schedule:

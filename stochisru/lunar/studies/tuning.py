@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError, require_integer
 from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
@@ -39,7 +39,6 @@ from stochisru.studies.store import Execution, Point, Row
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: How much of the optimum is reached, measured from 0, from doing nothing, and from the best design that cannot react.
 SHARES = ("share_of_npv", "share_of_gain", "share_of_flexibility")

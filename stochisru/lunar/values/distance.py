@@ -14,9 +14,9 @@ import numpy as np
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
-from stochisru.lunar.exact.unit_value import scales_with_demand
+from stochisru.lunar.solving import optimum_on_process
 from stochisru.methods.result import Of, Result
+from stochisru.protocols import Plan
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Distance:
     mean_error: float
     variance_error: float
     wasserstein: float
-    exact: Result[Any] | None
+    exact: Result[Plan] | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: errors of demand (relative), ``optimum`` of the process ($) and its root deployments (kg)."""
@@ -70,15 +70,13 @@ class Distance:
         return f"{laws}; optimum of the process {self.exact.objective:,.0f} $ ({off:+.2%} here), {orders}"
 
 
-def distance(
-    case: DeploymentCase, model: ScenarioTree | MarkovLattice, exact: Result[ThresholdPlan] | None = None
-) -> Distance:
+def distance(case: DeploymentCase, model: ScenarioTree | MarkovLattice, exact: Result[Plan] | None = None) -> Distance:
     """Distance of a tree or lattice to the process of a case.
 
     Parameters
     ----------
     exact
-        Optimum on the process, of `threshold`, where the caller has it already; solved where it exists if not given.
+        Optimum on the process where the caller has it already; solved where it exists if not given.
 
     Examples
     --------
@@ -90,9 +88,7 @@ def distance(
     >>> round(found.exact.first_stage["dM1"], 1)
     124.9
     """
-    if exact is None and scales_with_demand(case):
-        exact = threshold(case)
-    return replace(distance_of_laws(case, model), exact=exact)
+    return replace(distance_of_laws(case, model), exact=exact or optimum_on_process(case))
 
 
 def distance_of_laws(case: DeploymentCase, model: ScenarioTree | MarkovLattice) -> Distance:

@@ -12,28 +12,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.protocols import Sampler
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.comparison import foresight_sample
-from stochisru.lunar.exact.in_advance import open_loop, perfect_information
-from stochisru.lunar.exact.lattice_dp import lattice_dp
-from stochisru.lunar.exact.level_dp import level_dp
-from stochisru.lunar.exact.levels import require_exact_levels
+from stochisru.lunar.exact.in_advance import foresight_is_concave, open_loop, perfect_information
 from stochisru.lunar.information import flows
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.simulation import demand_kurtosis, npv_on_paths, require_sampling
-from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
+from stochisru.lunar.solving import made_for
 from stochisru.lunar.values.table import MEANING, Differences, values_frame
+from stochisru.methods.registry import method_for
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, versions
+from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,7 +54,7 @@ class LatticeValues(Differences):
     nothing: Bounds
     ev: Bounds
     eev: Bounds
-    recourse: Result[Any]
+    recourse: Result[Plan]
     paths: int
     foresight_paths: int
     seed: int
@@ -128,8 +125,7 @@ def lattice_values(
     Parameters
     ----------
     states
-        States per stage; `stochisru.lunar.trees.DEFAULT_STATES`, or `LEVEL_STATES` with economies of scale, if not
-        given.
+        States per stage; what suits the method ``lattice-dp`` if not given.
     paths, seed, sampler, confidence
         Paths of the lattice for wait-and-see, see `stochisru.simulate`.
     progress
@@ -152,12 +148,12 @@ def lattice_values(
     """
     require_case(case)
     source = require_sampling(paths, seed, sampler, least=2)
-    if not case.is_linear:
-        require_exact_levels(case)
+    method = method_for("lattice-dp", case)
     say = progress or (lambda _: None)
-    lattice = case_lattice(case, states or (DEFAULT_STATES if case.is_linear else LEVEL_STATES))
+    lattice = made_for(case, method, states)
+    assert isinstance(lattice, MarkovLattice)
     say("rp")
-    recourse: Result[Any] = lattice_dp(case, lattice) if case.is_linear else level_dp(case, lattice)
+    recourse = method.solve(case, lattice, method.options())
     say("static, fixed, ev, eev")
     size = flows(case, lattice)
     law = list(lattice.values), list(lattice.probabilities)
@@ -182,7 +178,7 @@ def lattice_values(
     foresight = perfect_information(case, np.ascontiguousarray(demand[:, chosen]))[0]
     estimate = shifted(mean_estimate(foresight - control, units, confidence), recourse.objective)
     ws = Bounds(estimate.lower, estimate.upper, simulated, Of.LATTICE, size, confidence)
-    if case.is_linear:  # WS is concave in demand: the mean path bounds it (Jensen), and RP knows less
+    if foresight_is_concave(case):  # the mean path bounds WS (Jensen), and RP knows less
         floor, ceiling = recourse.bounds.lower, best["ev"].value + ROUNDING * size
         lower, upper = max(ws.lower, floor), min(ws.upper, ceiling)
         heavy = why_no_mean(chosen.size, demand_kurtosis(case))

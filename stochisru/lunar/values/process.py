@@ -41,12 +41,14 @@ from stochisru.lunar.exact.root_plan import (
 )
 from stochisru.lunar.exact.single_deployment import single_deployment
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
-from stochisru.lunar.exact.unit_value import UnitValue, scales_with_demand
+from stochisru.lunar.exact.unit_value import UnitValue
 from stochisru.lunar.simulation import demand_kurtosis, require_sampling
+from stochisru.lunar.solving import has_exact_policy
 from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, policy_values
 from stochisru.lunar.values.table import DIFFERENCES as _ON_TREES
 from stochisru.lunar.values.table import MEANING, Differences
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
+from stochisru.protocols import Plan
 from stochisru.simulation.metrics import require_confidence, why_no_mean
 
 if TYPE_CHECKING:
@@ -244,7 +246,7 @@ class ProcessValues:
 
     case: DeploymentCase
     values: Mapping[str, ProcessValue]
-    recourse: Result[Any]
+    recourse: Result[Plan]
     paths: int
     foresight_paths: int
     foresight: str
@@ -255,7 +257,7 @@ class ProcessValues:
     @property
     def exact(self) -> bool:
         """Whether ``rp`` is the optimum itself, not a bracket."""
-        return scales_with_demand(self.case)
+        return has_exact_policy(self.case)
 
     @property
     def method(self) -> str:
@@ -351,7 +353,7 @@ def process_values(
     require_case(case)
     require_sampling(paths, seed, sampler, workers, least=2)
     require_confidence(confidence)
-    if not scales_with_demand(case):
+    if not has_exact_policy(case):
         found = policy_values(case, paths=paths, seed=seed, sampler=sampler, workers=workers, confidence=confidence)
     else:
         found = _exact_values(case, paths, seed, sampler, workers, confidence)

@@ -26,27 +26,27 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.protocols import Sampler
 from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.comparison import foresight_sample
+from stochisru.lunar.exact.climb import climbed
+from stochisru.lunar.exact.in_advance import why_not_in_advance
 from stochisru.lunar.exact.layers import allowed_years
-from stochisru.lunar.exact.levels import has_exact_levels
 from stochisru.lunar.exact.root_plan import expected_value_plan_on_process, plan_value_on_process
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
-from stochisru.lunar.exact.unit_value import scales_with_demand
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
-from stochisru.lunar.policies import lattice_optimum, open_loop_optima
+from stochisru.lunar.policies import open_loop_optima
 from stochisru.lunar.relaxation import as_placed
 from stochisru.lunar.simulation import demand_kurtosis, require_sampling, simulate
+from stochisru.lunar.solving import has_exact_policy, optimum_on_lattice
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
+from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
-
-Array = NDArray[np.float64]
 
 #: Paths on which a policy and its control variate are chosen.
 _PILOT = 4096
@@ -124,7 +124,7 @@ class PolicyValues:
     """Values by name, the plan behind ``rp``, and the sample: see `stochisru.lunar.values.process.ProcessValues`."""
 
     values: Mapping[str, ProcessValue]
-    recourse: Result[Any]
+    recourse: Result[Plan]
     foresight_paths: int
     foresight: str
     sampler: str
@@ -137,7 +137,7 @@ def relaxation(case: DeploymentCase) -> DeploymentCase:
     any amount.
     """
     linear = case.linear_bound
-    return linear if scales_with_demand(linear) else linear.replace(earth_limit=None)
+    return linear if has_exact_policy(linear) else linear.replace(earth_limit=None)
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class _Control:
     def npv(self, paths: _Paths) -> Array:
         return paths.npv(self.case, {"control": self.exact.policy(name="control")})["control"]
 
-    def estimate(self, npv: Array, own: Array, units: NDArray[np.int64], confidence: float) -> Estimate:
+    def estimate(self, npv: Array, own: Array, units: Index, confidence: float) -> Estimate:
         """Mean of ``npv``, as a difference to the control's own, with the control's error of integration."""
         found = shifted(mean_estimate(npv - own, units, confidence), self.exact.objective)
         error = self.exact.bounds.upper - self.exact.objective
@@ -182,15 +182,15 @@ class _Control:
 class _Judged:
     """The chosen policy, its NPV on the fresh paths, and the estimate of its mean."""
 
-    plan: Result[Any]
+    plan: Result[Plan]
     npv: Array
     worth: Estimate
 
 
 def _best_policy(case: DeploymentCase, controls: Mapping[str, _Control], paths: _Paths, confidence: float) -> _Judged:
     """Choose a policy and its control on pilot paths, and judge it on ``paths``."""
-    plans: dict[str, Result[Any]] = {name: control.exact for name, control in controls.items()}
-    plans["lattice"] = lattice_optimum(case)
+    plans: dict[str, Result[Plan]] = {name: control.exact for name, control in controls.items()}
+    plans["lattice"] = optimum_on_lattice(case)
     policies = {name: plan.policy(name=name) for name, plan in plans.items()}
     pilot = replace(paths, paths=min(paths.paths, _PILOT), seed=_other_seed(paths.seed))
     tried = pilot.npv(case, policies)
@@ -226,7 +226,7 @@ def policy_values(
     """
     source = require_sampling(paths, seed, sampler, workers)
     fresh, units = _Paths(paths, seed, source, workers), source.units(paths)
-    solved = case.is_linear or has_exact_levels(case)
+    solved = why_not_in_advance(case) is None
     relaxed = _Control.of(relaxation(case))
     controls = {"relaxed": relaxed, "alone": _Control.of(case.linear_bound.replace(earth_limit=0.0))}
     found = _fixed_in_advance(case) if solved else {}
@@ -243,7 +243,7 @@ def policy_values(
     top = proven if heavy else min(known.upper, proven)
     if "static" in found and case.horizon.lead_time >= case.horizon.T:  # all is decided at the root
         found["rp"] = found["static"]
-        judged = replace(judged, plan=lattice_optimum(case))  # which is the static plan then
+        judged = replace(judged, plan=optimum_on_lattice(case))  # which is the static plan then
     else:
         held = [found[name] for name in ("static", "fixed", "no_earth", "nothing") if name in found]
         floor = max(held, key=lambda value: value.lower)
@@ -291,7 +291,7 @@ def _fixed_in_advance(case: DeploymentCase) -> dict[str, ProcessValue]:
     plans = open_loop_optima(case)
     found = {"ev": _exactly(plans["ev"].value), "eev": _exactly(plan_value_on_process(case, plans["ev"].deployment))}
     for name, allowed in (("static", allowed_years(case)), ("fixed", np.arange(case.horizon.T + 1) == 0)):
-        plan, best = _climbed(case, plans[name].deployment, allowed & allowed_years(case))
+        plan, best = climbed(case, plans[name].deployment, allowed & allowed_years(case))
         worth = plan_value_on_process(case, plan)
         # The optimum on bins is an upper bound up to rounding; it is the value itself where nothing is uncertain.
         size = ROUNDING * max(abs(worth), abs(plans[name].value))
@@ -301,50 +301,11 @@ def _fixed_in_advance(case: DeploymentCase) -> dict[str, ProcessValue]:
     return found
 
 
-#: Rounds of the climb over whole modules; each tries every year that may deploy.
-_ROUNDS = 20
-
-
-def _climbed(case: DeploymentCase, plan: Array, allowed: NDArray[np.bool_]) -> tuple[Array, bool]:
-    """A plan that no module more or less, now or a year later, makes better; and whether it is the optimum.
-
-    A lattice rounds demand to its bins, and the best number of modules with it. With one deployment and costs that are
-    linear but for modules and a fixed cost, value is concave in their number, so the top of the climb, or nothing, is
-    the optimum.
-    """
-    lot = case.launch.lot
-    if lot is None:
-        return plan, False
-    plan, worth = plan.copy(), plan_value_on_process(case, plan)
-    years = np.flatnonzero(allowed)
-    single = np.zeros((years.size, plan.size))
-    single[np.arange(years.size), years] = lot
-    steps = np.concatenate([single, -single, single[1:] - single[:-1], single[:-1] - single[1:]])
-    for _ in range(_ROUNDS):
-        before = worth
-        for step in steps:
-            reach = 1.0
-            while (plan + reach * step >= -1e-9 * lot).all():
-                tried = np.maximum(plan + reach * step, 0.0)
-                value = plan_value_on_process(case, tried)
-                if value <= worth:
-                    break
-                plan, worth, reach = tried, value, 2 * reach
-        if worth == before:
-            break
-    else:
-        return plan, False
-    if years.size > 1 or not case.replace(lot=None, fixed_cost=0.0).is_linear:
-        return plan, False
-    idle = np.zeros(plan.size)
-    return (idle if plan_value_on_process(case, idle) > worth else plan), True
-
-
 def _without_earth(
     case: DeploymentCase, alone: _Control, judged: _Judged, paths: _Paths, confidence: float
 ) -> ProcessValue:
     """RP where Earth supplies nothing: exact where costs are linear, else below that of linear costs."""
-    if case.is_linear:
+    if has_exact_policy(case.replace(earth_limit=0.0)):
         bounds = alone.exact.bounds
         return ProcessValue(alone.exact.objective, bounds.lower, bounds.upper, Kind.EXACT)
     top = alone.exact.bounds.upper

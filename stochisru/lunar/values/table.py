@@ -19,24 +19,27 @@ later decisions free, so ``EEV = EEV_{T−L} ≤ … ≤ EEV_0 ≤ RP``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
-from stochisru.lunar.exact.tree_dp import tree_dps
-from stochisru.lunar.exact.wait_and_see import WaitAndSee, wait_and_see
+from stochisru.lunar.exact.wait_and_see import WaitAndSeeValues, wait_and_see
 from stochisru.lunar.information import plan_value, require_match
 from stochisru.lunar.tree_program import TreePlan
-from stochisru.methods.extensive_form import bettered, extensive_forms
+from stochisru.methods.extensive_form import bettered
+from stochisru.methods.options import options_of
+from stochisru.methods.registry import options_for, takers
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.problem.information import Held
+from stochisru.protocols import HoldsPlans
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +152,7 @@ class ValueTable(Differences):
     eev: Bounds
     eev_t: tuple[Bounds, ...]
     recourse: Result[TreePlan]
-    wait_and_see: WaitAndSee
+    wait_and_see: WaitAndSeeValues
     expected: Result[TreePlan]
     static_result: Result[TreePlan]
     fixed_result: Result[TreePlan]
@@ -249,23 +252,67 @@ def value_table(
     say = progress or (lambda _: None)
     say("ws")
     ws = wait_and_see(case, tree)
+    say("static, fixed, ev, eev")
+    ev = expected_value_plan(case, tree)
+    known = InAdvance(
+        ws,
+        static_plan(case, tree),
+        fixed_design(case, tree),
+        expected_value(case, tree),
+        Bounds.point(ev.value, Kind.CERTIFIED, Of.TREE, ws.bounds.flows),
+        ev.deployment,
+    )
+    return table_of(case, tree, known, {"solver": solver}, recourse, say)
+
+
+@dataclass(frozen=True, eq=False)
+class InAdvance:
+    """What is known in advance of a case on a tree: perfect information, and plans that do not react.
+
+    Attributes
+    ----------
+    ev, mean_plan
+        Optimum of the mean path, and its plan ΔM_0..ΔM_T, kg.
+    """
+
+    wait_and_see: WaitAndSeeValues
+    static: Result[TreePlan]
+    fixed: Result[TreePlan]
+    expected: Result[TreePlan]
+    ev: Bounds
+    mean_plan: Array
+
+
+def table_of(
+    case: DeploymentCase,
+    tree: ScenarioTree,
+    known: InAdvance,
+    wishes: Mapping[str, Any],
+    recourse: Result[TreePlan] | None,
+    say: Callable[[str], None],
+) -> ValueTable:
+    """The table of values where what is known in advance is known: RP and EEV_t are solved.
+
+    Parameters
+    ----------
+    wishes
+        Options of the method that solves them; those that it does not have are left out.
+    recourse
+        As in `value_table`.
+    """
     if recourse is not None and (recourse.plan.case != case or recourse.plan.tree != tree):
         raise InputError("recourse: must be a result for this case and tree")
-    say("static, fixed, ev, eev")
-    static, fixed, eev = static_plan(case, tree), fixed_design(case, tree), expected_value(case, tree)
-    ev = expected_value_plan(case, tree)
+    ws, static, fixed, eev, ev = known.wait_and_see, known.static, known.fixed, known.expected, known.mean_plan
     idle = plan_value(case, tree, np.zeros(tree.n_nodes))
     nothing = Bounds.point(idle, Kind.CERTIFIED, Of.TREE, ws.bounds.flows)
     say("rp")
     T, lead = case.horizon.T, case.horizon.lead_time
     stages = range(max(T - lead, 0))  # at stage T − L the last decision is taken and EEV is reached
-    if case.is_linear:
-        free = [Held()] if recourse is None else []
-        held = [Held({"dM": ev.deployment}, through=t) for t in stages]
-        solved = extensive_forms(case, tree, [*free, *held], solver=solver)
-    else:
-        start = [0] if recourse is None else []
-        solved = tree_dps(case, tree, [ev.deployment[:years] for years in (*start, *(t + lead + 1 for t in stages))])
+    wanted = [Held()] if recourse is None else []
+    wanted += [Held({"dM": ev}, through=t) for t in stages]
+    method = next(m for m in takers(case, Of.TREE) if isinstance(m, HoldsPlans))
+    given = {name: wish for name, wish in wishes.items() if name in options_of(method.options)}
+    solved = method.holding(case, tree, wanted, options_for(method, given))
     rp = next(solved) if recourse is None else recourse
     later = []
     for t in stages:
@@ -278,6 +325,8 @@ def value_table(
         floor = bettered(result, [floor], ws.bounds.upper)
         eev_t.insert(0, floor.bounds)
     rp = bettered(rp, [static, fixed, floor], ws.bounds.upper)
+    if ws.bounds.upper > ws.bounds.lower:  # a bracket, not a point: who knows all can do what RP does
+        ws = replace(ws, bounds=replace(ws.bounds, lower=max(ws.bounds.lower, rp.bounds.lower)))
     return ValueTable(
         case=case,
         tree=tree,
@@ -286,7 +335,7 @@ def value_table(
         static=static.bounds,
         fixed=fixed.bounds,
         nothing=nothing,
-        ev=Bounds.point(ev.value, Kind.CERTIFIED, Of.TREE, ws.bounds.flows),
+        ev=known.ev,
         eev=eev.bounds,
         eev_t=(*eev_t, eev.bounds),
         recourse=rp,

@@ -13,15 +13,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.errors import BoundsError
 from stochisru.limits import Limit
-from stochisru.methods.hedging.monitor import Checkpoint, Incumbent, Monitor, State
+from stochisru.methods.checkpoint import Checkpoint
+from stochisru.methods.hedging.monitor import HedgingState, Incumbent, Monitor
 from stochisru.methods.result import relative_gap
 from stochisru.protocols import Subtrees
-
-Array = NDArray[np.float64]
 
 #: Pause of a spoke that has nothing new to do; a busy wait would take the hub's core.
 _PAUSE = 0.002
@@ -61,7 +60,7 @@ class Finder:
         if self.best is None or self.best is before:
             return False
         if self.checkpoint is not None and self.engine.cylinder_rank == 0:
-            self.checkpoint.save_incumbent(self.best)
+            self.best.save(self.checkpoint)
         return True
 
     def _new(self, plan: Array) -> bool:
@@ -101,7 +100,7 @@ class Steering:
     which balances the relative primal and dual residuals (He, Yang and Wang 2000; Boyd et al. 2011, § 3.4.1).
     """
 
-    def __init__(self, engine: Any, monitor: Monitor, start: State | None) -> None:
+    def __init__(self, engine: Any, monitor: Monitor, start: HedgingState | None) -> None:
         self.engine, self.monitor, self.start = engine, monitor, start
         self._mean: Array | None = None
 
@@ -175,7 +174,7 @@ class Steering:
             return
         number = monitor.number + engine._PHIter
         log = tuple(line for line in monitor.log if line.number <= number)
-        monitor.checkpoint.save_state(State(number, monitor.seconds, monitor.upper, price, mean, rho, log))
+        HedgingState(number, monitor.seconds, monitor.upper, price, mean, rho, log).save(monitor.checkpoint)
 
     def _require_common(self, rho: Array) -> None:
         spread = np.abs(rho - self.monitor.subtrees.node_mean(rho)).max()

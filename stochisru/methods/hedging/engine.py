@@ -16,13 +16,11 @@ import tempfile
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import BoundsError, InfeasibleError
 from stochisru.methods.hedging.proximal import MIXED_GAP, Proximal, Subproblem, subproblem
-
-Array = NDArray[np.float64]
 
 
 def import_mpisppy(serial: bool) -> None:

@@ -6,23 +6,19 @@ The rules are the same whether the bounds come from the same process or from spo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stochisru.errors import InputError
+from scenario_trees.arrays import Array
 from stochisru.limits import Limit
-from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
+from stochisru.methods.checkpoint import Checkpoint
 from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
 from stochisru.protocols import Subtrees
-
-Array = NDArray[np.float64]
 
 _FORMAT = 2
 #: A run of mixed-integer programs is left when the gap has shrunk by less than this share in so many iterations: their
@@ -31,13 +27,13 @@ _STALL_SHARE, _STALL_ITERATIONS = 0.05, 20
 
 
 @dataclass(frozen=True)
-class Iteration:
+class HedgingIteration:
     """One line of the iteration log.
 
     Attributes
     ----------
     number
-        Iteration, 0 for the first solve without prices.
+        HedgingIteration, 0 for the first solve without prices.
     seconds
         Since the start of the run, earlier parts of a resumed run included.
     lower, upper
@@ -66,7 +62,7 @@ class Iteration:
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class HedgingState:
     """Everything that progressive hedging needs to go on: tables are (subtrees, quantities)."""
 
     iteration: int
@@ -75,7 +71,32 @@ class State:
     price: Array
     mean: Array
     rho: Array
-    log: tuple[Iteration, ...]
+    log: tuple[HedgingIteration, ...]
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write it to a checkpoint."""
+        header = {
+            "iteration": self.iteration,
+            "seconds": self.seconds,
+            "upper": self.upper,
+            "log": [asdict(line) for line in self.log],
+        }
+        checkpoint.write("state", header, {"price": self.price, "mean": self.mean, "rho": self.rho})
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, subtrees: Subtrees[Any]) -> HedgingState | None:
+        """State of an earlier run, or None where there is none."""
+        found = checkpoint.read("state", _fits(subtrees))
+        if found is None:
+            return None
+        header, arrays = found
+        return cls(
+            iteration=header["iteration"],
+            seconds=header["seconds"],
+            upper=header["upper"],
+            log=tuple(HedgingIteration(**line) for line in header["log"]),
+            **arrays,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,84 +106,24 @@ class Incumbent:
     value: float
     plan: Array
 
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write it to a checkpoint."""
+        checkpoint.write("incumbent", {"value": self.value}, {"plan": self.plan})
 
-@dataclass
-class Checkpoint:
-    """A folder with the state of a run and its incumbent, each in one file that is replaced atomically.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be used, or holds a run of another problem.
-    """
-
-    folder: Path
-    subtrees: Subtrees[Any]
-    interval: float = 30.0
-    _last: float = field(default_factory=time.monotonic)
-
-    def _identity(self) -> dict[str, Any]:
-        return {
-            "format": _FORMAT,
-            **self.subtrees.identity,
-        }
-
-    def claimed(self, resume: bool, **options: Any) -> AbstractContextManager[Path]:
-        """Have the folder to oneself for this problem and the options on which prices depend."""
-        return claimed(self.folder, {"method": "ph", **self._identity(), **options}, kind="run", resume=resume)
-
-    def due(self) -> bool:
-        """Whether it is time to write."""
-        return time.monotonic() - self._last >= self.interval
-
-    def save_state(self, state: State) -> None:
-        """Write the state."""
-        header = {
-            "iteration": state.iteration,
-            "seconds": state.seconds,
-            "upper": state.upper,
-            "log": [asdict(line) for line in state.log],
-        }
-        self._write("state", header, {"price": state.price, "mean": state.mean, "rho": state.rho})
-        self._last = time.monotonic()
-
-    def save_incumbent(self, incumbent: Incumbent) -> None:
-        """Write the incumbent."""
-        self._write("incumbent", {"value": incumbent.value}, {"plan": incumbent.plan})
-
-    def load_state(self) -> State | None:
-        """State of an earlier run, or None where there is none."""
-        found = self._read("state")
-        if found is None:
-            return None
-        header, arrays = found
-        return State(
-            iteration=header["iteration"],
-            seconds=header["seconds"],
-            upper=header["upper"],
-            log=tuple(Iteration(**line) for line in header["log"]),
-            **arrays,
-        )
-
-    def load_incumbent(self) -> Incumbent | None:
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, subtrees: Subtrees[Any]) -> Incumbent | None:
         """Incumbent of an earlier run, or None where there is none."""
-        found = self._read("incumbent")
-        return None if found is None else Incumbent(found[0]["value"], found[1]["plan"])
+        found = checkpoint.read("incumbent", _fits(subtrees))
+        return None if found is None else cls(found[0]["value"], found[1]["plan"])
 
-    def _write(self, name: str, header: dict[str, Any], arrays: dict[str, Array]) -> None:
-        write_arrays(self.folder / f"{name}.npz", {**self._identity(), **header}, arrays)
 
-    def _read(self, name: str) -> tuple[dict[str, Any], dict[str, Array]] | None:
-        path = self.folder / f"{name}.npz"
-        found = read_arrays(path)
-        if found is None:
-            return None
-        header, arrays = found
-        ours = self._identity()
-        require_same(self.folder, ours, {key: header.get(key) for key in ours}, "run")
-        if any(array.shape[0] != self.subtrees.count for array in arrays.values()):
-            raise InputError(f"checkpoint: {path} does not fit this problem")
-        return header, arrays
+def hedging_checkpoint(folder: Path, subtrees: Subtrees[Any], interval: float) -> Checkpoint:
+    """The folder of a run on these subtrees."""
+    return Checkpoint(folder, {"method": "ph", "format": _FORMAT, **subtrees.identity}, interval)
+
+
+def _fits(subtrees: Subtrees[Any]) -> Callable[[Mapping[str, Array]], bool]:
+    return lambda arrays: all(array.shape[0] == subtrees.count for array in arrays.values())
 
 
 @dataclass
@@ -174,10 +135,10 @@ class Monitor:
     iterations: int
     time_limit: float | None
     checkpoint: Checkpoint | None
-    progress: Callable[[Iteration], None] | None
+    progress: Callable[[HedgingIteration], None] | None
     lower: float = -np.inf
     upper: float = np.inf
-    log: list[Iteration] = field(default_factory=list)
+    log: list[HedgingIteration] = field(default_factory=list)
     limit: Limit | None = None
     primal_residual: float = float("nan")
     dual_residual: float = float("nan")
@@ -186,7 +147,7 @@ class Monitor:
     _before: float = 0.0
     _first: int = 0
 
-    def resume(self, state: State) -> None:
+    def resume(self, state: HedgingState) -> None:
         """Go on from a saved state: bounds never get worse."""
         self.upper = min(self.upper, state.upper)
         self.log = list(state.log)
@@ -230,7 +191,7 @@ class Monitor:
     def finished(self, iteration: int) -> bool:
         """Log the iteration (counted within this part of the run) and say whether to stop."""
         lower, upper = self.ends
-        line = Iteration(
+        line = HedgingIteration(
             number=self._first + iteration,
             seconds=self.seconds,
             lower=lower,

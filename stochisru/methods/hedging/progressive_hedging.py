@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru import mpi
 from stochisru.errors import BoundsError, InputError, SolverError, StochisruError, require_integer, require_number
-from stochisru.methods.hedging.monitor import Checkpoint, Incumbent, Iteration, Monitor, State
+from stochisru.methods.checkpoint import Checkpoint
+from stochisru.methods.hedging.monitor import HedgingIteration, HedgingState, Incumbent, Monitor, hedging_checkpoint
 from stochisru.methods.hedging.proximal import Proximal, proximal_term
 from stochisru.methods.options import Options, option
 from stochisru.methods.problems import stated_on_trees
@@ -33,8 +34,6 @@ from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Terminati
 from stochisru.programs.solvers import solver_named
 from stochisru.programs.sparse import FEASIBILITY
 from stochisru.protocols import ProblemOnTrees, Subtrees, TreePlanT
-
-Array = NDArray[np.float64]
 
 #: Subtrees that `default_cut` aims at: enough to share, few enough to agree quickly.
 _SUBTREES = 9
@@ -81,6 +80,10 @@ class ProgressiveHedging:
         """Nothing that can be stated on a tree."""
         return None
 
+    def kind(self, case: Any) -> Kind:
+        """A dual bound; where there may be whole numbers the solver's own."""
+        return Kind.CERTIFIED if case.is_linear and case.has_exact_plans else Kind.SOLVER
+
     def solve(
         self, case: Any, on: ScenarioTree, options: HedgingOptions, progress: Callable[[Any], None] | None = None
     ) -> Result[Any]:
@@ -101,7 +104,7 @@ def progressive_hedging(
     checkpoint: str | Path | None = None,
     checkpoint_interval: float = 30.0,
     resume: bool = False,
-    progress: Callable[[Iteration], None] | None = None,
+    progress: Callable[[HedgingIteration], None] | None = None,
 ) -> Result[TreePlanT]:
     """Solve the multistage problem by progressive hedging.
 
@@ -170,14 +173,14 @@ def progressive_hedging(
             f"cut_stage: must leave at least one subtree per rank of a cylinder, {ranks // cylinders}, "
             f"stage {subtrees.cut_stage} has {subtrees.count}"
         )
-    store = Checkpoint(Path(checkpoint), subtrees, checkpoint_interval) if checkpoint is not None else None
+    store = None if checkpoint is None else hedging_checkpoint(Path(checkpoint), subtrees, checkpoint_interval)
     first = world is None or world.rank == 0
     monitor = Monitor(subtrees, rel_gap, iterations, time_limit, store, progress if first else None)
     with nullcontext() if store is None else _claimed(store, world, resume, solver=solver, proximal=form):
-        state: State | None = None
+        state: HedgingState | None = None
         best: Incumbent | None = None
         if store is not None and resume:
-            state, best = store.load_state(), store.load_incumbent()
+            state, best = HedgingState.load(store, subtrees), Incumbent.load(store, subtrees)
         if state is not None:
             monitor.resume(state)
         if best is not None:
@@ -252,7 +255,12 @@ def _mixed_gap(monitor: Monitor) -> float:
 
 
 def _serial(
-    subtrees: Subtrees[Any], monitor: Monitor, solver: str, form: Proximal, state: State | None, best: Incumbent | None
+    subtrees: Subtrees[Any],
+    monitor: Monitor,
+    solver: str,
+    form: Proximal,
+    state: HedgingState | None,
+    best: Incumbent | None,
 ) -> Array | None:
     from stochisru.methods.hedging.cylinders import Finder, SerialHub, Steering
     from stochisru.methods.hedging.engine import engine_arguments, engine_class, import_mpisppy
@@ -277,7 +285,7 @@ def _wheel(
     monitor: Monitor,
     solver: str,
     form: Proximal,
-    state: State | None,
+    state: HedgingState | None,
     best: Incumbent | None,
     cylinders: int,
 ) -> Array | None:

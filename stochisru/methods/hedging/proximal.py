@@ -21,15 +21,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InfeasibleError, InputError, SolverError
 from stochisru.programs.solvers.highs import load_program, new_model, optimise
-from stochisru.programs.solvers.scaling import Scale, Units
+from stochisru.programs.solvers.scaling import Scaling, Units
 from stochisru.protocols import SubtreeProgram
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 Proximal = Literal["quadratic", "linearised"]
 
 #: Most rounds of tangents per solve; a handful suffice.
@@ -53,7 +51,7 @@ class Priced:
 
 
 @dataclass(frozen=True, eq=False)
-class Fixed:
+class FixedOptimum:
     """Optimum for a fixed plan above the cut: its value, and values of all variables."""
 
     value: float
@@ -81,7 +79,7 @@ class Subproblem(Protocol):
         """Coordinated variables of ``max f(x) − price·y − ½ Σ rho (y − centre)²``."""
         ...
 
-    def fixed(self, plan: Array) -> Fixed:
+    def fixed(self, plan: Array) -> FixedOptimum:
         """Solve with the plan above the cut fixed."""
         ...
 
@@ -103,7 +101,7 @@ class HighsSubproblem:
         # factor gives the size.
         largest = float(np.abs([*self._lower, *self._upper]).max()) or float(np.abs(subtree.branch.value).max())
         self._fitting = Units.by_size(program, largest / 1000)
-        self._scale = Scale.of(program) if subtree.mixed else Scale.uniform(program, self._fitting)
+        self._scale = Scaling.of(program) if subtree.mixed else Scaling.uniform(program, self._fitting)
         self._unit, self._held_unit = self._scale.column[subtree.coordinated], self._scale.column[subtree.held]
 
     @property
@@ -149,7 +147,7 @@ class HighsSubproblem:
             bound = program.dual_bound(np.asarray(solution.row_dual) * self._scale.row / self._scale.f, objective)
         return Priced(wanted, bound)
 
-    def fixed(self, plan: Array) -> Fixed:
+    def fixed(self, plan: Array) -> FixedOptimum:
         """Solve with the plan above the cut fixed."""
         model = self._model("fixed")
         columns = self.subtree.held.astype(np.int32)
@@ -349,17 +347,17 @@ class GurobiSubproblem:
         objective[self.subtree.coordinated] += rho * centre - price
         return self._optimise(objective, rho, None)[0][self.subtree.coordinated]
 
-    def fixed(self, plan: Array) -> Fixed:
+    def fixed(self, plan: Array) -> FixedOptimum:
         """Solve with the plan above the cut fixed."""
         x, value, _ = self._optimise(self.subtree.program.objective, None, plan)
         return _fixed(self.subtree, x, plan, value)
 
 
-def _fixed(subtree: SubtreeProgram, x: Array, plan: Array, value: float) -> Fixed:
+def _fixed(subtree: SubtreeProgram, x: Array, plan: Array, value: float) -> FixedOptimum:
     """Solution for a fixed plan as it can be carried out."""
     x[subtree.held] = plan
     x, value = subtree.settled(x, value)
-    return Fixed(value, x)
+    return FixedOptimum(value, x)
 
 
 #: Forms of the proximal term per solver, the default first. HiGHS has a quadratic solver too, but it starts cold

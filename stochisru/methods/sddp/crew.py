@@ -14,14 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.methods.sddp.engine import Engine
-from stochisru.methods.sddp.monitor import State, parts
+from stochisru.methods.sddp.monitor import SddpState, parts
 from stochisru.methods.sddp.trials import Trials
 from stochisru.protocols import RiskMeasure
-
-Array = NDArray[np.float64]
 
 #: Engine of a worker process, by the folder of its run.
 _ENGINES: dict[str, Engine] = {}
@@ -58,7 +56,7 @@ class Crew:
 
 
 @contextlib.contextmanager
-def crew_of(engine: Engine, trials: Trials, passes: int, workers: int, state: State) -> Iterator[Crew]:
+def crew_of(engine: Engine, trials: Trials, passes: int, workers: int, state: SddpState) -> Iterator[Crew]:
     """A crew of so many processes; ``state`` is what the engine has absorbed before."""
     if workers == 1:
         yield Crew(engine, trials, passes, workers, None)

@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from stochisru.methods.sddp.cuts import CutLayout, CutPool
 from stochisru.programs.solvers.highs import new_model, optimise
 from stochisru.programs.stage import Duals, Stage
 from stochisru.protocols import RiskMeasure, StagePrograms
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 #: Feasibility tolerances of HiGHS; quantities and money are near 1.
 _TOLERANCE = 1e-9

@@ -18,8 +18,8 @@ from stochisru.methods.problems import stated_on_lattices
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.methods.risk import Expectation
 from stochisru.methods.sddp.crew import crew_of
-from stochisru.methods.sddp.monitor import Checkpoint, Iteration
-from stochisru.methods.sddp.run import Run
+from stochisru.methods.sddp.monitor import SddpIteration, SddpState, sddp_checkpoint
+from stochisru.methods.sddp.run import SddpRun
 from stochisru.methods.sddp.trials import Trials
 from stochisru.methods.sddp.vertices import MOST_DIMENSIONS
 from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, IterationLimit, TimeLimit
@@ -48,7 +48,7 @@ def sddp(
     confidence: float = 0.95,
     checkpoint: str | Path | None = None,
     resume: bool = False,
-    progress: Callable[[Iteration], None] | None = None,
+    progress: Callable[[SddpIteration], None] | None = None,
 ) -> Result[LatticePlanT]:
     """Solve the multistage problem on a lattice by SDDP.
 
@@ -125,15 +125,15 @@ def sddp(
 
     start = time.perf_counter()
     programs = stated_on_lattices(case).on_lattice(states if lattice is None else lattice, storage)
-    run = Run(programs, risk, rule, rel_gap, seed)
+    run = SddpRun(programs, risk, rule, rel_gap, seed)
     if not risk.neutral and not run.by_vertices:
         raise InputError(
             f"lead_time: nested risk needs states of at most {MOST_DIMENSIONS} entries, got {run.dimensions}"
         )
-    store = Checkpoint(Path(checkpoint), programs, risk) if checkpoint is not None else None
+    store = sddp_checkpoint(Path(checkpoint), programs, risk) if checkpoint is not None else None
     options = {"passes": passes, "seed": seed}
     with nullcontext() if store is None else store.claimed(resume, **options):
-        state = store.load(run.engine.layout.length) if store is not None and resume else None
+        state = SddpState.load(store, run.engine.layout.length) if store is not None and resume else None
         if state is not None:
             run.resume(state)
         built = time.perf_counter()
@@ -146,10 +146,10 @@ def sddp(
                     progress(line)
                 limit = run.limit()
                 if store is not None and store.due():
-                    store.save(run.state)
+                    run.state.save(store)
         run.close()
         if store is not None:
-            store.save(run.state)
+            run.state.save(store)
     solved = time.perf_counter()
 
     plan = run.finished_plan(simulations, confidence)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stochisru.errors import InputError
-from stochisru.methods.checkpoint import claimed, read_arrays, require_same, write_arrays
+from scenario_trees.arrays import Array, Index
+from stochisru.methods.checkpoint import Checkpoint
 from stochisru.methods.result import relative_gap
 from stochisru.protocols import RiskMeasure, StagePrograms
 
-Array = NDArray[np.float64]
-
 _FORMAT = 1
-_FILE = "cuts.npz"
+_NAME = "cuts"
 
 
 @dataclass(frozen=True)
-class Iteration:
+class SddpIteration:
     """One line of the iteration log.
 
     Attributes
@@ -58,7 +51,7 @@ class Iteration:
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class SddpState:
     """A run to go on with.
 
     Attributes
@@ -74,12 +67,32 @@ class State:
     """
 
     rows: Array
-    counts: NDArray[np.int64]
-    log: tuple[Iteration, ...]
+    counts: Index
+    log: tuple[SddpIteration, ...]
     best: int
 
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write it to a checkpoint."""
+        header = {"log": [asdict(line) for line in self.log], "best": self.best}
+        checkpoint.write(_NAME, header, {"rows": self.rows, "counts": self.counts})
 
-def parts(state: State) -> Iterator[Array]:
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, length: int) -> SddpState | None:
+        """State of an earlier run, or None where there is none; its rows must have ``length`` numbers."""
+
+        def fits(arrays: Mapping[str, Any]) -> bool:
+            counts = arrays["counts"]
+            return bool(arrays["rows"].shape == (int(counts[-1]) if counts.size else 0, length))
+
+        found = checkpoint.read(_NAME, fits)
+        if found is None:
+            return None
+        header, arrays = found
+        log = tuple(SddpIteration(**line) for line in header["log"])
+        return cls(arrays["rows"], arrays["counts"], log, int(header["best"]))
+
+
+def parts(state: SddpState) -> Iterator[Array]:
     """Rows of the iterations of a checkpoint."""
     first = 0
     for last in state.counts:
@@ -87,53 +100,6 @@ def parts(state: State) -> Iterator[Array]:
         first = int(last)
 
 
-@dataclass
-class Checkpoint:
-    """A folder with the cuts of a run in one file that is replaced atomically.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be used, or holds a run of another problem.
-    """
-
-    folder: Path
-    programs: StagePrograms[Any]
-    risk: RiskMeasure
-    interval: float = 30.0
-    _last: float = field(default_factory=time.monotonic)
-
-    def _identity(self) -> dict[str, Any]:
-        return {"format": _FORMAT, **self.programs.identity, "risk": self.risk.label}
-
-    def claimed(self, resume: bool, **options: Any) -> AbstractContextManager[Path]:
-        """Have the folder to oneself for this problem and the options on which cuts depend."""
-        return claimed(self.folder, {"method": "sddp", **self._identity(), **options}, kind="run", resume=resume)
-
-    def due(self) -> bool:
-        """Whether it is time to write."""
-        return time.monotonic() - self._last >= self.interval
-
-    def save(self, state: State) -> None:
-        """Write the cuts and the log."""
-        header = {**self._identity(), "log": [asdict(line) for line in state.log], "best": state.best}
-        write_arrays(self.folder / _FILE, header, {"rows": state.rows, "counts": state.counts})
-        self._last = time.monotonic()
-
-    def load(self, length: int) -> State | None:
-        """State of an earlier run, or None where there is none; its rows must have ``length`` numbers."""
-        path = self.folder / _FILE
-        found = read_arrays(path)
-        if found is None:
-            return None
-        header, arrays = found
-        ours = self._identity()
-        require_same(self.folder, ours, {key: header.get(key) for key in ours}, "run")
-        try:
-            rows, counts = arrays["rows"], arrays["counts"]
-            log = tuple(Iteration(**line) for line in header["log"])
-        except (KeyError, TypeError) as error:
-            raise InputError(f"checkpoint: cannot read {path}") from error
-        if rows.ndim != 2 or rows.shape != (int(counts[-1]) if counts.size else 0, length):
-            raise InputError(f"checkpoint: {path} does not fit this problem")
-        return State(rows, counts, log, int(header["best"]))
+def sddp_checkpoint(folder: Path, programs: StagePrograms[Any], risk: RiskMeasure) -> Checkpoint:
+    """The folder of a run on these programs."""
+    return Checkpoint(folder, {"method": "sddp", "format": _FORMAT, **programs.identity, "risk": risk.label})

@@ -9,22 +9,20 @@ from functools import cached_property
 from typing import Generic
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
 from stochisru.methods.result import Bounds, Kind, Of, require_order
 from stochisru.methods.sddp.engine import Engine
-from stochisru.methods.sddp.monitor import Iteration, State, parts
+from stochisru.methods.sddp.monitor import SddpIteration, SddpState, parts
 from stochisru.methods.sddp.vertices import MOST_DIMENSIONS, vertex_bound
 from stochisru.methods.stopping import Status
 from stochisru.protocols import LatticePlanT, RiskMeasure, StagePrograms, StoppingRule
 
-Array = NDArray[np.float64]
-
 
 @dataclass
-class Run(Generic[LatticePlanT]):
+class SddpRun(Generic[LatticePlanT]):
     """Bounds and cuts of a run; iterations are made elsewhere and absorbed by its engine."""
 
     programs: StagePrograms[LatticePlanT]
@@ -34,7 +32,7 @@ class Run(Generic[LatticePlanT]):
     seed: int
     lower: float = -np.inf
     upper: float = np.inf
-    log: list[Iteration] = field(default_factory=list)
+    log: list[SddpIteration] = field(default_factory=list)
     plan: LatticePlanT | None = None
     _counts: list[int] = field(default_factory=list)
     #: Exact value of the plan in hand, $, where it is one of order-up-to levels.
@@ -78,7 +76,7 @@ class Run(Generic[LatticePlanT]):
             self.programs.flows,
         )
 
-    def advance(self) -> Iteration:
+    def advance(self) -> SddpIteration:
         """Form the bounds after an iteration was absorbed, and its line of the log."""
         value, root = self.engine.root()
         self.upper = min(self.upper, value)
@@ -95,7 +93,7 @@ class Run(Generic[LatticePlanT]):
         if self.by_vertices and number & (number - 1) == 0 and not self.met:
             self._mix()
         require_order("lower bound", self.lower, "upper bound", self.upper, self.programs.flows)
-        line = Iteration(
+        line = SddpIteration(
             number=number,
             seconds=self.seconds + self._before,
             lower=float(self.lower),
@@ -163,11 +161,11 @@ class Run(Generic[LatticePlanT]):
         return self.programs.plan(root, intercepts, slopes, self.risk.neutral)
 
     @property
-    def state(self) -> State:
+    def state(self) -> SddpState:
         """What a checkpoint holds."""
-        return State(self.engine.pool.rows, np.array(self._counts, dtype=np.int64), tuple(self.log), self._best)
+        return SddpState(self.engine.pool.rows, np.array(self._counts, dtype=np.int64), tuple(self.log), self._best)
 
-    def resume(self, state: State) -> None:
+    def resume(self, state: SddpState) -> None:
         """Go on from a checkpoint: the rows are absorbed as they came, the bounds are kept."""
         for k, rows in enumerate(parts(state), start=1):
             self.engine.absorb(rows)

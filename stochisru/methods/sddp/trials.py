@@ -19,14 +19,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from stochisru.methods.sddp.engine import Engine
 from stochisru.protocols import StagePrograms
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 #: Points of a pass. One dense pass is worth many sparse ones: a cut is as good as the later cuts of its own pass.
 POINTS = 64

@@ -12,14 +12,12 @@ import itertools
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from stochisru.methods.sddp.engine import small_model
 from stochisru.programs.solvers.highs import optimise
 from stochisru.programs.stage import Stage
 from stochisru.protocols import RiskMeasure, StagePrograms
-
-Array = NDArray[np.float64]
 
 #: Entries of a state up to which its corners are listed.
 MOST_DIMENSIONS = 6

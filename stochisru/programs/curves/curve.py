@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
-
-Array = NDArray[np.float64]
 
 #: Relative difference of two slopes, or breakpoints, that is rounding and no bend, or piece.
 _SAME = 1e-9

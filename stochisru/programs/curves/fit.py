@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError, require_integer
 from stochisru.programs.curves.curve import Curve
-from stochisru.programs.sparse import Array
 
 #: Most pieces that are tried to meet an error.
 _MOST = 1000

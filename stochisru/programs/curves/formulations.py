@@ -21,10 +21,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InputError
 from stochisru.programs.curves.curve import Curve
-from stochisru.programs.curves.pieces import Direction, Flags, Pieces, cut
-from stochisru.programs.sparse import Array, Index, ProgramBuilder
+from stochisru.programs.curves.pieces import Direction, Pieces, cut
+from stochisru.programs.sparse import ProgramBuilder
 
 Formulation = Literal["interval", "convex-combination", "incremental"]
 
@@ -293,7 +294,7 @@ def _one_run(builder: ProgramBuilder, name: str, p: Pieces, binary: Index) -> No
 
 
 def _sum_rows(
-    builder: ProgramBuilder, name: str, p: Pieces, size: Index, parts: Sequence[_Part], structures: Flags
+    builder: ProgramBuilder, name: str, p: Pieces, size: Index, parts: Sequence[_Part], structures: Mask
 ) -> None:
     """Rows ``Σ coefficient·column = x`` of the given structures."""
     number = np.cumsum(structures) - 1
@@ -311,7 +312,7 @@ def _variables(builder: ProgramBuilder, name: str, lower: Array, upper: Array, *
     return builder.variables(name, lower.size, lower=lower, upper=upper, integer=integer).index
 
 
-def _variables_where(builder: ProgramBuilder, name: str, chosen: Flags, *, integer: bool = False) -> Index:
+def _variables_where(builder: ProgramBuilder, name: str, chosen: Mask, *, integer: bool = False) -> Index:
     """Columns between 0 and 1 for the chosen ones, −1 for the others."""
     column = np.full(chosen.size, -1)
     count = int(chosen.sum())
@@ -322,7 +323,7 @@ def _variables_where(builder: ProgramBuilder, name: str, chosen: Flags, *, integ
 def _rows(
     builder: ProgramBuilder,
     name: str,
-    chosen: Flags,
+    chosen: Mask,
     lower: float,
     upper: float,
     *terms: tuple[Index, ArrayLike],

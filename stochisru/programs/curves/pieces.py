@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InputError
 from stochisru.programs.curves.curve import Curve, bends
-from stochisru.programs.sparse import Array, Index
 
 #: What the program wants of a value: small as of a cost, large as of an output, or now one, now the other.
 Direction = Literal["small", "large", "either"]
-Flags = NDArray[np.bool_]
 
 #: Relative distance of two breakpoints that is rounding and no piece.
 _SAME = 1e-9
@@ -57,7 +55,7 @@ class Pieces:
     intercept: Array
     run: Index
     owner: Index
-    jumps: Flags
+    jumps: Mask
 
     @property
     def curves(self) -> int:
@@ -80,17 +78,17 @@ class Pieces:
         return np.append(self.first[1:], self.run.size)[: self.owner.size] - 1
 
     @property
-    def leads(self) -> Flags:
+    def leads(self) -> Mask:
         """Whether a run is the first of its structure, shape ``(R,)``."""
         return np.asarray(np.diff(self.owner, prepend=-1) > 0)
 
     @property
-    def alone(self) -> Flags:
+    def alone(self) -> Mask:
         """Whether a run is the only one of its structure, shape ``(R,)``."""
         return np.asarray(self.runs[self.owner] == 1)
 
     @property
-    def free(self) -> Flags:
+    def free(self) -> Mask:
         """Whether a run starts at zero with all its curves, shape ``(R,)``: it needs no binary of its own."""
         return np.asarray(self.leads & ~self.jumps[self.owner])
 

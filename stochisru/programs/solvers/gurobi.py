@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
 from stochisru.limits import Limit
-from stochisru.programs.sparse import Array, LinearProgram, Solution
+from stochisru.programs.sparse import LinearProgram, Solution
 
 
 class Gurobi:

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
 from stochisru.limits import Limit
-from stochisru.programs.solvers.scaling import Scale
-from stochisru.programs.sparse import Array, Block, Index, LinearProgram, Solution
+from stochisru.programs.solvers.scaling import Scaling
+from stochisru.programs.sparse import Block, LinearProgram, Solution
 
 #: HiGHS' strategy for a subsystem by solving (2), made irreducible (4).
 _IIS_IRREDUCIBLE = 6
@@ -32,7 +33,7 @@ class Highs:
 
     def solve(self, program: LinearProgram, bounds: Iterable[tuple[Array, Array]]) -> Iterator[Solution]:
         """Solve to optimality for each pair of bounds, warm from the time before, or raise `SolverError`."""
-        model, scale = None, Scale.of(program)
+        model, scale = None, Scaling.of(program)
         for lower, upper in bounds:
             start = time.perf_counter()
             variant = program.with_bounds(lower, upper)
@@ -49,7 +50,7 @@ class Highs:
         """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
         import highspy
 
-        began, scale = time.perf_counter(), Scale.of(program)
+        began, scale = time.perf_counter(), Scaling.of(program)
         model = load_program(program, scale)
         if start is not None:
             known = highspy.HighsSolution()
@@ -74,12 +75,19 @@ class Highs:
             raise _error(status)(message)
         return self._solution(model, program, scale, began, mixed=True, limit=ended[status])
 
-    def _optimum(self, model: Any, program: LinearProgram, scale: Scale, start: float) -> Solution:
+    def _optimum(self, model: Any, program: LinearProgram, scale: Scaling, start: float) -> Solution:
         optimise(model, program.name)
         return self._solution(model, program, scale, start, mixed=bool(program.integer.any()))
 
     def _solution(
-        self, model: Any, program: LinearProgram, scale: Scale, start: float, *, mixed: bool, limit: Limit | None = None
+        self,
+        model: Any,
+        program: LinearProgram,
+        scale: Scaling,
+        start: float,
+        *,
+        mixed: bool,
+        limit: Limit | None = None,
     ) -> Solution:
         """What HiGHS has found, in the units of the program, checked against its rows."""
         found = model.getSolution()
@@ -152,7 +160,7 @@ def _error(status: Any) -> type[SolverError]:
 
 def conflicting_rows(program: LinearProgram) -> Index | None:
     """Numbers of the rows of an irreducible infeasible subsystem of a linear program, or None if HiGHS finds none."""
-    model = load_program(program, Scale.of(program))
+    model = load_program(program, Scaling.of(program))
     model.setOptionValue("iis_strategy", _IIS_IRREDUCIBLE)
     run(model)
     _, found = model.getIis()
@@ -181,7 +189,7 @@ def new_model() -> Any:
     return model
 
 
-def load_program(program: LinearProgram, scale: Scale) -> Any:
+def load_program(program: LinearProgram, scale: Scaling) -> Any:
     """A HiGHS model of the program."""
     import highspy
 
@@ -212,7 +220,7 @@ def load_program(program: LinearProgram, scale: Scale) -> Any:
     return model
 
 
-def _coefficients(program: LinearProgram, scale: Scale) -> Array:
+def _coefficients(program: LinearProgram, scale: Scaling) -> Array:
     matrix = program.matrix
     data = matrix.data * scale.row[matrix.indices]
     return np.asarray(data * np.repeat(scale.column, np.diff(matrix.indptr)))
@@ -231,7 +239,7 @@ def write_program(program: LinearProgram, path: Path) -> None:
     """Write a program with readable names in the format that the suffix of ``path`` names."""
     import highspy
 
-    model = load_program(program, Scale.none(program))
+    model = load_program(program, Scaling.none(program))
     for i, name in enumerate(_names(program.columns)):
         model.passColName(i, name)
     for i, name in enumerate(_names(program.rows)):

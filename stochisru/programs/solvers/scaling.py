@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stochisru.programs.sparse import Array, Index, LinearProgram
+from scenario_trees.arrays import Array, Index
+from stochisru.programs.sparse import LinearProgram
 
 #: Coefficients between these, and quantities above the second, are left in their units.
 _COEFFICIENTS, _SMALLEST = (1e-6, 1e8), 1e-4
@@ -41,7 +42,7 @@ class Units(NamedTuple):
         return cls(_lift(program.objective) / q, q)
 
 
-class Scale(NamedTuple):
+class Scaling(NamedTuple):
     """Powers of two by which a solver is handed a program: ``objective·f`` over ``x/column`` with rows times ``row``.
 
     Attributes
@@ -59,19 +60,19 @@ class Scale(NamedTuple):
     row: Array
 
     @classmethod
-    def uniform(cls, program: LinearProgram, units: Units) -> Scale:
+    def uniform(cls, program: LinearProgram, units: Units) -> Scaling:
         """One unit for all quantities."""
         rows, columns = program.shape
         return cls(units.f, np.full(columns, units.q), np.full(rows, 1 / units.q))
 
     @classmethod
-    def none(cls, program: LinearProgram) -> Scale:
+    def none(cls, program: LinearProgram) -> Scaling:
         """The program as it is stated."""
         return cls.uniform(program, Units(1.0, 1.0))
 
     @classmethod
-    def of(cls, program: LinearProgram) -> Scale:
-        """Scale of a program: one unit for all quantities where that will do, else one for each row and column.
+    def of(cls, program: LinearProgram) -> Scaling:
+        """Scales of a program: one unit for all quantities where that will do, else one for each row and column.
 
         The unit is 1 while the largest bound lies between 1 and 1e9.
         """
@@ -90,8 +91,8 @@ class Scale(NamedTuple):
         return cls.uniform(program, Units.by_size(program, q))
 
     @classmethod
-    def equilibrated(cls, program: LinearProgram) -> Scale:
-        """Scale in which coefficients and right-hand sides are near 1, by their geometric means (Curtis and Reid 1972).
+    def equilibrated(cls, program: LinearProgram) -> Scaling:
+        """Scales in which numbers are near 1, by their geometric means (Curtis and Reid 1972).
 
         Whole numbers keep their unit. Columns without a coefficient are measured by their bound.
         """

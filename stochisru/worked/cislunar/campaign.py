@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InfeasibleError, InputError, SolverError
 from stochisru.methods.result import Bounds, Termination
 from stochisru.networks.assembly import Flows
 from stochisru.networks.solution import bracket, with_integers_fixed
 from stochisru.programs.curves.formulations import Formulation
-from stochisru.programs.sparse import Array, Solution
+from stochisru.programs.sparse import Solution
 from stochisru.worked.cislunar.comparison import published_cell, verdict
 from stochisru.worked.cislunar.network import (
     CARGO,

@@ -22,8 +22,9 @@ from math import ceil
 
 import numpy as np
 
+from scenario_trees.arrays import Index
 from stochisru.networks.time_expansion import TimeExpandedNetwork
-from stochisru.programs.sparse import Index, ProgramBuilder
+from stochisru.programs.sparse import ProgramBuilder
 from stochisru.worked.cislunar.network import LEGS, POINTS, delta_v_of, lift, windows
 from stochisru.worked.cislunar.parameters import PLACES, WINDOWS_PER_YEAR, Campaign
 

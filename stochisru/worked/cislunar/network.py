@@ -17,8 +17,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Mask
 from stochisru.networks.builder import NetworkBuilder
 from stochisru.networks.events import Burn, Conversion, Wear, propellant_fraction
 from stochisru.networks.network import Network
@@ -281,7 +281,7 @@ def _tightened(expanded: TimeExpandedNetwork, p: Campaign) -> TimeExpandedNetwor
     return replace(expanded, network=pruned(network, _ends(expanded, p)))
 
 
-def _detours(expanded: TimeExpandedNetwork, p: Campaign) -> NDArray[np.bool_]:
+def _detours(expanded: TimeExpandedNetwork, p: Campaign) -> Mask:
     """Flights of cargo on no simple path from where it can come from to where it can be of use, (arcs, k).
 
     Waiting is free, so cargo that would come back to a place may as well stay there.
@@ -324,7 +324,7 @@ def _simple_arcs(origins: set[str], destinations: set[str]) -> set[tuple[str, st
     return found
 
 
-def _ends(expanded: TimeExpandedNetwork, p: Campaign) -> NDArray[np.bool_]:
+def _ends(expanded: TimeExpandedNetwork, p: Campaign) -> Mask:
     """What is wanted for itself: plants where they are set up, and spares where these work."""
     base, network = expanded.base, expanded.network
     ends = np.zeros((network.n_arcs, network.k), dtype=bool)

@@ -13,13 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.networks.assembly import Assembly, assemble
 from stochisru.networks.time_expansion import TimeExpandedNetwork
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.formulations import Formulation, Terms, add_curves
-from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder
+from stochisru.programs.sparse import LinearProgram, ProgramBuilder
 from stochisru.worked.cislunar.cuts import FlightColumns, add_cuts
 from stochisru.worked.cislunar.network import (
     FEED,
@@ -193,7 +193,7 @@ def campaign_program(
     )  # fmt: skip
 
 
-def _count(builder: ProgramBuilder, expanded: TimeExpandedNetwork, stages: Index, whole: NDArray[np.bool_]) -> None:
+def _count(builder: ProgramBuilder, expanded: TimeExpandedNetwork, stages: Index, whole: Mask) -> None:
     """Whole numbers of flights per leg and window, and of stages bought up to each window."""
     window = expanded.departure // POINTS
     launch = expanded.arc == expanded.base.arc(LAUNCHES[0])

@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InfeasibleError, InputError, SolverError
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of
 from stochisru.networks.solution import with_integers_fixed
 from stochisru.programs.curves.formulations import Formulation
-from stochisru.programs.sparse import Array, Index, LinearProgram, ProgramBuilder, Solution
+from stochisru.programs.sparse import LinearProgram, ProgramBuilder, Solution
 from stochisru.worked.cislunar.network import LAUNCHES, POINTS, windows
 from stochisru.worked.cislunar.parameters import Campaign, parameters
 from stochisru.worked.cislunar.program import CampaignProgram, campaign_program
@@ -175,7 +175,7 @@ class _Extensive:
     single: CampaignProgram
     program: LinearProgram
     columns: tuple[Index, ...]
-    first: NDArray[np.bool_]
+    first: Mask
 
 
 def under(program: CampaignProgram, scenario: Scenario) -> LinearProgram:
@@ -237,7 +237,7 @@ def _copy_rows(
     name: str,
     lower: Array,
     upper: Array,
-    chosen: NDArray[np.bool_],
+    chosen: Mask,
     terms: tuple[Index, Index, Array],
 ) -> None:
     if not chosen.any():
@@ -352,7 +352,7 @@ def solve_scenarios(
     )
 
 
-def _held(program: LinearProgram, first: NDArray[np.bool_], x: Array) -> LinearProgram:
+def _held(program: LinearProgram, first: Mask, x: Array) -> LinearProgram:
     """The program with the columns of the first stage at given values."""
     at = np.where(program.integer, np.round(x), x)
     return program.with_bounds(np.where(first, at, program.lower), np.where(first, at, program.upper))

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Mask
 from stochisru.errors import InfeasibleError, SolverError, TimeLimitError
 from stochisru.limits import Limit
 from stochisru.methods.result import relative_gap
-from stochisru.programs.sparse import Array, LinearProgram, Solution, solve
+from stochisru.programs.sparse import LinearProgram, Solution, solve
 from stochisru.worked.cislunar.program import COUNTS, CampaignProgram, campaign_program
 from stochisru.worked.cislunar.units import solve_campaign_program
 
@@ -230,13 +230,13 @@ def _level_of(program: CampaignProgram, levels: list[Level], plan: Solution) -> 
     return max((one for one in levels if one.stages <= stages), key=lambda one: one.stages, default=levels[0])
 
 
-def _block(program: LinearProgram, name: str) -> NDArray[np.bool_]:
+def _block(program: LinearProgram, name: str) -> Mask:
     found = np.zeros(program.shape[1], dtype=bool)
     found[program.columns[name].span] = True
     return found
 
 
-def _plants(program: CampaignProgram) -> NDArray[np.bool_]:
+def _plants(program: CampaignProgram) -> Mask:
     """Whole numbers of the plants' curves."""
     whole = program.program
     found = whole.integer & (program.window < 0)

@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csc_array, diags_array
 
+from scenario_trees.arrays import Array
 from stochisru.errors import TimeLimitError
-from stochisru.programs.sparse import Array, LinearProgram, Solution, solve_mixed
+from stochisru.programs.sparse import LinearProgram, Solution, solve_mixed
 
 #: A tonne, nearly, in kg, and a million dollars, nearly.
 _MASS, _COST = 2.0**10, 2.0**20

@@ -19,8 +19,8 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array, Index
 from scenario_trees.sampling import SAMPLERS
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -28,8 +28,6 @@ from stochisru.lunar.operations import discount_factors
 from stochisru.lunar.simulation import Simulation, simulate
 from stochisru.lunar.studies.values import case_identity
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
-
-Array = NDArray[np.float64]
 
 #: The two rules that the hypothesis is about: the one said to be riskier first.
 RULES = ("aggressive", "conservative")
@@ -54,7 +52,7 @@ def risk(npv: Array) -> Array:
     return np.stack([npv.std(axis=-1), -low, tail - low], axis=-1)
 
 
-def riskier(first: Array, second: Array, units: NDArray[np.int64], seed: int) -> Array:
+def riskier(first: Array, second: Array, units: Index, seed: int) -> Array:
     """Share of resamples in which the first of two samples on common paths is riskier, per measure.
 
     Parameters

@@ -63,7 +63,7 @@ def mars(
     if opportunities is not None:
         if figure is not None:
             raise InputError("figure: is drawn for the static network, must not be given with --opportunities")
-        _campaign(chosen[0], opportunities, solver, json)
+        _opportunities(chosen[0], opportunities, solver, json)
         return
     with progress("solving") as step:
         results = []
@@ -114,11 +114,11 @@ def _show_mars(results: list[MarsResult]) -> None:
         print_frame(arrivals(results[0]), "arrivals on transport arcs (kg)")
 
 
-def _campaign(scenario: MarsScenario, opportunities: int, solver: str, json: str | None) -> None:
-    from stochisru.worked.mars.campaign import solve_campaign
+def _opportunities(scenario: MarsScenario, opportunities: int, solver: str, json: str | None) -> None:
+    from stochisru.worked.mars.opportunities import solve_opportunities
 
     with progress("solving"):
-        result = solve_campaign(scenario, opportunities, solver=solver)
+        result = solve_opportunities(scenario, opportunities, solver=solver)
 
     def show() -> None:
         print_frame(result.schedule, f"Mars, {scenario.name}: launch opportunities, the crew flies with the last (kg)")

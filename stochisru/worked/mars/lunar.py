@@ -59,10 +59,10 @@ def table_legs() -> tuple[Leg, ...]:
         Leg(
             row["origin"],
             row["dest"],
-            float(row["value"]),
+            float(row["delta_v_km_s"]),
             p["finert_lox_surface"] if "LSP" in (row["origin"], row["dest"]) else p["finert_lox"],
         )
-        for row in mars_data("deltav")
+        for row in mars_data("flights")
         if row["mode"] == "prop" and {row["origin"], row["dest"]} <= set(_CISLUNAR) and row["dest"] != "LEO"
     )
 

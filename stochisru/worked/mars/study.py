@@ -8,9 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stochisru.networks.network import Array, Network
+from scenario_trees.arrays import Array, Mask
+from stochisru.networks.network import Network
 from stochisru.networks.solution import NetworkSolution, solve_network
 from stochisru.worked.mars.network import SCENARIOS, SITES, MarsScenario, mars_data, mars_network
 
@@ -141,7 +141,7 @@ def sweep(
     return pd.DataFrame(rows)
 
 
-def published_arrivals(network: Network) -> tuple[Array, NDArray[np.bool_]]:
+def published_arrivals(network: Network) -> tuple[Array, Mask]:
     """Table 4.2 as arrivals x⁻ on the transport arcs, (arcs, k), kg, and which of them it prints, (arcs,)."""
     arrivals = np.zeros((network.n_arcs, network.k))
     printed = np.zeros(network.n_arcs, dtype=bool)

@@ -17,7 +17,8 @@ from stochisru.networks.network import Network, position
 from stochisru.networks.recourse import Failure, RecourseSolution, solve_with_failures
 from stochisru.networks.solution import bracket_of
 from stochisru.worked.saudi.infrastructure import DAYS_PER_YEAR
-from stochisru.worked.saudi.network import SaudiOptions, pipeline, saudi_network, sites
+from stochisru.worked.saudi.network import SaudiOptions, pipeline, saudi_network
+from stochisru.worked.saudi.places import sites
 from stochisru.worked.saudi.study import published_scales
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ def saudi_map(result: SaudiResult) -> Figure:
     """Where water is made and flows: pipelines by flow, old and new; plants and cities by size."""
     from matplotlib.lines import Line2D
 
-    from stochisru.worked.saudi.network import sites
+    from stochisru.worked.saudi.places import sites
     from stochisru.worked.saudi.study import water_lines
 
     network, flows = result.solution.network, result.solution.flows

@@ -18,28 +18,42 @@ WATER_DENSITY = 1000.0
 JOULES_PER_KWH = 3.6e6
 
 
+#: The network as a folder that `load_network` reads, and the published tables.
+DATA = resources.files("stochisru.worked.saudi") / "data"
+#: Where the numbers of ``parameters.csv`` stand in the thesis, beside its text.
+_COSTS, _POWER = "Table B.1", "Table B.3"
+
+
 def saudi_data(name: str) -> list[dict[str, str]]:
     """Rows of a file of the package's Saudi data."""
-    path = resources.files("stochisru.worked.saudi") / "data" / f"{name}.csv"
+    path = DATA / f"{name}.csv"
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+@cache
+def _parameters(table: str | None) -> dict[str, float]:
+    """Numbers of ``parameters.csv`` from a table, or those from the text (None)."""
+    rows = saudi_data("parameters")
+    chosen = [r for r in rows if (r["where"] == table if table else r["where"] not in (_COSTS, _POWER))]
+    return {row["name"]: float(row["value"]) for row in chosen}
 
 
 @cache
 def assumptions() -> dict[tuple[str, str], float]:
     """Table B.1: {(capex, opex or co2, item): value}, with the units of the table."""
-    return {(row["group"], row["item"]): float(row["value"]) for row in saudi_data("assumptions")}
+    split = ((name.partition("_"), value) for name, value in _parameters(_COSTS).items())
+    return {(group, item): value for (group, _, item), value in split}
 
 
-@cache
 def text_parameters() -> dict[str, float]:
     """Numbers in the text of Chapter 5, by name."""
-    return {row["name"]: float(row["value"]) for row in saudi_data("text_parameters") if row["value"]}
+    return _parameters(None)
 
 
 @cache
 def power_use() -> dict[str, float]:
     """Table B.3: kWh per m³ of feed (or waste) water by process."""
-    return {row["process"]: float(row["value"]) for row in saudi_data("power_consumption")}
+    return {name.removeprefix("power_use_"): value for name, value in _parameters(_POWER).items()}
 
 
 def yearly_capex(item: str) -> float:

@@ -13,47 +13,26 @@ waste water               0.9 of non-potable water, taking electricity (treatmen
 fuel                      electricity
 ========================  ===========================================================================================
 
-The connections are not published; `network.csv` rebuilds a comparable set (see its README). What else the thesis leaves
-open is a field of `SaudiOptions`.
+The network is the folder ``data``, which `stochisru.networks.load_network` reads; the bounds of its flows are fitted in
+`stochisru.worked.saudi.limits`. The connections are not published; ``connections.csv`` rebuilds a comparable set (see
+the README of the data). What else the thesis leaves open is a field of `SaudiOptions`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from stochisru.errors import InputError
-from stochisru.networks.builder import NetworkBuilder
-from stochisru.networks.events import Conversion, LineLoss
-from stochisru.networks.network import Array, Network, position
-from stochisru.worked.saudi.infrastructure import (
-    DAYS_PER_YEAR,
-    assumptions,
-    power_use,
-    pumping_energy,
-    saudi_data,
-    text_parameters,
-    yearly_capex,
-)
+from stochisru.networks.files import load_network
+from stochisru.networks.network import Network, position
+from stochisru.worked.saudi.infrastructure import DATA, text_parameters
+from stochisru.worked.saudi.limits import FlowLimits
 
-COMMODITIES = {
-    "raw water": "1000 m3/day",
-    "potable water": "1000 m3/day",
-    "non-potable water": "1000 m3/day",
-    "waste water": "1000 m3/day",
-    "fuel": "MWh/day",
-    "electricity": "MWh/day",
-}
-CRITERIA = {"capex": "billion USD/yr", "opex": "billion USD/yr", "co2": "Mt/yr"}
 #: Years of the study and the population that scales the demands of 2030 (Section 5.3.2).
 YEARS = {2030: "population_kingdom_2030", 2050: "population_kingdom_2050"}
-#: From USD per unit and day to billion USD per thousand units and year; the same factor takes kg to Mt.
-_PER_YEAR = 1000 * DAYS_PER_YEAR / 1e9
-
-Kind = Literal["city", "desalination", "power"]
 Powerlines = Literal["existing", "new"]
 POWERLINES: tuple[Powerlines, ...] = ("existing", "new")
 
@@ -112,98 +91,6 @@ class SaudiOptions:
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
-class Site(NamedTuple):
-    """A node: place, and what its loop can do. Capacities in 1000 m³/day and MWh/day."""
-
-    number: int
-    name: str
-    kind: Kind
-    latitude: float
-    longitude: float
-    elevation_m: float
-    technology: str = ""
-    fuel: str = ""
-    water_capacity: float = 0.0
-    treatment_capacity: float = 0.0
-    power_capacity: float = 0.0
-    potable_demand: float = 0.0
-    nonpotable_demand: float = 0.0
-    waste_water: float = 0.0
-
-
-class Connection(NamedTuple):
-    """A connection of two sites, numbers as in the thesis."""
-
-    first: int
-    second: int
-    km: float
-    existing_pipeline: bool
-
-
-@cache
-def sites() -> tuple[Site, ...]:
-    """The 208 nodes, demands of 2030; facilities that are planned but not built have no capacity yet."""
-
-    def site(row: dict[str, str], name: str, kind: Kind, **what: Any) -> Site:
-        return Site(
-            number=int(row["id"]),
-            name=row[name],
-            kind=kind,
-            latitude=float(row["latitude_degN"]),
-            longitude=float(row["longitude_degE"]),
-            elevation_m=float(row["elevation_m"]),
-            **what,
-        )
-
-    found = []
-    for row in saudi_data("cities"):
-
-        def water(field: str, row: dict[str, str] = row) -> float:
-            return float(row[f"{field}_m3d"]) / 1000
-
-        found.append(
-            site(
-                row,
-                "city",
-                "city",
-                technology="groundwater",
-                water_capacity=water("groundwater_cap"),
-                treatment_capacity=water("treatment_cap"),
-                potable_demand=water("potable_demand"),
-                nonpotable_demand=water("nonpotable_demand"),
-                waste_water=water("wastewater_gen"),
-            )
-        )
-    for row in saudi_data("desalination_plants"):
-        built = row["status"] == "existing"
-        power = float(row["power_cap_MW"])
-        found.append(
-            site(
-                row,
-                "plant",
-                "desalination",
-                technology=row["technology"],
-                fuel=row["primary_fuel"] if power else "",
-                water_capacity=float(row["water_cap_m3d"]) / 1000 * built,
-                power_capacity=24 * power * built,
-            )
-        )
-    found += [
-        site(row, "plant", "power", fuel=row["primary_fuel"], power_capacity=24 * float(row["power_cap_MW"]))
-        for row in saudi_data("power_plants")
-    ]
-    return tuple(found)
-
-
-@cache
-def connections() -> tuple[Connection, ...]:
-    """The 302 connections of ``network.csv``."""
-    return tuple(
-        Connection(int(r["from"]), int(r["to"]), float(r["km"]), r["existing_pipeline"] == "1")
-        for r in saudi_data("network")
-    )
-
-
 def saudi_network(options: SaudiOptions | None = None) -> Network:
     """The network with capacity expansion and fixed use (Table 3.2); criteria capex, opex, co2.
 
@@ -213,26 +100,21 @@ def saudi_network(options: SaudiOptions | None = None) -> Network:
         If an option names a node or pipeline that does not exist.
     """
     options = options or SaudiOptions()
-    builder = NetworkBuilder(f"Saudi Arabia {options.year}", COMMODITIES, CRITERIA)
     growth = text_parameters()[YEARS[options.year]] / text_parameters()[YEARS[2030]]
-    most = _FlowLimits(options, growth)
-    for site in sites():
-        builder.node(
-            site.name,
-            {
-                "raw water": np.inf,
-                "fuel": np.inf,
-                "potable water": -growth * site.potable_demand,
-                "non-potable water": -growth * site.nonpotable_demand,
-                "waste water": growth * site.waste_water,
-            },
-        )
-    for link in connections():
-        for tail, head in ((link.first, link.second), (link.second, link.first)):
-            _add_connection(builder, link, most.number[tail], most.number[head], options, most)
-    for site in sites():
-        _add_processes(builder, site, options, most, growth)
-    network = builder.build()
+    most = FlowLimits(growth, options.headroom)
+    network = load_network(
+        str(DATA),
+        {
+            "growth": growth,
+            "pipe_diameter_m": options.pipe_diameter_m,
+            "pipeline_capacity": options.pipeline_capacity,
+            "new_powerlines": float(options.powerlines == "new"),
+            "treatment_opex": options.treatment_opex,
+            "most_water": most.all_water,
+            "most_electricity": most.all_electricity,
+        },
+    ).replace(name=f"Saudi Arabia {options.year}")
+    network = most.fitted(network)
     for name in options.lost:
         network = network.closed(network.between(name, name))
     for pair in options.lost_pipelines:
@@ -249,136 +131,3 @@ def pipeline(network: Network, tail: str, head: str) -> int:
     if not found.size:
         raise InputError(f"pipeline: must join two connected sites, got {tail} and {head}")
     return int(found[0])
-
-
-def _add_connection(
-    builder: NetworkBuilder, link: Connection, i: int, j: int, options: SaudiOptions, most: _FlowLimits
-) -> None:
-    table, text = assumptions(), text_parameters()
-    tail, head = sites()[i], sites()[j]
-    have = link.existing_pipeline
-    line = 0.0 if options.powerlines == "existing" else yearly_capex("powerline")
-    builder.arc(
-        tail.name,
-        head.name,
-        f"{tail.name}→{head.name}",
-        events=[
-            LineLoss(
-                {"potable water": text["loss_water_per_km"], "electricity": text["loss_electricity_per_km"]}, link.km
-            )
-        ],
-        takes={
-            "potable water": {
-                "electricity": pumping_energy(link.km, head.elevation_m - tail.elevation_m, options.pipe_diameter_m)
-            }
-        },
-        carries=("potable water", "electricity"),
-        capacity={"potable water": options.pipeline_capacity} if have else None,
-        limit={"potable water": most.water(i, j), "electricity": most.electricity(i, j)},
-        use_cost={
-            "capex": {
-                "potable water": 0.0 if have else link.km * yearly_capex("pipeline") / 1e9,
-                "electricity": link.km * line / 1e9,
-            },
-            "opex": {
-                "potable water": link.km * table["opex", "pipeline"] / 1e9,
-                "electricity": link.km * table["opex", "powerline"] / 1e9,
-            },
-        },
-    )
-
-
-def _add_processes(
-    builder: NetworkBuilder, site: Site, options: SaudiOptions, most: _FlowLimits, growth: float
-) -> None:
-    """The loop of a site with everything that it can make."""
-    table, text = assumptions(), text_parameters()
-    becomes: dict[str, dict[str, float]] = {"raw water": {"potable water": 1.0}, "fuel": {"electricity": 1.0}}
-    takes: dict[str, dict[str, float]] = {}
-    capacity: dict[str, float] = {}
-    limit: dict[str, float] = {}
-    opex: dict[str, float] = {}
-    co2: dict[str, float] = {}
-    capex: dict[str, float] = {}
-    if site.technology:
-        item = "groundwater" if site.kind == "city" else "desalination"
-        takes["raw water"] = {"electricity": power_use()[site.technology]}
-        capacity["raw water"], limit["raw water"] = site.water_capacity, most.all_water
-        opex["raw water"] = _PER_YEAR * table["opex", item]
-        co2["raw water"] = _PER_YEAR * table["co2", site.technology]
-        capex["raw water"] = yearly_capex(item) * 1000 / 1e9
-    if site.kind == "city":
-        becomes |= {
-            "potable water": {"non-potable water": 1.0},
-            "waste water": {"non-potable water": text["ww_recovery"]},
-        }
-        takes["waste water"] = {"electricity": power_use()["wastewater_treatment"]}
-        capacity["waste water"], limit["waste water"] = site.treatment_capacity, growth * site.waste_water
-        limit["potable water"] = growth * site.nonpotable_demand
-        opex["waste water"] = _PER_YEAR * options.treatment_opex
-        co2["waste water"] = _PER_YEAR * table["co2", "wastewater_treatment"]
-        capex["waste water"] = yearly_capex("wastewater_treatment") * 1000 / 1e9
-    if site.fuel:
-        capacity["fuel"], limit["fuel"] = site.power_capacity, most.all_electricity
-        opex["fuel"] = _PER_YEAR * table["opex", "electricity_generation"]
-        co2["fuel"] = _PER_YEAR * table["co2", "natural_gas" if site.fuel == "Gas" else "oil"]
-        capex["fuel"] = yearly_capex("electricity_generation") / 24 / 1e9
-    builder.arc(
-        site.name,
-        site.name,
-        f"processes {site.name}",
-        events=[Conversion(becomes)],
-        takes=takes,
-        carries=list(limit),
-        capacity=capacity,
-        limit=limit,
-        expansion={c: limit[c] for c in capex},
-        cost={"opex": opex, "co2": co2},
-        expansion_cost={"capex": capex},
-    )
-
-
-class _FlowLimits:
-    """A bound for every flow, instead of one large M.
-
-    What goes from i to j serves the part of the network that hangs on j when i is taken out (water that came back
-    through i would only have been lost on the way): the demand there, grossed up by the least losses, times a headroom
-    for detours.
-    """
-
-    def __init__(self, options: SaudiOptions, growth: float) -> None:
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components, dijkstra
-
-        self.number = {site.number: i for i, site in enumerate(sites())}
-        n = len(sites())
-        ends = np.array([(self.number[c.first], self.number[c.second]) for c in connections()])
-        km = np.array([c.km for c in connections()])
-        demand = growth * np.array([s.potable_demand + s.nonpotable_demand for s in sites()])
-        loss = -np.log1p(-text_parameters()["loss_water_per_km"] * km) + 1e-12
-        graph = coo_array((np.tile(loss, 2), (ends.T.ravel(), ends[:, ::-1].T.ravel())), shape=(n, n)).tocsr()
-        grossed: Array = demand * np.exp(np.asarray(dijkstra(graph)))
-        uses = np.array([s.kind != "power" for s in sites()])
-        self.all_water = options.headroom * float(grossed.sum(axis=1).max())
-        # Nothing uses more electricity per water than multi-stage flash.
-        self.all_electricity = self.all_water * power_use()["MSF"]
-        self._water: dict[tuple[int, int], float] = {}
-        self._electricity: dict[tuple[int, int], float] = {}
-        for i in range(n):
-            rest = np.flatnonzero(np.arange(n) != i)
-            _, part = connected_components(graph[rest][:, rest], directed=False)
-            label = np.full(n, -1)
-            label[rest] = part
-            for j in graph.indices[graph.indptr[i] : graph.indptr[i + 1]]:
-                there = label == label[j]
-                gain = np.exp(-graph[i, j])
-                self._water[i, int(j)] = options.headroom * float(grossed[j, there].sum()) / gain
-                self._electricity[i, int(j)] = self.all_electricity * float(uses[there].any())
-
-    def water(self, i: int, j: int) -> float:
-        """Most potable water from i to j, 1000 m³/day."""
-        return self._water[i, j]
-
-    def electricity(self, i: int, j: int) -> float:
-        """Most electricity from i to j, MWh/day."""
-        return self._electricity[i, j]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.networks.assembly import Form
-from stochisru.networks.network import Array, Index
 from stochisru.networks.pareto import lexicographic
 from stochisru.networks.solution import NetworkSolution, improved, solve_network
 from stochisru.worked.saudi.infrastructure import saudi_data

@@ -28,14 +28,14 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelPolicy, StepCost
+from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelChoices, StepCost
 from stochisru.lunar.exact.levels import require_exact_levels, shrinkage
-from stochisru.lunar.exact.unit_value import scales_with_demand
+from stochisru.lunar.solving import optimum_on_process
 from stochisru.lunar.studies.values import case_identity
 from stochisru.lunar.trees import case_lattice
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
@@ -43,7 +43,6 @@ from stochisru.studies.store import Execution, Point, Row, Study, run_study
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 #: Grid of the study.
 EXPONENTS = (0.6, 0.8, 1.0)
@@ -130,7 +129,7 @@ def stage_wise(case: DeploymentCase, lattice: MarkovLattice, learning: Learning)
     """Solve with the cost factor that is expected of each year, until it is the one that the policy brings about."""
     real = LatticeLevels(case, lattice, learning.cost(case))
     factor = np.ones(case.horizon.T + 1)
-    claim, policy, rounds = 0.0, LevelPolicy(np.empty(0, dtype=np.int64), ()), 0
+    claim, policy, rounds = 0.0, LevelChoices(np.empty(0, dtype=np.int64), ()), 0
     for rounds in range(1, _ROUNDS + 1):
         claim, policy = LatticeLevels(case, lattice, learning.cost(case, factor)).optimum()
         expected = real.course(policy, learning.factor(real.levels)).step
@@ -274,12 +273,11 @@ def _problem(base: DeploymentCase, point: Point) -> DeploymentCase:
 @lru_cache(maxsize=64)
 def _lattice_error(case: DeploymentCase, states: int) -> float | None:
     """Optimum on the lattice less the exact one where costs are linear, $; None where there is no exact one."""
-    from stochisru.lunar.exact.threshold import threshold
-
     linear = case.replace(c_dev_exponent=1.0)
-    if not scales_with_demand(linear):  # or not linear
+    exact = optimum_on_process(linear)
+    if exact is None:
         return None
-    return LatticeLevels(linear, case_lattice(linear, states)).optimum()[0] - threshold(linear).objective
+    return LatticeLevels(linear, case_lattice(linear, states)).optimum()[0] - exact.objective
 
 
 def _row(base: DeploymentCase, states: int, point: Point) -> list[Row]:

@@ -23,7 +23,7 @@ from stochisru.networks.events import BoilOff, Production, compose
 from stochisru.networks.network import Network
 from stochisru.networks.solution import NetworkSolution, solve_network
 from stochisru.networks.time_expansion import TimeExpandedNetwork, expand, with_storage
-from stochisru.worked.mars.network import COMMODITIES, NODES, SITES, MarsScenario, mars_network, parameters
+from stochisru.worked.mars.network import SITES, MarsScenario, mars_network, parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ _PEOPLE = ("crew", "crewRe")
 
 
 @dataclass(frozen=True, eq=False)
-class CampaignResult:
+class OpportunitiesResult:
     """Optimum over several launch opportunities."""
 
     scenario: MarsScenario
@@ -89,7 +89,7 @@ class CampaignResult:
 MOST_OPPORTUNITIES = 8
 
 
-def campaign_network(
+def opportunities_network(
     scenario: MarsScenario | None = None,
     opportunities: int = 3,
     missions: Sequence[int] | None = None,
@@ -111,18 +111,20 @@ def campaign_network(
     return expand(base, opportunities, demand_steps=[opportunities - 1] if missions is None else missions)
 
 
-def solve_campaign(
+def solve_opportunities(
     scenario: MarsScenario | None = None,
     opportunities: int = 3,
     missions: Sequence[int] | None = None,
     days: float = SYNODIC_DAYS,
     solver: str = "highs",
-) -> CampaignResult:
+) -> OpportunitiesResult:
     """Minimise the mass at KSC over all launch opportunities."""
     scenario = scenario or MarsScenario()
-    expanded = campaign_network(scenario, opportunities, missions, days)
+    expanded = opportunities_network(scenario, opportunities, missions, days)
     flown = (opportunities - 1,) if missions is None else tuple(missions)
-    return CampaignResult(scenario, flown, expanded, solve_network(expanded.network, form="literal", solver=solver))
+    return OpportunitiesResult(
+        scenario, flown, expanded, solve_network(expanded.network, form="literal", solver=solver)
+    )
 
 
 def _with_lasting_plants(network: Network, scenario: MarsScenario, days: float) -> Network:
@@ -139,7 +141,7 @@ def _with_lasting_plants(network: Network, scenario: MarsScenario, days: float) 
             {"maintenance": parameters()["maint_rate"] * worked},
             remains=1 - worn,
         )
-        transformation[arc], duration[arc] = compose([event], COMMODITIES), 1.0
+        transformation[arc], duration[arc] = compose([event], network.commodities), 1.0
     return network.replace(transformation=transformation, duration=duration)
 
 
@@ -147,9 +149,9 @@ def _with_waiting(network: Network, scenario: MarsScenario, days: float) -> Netw
     """Storage everywhere and for everything but people, until the next opportunity."""
     rates = {c: scenario.boil_off * parameters()[key] for c, key in (("hydrogen", "boil_h2"), ("oxygen", "boil_o2"))}
     waiting = []
-    for node in NODES:
+    for node in network.nodes:
         factor = scenario.reading.stay_boil_factor if node == "GC" else 1.0
-        waiting.append(compose([BoilOff({c: factor * r for c, r in rates.items()}, days)], COMMODITIES))
-    limit = np.full((len(NODES), network.k), scenario.flow_limit)
+        waiting.append(compose([BoilOff({c: factor * r for c, r in rates.items()}, days)], network.commodities))
+    limit = np.full((network.n_nodes, network.k), scenario.flow_limit)
     limit[:, [network.commodity(c) for c in _PEOPLE]] = 0.0
-    return with_storage(network, NODES, np.array(waiting), limit)
+    return with_storage(network, network.nodes, np.array(waiting), limit)

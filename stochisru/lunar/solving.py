@@ -1,0 +1,62 @@
+"""A case solved by a method of the registry: what the method works on is made from the case.
+
+Which method that is nobody asks of the case's numbers: a method says itself what it refuses and what its bracket rests
+on (`stochisru.methods.registry.takers`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scenario_trees.lattice import MarkovLattice
+from scenario_trees.tree import ScenarioTree
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.trees import case_lattice, case_tree
+from stochisru.methods.registry import Method, method_named, options_for, takers
+from stochisru.methods.result import Kind, Of, Result
+from stochisru.protocols import OnLattices, Plan
+
+
+def made_for(case: DeploymentCase, method: Method, states: int | None = None) -> ScenarioTree | MarkovLattice | None:
+    """The tree or lattice of a case that a method works on; None for the process.
+
+    Parameters
+    ----------
+    states
+        States per stage of a lattice; what suits the method if not given.
+    """
+    if method.on is Of.PROCESS:
+        return None
+    if method.on is Of.TREE:
+        return case_tree(case)
+    if states is None and isinstance(method, OnLattices):
+        states = method.states(case)
+    return case_lattice(case) if states is None else case_lattice(case, states)
+
+
+def solved(case: DeploymentCase, method: Method, **options: Any) -> Result[Plan]:
+    """Result of a method on the tree or lattice that is made for it."""
+    return method.solve(case, made_for(case, method), options_for(method, options))
+
+
+def has_exact_policy(case: DeploymentCase) -> bool:
+    """Whether a method solves the case exactly on its process."""
+    return bool(takers(case, Of.PROCESS, Kind.EXACT))
+
+
+def optimum_on_process(case: DeploymentCase) -> Result[Plan] | None:
+    """Optimum on the process; None where no method proves it."""
+    exact = takers(case, Of.PROCESS, Kind.EXACT)
+    return solved(case, exact[0]) if exact else None
+
+
+def optimum_on_lattice(case: DeploymentCase) -> Result[Plan]:
+    """Exact optimum on the case's lattice; that of the linear problem below a case which the method refuses."""
+    method = method_named("lattice-dp")
+    return solved(case if method.refuses(case) is None else case.linear_bound, method)
+
+
+def optimum_on_tree(case: DeploymentCase, tree: ScenarioTree) -> Result[Plan]:
+    """Optimum on a tree by the method with the strongest bracket."""
+    method = takers(case, Of.TREE)[0]
+    return method.solve(case, tree, method.options())
