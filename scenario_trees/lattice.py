@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -227,6 +228,26 @@ class MarkovLattice:
             values.append(ascending[new])
             transitions.append(mass.reshape(shape))
         return made_from(Origin.of(process, dt), cls(tuple(values), tuple(transitions)))
+
+    @classmethod
+    def independent(
+        cls, values: Sequence[ArrayLike], probabilities: Sequence[ArrayLike] | None = None
+    ) -> MarkovLattice:
+        """A lattice whose stages are independent of each other.
+
+        Parameters
+        ----------
+        values
+            Outcomes of every stage, > 0 and ascending; stage 0 has one.
+        probabilities
+            Their probabilities, one array per stage; equal within a stage if not given.
+        """
+        outcomes = tuple(np.atleast_1d(np.asarray(value, dtype=float)) for value in values)
+        given = [np.full(x.shape, 1 / max(x.size, 1)) for x in outcomes] if probabilities is None else probabilities
+        chances = [np.atleast_1d(np.asarray(chance, dtype=float)) for chance in given]
+        if [chance.shape for chance in chances] != [outcome.shape for outcome in outcomes]:
+            raise TreeError("probabilities: must be one number per outcome of every stage")
+        return cls(outcomes, tuple(np.tile(after, (before.size, 1)) for before, after in pairwise(chances)))
 
     @classmethod
     def from_paths(cls, paths: ArrayLike, states: int, seed: int = 0) -> MarkovLattice:

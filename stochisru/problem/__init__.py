@@ -1,6 +1,6 @@
 """A problem, stated once: parts, model, information, and the programs that follow from them."""
 
-from stochisru.problem.coefficients import Factor
+from stochisru.problem.coefficients import Coefficient, Factor, Factors
 from stochisru.problem.evaluate import Evaluation, evaluate
 from stochisru.problem.information import Fixed, Held, Information, Recourse, Static, WaitAndSee, held
 from stochisru.problem.model import Model
@@ -9,10 +9,12 @@ from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, 
 from stochisru.problem.paths import chain, fan, mean_path
 
 __all__ = [
+    "Coefficient",
     "Decision",
     "Evaluation",
     "Expression",
     "Factor",
+    "Factors",
     "Fixed",
     "Held",
     "Information",

@@ -112,10 +112,13 @@ class _Bounds:
         return lower, upper
 
     def _of_operation(self, part: Operation) -> list[tuple[Number, Number]]:
-        years = [self._own(part, t) for t in self.sheet.model.years]
-        if part.upper is None:
-            return [(low, np.maximum(2 * self._allowed(part, t), low)) for t, (low, _) in enumerate(years)]
-        return years
+        return [self._of_operation_in(part, t) for t in self.sheet.model.years]
+
+    def _of_operation_in(self, part: Operation, t: int) -> tuple[Number, Number]:
+        if part.years is not None and t not in part.years:
+            return 0.0, 0.0
+        low, high = self._own(part, t)
+        return low, np.maximum(2 * self._allowed(part, t), low) if part.upper is None else high
 
     def _allowed(self, part: Operation, t: int) -> Number:
         """Most of an operation that rows and balances of a year allow, at its places; infinite if none does."""
@@ -159,9 +162,10 @@ class _Bounds:
         inflow = sheet.ancestry.seen(sheet.numbers(state, "inflow")[t], t, stage)
         if t == 0:
             return state.initial + inflow, state.initial + inflow
-        keep = cast(float, sheet.numbers(state, "keep")[t])
-        low, high = self._ends(state.name, t - 1, stage)
-        return (keep * low if keep else 0.0) + inflow, (keep * high if keep else 0.0) + inflow
+        keep = np.asarray(sheet.ancestry.seen(sheet.kept(state)[t], t, stage))
+        # What nothing is left of is 0, whatever it was.
+        low, high = (np.where(keep > 0, end, 0.0) for end in self._ends(state.name, t - 1, stage))
+        return keep * low + inflow, keep * high + inflow
 
     def _of_decision(self, part: Decision) -> list[tuple[Number, Number]]:
         sheet, years = self.sheet, []
@@ -206,13 +210,13 @@ class _Bounds:
 
     def _of_state(self, part: State) -> list[tuple[Number, Number]]:
         sheet, ancestry, places = self.sheet, self.sheet.ancestry, self.sheet.places[part.name]
-        keep, inflow, lot = sheet.numbers(part, "keep"), sheet.numbers(part, "inflow"), self._lot(part)
+        keep, inflow, lot = sheet.kept(part), sheet.numbers(part, "inflow"), self._lot(part)
         years: list[tuple[Number, Number]] = []
         for t in sheet.model.years:
             stage, before = places.stage(t), places.stage(t - 1) if t else 0
             left: Number = part.initial
             if t:
-                left = cast(float, keep[t]) * ancestry.seen(years[-1][1], before, stage)
+                left = ancestry.seen(keep[t], t, stage) * ancestry.seen(years[-1][1], before, stage)
             left = left + ancestry.seen(inflow[t], t, stage)
             least, most = self._span(sheet.gains[part.name][t], t, stage)
             high = left + most

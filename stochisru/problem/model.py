@@ -156,7 +156,7 @@ class Model:
             if isinstance(part, Expression) and operated & part.terms.keys():
                 operated.add(part.name)
             if isinstance(part, State) and operated & part.gains.keys():
-                if np.any(part.keep):
+                if not isinstance(part.keep, (float, tuple)) or np.any(part.keep):
                     return part
                 operated.add(part.name)
         return None
@@ -216,7 +216,7 @@ class _Check:
                 raise InputError(f"{part.label}: the name is taken by {seen[part.name].label}")
             for what, coefficient in part.coefficients.items():
                 self._coefficient(part, what, coefficient)
-            if isinstance(part, (Decision, Row)) and part.years is not None:
+            if isinstance(part, (Decision, Operation, Row)) and part.years is not None:
                 outside = [year for year in part.years if year not in self.model.years]
                 if outside:
                     raise InputError(f"{part.label}: years must lie in 0..{self.model.horizon}, got {outside[0]}")

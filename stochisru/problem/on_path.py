@@ -154,7 +154,7 @@ class _Path:
                 yield pyo.inequality(low if np.isfinite(low) else None, body, high if np.isfinite(high) else None)
 
     def _balance(self, state: State) -> Iterator[Any]:
-        keep = [_number(k) for k in self.sheet.numbers(state, "keep")]
+        keep = [_number(k) for k in self.sheet.kept(state)]
         for t in self.sheet.model.years:
             right = self._sum(self._own(state, "gains", t), t) + _number(self.sheet.numbers(state, "inflow")[t])
             right += keep[t] * self._var(state.name, t - 1) if t else state.initial

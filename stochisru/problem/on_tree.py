@@ -167,7 +167,7 @@ class _Assembly:
 
     def _balance(self, state: State) -> None:
         sheet, places = self.sheet, self.sheet.places[state.name]
-        keep, inflow, gains = sheet.numbers(state, "keep"), sheet.numbers(state, "inflow"), sheet.gains[state.name]
+        keep, inflow, gains = sheet.kept(state), sheet.numbers(state, "inflow"), sheet.gains[state.name]
         right = np.zeros(places.count)
         entries: list[_Entries] = []
         for t in sheet.model.years:
@@ -177,8 +177,9 @@ class _Assembly:
             entries.append((rows, self.blocks[state.name].start + rows, 1.0))
             if t == 0:
                 right[here] += state.initial
-            elif keep[t] != 0.0:
-                entries.append(self._entries(rows, places, t, state.name, -keep[t], t - 1))
+            elif np.any(keep[t] != 0.0):
+                _, before, _ = self._entries(rows, places, t, state.name, 1.0, t - 1)
+                entries.append((rows, before, -sheet.ancestry.seen(keep[t], t, places.stage(t))))
             for name, gain in gains[t].items():
                 entries.append(self._entries(rows, places, t, name, -gain, t))
             if state.lifetime is not None and t >= state.lifetime:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, cast
 
 import numpy as np
 
@@ -157,7 +157,8 @@ class State(_Named):
     Attributes
     ----------
     keep
-        Share that is left of the year before; not applied in year 0.
+        Share ≥ 0 that is left of the year before, or what it has become, such as the return of a share; not applied in
+        year 0. Where there is ``enough`` or a ``lifetime`` it must be known beforehand.
     gains
         Coefficients of decisions, operations, expressions and states stated before, of the same year.
     inflow
@@ -179,7 +180,7 @@ class State(_Named):
     """
 
     name: str
-    keep: float | Sequence[float] = 1.0
+    keep: Coefficient = 1.0
     gains: Mapping[str, Coefficient] = field(default_factory=dict)
     inflow: Coefficient = 0.0
     initial: float = 0.0
@@ -193,8 +194,12 @@ class State(_Named):
 
     def __post_init__(self) -> None:
         self._check("gains")
-        if not isinstance(self.keep, (float, tuple)) or not np.min(self.keep) >= 0 or not np.isfinite(self.keep).all():
-            raise InputError(f"{self.label}: keep must be a number >= 0 or one per year, got {self.keep!r}")
+        known = isinstance(self.keep, (float, tuple))
+        if known and not (np.min(cast("float", self.keep)) >= 0 and np.isfinite(cast("float", self.keep)).all()):
+            raise InputError(f"{self.label}: keep must be finite numbers >= 0, got {self.keep!r}")
+        if not known and (self.enough is not None or self.lifetime is not None):
+            what = "enough" if self.enough is not None else "a lifetime"
+            raise InputError(f"{self.label}: {what} asks for a keep known beforehand, a number or one per year")
         if not np.isfinite(self.initial):
             raise InputError(f"{self.label}: initial must be a finite number, got {self.initial!r}")
         if self.lifetime is not None:
@@ -212,18 +217,22 @@ class Operation(_Named):
     ----------
     value
         Worth per unit, negative for a cost.
+    years
+        Years in which there may be any; all if not given. In others it is 0.
     lower, upper
         Bounds; ``upper`` may be left out where a row or the balance of a state says how much there may be.
     """
 
     name: str
     value: Coefficient = 0.0
+    years: Iterable[int] | None = None
     lower: Coefficient = 0.0
     upper: Coefficient | None = None
     _coefficients = ("value", "lower", "upper")
 
     def __post_init__(self) -> None:
         self._check()
+        self._set(years=_years(self.label, self.years))
 
 
 @dataclass(frozen=True)

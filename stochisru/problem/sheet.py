@@ -63,6 +63,20 @@ class Sheet:
                 ]
         return self._numbers[key]
 
+    def kept(self, state: State) -> list[Number]:
+        """What is left of a state from the year before, by year; that of year 0 is not applied.
+
+        Raises
+        ------
+        InputError
+            Naming the year, if it is negative or not finite.
+        """
+        keep = self.numbers(state, "keep")
+        for t, number in enumerate(keep[1:], start=1):
+            if not (_is_finite(number) and np.min(number) >= 0):
+                raise InputError(f"{state.label}: keep of year {t} must be finite and >= 0, got {np.min(number):g}")
+        return keep
+
     # ------------------------------------------------------------ expressions
 
     @cached_property
@@ -152,17 +166,21 @@ class Sheet:
                     for t in self.model.years
                 ]
             elif isinstance(part, Operation):
-                stages[part.name] = [self.information.operated_at(t, T) for t in self.model.years]
+                stages[part.name] = [
+                    self.information.operated_at(t, T) if part.years is None or t in part.years else 0
+                    for t in self.model.years
+                ]
             else:
                 stages[part.name] = self._state_stages(part, stages)
         return {name: Places(self.ancestry, self.model.years, found) for name, found in stages.items()}
 
     def _state_stages(self, state: State, stages: Mapping[str, list[int]]) -> list[int]:
         found: list[int] = []
-        inflow = self.numbers(state, "inflow")
+        inflow, keep = self.numbers(state, "inflow"), self.kept(state)
         for t, gains in enumerate(self.gains[state.name]):
             before = found[-1] if found else 0
-            known = [t if isinstance(number, np.ndarray) else 0 for number in (*gains.values(), inflow[t])]
+            numbers = (*gains.values(), inflow[t], *keep[t : t + bool(t)])
+            known = [t if isinstance(number, np.ndarray) else 0 for number in numbers]
             found.append(max(before, *known, *(stages[column][t] for column in gains)))
         return found
 
