@@ -6,7 +6,7 @@ Progress is silent where standard error is not a terminal.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stochisru.terminal import money_unit, print_frame
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.values.process import ProcessValues
     from stochisru.lunar.values.table import ValueTable
     from stochisru.methods.result import Result
+    from stochisru.protocols import Plan
 
 
 #: Width from which a table has room for what each value means.
@@ -72,7 +73,7 @@ def print_lattice_values(values: LatticeValues, away: Distance) -> None:
     sys.stdout.write(f"{away.describe(plan.objective, plan.first_stage)}\n")
 
 
-def warn_of_gap(result: Result[Any]) -> None:
+def warn_of_gap(result: Result[Plan]) -> None:
     """A line on standard error where a method ended at a limit, so that its gap is wider than asked for."""
     if result.termination.limit is not None:
         sys.stderr.write(f"warning: {result.method} of the {result.bounds.of}: {result.termination.detail}\n")

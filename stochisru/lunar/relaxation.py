@@ -22,6 +22,7 @@ from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
 from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.cut_plan import CutPlan
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.unit_value import why_no_unit_value
 from stochisru.lunar.simulation import npv_on_paths, simulate
@@ -188,7 +189,7 @@ def sddp_ignoring(
     seed: int = 0,
     confidence: float = 0.95,
     **options: Any,
-) -> Result[Any]:
+) -> Result[CutPlan]:
     """SDDP on the linear problem below a case with modules, fixed costs or economies of scale.
 
     Parameters

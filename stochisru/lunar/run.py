@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -37,6 +37,9 @@ from stochisru.programs.solvers import solver_named
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from stochisru.lunar.tree_program import TreePlan
+    from stochisru.methods.result import Result
 
 #: Quantile levels of the demand fan.
 FAN_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -166,7 +169,8 @@ def _on_tree(
     if method is not None:
         say(f"rp by {method.name}")
         named = {"solver": solver} if "solver" in options_of(method.options) else {}
-        recourse = method.solve(case, tree, options_for(method, named))
+        found = method.solve(case, tree, options_for(method, named))
+        recourse = cast("Result[TreePlan]", found)  # a method on trees finds the plan that the case makes of a solution
     return tree_values(case, tree, solver=solver, recourse=recourse, progress=say), ""
 
 

@@ -14,7 +14,7 @@ from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.trees import case_lattice, case_tree
 from stochisru.methods.registry import Method, method_named, options_for, takers
 from stochisru.methods.result import Kind, Of, Result
-from stochisru.protocols import OnLattices
+from stochisru.protocols import OnLattices, Plan
 
 
 def made_for(case: DeploymentCase, method: Method, states: int | None = None) -> ScenarioTree | MarkovLattice | None:
@@ -34,7 +34,7 @@ def made_for(case: DeploymentCase, method: Method, states: int | None = None) ->
     return case_lattice(case) if states is None else case_lattice(case, states)
 
 
-def solved(case: DeploymentCase, method: Method, **options: Any) -> Result[Any]:
+def solved(case: DeploymentCase, method: Method, **options: Any) -> Result[Plan]:
     """Result of a method on the tree or lattice that is made for it."""
     return method.solve(case, made_for(case, method), options_for(method, options))
 
@@ -44,19 +44,19 @@ def has_exact_policy(case: DeploymentCase) -> bool:
     return bool(takers(case, Of.PROCESS, Kind.EXACT))
 
 
-def optimum_on_process(case: DeploymentCase) -> Result[Any] | None:
+def optimum_on_process(case: DeploymentCase) -> Result[Plan] | None:
     """Optimum on the process; None where no method proves it."""
     exact = takers(case, Of.PROCESS, Kind.EXACT)
     return solved(case, exact[0]) if exact else None
 
 
-def optimum_on_lattice(case: DeploymentCase) -> Result[Any]:
+def optimum_on_lattice(case: DeploymentCase) -> Result[Plan]:
     """Exact optimum on the case's lattice; that of the linear problem below a case which the method refuses."""
     method = method_named("lattice-dp")
     return solved(case if method.refuses(case) is None else case.linear_bound, method)
 
 
-def optimum_on_tree(case: DeploymentCase, tree: ScenarioTree) -> Result[Any]:
+def optimum_on_tree(case: DeploymentCase, tree: ScenarioTree) -> Result[Plan]:
     """Optimum on a tree by the method with the strongest bracket."""
     method = takers(case, Of.TREE)[0]
     return method.solve(case, tree, method.options())

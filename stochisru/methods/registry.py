@@ -14,8 +14,9 @@ from stochisru.errors import InputError
 from stochisru.methods.options import options_of
 from stochisru.methods.result import Kind, Of, Result
 from stochisru.protocols import Method as Solves
+from stochisru.protocols import Plan
 
-Method = Solves[Result[Any]]
+Method = Solves[Result[Plan]]
 
 #: Entry of each method, in the order in which they are listed.
 METHODS: dict[str, str] = {

@@ -66,10 +66,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"stochisru.networks.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'stochisru.networks' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a checker sees the imports above, and no name that is not there
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOME:
+            return getattr(importlib.import_module(f"stochisru.networks.{_HOME[name]}"), name)
+        raise AttributeError(f"module 'stochisru.networks' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.solving import optimum_on_process
 from stochisru.methods.result import Of, Result
+from stochisru.protocols import Plan
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Distance:
     mean_error: float
     variance_error: float
     wasserstein: float
-    exact: Result[Any] | None
+    exact: Result[Plan] | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: errors of demand (relative), ``optimum`` of the process ($) and its root deployments (kg)."""
@@ -69,7 +70,7 @@ class Distance:
         return f"{laws}; optimum of the process {self.exact.objective:,.0f} $ ({off:+.2%} here), {orders}"
 
 
-def distance(case: DeploymentCase, model: ScenarioTree | MarkovLattice, exact: Result[Any] | None = None) -> Distance:
+def distance(case: DeploymentCase, model: ScenarioTree | MarkovLattice, exact: Result[Plan] | None = None) -> Distance:
     """Distance of a tree or lattice to the process of a case.
 
     Parameters

@@ -26,6 +26,7 @@ from stochisru.lunar.solving import made_for
 from stochisru.lunar.values.table import MEANING, Differences, values_frame
 from stochisru.methods.registry import method_for
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, versions
+from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class LatticeValues(Differences):
     nothing: Bounds
     ev: Bounds
     eev: Bounds
-    recourse: Result[Any]
+    recourse: Result[Plan]
     paths: int
     foresight_paths: int
     seed: int

@@ -48,6 +48,7 @@ from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, policy_
 from stochisru.lunar.values.table import DIFFERENCES as _ON_TREES
 from stochisru.lunar.values.table import MEANING, Differences
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
+from stochisru.protocols import Plan
 from stochisru.simulation.metrics import require_confidence, why_no_mean
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ class ProcessValues:
 
     case: DeploymentCase
     values: Mapping[str, ProcessValue]
-    recourse: Result[Any]
+    recourse: Result[Plan]
     paths: int
     foresight_paths: int
     foresight: str

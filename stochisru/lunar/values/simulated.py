@@ -45,6 +45,7 @@ from stochisru.lunar.solving import has_exact_policy, optimum_on_lattice
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
+from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
 
 #: Paths on which a policy and its control variate are chosen.
@@ -123,7 +124,7 @@ class PolicyValues:
     """Values by name, the plan behind ``rp``, and the sample: see `stochisru.lunar.values.process.ProcessValues`."""
 
     values: Mapping[str, ProcessValue]
-    recourse: Result[Any]
+    recourse: Result[Plan]
     foresight_paths: int
     foresight: str
     sampler: str
@@ -181,14 +182,14 @@ class _Control:
 class _Judged:
     """The chosen policy, its NPV on the fresh paths, and the estimate of its mean."""
 
-    plan: Result[Any]
+    plan: Result[Plan]
     npv: Array
     worth: Estimate
 
 
 def _best_policy(case: DeploymentCase, controls: Mapping[str, _Control], paths: _Paths, confidence: float) -> _Judged:
     """Choose a policy and its control on pilot paths, and judge it on ``paths``."""
-    plans: dict[str, Result[Any]] = {name: control.exact for name, control in controls.items()}
+    plans: dict[str, Result[Plan]] = {name: control.exact for name, control in controls.items()}
     plans["lattice"] = optimum_on_lattice(case)
     policies = {name: plan.policy(name=name) for name, plan in plans.items()}
     pilot = replace(paths, paths=min(paths.paths, _PILOT), seed=_other_seed(paths.seed))
