@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from stochisru import simulate, simulate_panel
-from stochisru.lunar import simulation
 from stochisru.lunar.indicators import INDICATORS, LEVELS
+from stochisru.lunar.simulation import monte_carlo
 from stochisru.report.figures import distributions_caption, indicator_distributions, operations_over_time
 
 NAMES = ["moderate", "conservative", "upfront"]
@@ -85,7 +85,7 @@ def test_interval_of_shortage_covers_the_mean_of_many_paths(reference):
 
 def test_kept_paths_are_the_first_and_do_not_grow(reference, monkeypatch):
     few = simulate(reference, NAMES, paths=100, seed=1).indicators
-    monkeypatch.setattr(simulation, "KEPT_PATHS", 17_000)  # ends inside a block
+    monkeypatch.setattr(monte_carlo, "KEPT_PATHS", 17_000)  # ends inside a block
     runs = [simulate(reference, NAMES, paths=40_000, seed=1, workers=w, chunk=c) for w, c in ((1, None), (1, 1))]
     for run in runs:
         assert run.indicators.shape == (3, len(INDICATORS), 17_000)

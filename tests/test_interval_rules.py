@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from stochisru import InputError, compare, load_case, simulate, simulate_panel, threshold
-from stochisru.lunar.simulation import demand_kurtosis, npv_on_paths
+from stochisru.lunar.simulation import npv_on_paths
+from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.report.figures import target_curves
 from stochisru.simulation.metrics import mean_estimate, npv_metrics, strategy_metrics
 

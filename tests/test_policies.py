@@ -17,6 +17,8 @@ from stochisru.lunar.simulation import follow
 from stochisru.lunar.strategies import STRATEGIES, RollingHorizon
 from stochisru.lunar.values.process import DIFFERENCES, exact_values, process_values
 from stochisru.methods.extensive_form import extensive_forms
+from stochisru.problem import Held
+from stochisru.simulation.sampling import Sampling
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
@@ -58,7 +60,9 @@ def test_first_decision_is_that_of_the_small_tree(case):
     rule = RollingHorizon((2,) * (T + 1))
     tree = ScenarioTree.from_process(case.process, [2] * T)
     assert rule.lattice(case, T, case.demand.D0) == MarkovLattice.from_growth(case.process, [2] * T)
-    best, held = extensive_forms(case, tree, [np.zeros(0), rule.start(case)])
+    start = np.zeros(T + 1)
+    start[: rule.start(case).size] = rule.start(case)
+    best, held = extensive_forms(case, tree, [Held(), Held({"dM": start}, through=0)])
     assert held.objective == pytest.approx(best.objective, abs=1e-8 * best.bounds.flows)
 
 
@@ -125,11 +129,12 @@ def test_rolling_refuses_what_it_cannot_do(contested):
 def test_foresight_is_that_of_the_simulated_paths(contested):
     case = contested.replace(T=5)
     for sampler in SAMPLERS.values():
+        sample = Sampling(10_000, 4, sampler)
         demand = case.process.sample(10_000, 5, seed=4, sampler=sampler)
-        whole = wait_and_see_on_paths(case, np.arange(10_000), 10_000, seed=4, sampler=sampler)
+        whole = wait_and_see_on_paths(case, np.arange(10_000), sample)
         assert whole == pytest.approx(perfect_information(case, demand)[0])
         some = np.array([0, 7, 4500, 4501, 9999])
-        part = wait_and_see_on_paths(case, some, 10_000, seed=4, sampler=sampler)
+        part = wait_and_see_on_paths(case, some, sample)
         assert part == pytest.approx(whole[some], rel=1e-12)
 
 
@@ -168,10 +173,10 @@ def test_comparison_brackets_the_optimum(contested):
     assert vss.lower - vss.standard_error < values.point("vss") < vss.upper + vss.standard_error
     assert all(gap.lower >= -gap.standard_error for gap in outcome.gaps.values())
     assert outcome.wait_and_see.lower > values.point("rp")
-    plain = wait_and_see_on_paths(case, np.arange(8192), 8192, seed=5, sampler=SAMPLERS["sobol"])
+    plain = wait_and_see_on_paths(case, np.arange(8192), Sampling(8192, 5, "sobol"))
     assert plain.mean() == pytest.approx(outcome.wait_and_see.value, rel=5e-3)
     free = compare(case, ["threshold"], paths=8192, seed=5)  # independent paths: the pairing takes most of the noise
-    unpaired = wait_and_see_on_paths(case, np.arange(8192), 8192, seed=5, sampler=SAMPLERS["pseudo-random"]).std()
+    unpaired = wait_and_see_on_paths(case, np.arange(8192), Sampling(8192, 5)).std()
     assert free.evpi.standard_error < 0.3 * unpaired / np.sqrt(8192)
     frame = outcome.to_frame()
     assert frame["strategy"][0] == "threshold"

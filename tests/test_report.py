@@ -11,6 +11,7 @@ from stochisru.lunar.run import run_case
 from stochisru.lunar.schedule import schedule_table
 from stochisru.lunar.simulation import simulate
 from stochisru.lunar.trees import case_tree
+from stochisru.simulation.sampling import Sampling
 from tests.browser import chromium
 
 
@@ -85,7 +86,7 @@ def test_report_of_progressive_hedging_shows_its_convergence(tmp_path):
 def test_schedule_is_of_the_process_and_the_tree_stands_beside_it(run):
     """Oracles: the simulation's own means on the same paths, and the tree's means by probability."""
     case = run.values.case
-    table = schedule_table(run.values, run.tree_values, paths=300, seed=1).set_index(["of", "plan", "year"])
+    table = schedule_table(run.values, run.tree_values, Sampling(300, 1)).set_index(["of", "plan", "year"])
     tree, plan = run.tree_values.tree, run.tree_values.recourse.plan
     assert table.loc[("tree", "RP", 4), "plant"] == pytest.approx(tree.stage_mean(plan.plant)[4])
     assert (table["plant_p5"] <= table["plant_p95"] + 1e-9).all()

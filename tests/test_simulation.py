@@ -268,7 +268,7 @@ def test_units_of_blocks_are_the_units_of_the_whole(reference):
 
 
 def test_work_is_shared_between_workers(reference, monkeypatch):
-    from stochisru.lunar import simulation
+    from stochisru.lunar.simulation import monte_carlo as simulation
 
     tasks = []
     original = simulation._run

@@ -222,17 +222,17 @@ def simulate(
     """Judge policies by Monte Carlo on common fresh paths, against the exact optimum and perfect information."""
     from stochisru.lunar.comparison import compare
     from stochisru.lunar.policies import require_policy
-    from stochisru.lunar.simulation import require_sampling
     from stochisru.lunar.strategies import STRATEGIES, RollingHorizon
     from stochisru.lunar.strategies.tree_policy import MAPPINGS
     from stochisru.lunar.trees import parse_branching
+    from stochisru.simulation.sampling import Sampling
 
     json_target(json, case)
     problem = named_case(case, horizon)
     names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
     for name in names:
         require_policy(name)
-    require_sampling(paths, seed, sampler, workers)
+    Sampling(paths, seed, sampler, workers)
     if mapping not in (None, *MAPPINGS):
         raise InputError(f"mapping: must be one of {', '.join(MAPPINGS)}, got {mapping!r}")
     for field, given, owner in (

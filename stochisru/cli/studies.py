@@ -223,13 +223,14 @@ def frontier(
     json: JsonOpt = None,
 ) -> None:
     """Which strategies and rules are not dominated in (mean, CVaR) and in (capital, NPV)."""
-    from stochisru.lunar.simulation import require_sampling, resolve
+    from stochisru.lunar.simulation.chosen import resolve
     from stochisru.lunar.studies import efficiency
     from stochisru.lunar.studies.rules import sample_rules
+    from stochisru.simulation.sampling import Sampling
 
     json_target(json, case)
     problem = named_case(case, horizon)
-    require_sampling(paths, seed, sampler)
+    Sampling(paths, seed, sampler)
     sampled = sample_rules(rules, seed)
     how = execution_of(workers, backend, checkpoint, resume)
     names = efficiency.default_strategies(problem) if strategies is None else strategies.split(",")

@@ -25,11 +25,15 @@ from stochisru.files import plain
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.in_advance import why_not_in_advance
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
-from stochisru.lunar.simulation import Simulation, demand_kurtosis, require_sampling, resolve, simulate
+from stochisru.lunar.simulation import Simulation
+from stochisru.lunar.simulation.chosen import resolve
+from stochisru.lunar.simulation.monte_carlo import simulated
+from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.solving import optimum_on_process
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.methods.result import Bounds
 from stochisru.simulation.metrics import mean_estimate, share_reached, shifted
+from stochisru.simulation.sampling import Sampling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,34 +180,34 @@ def compare(
     >>> list(outcome.to_frame()["strategy"])
     ['threshold', 'moderate', 'static']
     """
+    return compared(case, strategies, Sampling(paths, seed, sampler, workers, confidence), progress)
+
+
+def compared(
+    case: DeploymentCase,
+    strategies: Sequence[Strategy | str],
+    sample: Sampling,
+    progress: Callable[[int], None] | None = None,
+) -> Comparison:
+    """`compare` with the sample as one object."""
     require_case(case)
-    source = require_sampling(paths, seed, sampler, workers)
     chosen = resolve(case, strategies)
     exact = optimum_on_process(case)
     known = [exact.policy(name=_REFERENCE)] if exact else []
-    whole = simulate(
-        case,
-        [*chosen, *known],
-        paths=paths,
-        seed=seed,
-        sampler=source,
-        workers=workers,
-        confidence=confidence,
-        progress=progress,
-    )
+    whole = simulated(case, [*chosen, *known], sample, progress=progress)
     if why_not_in_advance(case) is not None:
         return Comparison(whole, None, None, 0, None, {})
     kurtosis = demand_kurtosis(case)
     chosen_paths, units = foresight_sample(whole.units)
     seen = chosen_paths.size
-    foresight = wait_and_see_on_paths(case, chosen_paths, paths, seed=seed, sampler=source)
+    foresight = wait_and_see_on_paths(case, chosen_paths, sample)
     if exact is None:
-        ws = mean_estimate(foresight, units, confidence, kurtosis)
+        ws = mean_estimate(foresight, units, sample.confidence, kurtosis)
         return Comparison(whole, None, ws, seen, None, {})
     best = whole.npv[-1]
-    evpi = mean_estimate(foresight - best[chosen_paths], units, confidence, kurtosis)
+    evpi = mean_estimate(foresight - best[chosen_paths], units, sample.confidence, kurtosis)
     gaps = {
-        strategy.name: mean_estimate(best - npv, whole.units, confidence, kurtosis)
+        strategy.name: mean_estimate(best - npv, whole.units, sample.confidence, kurtosis)
         for strategy, npv in zip(chosen, whole.npv, strict=False)
     }
     return Comparison(

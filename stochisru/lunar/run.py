@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from scenario_trees.protocols import Sampler
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import require_match
 from stochisru.lunar.schedule import schedule_table
-from stochisru.lunar.simulation import Simulation, require_sampling, simulate
+from stochisru.lunar.simulation import Simulation
+from stochisru.lunar.simulation.monte_carlo import simulated
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.distance import Distance, distance
@@ -34,6 +34,7 @@ from stochisru.methods.options import options_of
 from stochisru.methods.registry import Method, method_for, method_named, methods_on, options_for
 from stochisru.methods.result import Of, versions
 from stochisru.programs.solvers import solver_named
+from stochisru.simulation.sampling import Sampling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +117,7 @@ def _tree_tables(values: ValueTable) -> dict[str, pd.DataFrame]:
 
 
 def _tables(
-    process: ProcessValues, tree: ScenarioTree, values: ValueTable | None, simulation: Simulation, source: Sampler
+    process: ProcessValues, tree: ScenarioTree, values: ValueTable | None, simulation: Simulation, sample: Sampling
 ) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
@@ -129,7 +130,7 @@ def _tables(
         **({} if values is None else _tree_tables(values)),
         "parameters": parameters,
         "values": process.to_frame().reset_index(),
-        "schedule": schedule_table(process, values, paths=simulation.paths, seed=simulation.seed, sampler=source),
+        "schedule": schedule_table(process, values, sample),
         "tree": tree.to_frame().reset_index(),
         "tree_check": tree.check(case.process).to_frame().reset_index(),
         "fan": case.process.fan(case.horizon.T, FAN_LEVELS).rename(columns=str).reset_index(),
@@ -217,7 +218,7 @@ def run_case(
     say = progress or (lambda _: None)
     started = datetime.now(UTC)
     clock = time.perf_counter()
-    source = require_sampling(paths, seed, sampler, workers, least=2)
+    sample = Sampling(paths, seed, sampler, workers).at_least(2)
     solver_named(solver)
     require_match(case, tree)
     chosen = None if method is None else _method_on_trees(method, case)
@@ -234,10 +235,10 @@ def run_case(
         if values is not None:
             strategies.append(values.recourse.policy("scaled", name="tree"))
         strategies.append(optimal)
-        simulation = simulate(case, strategies, paths=paths, seed=seed, sampler=sampler, workers=workers)
+        simulation = simulated(case, strategies, sample)
         say("tables")
         (folder / "tables").mkdir()
-        tables = _tables(process, tree, values, simulation, source)
+        tables = _tables(process, tree, values, simulation, sample)
         for name, table in tables.items():
             table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scenario_trees.arrays import Array
-from scenario_trees.protocols import Sampler
 from stochisru.lunar.exact.in_advance import perfect_information
 from stochisru.lunar.policies import open_loop_plans
 from stochisru.lunar.simulation import follow
@@ -17,6 +16,7 @@ from stochisru.lunar.strategies import Schedule
 from stochisru.lunar.values.process import ProcessValues
 from stochisru.lunar.values.table import ValueTable
 from stochisru.methods.result import Of
+from stochisru.simulation.sampling import Sampling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,9 +59,9 @@ class _Year:
         }
 
 
-def _on_process(values: ProcessValues, paths: int, seed: int, sampler: Sampler | None) -> Iterator[_Year]:
-    case = values.case
-    demand = case.process.sample(paths, case.horizon.T, seed=seed, sampler=sampler)
+def _on_process(values: ProcessValues, sample: Sampling) -> Iterator[_Year]:
+    case, paths = values.case, min(sample.paths, SCHEDULE_PATHS)
+    demand = case.process.sample(paths, case.horizon.T, seed=sample.seed, sampler=sample.source)
     even = np.full(paths, 1 / paths)
     strategies = {"RP": values.recourse.policy(name="RP")}
     if "eev" in values.values:
@@ -100,16 +100,14 @@ def _on_tree(values: ValueTable) -> Iterator[_Year]:
     yield from _foreseen(values, Of.TREE, foreseen.leaf_deployment, foreseen.probability, 0)
 
 
-def schedule_table(
-    process: ProcessValues, tree: ValueTable | None, *, paths: int, seed: int, sampler: Sampler | None = None
-) -> pd.DataFrame:
+def schedule_table(process: ProcessValues, tree: ValueTable | None, sample: Sampling) -> pd.DataFrame:
     """Plant and deployments over time.
 
     Parameters
     ----------
     process, tree
         Values with their plans; there may be none of a tree.
-    paths, seed, sampler
+    sample
         Fresh paths, the first `SCHEDULE_PATHS` at most.
 
     Returns
@@ -122,7 +120,7 @@ def schedule_table(
     """
     import pandas as pd
 
-    years = list(_on_process(process, min(paths, SCHEDULE_PATHS), seed, sampler))
+    years = list(_on_process(process, sample))
     if tree is not None:
         years += _on_tree(tree)
     return pd.DataFrame([year.row() for year in years])

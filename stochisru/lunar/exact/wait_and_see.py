@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
-from scenario_trees.protocols import Sampler
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import perfect_information
 from stochisru.lunar.information import flows, require_match
 from stochisru.methods.result import Bounds, Kind, Of
+from stochisru.simulation.sampling import Sampling
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,8 @@ def wait_and_see(case: DeploymentCase, tree: ScenarioTree) -> WaitAndSeeValues:
     )
 
 
-def wait_and_see_on_paths(case: DeploymentCase, chosen: Index, total: int, *, seed: int, sampler: Sampler) -> Array:
-    """Optimal NPV under perfect information of some of the ``total`` paths that `simulate` draws, $.
+def wait_and_see_on_paths(case: DeploymentCase, chosen: Index, sample: Sampling) -> Array:
+    """Optimal NPV under perfect information of some of the paths of a sample, those that `simulate` draws, $.
 
     Parameters
     ----------
@@ -71,12 +71,13 @@ def wait_and_see_on_paths(case: DeploymentCase, chosen: Index, total: int, *, se
     numpy.ndarray
         Shape of ``chosen``.
     """
-    size = sampler.block_size(total)
+    total, source = sample.paths, sample.source
+    size = source.block_size(total)
     value = np.empty(chosen.size)
     for block in np.unique(chosen // size):
         first = int(block) * size
         inside = chosen // size == block
         # A block is drawn whole: its numbers depend on its size.
-        demand = case.process.paths(sampler.block(seed, int(block), min(size, total - first), case.horizon.T))
+        demand = case.process.paths(source.block(sample.seed, int(block), min(size, total - first), case.horizon.T))
         value[inside] = perfect_information(case, np.ascontiguousarray(demand[:, chosen[inside] - first]))[0]
     return value

@@ -18,11 +18,13 @@ from numpy.typing import ArrayLike
 from scenario_trees.arrays import Array, Mask
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.simulation import require_sampling, resolve, simulate
+from stochisru.lunar.simulation.chosen import resolve
+from stochisru.lunar.simulation.monte_carlo import simulated
 from stochisru.lunar.solving import has_exact_policy
 from stochisru.lunar.strategies import STRATEGIES, Strategy
 from stochisru.lunar.studies.rules import exact_policy, rule_parameters
 from stochisru.methods.checkpoint import code_of
+from stochisru.simulation.sampling import Sampling
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ class Frontier:
 
 
 def default_strategies(case: DeploymentCase) -> list[str]:
-    """The six heuristics, the exact policy where there is one, and the static, fixed and expected-value plans."""
+    """The heuristics, the exact policy where there is one, and the static, fixed and expected-value plans."""
     exact = ["threshold"] if has_exact_policy(case) else []
     return [*STRATEGIES, *exact, "static", "fixed", "ev"]
 
@@ -159,7 +161,8 @@ def frontier(
     >>> result.efficient("risk")[0]
     'threshold'
     """
-    source = require_sampling(paths, seed, sampler)
+    sample = Sampling(paths, seed, sampler, confidence=confidence)
+    source = sample.source
     chosen = {s.name: s for s in resolve(case, default_strategies(case) if strategies is None else strategies)}
     # Of two names: a strategy of the user may be called as it likes.
     exact, beside = exact_policy(case), exact_policy(case, "exact policy (reference)")
@@ -168,7 +171,7 @@ def frontier(
     ]
     identity = {"study": "frontier", "case": case.digest(), "paths": paths, "seed": seed, "sampler": source.name}
     identity["confidence"] = confidence
-    judge = partial(_judge, case, chosen, exact, beside, paths, seed, sampler, confidence)
+    judge = partial(_judge, case, chosen, exact, beside, sample)
     rows = run_study(Study(identity, points, judge), execution)
     for traded, side in TRADED.items():
         _mark(rows, traded, side)
@@ -180,16 +183,13 @@ def _judge(
     strategies: dict[str, Strategy],
     exact: Strategy | None,
     reference: Strategy | None,
-    paths: int,
-    seed: int,
-    sampler: str,
-    confidence: float,
+    sample: Sampling,
     point: Point,
 ) -> list[Row]:
     """Row of one strategy, the exact policy beside it on the same paths."""
     strategy = strategies[point["strategy"]]
     beside = [] if reference is None or exact == strategy else [reference]
-    outcome = simulate(case, [strategy, *beside], paths=paths, seed=seed, sampler=sampler, confidence=confidence)
+    outcome = simulated(case, [strategy, *beside], sample)
     metrics = outcome.metrics[strategy.name]
     row: dict[str, Any] = {key: value for key, value in point.items() if key != _CODE}
     for name in METRICS:

@@ -8,7 +8,7 @@ ones, beside the exact policy and the rigid plans, by paired differences.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.unit_value import UnitValue
 from stochisru.lunar.policies import policy_named
-from stochisru.lunar.simulation import Simulation, require_sampling, simulate
+from stochisru.lunar.simulation import Simulation
+from stochisru.lunar.simulation.monte_carlo import simulated
 from stochisru.lunar.strategies import AGGRESSIVE, CONSERVATIVE, MODERATE, Strategy, Trigger
 from stochisru.lunar.studies.rules import (
     HURDLE,
@@ -33,6 +34,7 @@ from stochisru.lunar.studies.rules import (
 )
 from stochisru.lunar.values.process import exact_values
 from stochisru.simulation.metrics import mean_estimate, share_reached, unit_error
+from stochisru.simulation.sampling import Sampling
 from stochisru.studies.search import RuleSearch
 from stochisru.studies.store import Execution, Point, Row
 
@@ -195,9 +197,9 @@ def tune(
     for name in unused:
         if name in ranges:
             raise InputError(f"{name}: is not used by a rule without hurdle")
-    source = require_sampling(paths, seed, sampler)
+    seen = Sampling(paths, seed, sampler, confidence=confidence)
     fresh_seed = seed + 1 if fresh_seed is None else fresh_seed
-    require_sampling(fresh_paths, fresh_seed, sampler)
+    fresh = replace(seen, paths=fresh_paths, seed=fresh_seed)
     if fresh_seed == seed:
         raise InputError(f"fresh_seed: must differ from seed, got {fresh_seed!r} for both")
     require_integer("generations", generations, 1)
@@ -206,11 +208,11 @@ def tune(
         "case": case.digest(),
         "paths": paths,
         "seed": seed,
-        "sampler": source.name,
+        "sampler": seen.source.name,
         "risk_weight": objective.risk_weight,
         "base": rule_parameters(base),
     }
-    judge = partial(_judge, case, base, objective, paths, seed, sampler)
+    judge = partial(_judge, case, base, objective, seen)
     with (execution or Execution()).opened(identity, judge) as evaluator:
         search = RuleSearch(evaluator, ranges)
         search.evolve(seed, generations)
@@ -221,8 +223,8 @@ def tune(
         case,
         tuned,
         objective,
-        {"paths": paths, "seed": seed, "sampler": source.name, "confidence": confidence}
-        | {"fresh_paths": fresh_paths, "fresh_seed": fresh_seed},
+        seen,
+        fresh,
         evaluations=len(search.seen),
         at_bound=tuple(name for name, (low, high) in ranges.items() if not low < best[name] < high),
     )
@@ -232,12 +234,10 @@ def _judge(
     case: DeploymentCase,
     base: Trigger,
     objective: Objective,
-    paths: int,
-    seed: int,
-    sampler: str,
+    sample: Sampling,
     point: Point,
 ) -> list[Row]:
-    outcome = simulate(case, [named_rule("candidate", point, base)], paths=paths, seed=seed, sampler=sampler)
+    outcome = simulated(case, [named_rule("candidate", point, base)], sample)
     return [{"objective": objective.value(outcome.npv[0])}]
 
 
@@ -245,7 +245,8 @@ def _validated(
     case: DeploymentCase,
     tuned: Trigger,
     objective: Objective,
-    sample: Mapping[str, Any],
+    tuned_on: Sampling,
+    judged_on: Sampling,
     evaluations: int,
     at_bound: tuple[str, ...],
 ) -> Tuning:
@@ -259,9 +260,7 @@ def _validated(
         rp = values.point("rp")
         starts = (0.0, -UnitValue.of(case).without_plants(), values.point("fixed"))
         worth = {share: rp - start for share, start in zip(SHARES, starts, strict=True)}
-    common = {"sampler": sample["sampler"], "confidence": sample["confidence"]}
-    seen = simulate(case, compared, paths=sample["paths"], seed=sample["seed"], **common)
-    fresh = simulate(case, compared, paths=sample["fresh_paths"], seed=sample["fresh_seed"], **common)
+    seen, fresh = simulated(case, compared, tuned_on), simulated(case, compared, judged_on)
     rows = [_row(case, strategy, fresh, seen, objective, worth) for strategy in compared]
     gains = [objective.sample(s.npv[0]) for s in (seen, fresh)]
     promised = objective.value(seen.npv[0])
@@ -277,7 +276,14 @@ def _validated(
         rows=tuple(rows),
         evaluations=evaluations,
         at_bound=at_bound,
-        sample=sample,
+        sample={
+            "paths": tuned_on.paths,
+            "seed": tuned_on.seed,
+            "sampler": tuned_on.source.name,
+            "confidence": tuned_on.confidence,
+            "fresh_paths": judged_on.paths,
+            "fresh_seed": judged_on.seed,
+        },
     )
 
 

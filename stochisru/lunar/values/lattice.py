@@ -21,13 +21,15 @@ from stochisru.lunar.comparison import foresight_sample
 from stochisru.lunar.exact.in_advance import foresight_is_concave, open_loop, perfect_information
 from stochisru.lunar.information import flows
 from stochisru.lunar.operations import MeritOrder, discount_factors
-from stochisru.lunar.simulation import demand_kurtosis, npv_on_paths, require_sampling
+from stochisru.lunar.simulation import npv_on_paths
+from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.solving import made_for
 from stochisru.lunar.values.table import MEANING, Differences, values_frame
 from stochisru.methods.registry import method_for
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, versions
 from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
+from stochisru.simulation.sampling import Sampling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +149,7 @@ def lattice_values(
     True
     """
     require_case(case)
-    source = require_sampling(paths, seed, sampler, least=2)
+    source = Sampling(paths, seed, sampler, confidence=confidence).at_least(2).source
     method = method_for("lattice-dp", case)
     say = progress or (lambda _: None)
     lattice = made_for(case, method, states)

@@ -31,7 +31,7 @@ import numpy as np
 from scenario_trees.protocols import Sampler
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, require_case
-from stochisru.lunar.comparison import compare
+from stochisru.lunar.comparison import compared
 from stochisru.lunar.exact.layers import OpenLoopPlan
 from stochisru.lunar.exact.root_plan import (
     expected_value_plan_on_process,
@@ -42,14 +42,15 @@ from stochisru.lunar.exact.root_plan import (
 from stochisru.lunar.exact.single_deployment import single_deployment
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.unit_value import UnitValue
-from stochisru.lunar.simulation import demand_kurtosis, require_sampling
+from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.solving import has_exact_policy
 from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, policy_values
 from stochisru.lunar.values.table import DIFFERENCES as _ON_TREES
 from stochisru.lunar.values.table import MEANING, Differences
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.protocols import Plan
-from stochisru.simulation.metrics import require_confidence, why_no_mean
+from stochisru.simulation.metrics import why_no_mean
+from stochisru.simulation.sampling import Sampling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -351,12 +352,8 @@ def process_values(
     True
     """
     require_case(case)
-    require_sampling(paths, seed, sampler, workers, least=2)
-    require_confidence(confidence)
-    if not has_exact_policy(case):
-        found = policy_values(case, paths=paths, seed=seed, sampler=sampler, workers=workers, confidence=confidence)
-    else:
-        found = _exact_values(case, paths, seed, sampler, workers, confidence)
+    sample = Sampling(paths, seed, sampler, workers, confidence).at_least(2)
+    found = _exact_values(case, sample) if has_exact_policy(case) else policy_values(case, sample)
     values = {name: replace(found.values[name], confidence=confidence) for name in _MEANING if name in found.values}
     if case.process.volatility == 0:  # all paths are one path, and what it earns is no sample
         values = {name: replace(v, kind=Kind.EXACT) for name, v in values.items()}
@@ -373,14 +370,10 @@ def process_values(
     )
 
 
-def _exact_values(
-    case: DeploymentCase, paths: int, seed: int, sampler: Sampler | str, workers: int, confidence: float
-) -> PolicyValues:
+def _exact_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     exact = exact_values(case)
     exact.check_order()
-    outcome = compare(
-        case, [exact.recourse.policy()], paths=paths, seed=seed, sampler=sampler, workers=workers, confidence=confidence
-    )
+    outcome = compared(case, [exact.recourse.policy()], sample)
     assert outcome.evpi is not None  # the exact policy exists
     assert outcome.wait_and_see is not None
     error = exact.rp.upper - exact.recourse.objective

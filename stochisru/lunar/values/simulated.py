@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
-from scenario_trees.protocols import Sampler
 from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.comparison import foresight_sample
@@ -40,13 +39,15 @@ from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
 from stochisru.lunar.policies import open_loop_optima
 from stochisru.lunar.relaxation import as_placed
-from stochisru.lunar.simulation import demand_kurtosis, require_sampling, simulate
+from stochisru.lunar.simulation.monte_carlo import simulated
+from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.solving import has_exact_policy, optimum_on_lattice
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
 from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
+from stochisru.simulation.sampling import Sampling
 
 #: Paths on which a policy and its control variate are chosen.
 _PILOT = 4096
@@ -140,21 +141,10 @@ def relaxation(case: DeploymentCase) -> DeploymentCase:
     return linear if has_exact_policy(linear) else linear.replace(earth_limit=None)
 
 
-@dataclass(frozen=True)
-class _Paths:
-    """Common fresh paths of a case's demand."""
-
-    paths: int
-    seed: int
-    sampler: Sampler
-    workers: int
-
-    def npv(self, case: DeploymentCase, policies: Mapping[str, Strategy]) -> dict[str, Array]:
-        """NPV of policies by name, $, one number per path."""
-        run = simulate(
-            case, list(policies.values()), paths=self.paths, seed=self.seed, sampler=self.sampler, workers=self.workers
-        )
-        return dict(zip(policies, run.npv, strict=True))
+def _npv(case: DeploymentCase, policies: Mapping[str, Strategy], sample: Sampling) -> dict[str, Array]:
+    """NPV of policies by name on common fresh paths, $, one number per path."""
+    run = simulated(case, list(policies.values()), sample)
+    return dict(zip(policies, run.npv, strict=True))
 
 
 @dataclass(frozen=True)
@@ -168,8 +158,8 @@ class _Control:
     def of(cls, case: DeploymentCase) -> _Control:
         return cls(case, threshold(case))
 
-    def npv(self, paths: _Paths) -> Array:
-        return paths.npv(self.case, {"control": self.exact.policy(name="control")})["control"]
+    def npv(self, sample: Sampling) -> Array:
+        return _npv(self.case, {"control": self.exact.policy(name="control")}, sample)["control"]
 
     def estimate(self, npv: Array, own: Array, units: Index, confidence: float) -> Estimate:
         """Mean of ``npv``, as a difference to the control's own, with the control's error of integration."""
@@ -187,19 +177,19 @@ class _Judged:
     worth: Estimate
 
 
-def _best_policy(case: DeploymentCase, controls: Mapping[str, _Control], paths: _Paths, confidence: float) -> _Judged:
-    """Choose a policy and its control on pilot paths, and judge it on ``paths``."""
+def _best_policy(case: DeploymentCase, controls: Mapping[str, _Control], sample: Sampling) -> _Judged:
+    """Choose a policy and its control on pilot paths, and judge it on ``sample``."""
     plans: dict[str, Result[Plan]] = {name: control.exact for name, control in controls.items()}
     plans["lattice"] = optimum_on_lattice(case)
     policies = {name: plan.policy(name=name) for name, plan in plans.items()}
-    pilot = replace(paths, paths=min(paths.paths, _PILOT), seed=_other_seed(paths.seed))
-    tried = pilot.npv(case, policies)
+    pilot = replace(sample, paths=min(sample.paths, _PILOT), seed=_other_seed(sample.seed))
+    tried = _npv(case, policies, pilot)
     best = max(tried, key=lambda name: float(tried[name].mean()))
     closest = min(controls, key=lambda name: float((tried[best] - controls[name].npv(pilot)).std()))
     control = controls[closest]
-    npv = paths.npv(case, {best: policies[best]})[best]
-    units = paths.sampler.units(paths.paths)
-    return _Judged(plans[best], npv, control.estimate(npv, control.npv(paths), units, confidence))
+    npv = _npv(case, {best: policies[best]}, sample)[best]
+    units = sample.source.units(sample.paths)
+    return _Judged(plans[best], npv, control.estimate(npv, control.npv(sample), units, sample.confidence))
 
 
 def _other_seed(seed: int) -> int:
@@ -207,15 +197,8 @@ def _other_seed(seed: int) -> int:
     return int(np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(1)[0])
 
 
-def policy_values(
-    case: DeploymentCase, *, paths: int, seed: int, sampler: Sampler | str, workers: int, confidence: float
-) -> PolicyValues:
+def policy_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     """Brackets of all values.
-
-    Parameters
-    ----------
-    paths, seed, sampler, workers, confidence
-        Monte Carlo, see `stochisru.simulate`.
 
     Raises
     ------
@@ -224,18 +207,17 @@ def policy_values(
     BoundsError
         If brackets cross by more than chance.
     """
-    source = require_sampling(paths, seed, sampler, workers)
-    fresh, units = _Paths(paths, seed, source, workers), source.units(paths)
+    units, confidence = sample.source.units(sample.paths), sample.confidence
     solved = why_not_in_advance(case) is None
     relaxed = _Control.of(relaxation(case))
     controls = {"relaxed": relaxed, "alone": _Control.of(case.linear_bound.replace(earth_limit=0.0))}
     found = _fixed_in_advance(case) if solved else {}
     found["nothing"] = _exactly(plan_value_on_process(case, np.zeros(case.horizon.T + 1)))
-    judged = _best_policy(case, controls, fresh, confidence)
-    found["no_earth"] = _without_earth(case, controls["alone"], judged, fresh, confidence)
+    judged = _best_policy(case, controls, sample)
+    found["no_earth"] = _without_earth(case, controls["alone"], judged, sample)
     chosen, seen = foresight_sample(units)
-    foresight = wait_and_see_on_paths(case if solved else case.linear_bound, chosen, paths, seed=seed, sampler=source)
-    known = relaxed.estimate(foresight, relaxed.npv(fresh)[chosen], seen, confidence)
+    foresight = wait_and_see_on_paths(case if solved else case.linear_bound, chosen, sample)
+    known = relaxed.estimate(foresight, relaxed.npv(sample)[chosen], seen, confidence)
     heavy = bool(why_no_mean(chosen.size, demand_kurtosis(case)))
     flows = relaxed.exact.bounds.flows
     ceiling = expected_value_plan_on_process(case.linear_bound).value + ROUNDING * flows
@@ -279,7 +261,7 @@ def policy_values(
     if case.costs.earth_limit == 0:
         found["earth_backup"] = _exactly(0.0)
     plan = replace(judged.plan, plan=as_placed(judged.plan.plan, case))
-    return PolicyValues(found, plan, chosen.size, "case" if solved else "linear relaxation", source.name)
+    return PolicyValues(found, plan, chosen.size, "case" if solved else "linear relaxation", sample.source.name)
 
 
 def _exactly(value: float) -> ProcessValue:
@@ -301,9 +283,7 @@ def _fixed_in_advance(case: DeploymentCase) -> dict[str, ProcessValue]:
     return found
 
 
-def _without_earth(
-    case: DeploymentCase, alone: _Control, judged: _Judged, paths: _Paths, confidence: float
-) -> ProcessValue:
+def _without_earth(case: DeploymentCase, alone: _Control, judged: _Judged, sample: Sampling) -> ProcessValue:
     """RP where Earth supplies nothing: exact where costs are linear, else below that of linear costs."""
     if has_exact_policy(case.replace(earth_limit=0.0)):
         bounds = alone.exact.bounds
@@ -312,8 +292,8 @@ def _without_earth(
     if case.costs.earth_limit == 0:
         worth = judged.worth
     else:
-        worth = _best_policy(case.replace(earth_limit=0.0), {"alone": alone}, paths, confidence).worth
-    if why_no_mean(paths.paths, demand_kurtosis(case)):
+        worth = _best_policy(case.replace(earth_limit=0.0), {"alone": alone}, sample).worth
+    if why_no_mean(sample.paths, demand_kurtosis(case)):
         idle = plan_value_on_process(case.replace(earth_limit=0.0), np.zeros(case.horizon.T + 1))
         return ProcessValue.bounded(idle, worth.value, top)
     return ProcessValue.between(min(worth.lower, top), worth.value, top)

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.comparison import Comparison, compare
+from stochisru.lunar.comparison import Comparison, compared
 from stochisru.lunar.exact.unit_value import UnitValue
-from stochisru.lunar.simulation import require_sampling
 from stochisru.lunar.strategies import MODERATE, Strategy
 from stochisru.lunar.studies.efficiency import Frontier, default_strategies, frontier
 from stochisru.lunar.studies.rules import RULE_RANGES, sample_rules
 from stochisru.lunar.studies.sensitivity import Tornado, tornado
 from stochisru.lunar.studies.tuning import Tuning, tune
 from stochisru.lunar.values.process import ProcessValues, process_values
+from stochisru.simulation.sampling import Sampling
 from stochisru.studies.folder import case_entry, fill, study_folder
 from stochisru.studies.store import Execution, Row
 from stochisru.worked.deployment.hypothesis import Hypothesis, hypothesis
@@ -197,9 +197,7 @@ def deployment_study(
 
     say = progress or (lambda _: None)
     how = execution or Execution()
-    require_sampling(paths, seed, sampler)
-    if paths < 2:
-        raise InputError(f"paths: must be an integer >= 2, got {paths!r}")
+    sample = Sampling(paths, seed, sampler, how.workers).at_least(2)
     if not horizons or len(set(horizons)) < len(horizons):
         raise InputError(f"horizons: must be years that differ, as in 10,30,50, got {list(horizons)!r}")
     cases = [case.replace(T=T) for T in sorted(horizons)]
@@ -216,7 +214,7 @@ def deployment_study(
                 return replace(how, checkpoint=sub)
 
             say(f"T = {T}: strategies")
-            comparison = compare(here, list(STRATEGIES), paths=paths, seed=seed, sampler=sampler, workers=how.workers)
+            comparison = compared(here, list(STRATEGIES), sample)
             say(f"T = {T}: values")
             values = process_values(here, seed=seed, workers=how.workers)
             say(f"T = {T}: sensitivity")

@@ -1,0 +1,63 @@
+"""A strategy down given paths of demand: what it orders, what stands, one year after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from scenario_trees.arrays import Array
+from stochisru.errors import InputError
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.strategies.protocol import Observation, Strategy, root_years, whole_modules
+
+
+def _checked(orders: Any, shape: tuple[int, ...], who: str, lot: float | None) -> Array:
+    """Orders of a strategy, up to whole modules where plants come in modules."""
+    array = np.asarray(orders, dtype=float)
+    if array.shape != shape:
+        raise InputError(f"strategy {who}: must return shape {shape}, got {array.shape}")
+    if not array.min() >= 0:  # also refuses NaN; infinity shows in the NPV
+        raise InputError(f"strategy {who}: deployments must be >= 0 kg and not NaN")
+    return whole_modules(array, lot)
+
+
+def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[tuple[Array, Array]]:
+    """Run a strategy down paths of demand; where plants come in modules, orders are rounded up to whole ones.
+
+    Parameters
+    ----------
+    demand
+        Shape ``(T + 1, n)``, kg/yr.
+
+    Yields
+    ------
+    deployment, plant
+        ΔM_t and M_t, kg, shape ``(n,)``, for t = 0..T; not to be written to.
+    """
+    T, lead = case.horizon.T, case.horizon.lead_time
+    kept, lot = 1 - case.technology.degradation, case.launch.lot
+    n = demand.shape[1]
+    start = _checked(strategy.start(case), (root_years(case),), strategy.name, lot)
+    if case.horizon.initial_deployment == "fixed" and start[0] > 0:
+        raise InputError(f"strategy {strategy.name}: ΔM_0 is fixed at 0 in this case, got {start[0]:g} kg")
+    arrivals = {t: np.full(n, x) for t, x in enumerate(start)}
+    plant = np.full(n, case.technology.M0)
+    for t in range(T + 1):
+        if t > 0 and kept < 1:
+            plant = plant * kept
+        if lead > 0 or t == 0:
+            arriving = arrivals.pop(t)
+            plant = plant + arriving
+        if t > 0 and t + lead <= T:
+            pipeline = np.stack([arrivals[s] for s in range(t + 1, t + lead)]) if lead > 1 else np.empty((0, n))
+            history = demand[: t + 1]
+            history.setflags(write=False)
+            plant.setflags(write=False)
+            seen = Observation(case, t, history, plant, pipeline)
+            arrivals[t + lead] = _checked(strategy.order(seen), (n,), strategy.name, lot)
+            if lead == 0:
+                arriving = arrivals.pop(t)
+                plant = plant + arriving
+        yield arriving, plant
