@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.arrays import Array, Index
-from scenario_trees.errors import TreeError, require_number
+from scenario_trees.errors import TreeError, is_integer, require_number
 from scenario_trees.files import replacing
 from scenario_trees.origin import Origin, made_from
 from scenario_trees.processes.gbm import GeometricBrownianMotion
@@ -42,7 +42,7 @@ _MAX_STAGES = 10_000
 def require_branching(branching: Sequence[int]) -> None:
     """Refuse branching factors that are not integers >= 1, and more stages than a tree can number."""
     for t, b in enumerate(branching):
-        if isinstance(b, bool) or not isinstance(b, (int, np.integer)) or b < 1:
+        if not is_integer(b) or b < 1:
             raise TreeError(f"branching: every factor must be an integer >= 1, got {b!r} at stage {t}")
     if len(branching) > _MAX_STAGES:
         raise TreeError(f"branching: must have at most {_MAX_STAGES:,} factors, got {len(branching):,}")

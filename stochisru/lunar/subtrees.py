@@ -16,7 +16,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array, Index
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments, PlantBounds, flows, plan_value, require_match
 from stochisru.lunar.tree_program import TreePlan, feasible_orders, tree_program
@@ -91,8 +91,7 @@ class Subtrees:
 
     def __post_init__(self) -> None:
         require_match(self.case, self.tree)
-        if not 1 <= self.cut_stage <= self.tree.horizon:
-            raise InputError(f"cut_stage: must be an integer >= 1 and <= T = {self.tree.horizon}, got {self.cut_stage}")
+        require_integer("cut_stage", self.cut_stage, 1, self.tree.horizon)
         if self.count < 2:
             raise InputError(
                 f"cut_stage: must leave at least 2 subtrees, stage {self.cut_stage} of this tree has {self.count} node"

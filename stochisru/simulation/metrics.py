@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array, Index
+from scenario_trees.errors import is_number
 from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 
@@ -324,7 +325,7 @@ def _units(units: ArrayLike | None, size: int) -> Index:
 
 def require_confidence(confidence: float) -> None:
     """Raise `InputError` unless a level of confidence lies in (0, 1)."""
-    if isinstance(confidence, bool) or not isinstance(confidence, (int, float)) or not 0 < confidence < 1:
+    if not is_number(confidence) or not 0 < confidence < 1:
         raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
 
 
