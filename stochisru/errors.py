@@ -85,3 +85,9 @@ def require_number(name: str, value: object, *, low: float = -math.inf, strict: 
         return float(value)  # type: ignore[arg-type]
     allowed = f" {'>' if strict else '>='} {low:g}" if math.isfinite(low) else ""
     raise InputError(f"{name}: must be a finite number{allowed}, got {value!r}")
+
+
+def require_confidence(confidence: float) -> None:
+    """Raise `InputError` unless a level of confidence lies in (0, 1)."""
+    if not is_number(confidence) or not 0 < confidence < 1:
+        raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")

@@ -7,12 +7,16 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scenario_trees.files import replacing
 from stochisru.errors import FigureError, InputError
+
+S = TypeVar("S")
 
 MANIFEST = "manifest.json"
 #: Entry of the manifest by which a run folder is known.
@@ -24,16 +28,34 @@ _ENTRIES = {MANIFEST, "case.toml", "figures", "report.html", "tables", "tree.npz
 
 
 def plain(data: Any) -> Any:
-    """Copy with numpy numbers turned into Python's and numbers that are not finite into None."""
-    if isinstance(data, dict):
+    """Copy as plain values for JSON: what every result says of itself goes through here.
+
+    Results tell their ``to_dict()``, tables their rows; numbers of numpy become Python's, and numbers that are not
+    finite become None.
+    """
+    if isinstance(data, Mapping):
         return {str(k): plain(v) for k, v in data.items()}
+    if callable(getattr(data, "to_dict", None)):
+        return plain(data.to_dict("records") if hasattr(data, "columns") else data.to_dict())
+    if hasattr(data, "tolist"):  # numbers and arrays of numpy
+        data = data.tolist()
     if isinstance(data, (list, tuple)):
         return [plain(v) for v in data]
-    if hasattr(data, "item"):
-        data = data.item()
+    if isinstance(data, Enum):
+        return data.value
     if isinstance(data, float) and not math.isfinite(data):
         return None
     return data
+
+
+def plainly(tell: Callable[[S], Mapping[str, Any]]) -> Callable[[S], dict[str, Any]]:
+    """Make a ``to_dict`` of one that tells its entries as they are: results, tables and arrays become `plain`."""
+
+    @wraps(tell)
+    def to_dict(self: S) -> dict[str, Any]:
+        return dict(plain(tell(self)))
+
+    return to_dict
 
 
 def to_json(data: Any) -> str:

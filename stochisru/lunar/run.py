@@ -18,7 +18,7 @@ import numpy as np
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
+from stochisru.files import MADE_BY, MANIFEST, drawing, plainly, replacing_folder, to_json
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import require_match
 from stochisru.lunar.schedule import schedule_table
@@ -74,6 +74,7 @@ class Run:
     simulation: Simulation
     files: tuple[str, ...]
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the keys of ``docs/cli.md``."""
         simulation = self.simulation.to_dict()
@@ -81,9 +82,9 @@ class Run:
             "case": self.values.case.name,
             "folder": str(self.folder),
             "decision": self.values.decision,
-            "values": self.values.to_dict(),
+            "values": self.values,
             "tree": {
-                "values": None if self.tree_values is None else self.tree_values.to_dict(),
+                "values": None if self.tree_values is None else self.tree_values,
                 "no_values": self.no_tree_values or None,
                 "distance": self.tree_distance,
             },

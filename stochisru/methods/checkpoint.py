@@ -18,7 +18,6 @@ import sys
 import time
 import types
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import cache
@@ -29,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenario_trees.files import replacing
+from scenario_trees.files import read_arrays, write_arrays
 from stochisru.errors import InputError
 from stochisru.files import to_json, write_text
 from stochisru.methods.result import versions
@@ -92,30 +91,6 @@ def require_same(folder: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any
             )
 
 
-def write_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays with a header of plain values in one step: a crash leaves the old file or the new one."""
-    text = json.dumps({**header, "versions": versions()})
-    try:
-        with replacing(path) as part, part.open("wb") as stream:
-            np.savez_compressed(stream, header=np.array(text), **arrays)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise InputError(f"checkpoint: cannot write {path}: {error.strerror}") from error
-
-
-def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
-    """Header and arrays of a file of `write_arrays`, or None where there is none."""
-    if not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            header = json.loads(str(data["header"]))
-            return header, {key: data[key] for key in data.files if key != "header"}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(f"checkpoint: cannot read {path}") from error
-
-
 @dataclasses.dataclass
 class Checkpoint:
     """The state of a run in a folder: files of arrays, each replaced in one step.
@@ -149,7 +124,11 @@ class Checkpoint:
 
     def write(self, name: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write the file ``name.npz``."""
-        write_arrays(self.folder / f"{name}.npz", {**self.identity, **header}, arrays)
+        path = self.folder / f"{name}.npz"
+        try:
+            write_arrays(path, {**self.identity, **header, "versions": versions()}, arrays)
+        except OSError as error:
+            raise InputError(f"checkpoint: cannot write {path}: {error.strerror}") from error
 
     def read(
         self, name: str, fits: Callable[[Mapping[str, NDArray[Any]]], bool]
@@ -162,10 +141,12 @@ class Checkpoint:
             If it cannot be read, is another problem's, or its arrays do not fit.
         """
         path = self.folder / f"{name}.npz"
-        found = read_arrays(path)
-        if found is None:
+        if not path.exists():
             return None
-        header, arrays = found
+        try:
+            header, arrays = read_arrays(path)
+        except (OSError, ValueError) as error:
+            raise InputError(f"checkpoint: cannot read {path}") from error
         ours = json.loads(to_json(dict(self.identity)))
         require_same(self.folder, ours, {key: header.get(key) for key in ours}, "run")
         try:

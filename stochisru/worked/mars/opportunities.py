@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stochisru.errors import InputError, require_integer
+from stochisru.files import plainly
 from stochisru.networks.events import BoilOff, Production, compose
 from stochisru.networks.network import Network
 from stochisru.networks.solution import NetworkSolution, solve_network
@@ -71,6 +72,7 @@ class OpportunitiesResult:
             rows.append(row)
         return pd.DataFrame(rows)
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         data = self.solution.to_dict()
@@ -80,7 +82,7 @@ class OpportunitiesResult:
             "missions": list(self.missions),
             "unit": "kg",
             **{key: data[key] for key in ("sense", "objective", "bounds", "termination")},
-            "schedule": self.schedule.to_dict("records"),
+            "schedule": self.schedule,
             **{key: data[key] for key in ("size", "seconds", "solver")},
         }
 
