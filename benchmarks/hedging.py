@@ -100,8 +100,8 @@ def lines(command: Sequence[str], limit: float | None) -> Iterator[str]:
 def stock(T: int, rho: float, solver: str, limit: float) -> Run:
     """mpi-sppy's ``generic_cylinders`` on the tree of three branches a year, with its defaults but for ρ."""
     command = ["mpiexec", "-n", "3", sys.executable, "-m", "mpi4py", "-m", "mpisppy.generic_cylinders"]
-    command += ["--module-name", "stock_cylinders", "--branching-factors", " ".join(["3"] * T), "--case", CASE]
-    command += ["--solver-name", solver, "--default-rho", str(rho), "--rel-gap", str(GAP)]
+    command += ["--module-name", "stochisru.mpisppy", "--branching-factors", " ".join(["3"] * T)]
+    command += ["--problem", CASE, "--solver-name", solver, "--default-rho", str(rho), "--rel-gap", str(GAP)]
     command += ["--max-iterations", "100000", "--lagrangian", "--xhatshuffle"]
     command += ["--stage2-ef-solver-name", solver]  # mpi-sppy's advice for more than two stages
     if solver == "appsi_highs":  # has no quadratic objective

@@ -13,7 +13,7 @@ ROOMS = (
 )
 BESIDE = {"protocols": "protocols", "terminal": "terminal", "__main__": "cli"}
 #: Old paths of names that scripts import, entry points, checks of users' own parts: they may look at all rooms.
-TOP = ("linear_program", "metrics", "testing")
+TOP = ("linear_program", "metrics", "mpisppy", "testing")
 
 
 def room(module: str) -> str:

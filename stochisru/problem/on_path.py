@@ -275,7 +275,7 @@ class Scenarios:
     @property
     def names(self) -> list[str]:
         """Names of the scenarios."""
-        return [f"leaf{i}" for i in range(self.tree.n_leaves)]
+        return [f"scenario{i}" for i in range(self.tree.n_leaves)]
 
     @cached_property
     def node_names(self) -> list[str]:
@@ -290,7 +290,7 @@ class Scenarios:
         """Path model of one of `names` with the nodes that it passes: the ``scenario_creator`` of mpi-sppy."""
         from mpisppy.scenario_tree import ScenarioNode
 
-        leaf = int(name.removeprefix("leaf"))
+        leaf = int(name.removeprefix("scenario"))
         m = self.block(leaf)
         m._mpisppy_node_list = []
         for stage in range(self.model.horizon):  # every node but the leaf, even those where nothing is decided
