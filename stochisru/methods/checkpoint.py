@@ -13,11 +13,9 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 import sys
 import time
 import types
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import cache
@@ -31,6 +29,7 @@ from numpy.typing import NDArray
 from scenario_trees.files import read_arrays, write_arrays
 from stochisru.errors import InputError
 from stochisru.files import to_json, write_text
+from stochisru.locks import locked
 from stochisru.methods.result import versions
 
 #: Versions on which random numbers, searches and solutions depend; part of every identity.
@@ -64,11 +63,9 @@ def claimed(folder: Path, identity: Mapping[str, Any], *, kind: str, resume: boo
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _require_own(folder, path, kind)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise InputError(f"checkpoint: cannot use {folder}: {error.strerror}") from error
-    try:
-        _lock(lock, folder)
+    with locked(folder / _LOCK, folder, "checkpoint"):
         if path.exists():
             require_same(folder, ours, _read_identity(path), kind)
             if not resume:
@@ -77,8 +74,6 @@ def claimed(folder: Path, identity: Mapping[str, Any], *, kind: str, resume: boo
             _require_own(folder, path, kind)
             write_text(path, to_json(ours))
         yield folder
-    finally:
-        os.close(lock)
 
 
 def require_same(folder: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any], kind: str) -> None:
@@ -277,30 +272,3 @@ def _read_identity(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"checkpoint: cannot read {path}")
     return found
-
-
-@cache
-def _warn_unlocked(folder: Path, reason: str | None) -> None:
-    """Warn, once for a folder, that nothing keeps another process out of it."""
-    warnings.warn(
-        f"checkpoint: the file system of {folder} gives no locks ({reason}): let no other process use the folder",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-
-
-def _lock(file: int, folder: Path) -> None:
-    """Keep others out until the file is closed, also by a crash; without locks a file system is used with a warning."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
-        raise InputError(f"checkpoint: {folder} is in use by another process") from error
-    except OSError as error:
-        _warn_unlocked(folder, error.strerror)
