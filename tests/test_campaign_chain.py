@@ -61,7 +61,7 @@ def test_the_command_goes_from_delta_v_to_a_plan(run_cli):
     assert found["paper"]["alpha"] == pytest.approx(PaperChain().values().alpha)
     bad = run_cli("network", "chain", "--network", "moon", check=2)
     assert bad.stderr.startswith("error: network: must be one of two-legs, table, paper")
-    with pytest.raises(InputError, match="place: must be one of GEO, .*got 'LEO'"):
+    with pytest.raises(InputError, match=r"place: must be one of GEO, .*got 'LEO'"):
         PaperChain(place="LEO")
 
 
