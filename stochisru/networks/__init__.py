@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stochisru.networks.additions import with_relief
     from stochisru.networks.assembly import assemble
-    from stochisru.networks.builder import Bundle, NetworkBuilder
+    from stochisru.networks.builder import Bundle, NetworkBuilder, Scale
     from stochisru.networks.files import load_network, load_over_time
     from stochisru.networks.infeasible import conflict
     from stochisru.networks.network import Network
@@ -29,6 +29,7 @@ _HOME = {
     "Network": "network",
     "NetworkBuilder": "builder",
     "NetworkSolution": "solution",
+    "Scale": "builder",
     "Stages": "on_tree",
     "assemble": "assembly",
     "conflict": "infeasible",
@@ -53,6 +54,7 @@ __all__ = [
     "Network",
     "NetworkBuilder",
     "NetworkSolution",
+    "Scale",
     "Stages",
     "assemble",
     "conflict",

@@ -11,8 +11,8 @@ Every flow has its own bound M: `tight_limits` carries the given limits through 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,8 @@ import numpy as np
 from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InputError
 from stochisru.networks.network import Criterion, Network, one_of
+from stochisru.programs.curves.formulations import Terms as Scaled
+from stochisru.programs.curves.formulations import add_curve
 from stochisru.programs.sparse import LinearProgram, ProgramBuilder
 
 Form = Literal["literal", "reduced"]
@@ -90,7 +92,8 @@ def weighted(network: Network, weights: Mapping[str, float]) -> Criterion:
         field: np.sum([w * getattr(c, field) for w, c in parts], axis=0)
         for field in ("out", "in_", "expansion_out", "expansion_in", "use")
     }
-    return Criterion("objective", "", **total)
+    scales = [replace(scale, factor=w * scale.factor) for w, c in parts if w > 0 for scale in c.scales]
+    return Criterion("objective", "", **total, scales=tuple(scales))
 
 
 def tight_limits(network: Network) -> tuple[Array, Array]:
@@ -234,6 +237,8 @@ def _literal(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
                 (every, z.ravel(), -big.ravel()),
             )
     columns = {"out": x_out, "in_": x_in, "expansion_out": y_out, "expansion_in": y_in, "use": z}
+    for terms in _scaled(builder, "scale", target, x_out, y_out):
+        terms.in_objective(builder)
     _cap(builder, caps, columns)
     rows = np.arange(network.n_nodes * k).reshape(-1, k)
     return Assembly(network, builder.build(), x_out, y_out, y_in, z, rows)
@@ -324,6 +329,8 @@ def _reduced(network: Network, target: Criterion, caps: list[tuple[Criterion, fl
     mixed = ((B != 0) & flows[:, None, :] & ~np.eye(k, dtype=bool)).any(axis=2)
     _rows(builder, "use_in", decides & (limit_in > 0) & mixed, -np.inf, np.zeros((n, k)), B, x, (z, -limit_in))
     columns = {"out": x, "in_": x, "expansion_out": y_out, "expansion_in": y_in, "use": z}
+    for terms in _scaled(builder, "scale", target, x, y_out):
+        terms.in_objective(builder)
     caps = [(_at_tail(c, B), value) for c, value in caps]
     _cap(builder, caps, columns)
     return Assembly(network, builder.build(), x, y_out, y_in, z, rows)
@@ -333,9 +340,7 @@ def _at_tail(criterion: Criterion, B: Array) -> Criterion:
     """The criterion with arrivals priced at their departure."""
     out = criterion.out + np.einsum("ai,aij->aj", criterion.in_, B)
     nothing = np.zeros_like(out)
-    return Criterion(
-        criterion.name, criterion.unit, out, nothing, criterion.expansion_out, criterion.expansion_in, criterion.use
-    )
+    return replace(criterion, out=out, in_=nothing)
 
 
 def _rows(
@@ -383,6 +388,16 @@ def _reduced_balance(network: Network, builder: ProgramBuilder, x: Index) -> Ind
     return np.where(number >= 0, number + block.start, -1).reshape(-1, k)
 
 
+def _scaled(builder: ProgramBuilder, name: str, criterion: Criterion, x: Index, y: Index) -> Iterator[Scaled]:
+    """Costs of scale of a criterion as expressions of columns, each times its factor; binaries only where they must."""
+    for number, scale in enumerate(criterion.scales):
+        column = (x if scale.of == "flow" else y)[scale.arc, scale.commodity]
+        if column < 0:
+            continue
+        found = add_curve(builder, f"{name} {number}", scale.curve, np.array([column]), direction="small")
+        yield Scaled(found.structure, found.column, scale.factor * found.coefficient)
+
+
 def _cap(builder: ProgramBuilder, caps: list[tuple[Criterion, float]], columns: Mapping[str, Index]) -> None:
     """One row per limited criterion."""
     for criterion, value in caps:
@@ -391,4 +406,6 @@ def _cap(builder: ProgramBuilder, caps: list[tuple[Criterion, float]], columns: 
             coefficient = getattr(criterion, field)
             there = (coefficient != 0) & (column >= 0)
             terms.append((np.zeros(int(there.sum()), dtype=np.int64), column[there], coefficient[there]))
+        for scaled in _scaled(builder, f"limit_{criterion.name}", criterion, columns["out"], columns["expansion_out"]):
+            terms.append(scaled.rows())
         builder.rows(f"limit_{criterion.name}", -np.inf, value, *terms)

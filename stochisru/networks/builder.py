@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.networks.events import Event, compose
-from stochisru.networks.network import Criterion, End, Network, position
+from stochisru.networks.network import MEASURED, Criterion, End, Measured, Network, ScaledCost, one_of, position
+from stochisru.programs.curves.curve import Curve
 
 #: Numbers by commodity; what is not named has the default.
 Amounts = Mapping[str, float]
@@ -50,6 +51,26 @@ class Bundle:
     weights: Amounts | None = None
 
 
+@dataclass(frozen=True)
+class Scale:
+    """An economy of scale of an arc: the cost of a flow or expansion in a criterion by its size.
+
+    Attributes
+    ----------
+    criterion, commodity
+        Their names.
+    curve
+        Cost by size; see `stochisru.programs.curves`.
+    of
+        ``expansion`` (what is built) or ``flow``.
+    """
+
+    criterion: str
+    commodity: str
+    curve: Curve
+    of: Measured = "expansion"
+
+
 class NetworkBuilder:
     """Collects nodes and arcs; `build` checks them and makes a `Network`.
 
@@ -71,6 +92,7 @@ class NetworkBuilder:
         self._arcs: list[dict[str, Any]] = []
         self._rows: dict[str, list[tuple[int, Array, float]]] = {"out": [], "in_": []}
         self._arc_names: dict[str, int] = {}
+        self._scales: list[tuple[int, ScaledCost]] = []
 
     def node(self, name: str, supply: Amounts | None = None) -> None:
         """Add a node; ``supply`` is what it can give (> 0, inf: unlimited) or must get (< 0), 0 if not named."""
@@ -100,6 +122,7 @@ class NetworkBuilder:
         arrival_cost: Costs | None = None,
         expansion_cost: Costs | None = None,
         use_cost: Costs | None = None,
+        scales: Sequence[Scale] = (),
         duration: float = 0.0,
     ) -> None:
         """Add an arc, or a loop where head and tail are one.
@@ -129,6 +152,8 @@ class NetworkBuilder:
             Commodities that depart in whole numbers, such as vehicles.
         cost, arrival_cost, expansion_cost, use_cost
             ``{criterion: {commodity: coefficient}}`` per unit of outflow, inflow and expansion, and for use.
+        scales
+            Costs of scale beside those that are linear.
         duration
             Time from departure to arrival, for time expansion.
         """
@@ -149,6 +174,17 @@ class NetworkBuilder:
                 amounts, 0.0, f"takes {where}"
             )
         number = len(self._arcs)
+        found = [
+            (
+                position(list(self.criteria), scale.criterion, "criterion"),
+                ScaledCost(
+                    number, position(self._names, scale.commodity, "commodity"), one_of(MEASURED, scale.of, "of"),
+                    scale.curve,
+                ),
+            )
+            for scale in scales
+        ]  # fmt: skip
+        self._scales.extend(found)
         self._arc_names[label] = number
         for side, rows in (("out", concurrency_out), ("in_", concurrency_in)):
             self._rows[side].extend((number, self._vector(row, 0.0, f"concurrency {where}"), 0.0) for row in rows)
@@ -204,6 +240,7 @@ class NetworkBuilder:
                 expansion_out=column["expansion_cost"][:, q],
                 expansion_in=nothing,
                 use=column["use_cost"][:, q],
+                scales=tuple(scale for at, scale in self._scales if at == q),
             )
             for q, (name, unit) in enumerate(self.criteria.items())
         )

@@ -145,11 +145,26 @@ def _resolved(member: Member, key: str, value: Any, commodities: Sequence[str], 
         return [_event(member, table, events) for table in value]
     if key in ("carries", "whole"):
         return value
+    if key == "scales" and isinstance(value, list):
+        return [_scale(member, table) for table in value]
     if key == "bundles" and isinstance(value, list):
         return [_bundle(member, table, commodities) for table in value]
     if isinstance(value, dict):  # costs by criterion, takes by commodity
         return {outer: member.amounts(table, commodities, f"{key}.{outer}") for outer, table in value.items()}
     return member.number(value, key)
+
+
+def _scale(member: Member, table: Any) -> Any:
+    if not isinstance(table, dict):
+        return table
+    return {
+        key: [member.number(v, f"scales.{key}") for v in value]
+        if isinstance(value, list)
+        else value
+        if key in ("criterion", "commodity", "of")
+        else member.number(value, f"scales.{key}")
+        for key, value in table.items()
+    }
 
 
 def _bundle(member: Member, table: Any, commodities: Sequence[str]) -> Any:

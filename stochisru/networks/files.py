@@ -35,7 +35,7 @@ from typing import Any
 from scenario_trees.errors import is_number
 from stochisru.errors import InputError
 from stochisru.networks import events as _events
-from stochisru.networks.builder import Bundle, NetworkBuilder
+from stochisru.networks.builder import Bundle, NetworkBuilder, Scale
 from stochisru.networks.events import Event
 from stochisru.networks.families import KEYS, Member, arcs_of, members
 from stochisru.networks.formulas import with_parameters
@@ -51,6 +51,7 @@ from stochisru.networks.tables import (
     read_text,
 )
 from stochisru.networks.time_expansion import TimeExpandedNetwork, expand
+from stochisru.programs.curves.curve import Curve
 
 #: Events that a file may name, by class name.
 EVENTS: dict[str, Any] = {
@@ -96,6 +97,10 @@ _SHAPES = {
     "bundles": _Shape(
         "a list of tables {limit = number, weights = {commodity = number}}",
         _is_list_of(lambda v: isinstance(v, dict) and is_number(v.get("limit")) and _is_table(v.get("weights", {}))),
+    ),
+    "scales": _Shape(
+        "a list of tables {criterion, commodity, of, sizes = numbers, costs = numbers, fixed = number}",
+        _is_list_of(lambda v: isinstance(v, dict)),
     ),
     "whole": _Shape("a list of commodities", _is_list_of(lambda v: isinstance(v, str))),
     **dict.fromkeys(("capacity", "limit", "lower", "expansion"), _AMOUNTS),
@@ -301,9 +306,26 @@ def _arc_arguments(arc: dict[str, Any], where: str) -> dict[str, Any]:
             raise InputError(f"{where}: {key}: must be {wanted.text}, got {value!r}")
     events = [_event(e, f"{where}.events") for e in arc.get("events", [])]
     found = {**_numbers(arc, where), "events": events}
+    if "scales" in found:
+        found["scales"] = [_scale(s, f"{where}.scales") for s in found["scales"]]
     if "bundles" in found:
         found["bundles"] = [_bundle(b, f"{where}.bundles") for b in found["bundles"]]
     return found
+
+
+def _scale(table: dict[str, Any], where: str) -> Scale:
+    known = ("criterion", "commodity", "of", "sizes", "costs", "fixed")
+    if unknown := set(table) - set(known):
+        raise InputError(f"{where}: unknown key {min(unknown)!r}; known are {', '.join(known)}")
+    for key in ("criterion", "commodity", "sizes", "costs"):
+        wanted, fits = ("a list of numbers", list) if key in ("sizes", "costs") else ("a name", str)
+        if not isinstance(table.get(key), fits):
+            raise InputError(f"{where}.{key}: must be {wanted}, got {table.get(key)!r}")
+    try:
+        curve = Curve(table["sizes"], table["costs"], fixed=table.get("fixed", 0.0))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    return Scale(table["criterion"], table["commodity"], curve, table.get("of", "expansion"))
 
 
 def _bundle(table: dict[str, Any], where: str) -> Bundle:

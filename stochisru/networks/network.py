@@ -19,14 +19,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InputError
+from stochisru.programs.curves.curve import Curve
 
 T = TypeVar("T", bound=str)
+#: What a cost of scale is of.
+Measured = Literal["flow", "expansion"]
+MEASURED: tuple[Measured, ...] = ("flow", "expansion")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,29 @@ class End:
 
 
 @dataclass(frozen=True, eq=False)
+class ScaledCost:
+    """An economy of scale: what a flow or an expansion costs in a criterion beside what is linear.
+
+    Attributes
+    ----------
+    arc, commodity
+        Numbers of the arc and the commodity.
+    of
+        ``flow`` (x⁺) or ``expansion`` (y⁺).
+    curve
+        Cost by size, piecewise linear; one with a jump at zero is paid as soon as there is anything.
+    factor
+        Weight of the curve in a weighted sum.
+    """
+
+    arc: int
+    commodity: int
+    of: Measured
+    curve: Curve
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
 class Criterion:
     """Something to be kept small, such as cost or emissions: its coefficients, each of shape (arcs, k).
 
@@ -80,6 +107,8 @@ class Criterion:
         Per unit of expansion y⁺ and y⁻.
     use
         For using the arc at all for a commodity (z).
+    scales
+        Costs of scale.
     """
 
     name: str
@@ -89,6 +118,7 @@ class Criterion:
     expansion_out: Array
     expansion_in: Array
     use: Array
+    scales: tuple[ScaledCost, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,6 +362,11 @@ def _check_ranges(network: Network) -> None:
     if not ((network.duration >= 0) & np.isfinite(network.duration)).all():
         raise InputError(f"duration: must be finite and >= 0, got {network.duration.min()}")
     for criterion in network.criteria:
+        for scale in criterion.scales:
+            most = network.out.limit if scale.of == "flow" else network.out.expansion
+            if not most[scale.arc, scale.commodity] < np.inf:
+                where = f"on arc {network.arcs[scale.arc]!r}, commodity {network.commodities[scale.commodity]!r}"
+                raise InputError(f"criterion {criterion.name}: scales of {scale.of}: must have a finite limit {where}")
         for name in ("out", "in_", "expansion_out", "expansion_in", "use"):
             if (bad := ~np.isfinite(getattr(criterion, name))).any():
                 raise InputError(f"criterion {criterion.name}.{name}: must be finite numbers, got others {first(bad)}")

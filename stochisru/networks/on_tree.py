@@ -339,6 +339,13 @@ class _ExtensiveForm:
         """Flows and rows of a node."""
         assembly, network, weight = self.assemblies[node], self.networks[node], self.weight[node]
         base, standing = assembly.program, self.standing[self.decision(node)]
+        for scale in self.target[node].scales:
+            at = scale.arc, scale.commodity
+            if scale.of == "expansion" and assembly.y_out[at] < 0 <= standing.out[at]:
+                raise InputError(
+                    f"network of node {node}: arc {network.arcs[scale.arc]!r}: an expansion with a cost of scale must "
+                    "be open at every node"
+                )
         place = np.full(base.shape[1], -1, dtype=np.int64)
         for mine, theirs in ((assembly.y_out, standing.out), (assembly.y_in, standing.in_)):
             place[mine[mine >= 0]] = theirs[mine >= 0]

@@ -19,7 +19,7 @@ from stochisru.errors import InputError, TimeLimitError, UnboundedError
 from stochisru.limits import Limit
 from stochisru.methods.result import Reason, Termination
 from stochisru.networks.assembly import Form, weighted, weights_of
-from stochisru.networks.network import Criterion, Network
+from stochisru.networks.network import Network
 from stochisru.networks.solution import NetworkSolution, solve_network, value_of
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _with_objectives(network: Network, first: Weights, second: Weights) -> tuple
     added = []
     for name, weights in zip(names, (first, second), strict=True):
         total = weighted(network, weights_of(network, weights))
-        added.append(Criterion(name, "", total.out, total.in_, total.expansion_out, total.expansion_in, total.use))
+        added.append(replace(total, name=name))
     return network.replace(criteria=(*network.criteria, *added)), names
 
 

@@ -245,6 +245,8 @@ def improved(solution: NetworkSolution, other: NetworkSolution, solver: str = "h
     The bound stays: what is found for one weight often serves its neighbours.
     """
     assembly = solution.assembly
+    if any(c.scales for c in assembly.network.criteria):  # which pieces of its curves it is on is not known
+        return solution
     there = assembly.z >= 0
     x = np.zeros(assembly.program.shape[1])
     x[assembly.z[there]] = other.flows.use[there]
@@ -353,7 +355,11 @@ def _reduced_costs(assembly: Assembly, priced: Solution) -> Array:
 
 def value_of(criterion: Criterion, flows: Flows) -> float:
     """Value of a criterion at given flows."""
-    return float(
+    sizes = {"flow": flows.out, "expansion": flows.expansion_out}
+    scaled = sum(
+        s.factor * float(s.curve(np.maximum(sizes[s.of][s.arc, s.commodity], 0.0))) for s in criterion.scales
+    )  # fmt: skip
+    return scaled + float(
         (criterion.out * flows.out).sum()
         + (criterion.in_ * flows.in_).sum()
         + (criterion.expansion_out * flows.expansion_out).sum()

@@ -15,7 +15,7 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.networks.additions import changed, with_arcs
-from stochisru.networks.network import End, Network
+from stochisru.networks.network import Criterion, End, Network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ def expand(
         transformation=base.transformation[arc],
         out=_copies(base.out, arc),
         in_=_copies(base.in_, arc),
-        criteria=tuple(changed(c, lambda array: np.asarray(array[arc])) for c in base.criteria),
+        criteria=tuple(_copied(c, arc) for c in base.criteria),
         use_lower=base.use_lower[arc],
         use_upper=base.use_upper[arc],
         whole=base.whole[arc],
@@ -162,6 +162,12 @@ def _steps(given: Sequence[int], steps: int, field: str) -> Index:
     if found.size and (found.min() < 0 or found.max() >= steps):
         raise InputError(f"{field}: must be in 0..{steps - 1}, got {list(given)}")
     return found
+
+
+def _copied(criterion: Criterion, arc: Index) -> Criterion:
+    """The criterion of copies of arcs, a cost of scale for each copy."""
+    scales = [replace(s, arc=int(i)) for s in criterion.scales for i in np.flatnonzero(arc == s.arc)]
+    return replace(changed(criterion, lambda array: np.asarray(array[arc])), scales=tuple(scales))
 
 
 def _copies(end: End, arc: Index) -> End:
