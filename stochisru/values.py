@@ -21,6 +21,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import BoundsError, InfeasibleError, InputError
+from stochisru.methods.registry import closed_forms
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of
 from stochisru.problem.information import Fixed, Information, Recourse, Static, WaitAndSee, held
 from stochisru.problem.model import Model
@@ -77,6 +78,16 @@ class Optimum:
 
     bounds: Bounds
     plan: Mapping[str, Array] | None
+
+
+class ClosedForm(Protocol):
+    """Optima that need no program; those of `stochisru.methods.registry.CLOSED_FORMS` are tried before one."""
+
+    def refuses(self, problem: Any, tree: ScenarioTree, information: Information) -> str | None:
+        """Why there is none for a problem under an information, in one sentence, or None."""
+
+    def optimum(self, problem: Any, tree: ScenarioTree, information: Information) -> Optimum:
+        """The optimum of a problem that is not refused."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -194,12 +205,12 @@ def values(
     time_limit: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Values:
-    """All values of a problem on a tree, by its programs.
+    """All values of a problem on a tree, each by the first closed form that does not refuse it, else by its program.
 
     Parameters
     ----------
     problem
-        A `Model`, or a case that has one.
+        A `Model`, which has programs alone, or a case, which has closed forms too.
     tree
         One stage per year.
     solver
@@ -238,8 +249,16 @@ def values(
     model = problem if isinstance(problem, Model) else problem.model
     say = progress or (lambda _: None)
 
+    exact: tuple[ClosedForm, ...] = closed_forms()
+
     def best(name: str, information: Information, on: ScenarioTree) -> Optimum | None:
         say(name)
+        for form in exact:
+            if form.refuses(problem, on, information) is None:
+                found: Optimum | None = form.optimum(problem, on, information)
+                return found
+        if isinstance(information, WaitAndSee):
+            return _wait_and_see(model, on, solver, rel_gap, time_limit)
         return optimum(model, on, information, solver, rel_gap, time_limit)
 
     found: dict[str, Optimum | None] = {
@@ -247,9 +266,8 @@ def values(
         "static": best("static", Static(), tree),
         "fixed": best("fixed", Fixed(), tree),
         "ev": best("ev", Recourse(), mean_path(tree)),
+        "ws": best("ws", WaitAndSee(), tree),
     }
-    say("ws")
-    found["ws"] = _wait_and_see(model, tree, solver, rel_gap, time_limit)
     ladder = _held_stages(model)
     ev = found["ev"]
     for through in ladder:

@@ -10,42 +10,104 @@ from hypothesis import strategies as st
 from scenario_trees import ScenarioTree
 from stochisru import BoundsError, load_case, value_table
 from stochisru.lunar.information import flows
+from stochisru.methods.registry import closed_forms
 from stochisru.methods.result import Bounds, Kind, Of
-from stochisru.problem import Decision, Factor, Model, Operation, Row, State
-from stochisru.values import DIFFERENCES, MEANING, Optimum, Values, _neighbours, values
+from stochisru.problem import (
+    Decision,
+    Factor,
+    Fixed,
+    Model,
+    Operation,
+    Recourse,
+    Row,
+    State,
+    Static,
+    WaitAndSee,
+    evaluate,
+    held,
+    mean_path,
+)
+from stochisru.values import DIFFERENCES, MEANING, Optimum, Values, _neighbours, optimum, values
 from tests.test_problem import problems
 
 FORK = ScenarioTree([-1, 0, 0], [0, 1, 1], [1, 0.5, 0.5], [1, 50, 100])
+
+
+#: What no linear program has: modules, campaigns, economies of scale.
+MIXED = [
+    {},
+    {"lot": 40.0},
+    {"fixed_cost": 1e6},
+    {"lot": 60.0, "fixed_cost": 5e5},
+    {"reference": 100.0, "c_dev_exponent": 0.7},
+    {"lot": 50.0, "degradation": 0.05},
+    {"reference": 100.0, "eta_exponent": 0.8, "degradation": 0.1},
+]
 
 
 @settings(max_examples=30)
 @given(problems())
 def test_values_of_a_case_are_those_of_its_table(problem):
     case, tree = problem
-    ours, today = values(case, tree), value_table(case, tree)
+    today = value_table(case, tree)
     slack = 1e-9 * flows(case, tree) + 1e-9
-    for name in (*MEANING, *DIFFERENCES):
-        assert ours.point(name) == pytest.approx(today.point(name), rel=0, abs=2 * slack), name
-    for t, bounds in enumerate(today.eev_t):
-        assert ours.point(f"eev_{t}") == pytest.approx(bounds.lower, rel=0, abs=slack)
+    for ours in (values(case, tree), values(case.model, tree)):
+        for name in (*MEANING, *DIFFERENCES):
+            assert ours.point(name) == pytest.approx(today.point(name), rel=0, abs=2 * slack), name
+        for t, bounds in enumerate(today.eev_t):
+            assert ours.point(f"eev_{t}") == pytest.approx(bounds.lower, rel=0, abs=slack)
 
 
-@pytest.mark.parametrize(
-    "symbols",
-    [
-        {"lot": 50.0, "degradation": 0.05},  # no table today
-        {"fixed_cost": 2e6, "degradation": 0.1},
-        {"reference": 100.0, "c_dev_exponent": 0.7, "earth_limit": 300.0},
-    ],
-)
+@settings(max_examples=25)
+@given(problems(max_T=3), st.sampled_from(MIXED))
+def test_closed_forms_are_the_generic_programs(problem, symbols):
+    """Every closed form that does not refuse a case has the optimum of the case's model, and a plan worth as much."""
+    case, tree = problem
+    case = case.replace(**symbols)
+    plan = {"dM": np.rint(np.linspace(0, 3, case.horizon.T + 1)) * (case.launch.lot or 7.0)}
+    if case.horizon.initial_deployment == "fixed":
+        plan["dM"][0] = 0.0
+    informations = [Recourse(), Static(), Fixed(), WaitAndSee(), held(plan), held(plan, 0)]
+    slack = 1e-6 * flows(case, tree) + 1e-6
+    tried = 0
+    for form in closed_forms():
+        for information in informations:
+            for on in (tree, mean_path(tree)):
+                if form.refuses(case, on, information) is not None:
+                    continue
+                tried += 1
+                ours = form.optimum(case, on, information)
+                program = optimum(case.model, on, information, "highs", 1e-9, None)
+                assert ours.bounds.lower == pytest.approx(program.bounds.lower, rel=0, abs=slack)
+                assert ours.bounds.certified
+                if ours.plan is not None:
+                    nodes = ours.plan["dM"] if ours.plan["dM"].size == on.n_nodes else ours.plan["dM"][on.stage]
+                    assert evaluate(case.model, {"dM": nodes}, on).value == pytest.approx(
+                        ours.bounds.lower, rel=0, abs=slack
+                    )
+    assert tried >= 4 or case.technology.degradation > 0
+
+
+def test_closed_forms_say_why_they_refuse(monkeypatch):
+    (form,) = closed_forms()
+    case = load_case("lunar-reference").replace(T=3)
+    tree = ScenarioTree.from_process(case.process, [2, 2, 2])
+    assert "DeploymentCase" in form.refuses(case.model, tree, Static())
+    assert "linear program" in form.refuses(case, tree, Recourse())
+    assert "degradation" in form.refuses(case.replace(lot=50.0, degradation=0.1), tree, Static())
+    lots = case.replace(lot=50.0)
+    assert form.refuses(lots, tree, Recourse()) is None
+    assert "can be placed" in form.refuses(lots, tree, held({"dM": [10.0, 0, 0, 0]}))
+    monkeypatch.setattr("stochisru.lunar.exact.closed_forms.MOST_LEVELS", 3)
+    assert "levels of plant" in form.refuses(lots, tree, Recourse())
+
+
+@pytest.mark.parametrize("symbols", [s for s in MIXED if s.get("degradation")])
 def test_every_case_has_values(symbols):
+    """Cases that no closed form takes in full have their programs."""
     case = load_case("lunar-reference").replace(T=3, **symbols)
     tree = ScenarioTree.from_process(case.process, [2, 2, 2])
     found = values(case, tree, rel_gap=1e-7)
-    if not case.technology.degradation:
-        today = value_table(case, tree)
-        for name in MEANING:
-            assert found.point(name) == pytest.approx(today.point(name), rel=0, abs=1e-6 * flows(case, tree)), name
     for name in MEANING:
         assert found.bracket(name).gap < 1e-5
     for name in DIFFERENCES:
