@@ -28,6 +28,7 @@ from stochisru.problem.information import Fixed, Information, Recourse, Static, 
 from stochisru.problem.model import Model
 from stochisru.problem.on_tree import TreeProgram, on_tree
 from stochisru.problem.paths import mean_path
+from stochisru.programs.effort import SolverLimits
 from stochisru.programs.sparse import FEASIBILITY, Solution, solve, solve_mixed
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def values(
     {'ws': 150.0, 'rp': 125.0, 'eev': 112.5, 'evpi': 25.0, 'vss': 12.5}
     """
     model = problem if isinstance(problem, Model) else problem.model
-    say = progress or (lambda _: None)
+    say, limits = progress or (lambda _: None), SolverLimits(rel_gap, time_limit)
 
     exact: tuple[ClosedForm, ...] = closed_forms()
 
@@ -283,8 +284,8 @@ def values(
                 found: Optimum | None = form.optimum(problem, on, information)
                 return found
         if isinstance(information, WaitAndSee):
-            return _wait_and_see(model, on, solver, rel_gap, time_limit)
-        return optimum(model, on, information, solver, rel_gap, time_limit)
+            return _wait_and_see(model, on, solver, limits)
+        return optimum(model, on, information, solver, limits)
 
     found: dict[str, Optimum | None] = {
         "rp": best("rp", Recourse(), tree),
@@ -316,14 +317,13 @@ def optimum(
     tree: ScenarioTree,
     information: Information,
     solver: str,
-    rel_gap: float,
-    time_limit: float | None,
+    limits: SolverLimits,
 ) -> Optimum | None:
     """Optimum under one information, None if there is no plan."""
     try:
         ours = on_tree(model, tree, information)
         if ours.program.integer.any():
-            solution = solve_mixed(ours.program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
+            solution = solve_mixed(ours.program, **vars(limits), solver=solver)
         else:
             solution = solve(ours.program, solver)
     except InfeasibleError:
@@ -342,16 +342,14 @@ def _bounds(ours: TreeProgram, solution: Solution) -> Bounds:
     return Bounds(lower, upper, Kind.SOLVER, Of.TREE, flows)
 
 
-def _wait_and_see(
-    model: Model, tree: ScenarioTree, solver: str, rel_gap: float, time_limit: float | None
-) -> Optimum | None:
+def _wait_and_see(model: Model, tree: ScenarioTree, solver: str, limits: SolverLimits) -> Optimum | None:
     """WS: one program for all scenarios where there are no whole numbers, else one for each, which meets its gap."""
     if model.is_linear:
-        return optimum(model, tree, WaitAndSee(), solver, rel_gap, time_limit)
+        return optimum(model, tree, WaitAndSee(), solver, limits)
     total: Bounds | None = None
     for leaf in range(tree.leaves.start, tree.leaves.stop):
         branch, _ = tree.branch(leaf)
-        one = optimum(model, branch, WaitAndSee(), solver, rel_gap, time_limit)
+        one = optimum(model, branch, WaitAndSee(), solver, limits)
         if one is None:
             return None
         p, b = float(tree.probability[leaf]), one.bounds

@@ -27,6 +27,7 @@ from stochisru.problem import (
     held,
     mean_path,
 )
+from stochisru.programs.effort import SolverLimits
 from stochisru.values import DIFFERENCES, MEANING, Optimum, Values, _neighbours, optimum, values
 from tests.test_problem import problems
 
@@ -77,7 +78,7 @@ def test_closed_forms_are_the_generic_programs(problem, symbols):
                     continue
                 tried += 1
                 ours = form.optimum(case, on, information)
-                program = optimum(case.model, on, information, "highs", 1e-9, None)
+                program = optimum(case.model, on, information, "highs", SolverLimits(1e-9))
                 assert ours.bounds.lower == pytest.approx(program.bounds.lower, rel=0, abs=slack)
                 assert ours.bounds.certified
                 if ours.plan is not None:

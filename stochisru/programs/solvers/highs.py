@@ -13,6 +13,7 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
 from stochisru.limits import Limit
+from stochisru.programs.effort import SolverLimits
 from stochisru.programs.solvers.scaling import Scaling
 from stochisru.programs.sparse import Block, LinearProgram, Solution
 
@@ -44,9 +45,7 @@ class Highs:
                 model.changeColsBounds(every.size, every, lower / scale.column, upper / scale.column)
             yield self._optimum(model, variant, scale, start)
 
-    def solve_mixed(
-        self, program: LinearProgram, rel_gap: float, time_limit: float | None, start: Array | None = None
-    ) -> Solution:
+    def solve_mixed(self, program: LinearProgram, limits: SolverLimits, start: Array | None = None) -> Solution:
         """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
         import highspy
 
@@ -56,9 +55,9 @@ class Highs:
             known = highspy.HighsSolution()
             known.col_value = (start / scale.column).tolist()
             model.setSolution(known)
-        model.setOptionValue("mip_rel_gap", rel_gap)
-        if time_limit is not None:
-            model.setOptionValue("time_limit", time_limit)
+        model.setOptionValue("mip_rel_gap", limits.rel_gap)
+        if limits.time_limit is not None:
+            model.setOptionValue("time_limit", limits.time_limit)
         run(model)
         if model.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:  # presolve does not say which
             model.setOptionValue("presolve", "off")
