@@ -332,8 +332,8 @@ class StagePrograms(Protocol[LatticePlanT]):
     def one_level(self) -> bool:
         """Whether such a plan does not depend on what is on order."""
 
-    def state_upper(self, t: int) -> Array:
-        """What the state from which stage t starts can reach."""
+    def root(self, columns: Array) -> Array:
+        """What is decided at the root, from the columns of its program, in the units of the problem."""
 
     def state_unit(self, t: int) -> Array:
         """Units of that state."""
