@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from scenario_trees.arrays import Array, Index
+from scenario_trees.arrays import Array, Index, Mask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,11 @@ class Plan(Protocol):
 
     @property
     def root(self) -> Sequence[float] | Array:
-        """ΔM_0..ΔM_min(L, T), kg."""
+        """What is decided at the root: of the lunar problem ΔM_0..ΔM_min(L, T), kg."""
+
+    @property
+    def first_stage(self) -> dict[str, float]:
+        """`root` by the names of decisions, each with its year of effect: ``dM0``."""
 
     @property
     def size(self) -> dict[str, int]:
@@ -110,7 +114,11 @@ class PlanOnTree(Plan, Protocol):
 
     @property
     def value(self) -> float:
-        """Its expected value on the tree, $, by arithmetic that asks no solver."""
+        """Its expected value on the tree, by arithmetic that asks no solver."""
+
+    @property
+    def flows(self) -> float:
+        """Size of the sums of money that `value` is a difference of."""
 
 
 class PlanOnLattice(Plan, Protocol):
@@ -144,21 +152,21 @@ class TreeProblem(Protocol[TreePlanT_co]):
         """The sparse program in node form."""
 
     @property
-    def flows(self) -> float:
-        """Size of the sums of money that values are differences of, $."""
+    def exact(self) -> bool:
+        """Whether plans are feasible to the last digit, and worth what they say without a solver."""
 
-    def limits(self, held: Array) -> tuple[Array, Array]:
-        """Bounds on all variables where the first decisions are ``held``."""
+    def limits(self, held: Any) -> tuple[Array, Array]:
+        """Bounds on all variables where some decisions are as in a plan, a `stochisru.problem.Held`."""
 
     def plan(self, solution: Solution) -> TreePlanT_co:
         """The plan that a solution is, feasible to the last digit."""
 
     def bound(self, program: LinearProgram, row_dual: Array) -> float:
-        """Upper bound on a linear program, $, that holds for any row duals."""
+        """Bound on a linear program that holds for any row duals, in its own sense."""
 
 
 class SubtreeProgram(Protocol):
-    """The program of one subtree of a cut tree; see `stochisru.lunar.subtrees.SubtreeProgram`."""
+    """The program of one subtree of a cut tree; see `stochisru.problem.subtrees.SubtreeProgram`."""
 
     @property
     def branch(self) -> ScenarioTree:
@@ -166,58 +174,51 @@ class SubtreeProgram(Protocol):
 
     @property
     def program(self) -> LinearProgram:
-        """Its program; the objective is the conditional expectation given the subtree's node."""
+        """Its program, maximised; the objective is the conditional expectation given the subtree's node."""
 
     @property
-    def plant(self) -> Index:
+    def coordinated(self) -> Index:
         """Columns of the coordinated quantities."""
 
     @property
-    def order(self) -> Index:
-        """Columns of the decisions behind them."""
+    def held(self) -> Index:
+        """Columns by which a plan above the cut is fixed."""
 
     @property
     def origin(self) -> Index:
         """Node of the whole tree that each node of the branch is."""
 
     @property
-    def of_node(self) -> Index:
-        """Commitment of the branch at each of its nodes."""
-
-    @property
-    def linear(self) -> bool:
-        """Whether the value of a solved program is that of its decisions as they are."""
-
-    @property
     def mixed(self) -> bool:
         """Whether the program has whole numbers."""
 
-    def feasible(self, orders: Array) -> Array:
-        """Decisions as they can be taken."""
+    def settled(self, x: Array, value: float) -> tuple[Array, float]:
+        """A solution as it can be carried out, and its value."""
 
-    def worth(self, orders: Array) -> float:
-        """Value of feasible decisions, $, without a solver."""
+    def on_nodes(self, x: Array) -> Array:
+        """What a plan is made of at the nodes of the branch, shape ``(parts, nodes)``."""
 
 
 class Candidates(Protocol):
-    """Decisions above the cut that are worth trying, shape ``(subtrees, years)``."""
+    """Plans above the cut that are worth trying: held quantities, shape ``(subtrees, held)``."""
 
-    def near(self, plants: Array, number: int) -> Iterator[Array]:
-        """Those near what the subtrees want."""
+    def near(self, wanted: Array, number: int) -> Iterator[Array]:
+        """Those near what the subtrees want of the coordinated quantities; a new ``number`` gives others."""
 
-    def neighbours(self, orders: Array) -> Iterator[Array]:
-        """Those that differ from given ones in one commitment."""
-
-
-class Commitments(Protocol):
-    """Which decision is taken when."""
-
-    def decided_at(self, year: int) -> int:
-        """Stage at which the decision of ``year`` is taken."""
+    def neighbours(self, plan: Array) -> Iterator[Array]:
+        """Those that differ from a given one in one decision."""
 
 
 class Subtrees(Protocol[TreePlanT_co]):
-    """A problem on a tree that is cut at a stage; see `stochisru.lunar.subtrees.Subtrees`."""
+    """A problem on a cut tree, as if it were maximised; see `stochisru.problem.subtrees.Subtrees`."""
+
+    @property
+    def sign(self) -> float:
+        """1 where the problem is maximised, −1 where it is minimised."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether plans are feasible to the last digit."""
 
     @property
     def tree(self) -> ScenarioTree:
@@ -241,15 +242,15 @@ class Subtrees(Protocol[TreePlanT_co]):
 
     @property
     def flows(self) -> float:
-        """Size of the sums of money that values are differences of, $."""
+        """Size of the sums of money that values are differences of."""
 
     @property
     def count(self) -> int:
         """Number of subtrees."""
 
     @property
-    def years(self) -> range:
-        """Coordinated years."""
+    def stages(self) -> Sequence[int]:
+        """Stage at which each coordinated quantity is decided, ascending."""
 
     @property
     def nodes(self) -> range:
@@ -259,13 +260,12 @@ class Subtrees(Protocol[TreePlanT_co]):
     def way(self) -> Index:
         """Nodes on the way to each subtree, shape ``(count, cut_stage + 1)``."""
 
-    @property
-    def shared(self) -> Index:
-        """Commitment of the whole tree behind each coordinated year, shape ``(count, years)``."""
+    def first_above(self, i: int) -> Mask:
+        """Whether a subtree is the first below each node on its way, shape ``(cut_stage + 1,)``."""
 
     @property
-    def commitments(self) -> Commitments:
-        """Commitments of the whole tree."""
+    def shared(self) -> Index:
+        """What is one quantity for several subtrees has one number, shape ``(count, quantities)``."""
 
     @property
     def node_probability(self) -> Array:
@@ -276,29 +276,33 @@ class Subtrees(Protocol[TreePlanT_co]):
         """Probability of each subtree, positive."""
 
     @property
-    def plant_upper(self) -> Array:
-        """Upper bound on the coordinated quantities, shape ``(count, years)``."""
+    def lower(self) -> Array:
+        """Lower bound on the coordinated quantities, shape ``(count, quantities)``."""
 
     @property
-    def largest_plant(self) -> float:
-        """Size of the coordinated quantities."""
+    def upper(self) -> Array:
+        """Upper bound on the coordinated quantities, shape ``(count, quantities)``."""
 
     @property
-    def plant_cost(self) -> Array:
-        """Discounted cost of one unit of them in each year."""
+    def largest(self) -> Array:
+        """Size of the coordinated quantities, > 0, shape ``(quantities,)``."""
+
+    @property
+    def unit_cost(self) -> Array:
+        """Discounted cost of one unit of each, shape ``(quantities,)``."""
 
     @property
     def candidates(self) -> Candidates:
-        """Decisions above the cut that are worth trying."""
+        """Plans above the cut that are worth trying."""
 
     def program(self, i: int) -> SubtreeProgram:
         """Program of subtree ``i``."""
 
     def node_mean(self, values: Array) -> Array:
-        """Mean of ``values`` (count, years) over the subtrees that share each commitment."""
+        """Mean of ``values`` (count, quantities) over the subtrees that share each quantity."""
 
-    def plan(self, deployment: Array) -> TreePlanT_co:
-        """The plan of decisions at all nodes of the tree."""
+    def plan(self, table: Array) -> TreePlanT_co:
+        """The plan of what `SubtreeProgram.on_nodes` says at all nodes of the tree."""
 
 
 class StagePrograms(Protocol[LatticePlanT]):
@@ -403,8 +407,8 @@ class Method(Protocol[ResultT_co]):
 class HoldsPlans(Method[ResultT_co], Protocol[ResultT_co]):
     """A method on trees that can hold the start of a plan: the values EEV_t are made by one."""
 
-    def holding(self, case: Any, on: ScenarioTree, held: Sequence[Array], options: Any) -> Iterator[ResultT_co]:
-        """Solve once for every given start ΔM_0, ΔM_1, … (kg) of one plan; later years are free."""
+    def holding(self, case: Any, on: ScenarioTree, held: Sequence[Any], options: Any) -> Iterator[ResultT_co]:
+        """Solve once for every start of one plan, each a `stochisru.problem.Held`; later decisions are free."""
 
 
 @runtime_checkable

@@ -81,7 +81,7 @@ def test_run_of_a_case_with_economies_of_scale(run_cli, tmp_path):
     run_cli("run", "case.toml", *T3, "--paths", "200", "--out", "study", check=0)
     manifest = json.loads((tmp_path / "study" / "manifest.json").read_text())
     assert manifest["method"] == "dp"
-    assert "the exact dynamic programme over levels of plant" in (tmp_path / "study" / "report.html").read_text()
+    assert "solved by <code>dp</code>, exact on the tree" in (tmp_path / "study" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from scenario_trees import ScenarioTree
 from stochisru import BoundsError, InputError, SolverError, extensive_form, progressive_hedging
-from stochisru.lunar.subtrees import Subtrees
+from stochisru.lunar.subtrees import DeploymentSubtrees as Subtrees
 from stochisru.methods.hedging.cylinders import Steering
 from stochisru.methods.hedging.monitor import HedgingState, Monitor, hedging_checkpoint
 from stochisru.methods.hedging.proximal import HighsSubproblem, proximal_term, subproblem
@@ -114,7 +114,7 @@ def test_subtrees_partition_the_tree_program(reference):
         total = 0.0
         for i in range(parts.count):
             program = parts.program(i)
-            orders = np.array([plan[program.origin[program.of_node == c][0]] for c in range(len(parts.years))])
+            orders = np.array([plan[program.origin[program.branch.at(t)][0]] for t in parts.years])
             total += parts.probability[i] * subproblem(program, "x", "highs", "linearised").fixed(orders).value
         assert total == pytest.approx(exact.objective, rel=1e-8)
 

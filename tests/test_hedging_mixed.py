@@ -9,7 +9,7 @@ from scenario_trees import ScenarioTree
 from stochisru import InputError, load_case, progressive_hedging
 from stochisru.lunar.candidates import Candidates
 from stochisru.lunar.exact.tree_dp import tree_dp
-from stochisru.lunar.subtrees import Subtrees
+from stochisru.lunar.subtrees import DeploymentSubtrees as Subtrees
 from stochisru.methods.hedging.monitor import Monitor
 from stochisru.methods.hedging.proximal import proximal_term, subproblem
 from tests.test_hedging import launch, mpiexec  # noqa: F401 (a fixture)

@@ -220,7 +220,7 @@ def test_every_flow_has_a_bound_of_its_own():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"year": 2040}, "year: must be one of 2030, 2050, got 2040"),
+        ({"year": 2040}, "year: must be one of 2010, 2030, 2050, got 2040"),
         ({"pipe_diameter_m": 0.0}, "pipe_diameter_m: must be > 0"),
         ({"headroom": 0.5}, "headroom: must be >= 1"),
         ({"powerlines": "none"}, "powerlines: must be one of existing, new"),
@@ -289,3 +289,19 @@ def test_ties_at_the_clean_end_are_broken_by_cost():
     assert clean.values["cost"] <= nearly.values["cost"] * (1 + 1e-3)
     assert clean.values["cost"] == pytest.approx(10.38, abs=0.02)
     assert clean.solution.bounds.lower <= clean.solution.objective <= clean.solution.bounds.lower * (1 + 2e-6)
+
+
+def test_the_map_shows_coast_and_keys(even):
+    from stochisru.worked.saudi.figures import saudi_map
+
+    figure = saudi_map(even)
+    ax = figure.axes[0]
+    texts = [t.get_text() for legend in ax.findobj(lambda a: type(a).__name__ == "Legend") for t in legend.get_texts()]
+    assert {"new pipeline", "desalination", "100", "2,000"} <= set(texts)
+    longitudes = np.concatenate([line.get_xdata() for line in ax.lines if line.get_color() == "0.6"])
+    assert longitudes.size > 500
+    # Jeddah lies on the Red Sea and Dammam on the Gulf: within 30 km of a coast.
+    points = np.array([(float(r["longitude_degE"]), float(r["latitude_degN"])) for r in saudi_data("coast")])
+    for city in ("Jeddah", "Dammam"):
+        site = next(s for s in sites() if s.name == city)
+        assert np.hypot(*(points - (site.longitude, site.latitude)).T).min() < 0.3

@@ -17,6 +17,7 @@ from stochisru.lunar.simulation import follow
 from stochisru.lunar.strategies import STRATEGIES, RollingHorizon
 from stochisru.lunar.values.process import DIFFERENCES, exact_values, process_values
 from stochisru.methods.extensive_form import extensive_forms
+from stochisru.problem import Held
 from stochisru.simulation.sampling import Sampling
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
@@ -59,7 +60,9 @@ def test_first_decision_is_that_of_the_small_tree(case):
     rule = RollingHorizon((2,) * (T + 1))
     tree = ScenarioTree.from_process(case.process, [2] * T)
     assert rule.lattice(case, T, case.demand.D0) == MarkovLattice.from_growth(case.process, [2] * T)
-    best, held = extensive_forms(case, tree, [np.zeros(0), rule.start(case)])
+    start = np.zeros(T + 1)
+    start[: rule.start(case).size] = rule.start(case)
+    best, held = extensive_forms(case, tree, [Held(), Held({"dM": start}, through=0)])
     assert held.objective == pytest.approx(best.objective, abs=1e-8 * best.bounds.flows)
 
 

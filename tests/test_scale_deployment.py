@@ -172,8 +172,9 @@ def test_held_plans_of_the_table_are_those_of_the_program():
     plan = values.expected.plan.deployment[tree.offsets[:-1]]
     assert (plan % 50.0 == 0).all()
     from stochisru.methods.extensive_form import extensive_forms
+    from stochisru.problem import Held
 
-    held = [plan[:2], plan[:3]]
+    held = [Held({"dM": values.expected.plan.deployment}, through=t) for t in (0, 1)]
     programs = extensive_forms(case, tree, held, rel_gap=1e-7)
     for bounds, program in zip(values.eev_t, programs, strict=False):
         assert bounds.lower == pytest.approx(program.objective, rel=1e-6)

@@ -8,6 +8,30 @@ from stochisru.programs.curves.formulations import add_curve
 from stochisru.programs.sparse import ProgramBuilder
 
 
+def bounds_by_hand(case, commitments):
+    """Bounds on ΔM and M per commitment, kg: no plant is worth ordering beyond what the demand that may follow needs.
+
+    Where orders are cheaper together, plant may be worth ordering ahead of what will have degraded by then.
+    """
+    T, kept, lot = case.horizon.T, 1 - case.technology.degradation, case.launch.lot or 0.0
+    order_upper, plant_upper = np.empty((2, commitments.count))
+    for t in range(T + 1):
+        here = commitments.at(t)
+        left = kept * plant_upper[commitments.previous[here]] if t else np.array([case.technology.M0])
+        if t == 0 and case.horizon.initial_deployment == "fixed":
+            order_upper[here], plant_upper[here] = 0.0, left
+            continue
+        stage = commitments.decided_at(t)
+        needed = np.zeros(commitments.tree.at(stage).stop - commitments.tree.at(stage).start)
+        for s in range(t, T + 1):
+            ahead = kept ** (s - t) if not case.is_linear else 1.0
+            below = commitments.tree.ancestor(s - stage)[commitments.tree.at(s)] - commitments.tree.at(stage).start
+            np.maximum.at(needed, below, commitments.tree.value[commitments.tree.at(s)] / case.technology.eta / ahead)
+        order_upper[here] = needed if lot == 0 else np.ceil(needed / lot) * lot
+        plant_upper[here] = np.maximum(needed + lot, left)
+    return order_upper, plant_upper
+
+
 def tree_program_by_hand(case, tree):
     require_match(case, tree)
     c, tech = case.costs, case.technology
@@ -18,12 +42,12 @@ def tree_program_by_hand(case, tree):
     order_weight = commitments.probability * discount[commitments.year]
     # E = ηM − Q costs c_S: it is charged on capacity here and credited to Q below. Expected excess is
     # summed over the nodes under a commitment, whose probabilities add up to its own.
-    order_lower, order_upper, plant_upper = commitments.plant_bounds(case)
+    order_upper, plant_upper = bounds_by_hand(case, commitments)
 
     builder = ProgramBuilder(f"tree program of {case.name}", "maximise")
     cost = case.investment
     price = -cost.slopes[0] * order_weight if cost.is_linear else 0.0
-    dM = builder.variables("dM", k, lower=order_lower, upper=order_upper, objective=price)
+    dM = builder.variables("dM", k, lower=0.0, upper=order_upper, objective=price)
     M = builder.variables("M", k, lower=0.0, upper=plant_upper, objective=-(c.c_op + c.c_S * tech.eta) * order_weight)
     own = case.economics.P_m - c.c_by * tech.beta + c.c_S
     # Never binding, so that the demand rows alone carry the price of demand.

@@ -18,7 +18,7 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from stochisru.lunar.exact.levels import candidate_levels, shrinkage
 from stochisru.lunar.operations import MeritOrder
-from stochisru.lunar.subtrees import Subtrees
+from stochisru.lunar.subtrees import DeploymentSubtrees
 from stochisru.lunar.tree_program import feasible_orders
 
 #: A level is another one if it differs by more than this share.
@@ -31,7 +31,7 @@ _GOLDEN = (5**0.5 - 1) / 2
 class Candidates:
     """Orders to try for a cut tree; all tables have the shape ``(subtrees, years)``."""
 
-    subtrees: Subtrees
+    subtrees: DeploymentSubtrees
 
     @cached_property
     def _sharing(self) -> dict[int, tuple[Index, int]]:
@@ -136,7 +136,7 @@ class Candidates:
 
         Plant that is already there cannot be taken away: M is raised to what is left of the year before.
         """
-        case, order_upper, plant_upper = self.subtrees.case, self.subtrees.order_upper, self.subtrees.plant_upper
+        case, order_upper, plant_upper = self.subtrees.case, self.subtrees.order_upper, self.subtrees.upper
         kept, lot = 1 - case.technology.degradation, case.launch.lot
         orders = np.empty_like(plant)
         before = np.full(self.subtrees.count, case.technology.M0)

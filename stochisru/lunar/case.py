@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from scenario_trees import MarkovLattice, ScenarioTree
     from stochisru.lunar.stage_program import StagePrograms
     from stochisru.lunar.storage import Storage
-    from stochisru.lunar.subtrees import Subtrees
+    from stochisru.lunar.subtrees import DeploymentSubtrees
     from stochisru.lunar.tree_problem import TreeProblem
     from stochisru.problem.model import Model
 
@@ -81,17 +81,22 @@ class DeploymentCase(Part):
 
         return deployment_model(self)
 
+    @property
+    def has_exact_plans(self) -> bool:
+        """Yes: operations follow from orders in closed form."""
+        return True
+
     def on_tree(self, tree: ScenarioTree) -> TreeProblem:
         """The case on a tree, as the methods on trees take it."""
         from stochisru.lunar.tree_problem import TreeProblem
 
         return TreeProblem(self, tree)
 
-    def subtrees(self, tree: ScenarioTree, cut_stage: int) -> Subtrees:
+    def subtrees(self, tree: ScenarioTree, cut_stage: int) -> DeploymentSubtrees:
         """The case on a tree that is cut at a stage, as progressive hedging takes it."""
-        from stochisru.lunar.subtrees import Subtrees
+        from stochisru.lunar.subtrees import DeploymentSubtrees
 
-        return Subtrees(self, tree, cut_stage)
+        return DeploymentSubtrees(self, tree, cut_stage)
 
     def on_lattice(self, lattice: MarkovLattice | int, storage: Storage | None = None) -> StagePrograms:
         """The case on a lattice, given or made with so many states per stage, as SDDP takes it."""
@@ -436,6 +441,14 @@ def require_case(case: object) -> None:
     if not isinstance(case, DeploymentCase):
         hint = f"; load_case({case!r}) makes one" if isinstance(case, str) else ""
         raise InputError(f"case: must be a DeploymentCase, got {type(case).__name__}{hint}")
+
+
+def why_no_case(problem: object, method: str) -> str | None:
+    """Why a method for cases does not take a problem, in one sentence, or None for a case."""
+    if isinstance(problem, DeploymentCase):
+        return None
+    name = getattr(problem, "name", problem)
+    return f"problem: {method} takes a DeploymentCase, got {name!r}, a {type(problem).__name__}; --method ef takes any"
 
 
 def shipped_cases() -> list[str]:

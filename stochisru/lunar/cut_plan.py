@@ -16,6 +16,7 @@ from stochisru.lunar.exact.envelope import envelope_argmax
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_plan import LatticePlan
 from stochisru.lunar.operations import MeritOrder, discount_factors
+from stochisru.lunar.orders import RootOrders
 from stochisru.lunar.stage_program import StagePrograms
 from stochisru.lunar.stage_report import ProblemReport, report_of
 from stochisru.lunar.storage import Storage
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class CutPlan:
+class CutPlan(RootOrders):
     """Deployments at the root, and cuts that price what every state leaves behind.
 
     Attributes

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
@@ -63,18 +62,6 @@ def require_origin(case: DeploymentCase, kind: str, origin: Origin | None, way: 
             f"{kind}: was made from {origin}, the case's demand is {own}; make it from case.process, "
             f"or {way or f'take {kind}.as_belief() to say that it is what you believe'}"
         )
-
-
-class PlantBounds(NamedTuple):
-    """Bounds on ΔM and M per commitment, kg; M is at least 0."""
-
-    order_lower: Array
-    order_upper: Array
-    plant_upper: Array
-
-    def at(self, commitments: Index) -> PlantBounds:
-        """Bounds of some commitments."""
-        return PlantBounds(*(bound[commitments] for bound in self))
 
 
 @dataclass(frozen=True)
@@ -141,40 +128,6 @@ class Commitments:
                 here = self.tree.parent[here].astype(np.int64)
             out[self.at(t)] = self.offsets[t - 1] + here - self._nodes(t - 1).start
         return out
-
-    def plant_bounds(self, case: DeploymentCase, held: Array | None = None) -> PlantBounds:
-        """Valid bounds on the plant of every commitment, kg.
-
-        No plant is ever worth ordering beyond the largest demand that may follow, so ΔM needs no more than that
-        demand over η, up to whole modules. M can exceed it where demand has fallen: its bound is the larger of that
-        and of what may be left of the year before. Where orders are cheaper together, plant may be worth ordering
-        ahead of what will have degraded by the last year.
-
-        Parameters
-        ----------
-        held
-            Deployments ΔM_0, ΔM_1, … that are fixed in advance.
-        """
-        held = np.zeros(0) if held is None else held
-        if held.size == 0 and case.horizon.initial_deployment == "fixed":
-            held = np.zeros(1)
-        kept, lot = 1 - case.technology.degradation, case.launch.lot or 0.0
-        order_lower = np.zeros(self.count)
-        order_upper = np.empty(self.count)
-        plant_upper = np.empty(self.count)
-        for t in range(self.tree.horizon + 1):
-            here = self.at(t)
-            left = kept * plant_upper[self.previous[here]] if t else np.array([case.technology.M0])
-            if t < held.size:
-                order_lower[here] = order_upper[here] = held[t]
-                plant_upper[here] = left + held[t]
-            else:
-                needed = self.tree.subtree_maximum(t)[self.decided_at(t)] / case.technology.eta
-                if not case.is_linear:
-                    needed = needed / kept ** (self.tree.horizon - t)
-                order_upper[here] = needed if lot == 0 else np.ceil(needed / lot) * lot
-                plant_upper[here] = np.maximum(needed + lot, left)
-        return PlantBounds(order_lower, order_upper, plant_upper)
 
 
 def capacity_of(case: DeploymentCase, tree: ScenarioTree, deployment: Array) -> Array:

@@ -21,7 +21,7 @@ from scenario_trees.sampling import SAMPLERS
 from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
-from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.case import DeploymentCase, why_no_case
 from stochisru.lunar.cut_plan import CutPlan
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.unit_value import why_no_unit_value
@@ -47,7 +47,7 @@ class ExactPolicy:
 
     def refuses(self, case: DeploymentCase) -> str | None:
         """A limit on supply from Earth."""
-        return why_no_unit_value(case.linear_bound)
+        return why_no_case(case, "threshold") or why_no_unit_value(case.linear_bound)
 
     def kind(self, case: DeploymentCase) -> Kind:
         """Closed forms; of the relaxation's plan a simulation."""
@@ -118,7 +118,7 @@ class DualDynamicProgramming:
 
     def refuses(self, case: DeploymentCase) -> str | None:
         """Nothing that can be stated on a lattice; store and risk measure ask for linear costs."""
-        return None
+        return why_no_case(case, "sddp")
 
     def kind(self, case: DeploymentCase) -> Kind:
         """A simulation of the plan, but where its value is known."""

@@ -8,8 +8,10 @@ from functools import cached_property
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import Commitments, flows, require_match
-from stochisru.lunar.tree_program import TreePlan, plan_from_solution, plant_limits, tree_bound, tree_program
+from stochisru.lunar.information import require_match
+from stochisru.lunar.tree_program import TreePlan, plan_from_solution, tree_bound
+from stochisru.problem.information import Held
+from stochisru.problem.tree_problem import ModelOnTree
 from stochisru.programs.sparse import LinearProgram, Solution
 
 
@@ -25,6 +27,8 @@ class TreeProblem:
 
     case: DeploymentCase
     tree: ScenarioTree
+    #: Plans are feasible to the last digit.
+    exact = True
 
     def __post_init__(self) -> None:
         require_match(self.case, self.tree)
@@ -32,17 +36,15 @@ class TreeProblem:
     @cached_property
     def program(self) -> LinearProgram:
         """The sparse program in node form."""
-        return tree_program(self.case, self.tree)
+        return self._stated.program
 
     @cached_property
-    def flows(self) -> float:
-        """Size of the sums of money that values are differences of, $."""
-        return flows(self.case, self.tree)
+    def _stated(self) -> ModelOnTree:
+        return self.case.model.on_tree(self.tree)
 
-    def limits(self, held: Array) -> tuple[Array, Array]:
-        """Bounds on all variables where the first deployments ΔM_0, ΔM_1, … are ``held`` (kg)."""
-        commitments = Commitments(self.tree, self.case.horizon.lead_time)
-        return plant_limits(self.program, commitments.plant_bounds(self.case, held))
+    def limits(self, held: Held) -> tuple[Array, Array]:
+        """Bounds on all variables where some deployments are as in a plan."""
+        return self._stated.limits(held)
 
     def plan(self, solution: Solution) -> TreePlan:
         """The plan that a solution is, feasible to the last digit."""

@@ -25,9 +25,9 @@ import numpy as np
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import Commitments, PlantBounds, capacity_of, node_cash, require_match
+from stochisru.lunar.information import Commitments, capacity_of, flows, node_cash, require_match
 from stochisru.lunar.operations import MeritOrder, discount_factors
-from stochisru.problem.bounds import ColumnBounds
+from stochisru.lunar.orders import RootOrders
 from stochisru.problem.on_tree import on_tree
 from stochisru.programs.sparse import LinearProgram, Solution
 
@@ -43,31 +43,10 @@ _NOTHING = 1e-7
 _ASIDE = 1e-13
 
 
-def tree_program(case: DeploymentCase, tree: ScenarioTree, bounds: PlantBounds | None = None) -> LinearProgram:
-    """Build the program.
-
-    Parameters
-    ----------
-    case, tree
-        The problem; the tree needs one stage per year.
-    bounds
-        Bounds on the plant; those of `Commitments.plant_bounds` if not given.
-    """
+def tree_program(case: DeploymentCase, tree: ScenarioTree) -> LinearProgram:
+    """Build the program; the tree needs one stage per year."""
     require_match(case, tree)
-    order_lower, order_upper, plant_upper = bounds or Commitments(tree, case.horizon.lead_time).plant_bounds(case)
-    plant = {
-        "dM": ColumnBounds(order_lower, order_upper),
-        "M": ColumnBounds(np.zeros_like(plant_upper), plant_upper),
-    }
-    return on_tree(case.model, tree, bounds=plant).program
-
-
-def plant_limits(program: LinearProgram, bounds: PlantBounds) -> tuple[Array, Array]:
-    """Bounds on all variables of a tree program with other bounds on its plant."""
-    lower, upper = program.lower.copy(), program.upper.copy()
-    orders, plant = program.columns["dM"].span, program.columns["M"].span
-    lower[orders], upper[orders], upper[plant] = bounds
-    return lower, upper
+    return on_tree(case.model, tree).program
 
 
 def tree_bound(case: DeploymentCase, tree: ScenarioTree, program: LinearProgram, row_dual: Array) -> float:
@@ -112,7 +91,7 @@ def tree_bound(case: DeploymentCase, tree: ScenarioTree, program: LinearProgram,
 
 
 @dataclass(frozen=True, eq=False)
-class TreePlan:
+class TreePlan(RootOrders):
     """Deployments on a tree and the optimal operation that follows from them.
 
     Everything has one entry per node; commitments shared by several nodes are repeated.
@@ -144,6 +123,11 @@ class TreePlan:
         """Expected NPV on the tree, $."""
         cash = node_cash(self.case, self.tree, self.deployment, self.plant)
         return float(discount_factors(self.case) @ self.tree.stage_mean(cash))
+
+    @cached_property
+    def flows(self) -> float:
+        """Size of the sums of money that `value` is a difference of, $."""
+        return flows(self.case, self.tree)
 
     @property
     def root(self) -> Array:

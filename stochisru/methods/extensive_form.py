@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.limits import Limit
 from stochisru.methods.options import Options, option
 from stochisru.methods.problems import stated_on_trees
 from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Kind, Of, Reason, Result, Termination
-from stochisru.programs.sparse import LinearProgram, Solution, solve_family, solve_mixed
+from stochisru.problem.information import Held
+from stochisru.programs.sparse import FEASIBILITY, LinearProgram, Solution, solve_family, solve_mixed
 from stochisru.protocols import ProblemOnTrees, TreePlanT
 
 #: Relative gap at which a mixed-integer program is left.
@@ -45,7 +45,7 @@ class ExtensiveForm:
 
     def kind(self, case: Any) -> Kind:
         """A dual bound; where there may be whole numbers the solver's own."""
-        return Kind.CERTIFIED if case.is_linear else Kind.SOLVER
+        return Kind.CERTIFIED if case.is_linear and case.has_exact_plans else Kind.SOLVER
 
     def solve(
         self, case: Any, on: ScenarioTree, options: ExtensiveFormOptions, progress: Callable[[Any], None] | None = None
@@ -54,7 +54,7 @@ class ExtensiveForm:
         return extensive_form(case, on, **vars(options))
 
     def holding(
-        self, case: Any, on: ScenarioTree, held: Sequence[Array], options: ExtensiveFormOptions
+        self, case: Any, on: ScenarioTree, held: Sequence[Held], options: ExtensiveFormOptions
     ) -> Iterator[Result[Any]]:
         """Solve once for every given start of a plan."""
         return extensive_forms(case, on, held, **vars(options))
@@ -86,8 +86,9 @@ def extensive_form(
     Returns
     -------
     Result
-        The lower bound is the plan evaluated node by node in closed form, the upper bound a dual bound that holds
-        whatever the solver's tolerances; for a mixed-integer program the solver's own, which is not certified.
+        Where the problem is maximised, the lower bound is the plan's value, the upper bound a dual bound that holds
+        whatever the solver's tolerances; for a mixed-integer program the solver's own. It is certified where that is
+        not so and the problem evaluates plans without a solver, as a case does.
 
     Raises
     ------
@@ -96,13 +97,13 @@ def extensive_form(
     SolverError
         If the solver fails.
     """
-    return next(extensive_forms(case, tree, [np.zeros(0)], solver=solver, rel_gap=rel_gap, time_limit=time_limit))
+    return next(extensive_forms(case, tree, [Held()], solver=solver, rel_gap=rel_gap, time_limit=time_limit))
 
 
 def extensive_forms(
     case: ProblemOnTrees[TreePlanT],
     tree: ScenarioTree,
-    held: Iterable[Array],
+    held: Iterable[Held],
     *,
     solver: str = "highs",
     rel_gap: float | None = None,
@@ -113,12 +114,13 @@ def extensive_forms(
     Parameters
     ----------
     held
-        Plans ΔM_0, ΔM_1, … (kg), each fixed in advance for as many years as it is long; later years are free.
-        Each linear program starts from the optimum of the one before.
+        Plans, each fixed in advance through a stage; later decisions are free. Each linear program starts from the
+        optimum of the one before.
     """
     start = time.perf_counter()
     problem = stated_on_trees(case).on_tree(tree)
-    program, size = problem.program, problem.flows
+    program = problem.program
+    sign = 1.0 if program.sense == "maximise" else -1.0
     building = time.perf_counter() - start
     variants = (problem.limits(plan) for plan in held)
     mixed = bool(program.integer.any())
@@ -134,11 +136,18 @@ def extensive_forms(
     for solution in solutions:
         solved = time.perf_counter()
         plan = problem.plan(solution)
+        size = plan.flows
         # The solver's bound of a mixed-integer program is relative to its tolerance on whole numbers.
-        upper = solution.bound + (MIXED_ROUNDING * size if mixed else 0.0)
-        bounds = Bounds(plan.value, upper, Kind.SOLVER if mixed else Kind.CERTIFIED, Of.TREE, size)
+        limit = solution.bound + (sign * MIXED_ROUNDING * size if mixed else 0.0)
+        kind = Kind.CERTIFIED if problem.exact and not mixed else Kind.SOLVER
+        slack = 0.0 if problem.exact else FEASIBILITY
+
+        def bracket(limit: float) -> Bounds:
+            return Bounds.of_plan(plan.value, limit, sign, kind, Of.TREE, size, slack=slack)  # noqa: B023
+
+        bounds = bracket(limit)
         if not mixed and not bounds.meets(gap):
-            bounds = replace(bounds, upper=problem.bound(solution.program, solution.row_dual))
+            bounds = bracket(problem.bound(solution.program, solution.row_dual))
         met = bounds.meets(gap)
         told = f"{solution.solver} solved the whole tree{_whole_numbers(program)}"
         told += "; bound of the solver" if mixed else ""
@@ -153,6 +162,7 @@ def extensive_forms(
                 f"{told}; gap {bounds.gap:.2g}, {gap:.2g} asked for",
             ),
             plan=plan,
+            sense=program.sense,
             timings={"build": building, "solve": solution.seconds, "read": read},
             solver=solution.solver,
         )

@@ -1,7 +1,7 @@
 """What every solution method returns: value, bounds, termination, plan.
 
-All problems maximise net present value in dollars, so the lower bound is what an implementable plan is worth
-and the upper bound what no plan can exceed.
+Where the problem is maximised, as net present value is, the lower bound is what a plan that can be carried out is worth
+and the upper bound what no plan can exceed; where it is minimised it is the other way round.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -108,7 +108,7 @@ class Bounds:
     Attributes
     ----------
     lower, upper
-        ``lower ≤ optimum ≤ upper``; the lower bound is the worth of something in hand.
+        ``lower ≤ optimum ≤ upper``; one of them is the worth of something in hand.
     kind
         What stands behind the bracket.
     of
@@ -140,6 +140,25 @@ class Bounds:
     def point(cls, value: float, kind: Kind, of: Of, flows: float = 0.0) -> Bounds:
         """Bracket without width."""
         return cls(value, value, kind, of, flows)
+
+    @classmethod
+    def of_plan(
+        cls, value: float, limit: float, sign: float, kind: Kind, of: Of, flows: float, *, slack: float = 0.0
+    ) -> Bounds:
+        """Bracket between a plan in hand and what no plan can better.
+
+        Parameters
+        ----------
+        sign
+            1 where the problem is maximised, −1 where it is minimised.
+        slack
+            Share of ``flows`` by which a plan may seem better than it can be, because it keeps its rows to a solver's
+            tolerances only.
+        """
+        low, high = (value, limit) if sign > 0 else (limit, value)
+        if low > high and low - high <= slack * max(1.0, flows):
+            low, high = high, low
+        return cls(low, high, kind, of, flows)
 
     @property
     def certified(self) -> bool:
@@ -219,7 +238,7 @@ class Result(Generic[P_co]):
     method
         Name of the method.
     objective
-        Net present value of the plan, $ (maximised).
+        Value of the plan: of the lunar problem net present value, $ (maximised).
     bounds
         Bracket of the optimum of the problem that the method solves.
     plan
@@ -230,6 +249,8 @@ class Result(Generic[P_co]):
         Name and version, or ``closed form``.
     iterations
         Log of an iterative method.
+    sense
+        Of the problem.
     """
 
     method: str
@@ -240,6 +261,7 @@ class Result(Generic[P_co]):
     timings: Mapping[str, float]
     solver: str
     iterations: tuple[LogLine, ...] = ()
+    sense: Literal["maximise", "minimise"] = "maximise"
     versions: Mapping[str, str] = field(default_factory=lambda: versions())
 
     @cached_property
@@ -256,8 +278,8 @@ class Result(Generic[P_co]):
 
     @property
     def first_stage(self) -> dict[str, float]:
-        """Deployments decided at the root, kg: ``dM0`` to ``dM{L}``."""
-        return {f"dM{t}": float(mass) for t, mass in enumerate(self.plan.root)}
+        """What is decided at the root: of the lunar problem deployments, kg, ``dM0`` to ``dM{L}``."""
+        return self.plan.first_stage
 
     def policy(self, mapping: str | None = None, name: str | None = None) -> Policy:
         """Turn the plan into a strategy for simulation.
@@ -282,7 +304,7 @@ class Result(Generic[P_co]):
         return {
             "case": self.plan.case.name,
             "method": self.method,
-            "sense": "maximise",
+            "sense": self.sense,
             "unit": "$",
             "objective": self.objective,
             "bounds": self.bounds.to_dict(),
@@ -299,7 +321,7 @@ class Result(Generic[P_co]):
 
     def __repr__(self) -> str:
         return (
-            f"Result({self.method}: {self.objective:,.0f} $, maximise, bounds of the {self.bounds.of} "
+            f"Result({self.method}: {self.objective:,.0f} $, {self.sense}, bounds of the {self.bounds.of} "
             f"[{self.bounds.lower:,.0f}, {self.bounds.upper:,.0f}], gap {self.bounds.gap:.2g}, "
             f"{self.termination.reason})"
         )

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stochisru.networks.additions import with_relief
     from stochisru.networks.assembly import assemble
     from stochisru.networks.builder import Bundle, NetworkBuilder
     from stochisru.networks.files import load_network, load_over_time
@@ -40,6 +41,7 @@ _HOME = {
     "values_on_tree": "tree_values",
     "solve_with_failures": "recourse",
     "weighted_front": "pareto",
+    "with_relief": "additions",
     "with_storage": "time_expansion",
 }
 
@@ -62,6 +64,7 @@ __all__ = [
     "solve_with_failures",
     "values_on_tree",
     "weighted_front",
+    "with_relief",
     "with_storage",
 ]
 

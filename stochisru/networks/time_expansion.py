@@ -6,15 +6,16 @@ is there only at the later step. A loop without one acts within a step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
-from stochisru.networks.network import Criterion, End, Network
+from stochisru.networks.additions import changed, with_arcs
+from stochisru.networks.network import End, Network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,7 +131,7 @@ def expand(
         transformation=base.transformation[arc],
         out=_copies(base.out, arc),
         in_=_copies(base.in_, arc),
-        criteria=tuple(_changed(c, lambda array: np.asarray(array[arc])) for c in base.criteria),
+        criteria=tuple(changed(c, lambda array: np.asarray(array[arc])) for c in base.criteria),
         use_lower=base.use_lower[arc],
         use_upper=base.use_upper[arc],
         whole=base.whole[arc],
@@ -149,37 +150,11 @@ def with_storage(network: Network, nodes: Sequence[str], transformation: Array, 
     limit
         Most that can wait, (nodes, k); 0 for what cannot.
     """
-    n, k = len(nodes), network.k
-    shapes = {"transformation": (transformation, (n, k, k)), "limit": (limit, (n, k))}
-    for field, (array, shape) in shapes.items():
-        if array.shape != shape:
-            raise InputError(f"{field}: must have shape {shape}, got {array.shape}")
-    nothing, unlimited = np.zeros((n, k)), np.full((n, k), np.inf)
-
-    def longer(end: End, limits: Array) -> End:
-        added = {
-            "requirement": np.tile(np.eye(k), (n, 1, 1)), "capacity": unlimited, "limit": limits, "lower": nothing,
-            "expansion": nothing,
-        }  # fmt: skip
-        return replace(end, **{f: np.concatenate([getattr(end, f), a]) for f, a in added.items()})
-
-    def free(criterion: Criterion) -> Criterion:
-        return _changed(criterion, lambda array: np.concatenate([array, nothing]))
-
-    where = np.array([network.node(node) for node in nodes])
-    return network.replace(
-        arcs=(*network.arcs, *(f"{node} storage" for node in nodes)),
-        tail=np.concatenate([network.tail, where]),
-        head=np.concatenate([network.head, where]),
-        transformation=np.concatenate([network.transformation, transformation]),
-        out=longer(network.out, limit),
-        in_=longer(network.in_, unlimited),
-        criteria=tuple(free(c) for c in network.criteria),
-        use_lower=np.concatenate([network.use_lower, nothing]),
-        use_upper=np.concatenate([network.use_upper, np.ones((n, k))]),
-        whole=np.concatenate([network.whole, np.zeros((n, k), dtype=bool)]),
-        duration=np.concatenate([network.duration, np.ones(n)]),
-    )
+    where = np.array([network.node(node) for node in nodes], dtype=np.int64)
+    return with_arcs(
+        network, [f"{node} storage" for node in nodes], where, where, transformation=transformation, limit=limit,
+        duration=1.0,
+    )  # fmt: skip
 
 
 def _steps(given: Sequence[int], steps: int, field: str) -> Index:
@@ -208,11 +183,3 @@ def _copies(end: End, arc: Index) -> End:
         concurrency_limit=end.concurrency_limit[row],
         concurrency_arc=owner,
     )
-
-
-def _changed(criterion: Criterion, change: Callable[[Array], Array]) -> Criterion:
-    """The criterion with every array of coefficients changed."""
-    arrays: dict[str, Any] = {
-        field: change(getattr(criterion, field)) for field in ("out", "in_", "expansion_out", "expansion_in", "use")
-    }
-    return replace(criterion, **arrays)

@@ -30,7 +30,6 @@ balance allows given the bounds of all else in it: the bound never binds, so tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
@@ -51,24 +50,18 @@ class ColumnBounds(NamedTuple):
     upper: Array
 
 
-def column_bounds(sheet: Sheet, known: Mapping[str, ColumnBounds] | None = None) -> dict[str, ColumnBounds]:
+def column_bounds(sheet: Sheet) -> dict[str, ColumnBounds]:
     """Bounds of all columns, by part.
-
-    Parameters
-    ----------
-    known
-        Bounds of some parts, one per place, that are taken as they are.
 
     Raises
     ------
     InputError
         Naming part and year, if a column has none that is finite, or a lower one above the upper one.
     """
-    bounds = _Bounds(sheet, dict(known or {}))
+    bounds = _Bounds(sheet)
     for part in sheet.model.columns:
-        if part.name not in bounds.known:
-            bounds.add(part)
-    return {part.name: bounds.known[part.name] for part in sheet.model.columns}
+        bounds.add(part)
+    return bounds.known
 
 
 @dataclass(eq=False)
@@ -81,15 +74,12 @@ class _Bounds:
 
     def add(self, part: Decision | State | Operation) -> None:
         if isinstance(part, Decision):
-            years, hint = self._of_decision(part), "give upper, or enough of a state that it feeds"
+            (lower, upper), hint = self._of_decision(part), "give upper, or enough of a state that it feeds"
         elif isinstance(part, Operation):
-            years, hint = self._of_operation(part), "give upper, or bounds to all else in a row with it"
+            (lower, upper), hint = self._of_operation(part), "give upper, or bounds to all else in a row with it"
         else:
-            years, hint = self._of_state(part), "give upper, or bounds to what feeds it"
+            (lower, upper), hint = self._of_state(part), "give upper, or bounds to what feeds it"
         places = self.sheet.places[part.name]
-        lower, upper = np.empty((2, places.count))
-        for t, (low, high) in enumerate(years):
-            lower[places.at(t)], upper[places.at(t)] = low, high
         for what, value in (("lower", lower), ("upper", upper)):
             if not np.isfinite(value).all():
                 year = places.year[np.argmin(np.isfinite(value))]
@@ -111,14 +101,33 @@ class _Bounds:
         upper = np.inf if part.upper is None else ancestry.least(self.sheet.numbers(part, "upper")[t], t, stage)
         return lower, upper
 
-    def _of_operation(self, part: Operation) -> list[tuple[Number, Number]]:
-        return [self._of_operation_in(part, t) for t in self.sheet.model.years]
+    def _said(self, part: Decision | State | Operation) -> tuple[Array, Array]:
+        """`_own` of all years, as arrays of their own."""
+        sheet, places = self.sheet, self.sheet.places[part.name]
+        lower, upper = np.empty((2, places.count))
+        sides = [(lower, "lower", sheet.ancestry.largest), (upper, "upper", sheet.ancestry.least)]
+        for side, what, worst in sides:
+            if what == "upper" and part.upper is None:
+                side[:] = np.inf
+                continue
+            numbers = sheet.numbers(part, what)
+            if places.in_step or all(isinstance(number, float) for number in numbers):
+                side[:] = places.spread(numbers)
+            else:
+                for t in places.years:
+                    side[places.at(t)] = worst(numbers[t], t, places.stage(t))
+        return lower, upper
 
-    def _of_operation_in(self, part: Operation, t: int) -> tuple[Number, Number]:
-        if part.years is not None and t not in part.years:
-            return 0.0, 0.0
-        low, high = self._own(part, t)
-        return low, np.maximum(2 * self._allowed(part, t), low) if part.upper is None else high
+    def _of_operation(self, part: Operation) -> tuple[Array, Array]:
+        places = self.sheet.places[part.name]
+        lower, upper = self._said(part)
+        for t in self.sheet.model.years if part.upper is None or part.years is not None else ():
+            here = places.at(t)
+            if part.years is not None and t not in part.years:
+                lower[here] = upper[here] = 0.0
+            elif part.upper is None:
+                upper[here] = np.maximum(2 * self._allowed(part, t), lower[here])
+        return lower, upper
 
     def _allowed(self, part: Operation, t: int) -> Number:
         """Most of an operation that rows and balances of a year allow, at its places; infinite if none does."""
@@ -167,26 +176,27 @@ class _Bounds:
         low, high = (np.where(keep > 0, end, 0.0) for end in self._ends(state.name, t - 1, stage))
         return keep * low + inflow, keep * high + inflow
 
-    def _of_decision(self, part: Decision) -> list[tuple[Number, Number]]:
-        sheet, years = self.sheet, []
+    def _of_decision(self, part: Decision) -> tuple[Array, Array]:
+        sheet, places = self.sheet, self.sheet.places[part.name]
         feeds = [state for state in sheet.model.states if state.enough is not None and part.name in state.gains]
+        enough = [(sheet.gains[state.name], self._enough(state)) for state in feeds]
+        lower, upper = self._said(part)
         for t in sheet.model.years:
-            given = sheet.information.given(part, t, sheet.tree)
-            low, high = self._own(part, t)
+            here = places.at(t)
             if not sheet.is_open(part, t):
-                low = high = 0.0
+                lower[here] = upper[here] = 0.0
+            given = sheet.information.given(part, t, sheet.tree)
             if given is not None:
-                years.append(self._held(part, t, given, low, high))
+                lower[here], upper[here] = self._held(part, t, given, lower[here], upper[here])
                 continue
-            for state in feeds:
-                gain = sheet.gains[state.name][t].get(part.name, 0.0)
+            for gains, amount in enough:
+                gain = gains[t].get(part.name, 0.0)
                 if np.all(gain > 0):
-                    most = sheet.ancestry.largest(self._enough(state)[t], t, sheet.places[part.name].stage(t)) / gain
+                    most = sheet.ancestry.largest(amount[t], t, places.stage(t)) / gain
                     if part.lot is not None:
                         most = np.ceil(most / part.lot) * part.lot
-                    high = np.minimum(high, np.maximum(most, low))
-            years.append((low, high))
-        return years
+                    upper[here] = np.minimum(upper[here], np.maximum(most, lower[here]))
+        return lower, upper
 
     def _held(self, part: Decision, t: int, given: Number, low: Number, high: Number) -> tuple[Number, Number]:
         """Amount of a plan as bounds, at the places of its decision, if the decision can be that."""
@@ -208,15 +218,15 @@ class _Bounds:
         inside = np.clip(amount, low, high)
         return inside, inside
 
-    def _of_state(self, part: State) -> list[tuple[Number, Number]]:
+    def _of_state(self, part: State) -> tuple[Array, Array]:
         sheet, ancestry, places = self.sheet, self.sheet.ancestry, self.sheet.places[part.name]
         keep, inflow, lot = sheet.kept(part), sheet.numbers(part, "inflow"), self._lot(part)
-        years: list[tuple[Number, Number]] = []
+        lower, upper = self._said(part)
         for t in sheet.model.years:
             stage, before = places.stage(t), places.stage(t - 1) if t else 0
             left: Number = part.initial
             if t:
-                left = ancestry.seen(keep[t], t, stage) * ancestry.seen(years[-1][1], before, stage)
+                left = ancestry.seen(keep[t], t, stage) * ancestry.seen(upper[places.at(t - 1)], before, stage)
             left = left + ancestry.seen(inflow[t], t, stage)
             least, most = self._span(sheet.gains[part.name][t], t, stage)
             high = left + most
@@ -226,9 +236,8 @@ class _Bounds:
                 enough = use + lot
                 # Where nothing is free, the state is what it is.
                 high = np.where(most > least, np.maximum(enough, left + least), high)
-            lower, upper = self._own(part, t)
-            years.append((lower, np.minimum(high, upper)))
-        return years
+            upper[places.at(t)] = np.minimum(high, upper[places.at(t)])
+        return lower, upper
 
     def _span(self, terms: Linear, t: int, stage: int, without: str = "") -> tuple[Number, Number]:
         """Least and most of ``Σ coefficient·x`` in year ``t`` at the nodes of a stage, one column left out."""

@@ -117,12 +117,12 @@ class _Known(Mapping[str, Array]):
 def number_of(
     part: str,
     what: str,
-    coefficient: Factor | Callable[[int, Factors], ArrayLike],
+    coefficient: Callable[[int, Factors], ArrayLike],
     year: int,
     factors: Factors,
     nodes: int,
 ) -> Number:
-    """A coefficient that may depend on factors, in one year.
+    """What a function says of one year.
 
     Parameters
     ----------
@@ -137,10 +137,7 @@ def number_of(
         Naming part and year, if a factor is unknown or a function gives anything else than a number or one per node.
     """
     where = f"{part}: {what} of year {year}"
-    known = _Known(factors, where)
-    if isinstance(coefficient, Factor):
-        return coefficient.times * known[coefficient.name]
-    given = coefficient(year, known)
+    given = coefficient(year, _Known(factors, where))
     try:
         value = np.asarray(given, dtype=float)
     except (TypeError, ValueError) as error:

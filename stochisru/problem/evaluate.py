@@ -4,108 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.problem.information import Held
 from stochisru.problem.model import Model
-from stochisru.problem.on_tree import TreeProgram, on_tree
-from stochisru.problem.parts import Decision
+from stochisru.problem.on_tree import on_tree
 from stochisru.problem.paths import fan
-from stochisru.problem.sheet import Sheet
+from stochisru.problem.plan import ModelPlan
 from stochisru.programs.sparse import solve, solve_mixed
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
-    """A plan on a tree with the operations that are best for it.
+class Evaluation(ModelPlan):
+    """A plan on a tree, that of paths being a `fan`, with the operations that are best for it.
 
     Attributes
     ----------
-    program
-        The program in which the plan's decisions are held.
-    x
-        Values of its columns.
     bound
         What no operations can better: proven by duals.
     """
 
-    program: TreeProgram
-    x: Array
-    bound: float
-
-    @property
-    def tree(self) -> ScenarioTree:
-        """The tree, that of paths being a `fan`."""
-        return self.program.tree
-
-    @cached_property
-    def quantities(self) -> dict[str, Array]:
-        """All decisions, states, operations and expressions at every node, each of shape ``(nodes,)``."""
-        sheet = self._sheet
-        found = {part.name: self.program.on_nodes(self.x, part.name) for part in sheet.model.columns}
-        for part in sheet.model.expressions:
-            total = np.zeros(self.tree.n_nodes)
-            for t, terms in enumerate(sheet.terms(part)):
-                here = self.tree.at(t)
-                for name, coefficient in terms.items():
-                    total[here] += coefficient * found[name][here]
-            found[part.name] = total
-        return found
-
-    @cached_property
-    def money(self) -> Array:
-        """Discounted money of each node, in the sense of the model: worth where maximised, cost where minimised."""
-        sheet, model = self._sheet, self.program.model
-        total = np.zeros(self.tree.n_nodes)
-        for part in model.columns:
-            amount = self.quantities[part.name]
-            for t, worth in enumerate(sheet.worth[part.name]):
-                here = self.tree.at(t)
-                total[here] += worth * amount[here]
-            if isinstance(part, Decision) and not part.is_linear:
-                fixed = sheet.numbers(part, "fixed_cost")
-                for t in model.years:
-                    here = self.tree.at(t)
-                    cost = fixed[t] * (amount[here] > 0)
-                    if part.curve is not None:
-                        cost = cost + part.curve(np.maximum(amount[here], 0.0))
-                    total[here] -= sheet.paid(part, t) * cost
-        return model.sign * total
-
-    @cached_property
-    def scenarios(self) -> Array:
-        """Discounted money of every scenario, shape ``(leaves,)``; on paths, of every path."""
-        along = self.money.copy()
-        for t in range(1, self.tree.horizon + 1):
-            here = self.tree.at(t)
-            along[here] += along[self.tree.parent[here]]
-        return along[self.tree.leaves]
-
-    @property
-    def value(self) -> float:
-        """Expectation of `scenarios`."""
-        return float(self.tree.probability @ self.money)
-
-    @cached_property
-    def _sheet(self) -> Sheet:
-        return Sheet(self.program.model, self.tree, self.program.information)
-
-    def to_frame(self) -> pd.DataFrame:
-        """Tidy table: node, year, probability, and a column per quantity."""
-        import pandas as pd
-
-        columns = {"year": self.tree.stage, "probability": self.tree.probability, **self.quantities}
-        return pd.DataFrame(columns, index=pd.RangeIndex(self.tree.n_nodes, name="node"))
+    bound: float = float("nan")
 
 
 def evaluate(
@@ -171,4 +93,5 @@ def evaluate(
     program = on_tree(model, tree, Held(plan))
     mixed = program.program.integer.any()
     solution = solve_mixed(program.program, rel_gap=rel_gap, solver=solver) if mixed else solve(program.program, solver)
-    return Evaluation(program, solution.x, solution.bound)
+    columns = {part.name: program.on_nodes(solution.x, part.name) for part in model.columns}
+    return Evaluation(model, tree, columns, program.information, solution.bound)

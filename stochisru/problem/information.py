@@ -102,6 +102,12 @@ class Held(Information):
             if values.ndim != 1 or not np.isfinite(values).all():
                 raise InputError(f"plan: {name!r} must be finite numbers, one per year or node, got {amounts!r}")
 
+    def years(self, name: str, lead: int) -> int | None:
+        """Number of years, from year 0 on, whose amounts of a decision are held; None if all are."""
+        if name not in self.plan:
+            return 0
+        return None if self.through is None else self.through + lead + 1
+
     def given(self, decision: Decision, year: int, tree: ScenarioTree) -> Number | None:
         """The plan's amount if it is decided by then."""
         if decision.name not in self.plan or (self.through is not None and max(year - decision.lead, 0) > self.through):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from stochisru.errors import InputError
 from stochisru.problem.coefficients import Factor, Kept
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
 from stochisru.programs.sparse import Sense
+
+if TYPE_CHECKING:
+    from stochisru.problem.subtrees import Subtrees
+    from stochisru.problem.tree_problem import ModelOnTree
 
 P = TypeVar("P", Decision, State, Operation, Expression, Row)
 
@@ -125,6 +129,25 @@ class Model:
             if part.name == name:
                 return part
         raise InputError(f"part: must be one of {', '.join(part.name for part in self.parts)}, got {name!r}")
+
+    # ------------------------------------------------- as methods on trees see it
+
+    @property
+    def has_exact_plans(self) -> bool:
+        """No: plans keep rows to a solver's tolerances."""
+        return False
+
+    def on_tree(self, tree: ScenarioTree) -> ModelOnTree:
+        """The problem on a tree; `InputError` if they do not match."""
+        from stochisru.problem.tree_problem import ModelOnTree
+
+        return ModelOnTree(self, tree)
+
+    def subtrees(self, tree: ScenarioTree, cut_stage: int) -> Subtrees:
+        """The problem on a tree that is cut at a stage."""
+        from stochisru.problem.subtrees import Subtrees
+
+        return Subtrees(self, tree, cut_stage)
 
     # ----------------------------------------------------------------- others
 

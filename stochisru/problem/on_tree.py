@@ -16,8 +16,9 @@ the row's own name    a `Row`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from stochisru.problem.information import Information, Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Row, State
 from stochisru.problem.places import Places
-from stochisru.problem.sheet import Sheet
+from stochisru.problem.sheet import Linear, Sheet
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.formulations import add_curves
 from stochisru.programs.sparse import Block, LinearProgram, ProgramBuilder
@@ -89,7 +90,6 @@ def on_tree(
     model: Model,
     tree: ScenarioTree,
     information: Information | None = None,
-    bounds: Mapping[str, ColumnBounds] | None = None,
 ) -> TreeProgram:
     """The program of a model on a tree.
 
@@ -99,9 +99,6 @@ def on_tree(
         One stage per year; its values are the model's factor.
     information
         Who knows what when; `Recourse` if not given.
-    bounds
-        Bounds of some parts in place of those that follow from the model, one per place: those of a whole tree, where
-        this one is a part of it and shares decisions with the rest.
 
     Raises
     ------
@@ -128,8 +125,20 @@ def on_tree(
     >>> round(solution.objective, 6), solution.values("order").round(6).tolist()
     (125.0, [0.0, 100.0])
     """
-    sheet = Sheet(model, tree, information or Recourse())
-    return TreeProgram(model, tree, sheet.information, _Assembly(sheet).program(bounds), sheet.places)
+    return program_of(Sheet(model, tree, information or Recourse()))
+
+
+def program_of(sheet: Sheet, bounds: Mapping[str, ColumnBounds] | None = None) -> TreeProgram:
+    """The program of a sheet.
+
+    Parameters
+    ----------
+    bounds
+        Bounds of all columns, one per place, in place of those that follow from the model: those of a whole tree, where
+        this one is a part of it and shares decisions with the rest.
+    """
+    program = _Assembly(sheet).program(column_bounds(sheet) if bounds is None else bounds)
+    return TreeProgram(sheet.model, sheet.tree, sheet.information, program, sheet.places)
 
 
 class _Assembly:
@@ -140,8 +149,8 @@ class _Assembly:
         self.builder = ProgramBuilder(f"tree program of {sheet.model.name}", sheet.model.sense)
         self.blocks: dict[str, Block] = {}
 
-    def program(self, given: Mapping[str, ColumnBounds] | None) -> LinearProgram:
-        sign, bounds = self.sheet.model.sign, column_bounds(self.sheet, given)
+    def program(self, bounds: Mapping[str, ColumnBounds]) -> LinearProgram:
+        sign = self.sheet.model.sign
         for name, (lower, upper) in bounds.items():
             worth = sign * self._weighted(name, self.sheet.worth[name])
             self.blocks[name] = self.builder.variables(name, lower.size, lower=lower, upper=upper, objective=worth)
@@ -154,42 +163,54 @@ class _Assembly:
             self._row(row)
         return self.builder.build()
 
-    def _weighted(self, name: str, numbers: list[Number]) -> Array:
+    def _weighted(self, name: str, numbers: Sequence[Number]) -> Array:
         """Numbers by year at the places of a part, times probability."""
-        places = self.sheet.places[name]
-        return np.concatenate([self.sheet.ancestry.expected(x, t, places.stage(t)) for t, x in enumerate(numbers)])
+        return self.sheet.places[name].expected(numbers)
 
-    def _entries(self, rows: Index, places: Places, t: int, name: str, number: Number, year: int) -> _Entries:
-        """Entries of one column in the rows of year ``t``; ``number`` is known in year ``year``, the column's own."""
-        stage = places.stage(t)
-        column = self.sheet.places[name].seen_from(year, stage, self.blocks[name].start)
-        return rows, column, self.sheet.ancestry.seen(number, year, stage)
+    def _entries(self, places: Places, terms: Sequence[Linear], sign: float = 1.0) -> Iterator[_Entries]:
+        """Entries of linear expressions, which are by year from year 0 on, in the rows of ``places``, by column."""
+        for name in dict.fromkeys(name for year in places.years for name in terms[year]):
+            numbers = [year.get(name, 0.0) for year in terms]
+            column = self.blocks[name].start + places.above(self.sheet.places[name])
+            rows, factor = np.arange(places.count), sign * places.spread(numbers)
+            used = [name in terms[year] for year in places.years]
+            if not all(used):
+                here = np.repeat(used, places.counts)
+                rows, column = rows[here], column[here]
+                factor = factor if isinstance(factor, float) else factor[here]
+            yield rows, column, factor
 
     def _balance(self, state: State) -> None:
         sheet, places = self.sheet, self.sheet.places[state.name]
         keep, inflow, gains = sheet.kept(state), sheet.numbers(state, "inflow"), sheet.gains[state.name]
-        right = np.zeros(places.count)
-        entries: list[_Entries] = []
-        for t in sheet.model.years:
-            here = places.at(t)
-            rows = np.arange(here.start, here.stop)
-            right[here] = sheet.ancestry.seen(inflow[t], t, places.stage(t))
-            entries.append((rows, self.blocks[state.name].start + rows, 1.0))
-            if t == 0:
-                right[here] += state.initial
-            elif np.any(keep[t] != 0.0):
-                _, before, _ = self._entries(rows, places, t, state.name, 1.0, t - 1)
-                entries.append((rows, before, -sheet.ancestry.seen(keep[t], t, places.stage(t))))
-            for name, gain in gains[t].items():
-                entries.append(self._entries(rows, places, t, name, -gain, t))
-            if state.lifetime is not None and t >= state.lifetime:
-                # What was added n years ago has worked its last year; so much of it is left.
-                old = t - state.lifetime
-                left = float(np.prod(np.asarray(keep[old + 1 : t + 1], dtype=float)))
-                for name, gain in gains[old].items():
-                    entries.append(self._entries(rows, places, t, name, left * gain, old))
-                if old == 0:
-                    right[here] -= left * state.initial
+        every, start = np.arange(places.count), self.blocks[state.name].start
+        right = np.zeros(places.count) + places.spread(inflow)
+        right[places.at(0)] += state.initial
+        later = Places(places.ancestry, places.years[1:], places.stages[1:])
+        left = [np.any(keep[t] != 0.0) for t in later.years]
+        before = np.repeat(left, later.counts)
+        factor = later.spread(keep)
+        entries: list[_Entries] = [
+            (every, start + every, 1.0),
+            (
+                every[places.counts[0] :][before],
+                start + later.above(places, lag=1)[before],
+                -factor if isinstance(factor, float) else -factor[before],
+            ),
+            *self._entries(places, gains, -1.0),
+        ]
+        for t in sheet.model.years if state.lifetime is not None else ():
+            # What was added n years ago has worked its last year; so much of it is left.
+            old = t - cast(int, state.lifetime)
+            if old < 0:
+                continue
+            here, stage = places.at(t), places.stage(t)
+            gone = float(np.prod(np.asarray(keep[old + 1 : t + 1], dtype=float)))
+            for name, gain in gains[old].items():
+                column = sheet.places[name].seen_from(old, stage, self.blocks[name].start)
+                entries.append((every[here], column, gone * sheet.ancestry.seen(gain, old, stage)))
+            if old == 0:
+                right[here] -= gone * state.initial
         self.builder.rows(state.rule_name, right, right, *entries)
 
     def _sizes(self, decision: Decision, upper: Array) -> None:
@@ -217,13 +238,7 @@ class _Assembly:
 
     def _row(self, row: Row) -> None:
         sheet, places = self.sheet, self.sheet.row_places(row)
-        sides = np.empty((2, places.count))
-        entries: list[_Entries] = []
-        for t in places.years:
-            here = places.at(t)
-            rows = np.arange(here.start, here.stop)
-            for side, what in zip(sides, ("lower", "upper"), strict=True):
-                side[here] = sheet.ancestry.seen(sheet.numbers(row, what)[t], t, places.stage(t))
-            for name, number in sheet.terms(row)[t].items():
-                entries.append(self._entries(rows, places, t, name, number, t))
-        self.builder.rows(row.name, sides[0], sides[1], *entries)
+        lower, upper = (
+            np.broadcast_to(places.spread(sheet.numbers(row, side)), places.count) for side in ("lower", "upper")
+        )
+        self.builder.rows(row.name, lower, upper, *self._entries(places, sheet.terms(row)))

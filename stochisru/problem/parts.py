@@ -38,6 +38,11 @@ class _Named:
     _coefficients: ClassVar[tuple[str, ...]] = ()
 
     @property
+    def tables(self) -> tuple[str, ...]:
+        """Attributes that are coefficients, or tables of them by name."""
+        return self._coefficients
+
+    @property
     def label(self) -> str:
         """Kind and name, as messages say them."""
         return f"{type(self).__name__.lower()} {self.name!r}"

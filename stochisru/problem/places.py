@@ -24,16 +24,23 @@ class Ancestry:
 
     tree: ScenarioTree
     _up: dict[tuple[int, int], Index] = field(default_factory=dict)
+    #: Of `Places.above`, by the years and stages of the two.
+    above: dict[tuple[object, ...], Index] = field(default_factory=dict)
+    #: Probabilities of places, by their stages.
+    weights: dict[tuple[int, ...], Array] = field(default_factory=dict)
 
     @cached_property
     def nodes(self) -> list[slice]:
         """Nodes of every stage."""
-        return [self.tree.at(stage) for stage in range(self.tree.horizon + 1)]
+        return [slice(*span) for span in pairwise(self.tree.offsets.tolist())]
+
+    @cached_property
+    def _counts(self) -> list[int]:
+        return [here.stop - here.start for here in self.nodes]
 
     def count(self, stage: int) -> int:
         """Number of nodes of a stage."""
-        here = self.nodes[stage]
-        return int(here.stop - here.start)
+        return self._counts[stage]
 
     def up(self, low: int, high: int) -> Index:
         """Ancestor at stage ``high ≤ low`` of every node of stage ``low``; ascending."""
@@ -108,10 +115,68 @@ class Places:
         ends = [0, *accumulate(self.ancestry.count(stage) for stage in self.stages)]
         return {year: slice(*span) for year, span in zip(self.years, pairwise(ends), strict=True)}
 
-    @property
+    @cached_property
+    def counts(self) -> list[int]:
+        """Number of places in each year of ``years``."""
+        return [self.ancestry.count(stage) for stage in self.stages]
+
+    @cached_property
     def count(self) -> int:
         """Number of places."""
-        return sum(self.ancestry.count(stage) for stage in self.stages)
+        return sum(self.counts)
+
+    @cached_property
+    def _key(self) -> tuple[object, ...]:
+        return tuple(self.years), tuple(self.stages)
+
+    @cached_property
+    def in_step(self) -> bool:
+        """Whether those of every year stand at the nodes of the year's own stage."""
+        return all(year == stage for year, stage in zip(self.years, self.stages, strict=True))
+
+    def above(self, other: Places, lag: int = 0) -> Index:
+        """Place of ``other``, ``lag`` years before, above every place; the first ``lag`` years are left out.
+
+        Those of a year of ``other`` must be known at the stage of the places that look for them.
+        """
+        key = *self._key, *other._key, lag
+        known = self.ancestry.above
+        if key not in known:
+            if lag == 0 and self._key == other._key:
+                known[key] = np.arange(self.count)
+            else:
+                pairs = [
+                    (year - lag, stage) for year, stage in zip(self.years, self.stages, strict=True) if year >= lag
+                ]
+                found = [other.seen_from(year, stage) for year, stage in pairs]
+                known[key] = np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+        return known[key]
+
+    def spread(self, numbers: Sequence[Number]) -> Number:
+        """Numbers by year, from year 0 on, at all places that know them; one number where it is the same."""
+        own = [numbers[year] for year in self.years]
+        if all(isinstance(number, float) for number in own):
+            first = own[0] if own else 0.0
+            return first if all(x is first or x == first for x in own) else np.repeat(np.array(own), self.counts)
+        if self.in_step and not any(isinstance(number, float) for number in own):
+            return np.concatenate(own)
+        seen = (self.ancestry.seen(x, t, s) for x, t, s in zip(own, self.years, self.stages, strict=True))
+        return np.concatenate([np.broadcast_to(x, n) for x, n in zip(seen, self.counts, strict=True)])
+
+    def expected(self, numbers: Sequence[Number]) -> Array:
+        """Probability of every place times the expectation of the year's number there."""
+        if self.in_step or all(isinstance(numbers[year], float) for year in self.years):
+            return np.asarray(self.spread(numbers) * self._probability)
+        triples = zip((numbers[year] for year in self.years), self.years, self.stages, strict=True)
+        return np.concatenate([self.ancestry.expected(*triple) for triple in triples])
+
+    @property
+    def _probability(self) -> Array:
+        """Probability of every place."""
+        key, known = tuple(self.stages), self.ancestry.weights
+        if key not in known:
+            known[key] = np.concatenate([self.ancestry.probability(stage) for stage in self.stages])
+        return known[key]
 
     @cached_property
     def _stage(self) -> dict[int, int]:
@@ -129,6 +194,11 @@ class Places:
         """Place of ``year`` above every node of ``stage``, not earlier than its own; places count from ``start``."""
         first: int = start + self.at(year).start
         return first + self.ancestry.up(stage, self.stage(year))
+
+    def of(self, year: Index, node: Index) -> Index:
+        """Places by their years and the nodes of the tree at which they are known."""
+        first = {t: self.at(t).start - self.ancestry.nodes[self.stage(t)].start for t in self.years}
+        return np.array([first.get(t, 0) for t in range(max(first) + 1)])[year] + node
 
     @cached_property
     def year(self) -> Index:

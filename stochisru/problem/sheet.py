@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.problem.coefficients import Number, number_of
+from stochisru.problem.coefficients import Factor, Number, number_of
 from stochisru.problem.information import Information
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Row, State
@@ -37,9 +38,12 @@ class Sheet:
         return Ancestry(self.tree)
 
     @cached_property
+    def _whole(self) -> Mapping[str, Array]:
+        return self.model.factors_on(self.tree)
+
+    @cached_property
     def _factors(self) -> list[Mapping[str, Array]]:
-        whole = self.model.factors_on(self.tree)
-        return [{name: values[here] for name, values in whole.items()} for here in self.ancestry.nodes]
+        return [{name: values[here] for name, values in self._whole.items()} for here in self.ancestry.nodes]
 
     def numbers(self, part: Decision | State | Operation | Expression | Row, what: str) -> list[Number]:
         """A coefficient of a part, by year.
@@ -50,9 +54,13 @@ class Sheet:
             Its key in ``part.coefficients``.
         """
         key = part.name, what
-        if key not in self._numbers:
+        found = self._numbers.get(key)
+        if found is None:
             coefficient = part.coefficients[what]
-            if isinstance(coefficient, float):
+            if isinstance(coefficient, Factor):
+                values = coefficient.times * self._whole[coefficient.name]  # known to the model
+                self._numbers[key] = [values[here] for here in self.ancestry.nodes]
+            elif isinstance(coefficient, float):
                 self._numbers[key] = [coefficient] * (self.model.horizon + 1)
             elif isinstance(coefficient, tuple):
                 self._numbers[key] = list(coefficient)
@@ -61,7 +69,8 @@ class Sheet:
                     number_of(part.label, what, coefficient, t, self._factors[t], self.ancestry.count(t))
                     for t in self.model.years
                 ]
-        return self._numbers[key]
+            found = self._numbers[key]
+        return found
 
     def kept(self, state: State) -> list[Number]:
         """What is left of a state from the year before, by year; that of year 0 is not applied.
@@ -87,15 +96,21 @@ class Sheet:
             if isinstance(part, Expression):
                 found[part.name] = self._resolved(part, "terms", part.terms, found)
             elif not isinstance(part, Row):
-                found[part.name] = [{part.name: 1.0} for _ in self.model.years]
+                found[part.name] = [{part.name: 1.0}] * len(self.model.years)
         return found
 
     def _resolved(
         self, part: State | Expression | Row, what: str, terms: Iterable[str], known: Mapping[str, list[Linear]]
     ) -> list[Linear]:
-        result: list[Linear] = [{} for _ in self.model.years]
-        for name in terms:
-            for t, factor in enumerate(self.numbers(part, f"{what} of {name!r}")):
+        given = {name: self.numbers(part, f"{what} of {name!r}") for name in terms}
+        if all(_steady(numbers) and _steady(known[name]) for name, numbers in given.items()):  # alike in all years
+            years: Iterable[int] = self.model.years[:1]
+            result: list[Linear] = [{}] * len(self.model.years)
+        else:
+            years, result = self.model.years, [{} for _ in self.model.years]
+        for name, numbers in given.items():
+            for t in years:
+                factor = numbers[t]
                 if isinstance(factor, float) and factor == 0.0:
                     continue
                 if not _is_finite(factor):
@@ -125,18 +140,21 @@ class Sheet:
 
         Costs that are not in proportion to the amount (`Decision.curve`, `Decision.fixed_cost`) are not in it.
         """
-        discount = self.model.discount
+        discount = self.model.discount.tolist()
         worth: dict[str, list[Number]] = {part.name: [0.0 for _ in self.model.years] for part in self.model.columns}
         for part in self.model.parts:
             if isinstance(part, Row):
                 continue
             what = "value" if isinstance(part, Operation) else "cost"
-            for t, number in enumerate(self.numbers(part, what)):
+            numbers = self.numbers(part, what)
+            if _steady(numbers) and numbers[0] == 0.0:
+                continue
+            for t, number in enumerate(numbers):
                 if isinstance(number, float) and number == 0.0:
                     continue
                 if not _is_finite(number):
                     raise InputError(f"{part.label}: {what} of year {t} must be finite")
-                unit = self.paid(part, t) if isinstance(part, Decision) else float(discount[t])
+                unit = self.paid(part, t) if isinstance(part, Decision) else discount[t]
                 unit = unit if isinstance(part, Operation) else -unit
                 for column, coefficient in self._linear[part.name][t].items():
                     worth[column][t] = worth[column][t] + unit * number * coefficient
@@ -144,7 +162,22 @@ class Sheet:
 
     def paid(self, decision: Decision, year: int) -> float:
         """Discount factor of the bill of what takes effect in ``year``."""
+        if decision.payment is None:
+            return float(self.model.discount[year])
         return float(sum(share * self.model.discount[when] for when, share in decision.pays_in(year).items()))
+
+    def digest(self) -> str:
+        """Hash of all numbers of the model on the tree: two problems of one digest have the same programs."""
+        found = hashlib.sha256(f"{self.model.sense} {self.model.horizon} {self.model.discount_rate!r}".encode())
+        for part in self.model.parts:
+            coefficients = part.coefficients
+            told = {f.name: getattr(part, f.name) for f in fields(part) if f.name not in part.tables}
+            found.update(f"{part.label} {sorted(told.items(), key=str)!r}".encode())
+            for what in coefficients:
+                found.update(what.encode())
+                for number in self.numbers(part, what):
+                    found.update(np.asarray(number, dtype=float).tobytes())
+        return found.hexdigest()
 
     # ----------------------------------------------------------------- places
 
@@ -201,6 +234,12 @@ class Sheet:
             known = [t if isinstance(number, np.ndarray) else 0 for number in (*terms.values(), *(s[t] for s in sides))]
             stages.append(max(0, *known, *(self.places[column].stage(t) for column in terms)))
         return Places(self.ancestry, tuple(years), stages)
+
+
+def _steady(years: Sequence[object]) -> bool:
+    """Whether what is said of each year is one and the same number or expression."""
+    first = years[0]
+    return not isinstance(first, np.ndarray) and all(each is first for each in years)
 
 
 def _is_finite(number: Number) -> bool:

@@ -261,10 +261,15 @@ class ProgramBuilder:
         row_data = self._row_data or [(none, none)]
         entries = self._entries or [(none.astype(int), none.astype(int), none)]
         row_low, row_high = (np.concatenate(list(parts)) for parts in zip(*row_data, strict=True))
-        row, column, data = (np.concatenate(list(parts)) for parts in zip(*entries, strict=True))
-        matrix = coo_array(
-            (data, (row.astype(np.int32), column.astype(np.int32))), shape=(self._n_rows, self._n_columns)
-        ).tocsc()
+        # Filled in place: large programs are made of few blocks, and each pass over their numbers takes time.
+        size = sum(row.size for row, _, _ in entries)
+        row, column, data = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size)
+        first = 0
+        for rows, columns, numbers in entries:
+            here = slice(first, first + rows.size)
+            row[here], column[here], data[here] = rows, columns, numbers
+            first = here.stop
+        matrix = coo_array((data, (row, column)), shape=(self._n_rows, self._n_columns)).tocsc()
         return LinearProgram(
             name=self.name,
             sense=self.sense,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scenario_trees.lattice import MarkovLattice
-from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.case import DeploymentCase, why_no_case
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_plan import LatticePlan
 from stochisru.lunar.exact.level_dp import level_dp
@@ -26,7 +26,8 @@ class LatticeDynamicProgramme:
 
     def refuses(self, case: DeploymentCase) -> str | None:
         """Costs that are not concave in size, and modules that degrade."""
-        return None if case.is_linear else why_no_exact_levels(case)
+        reason = why_no_case(case, "lattice-dp")
+        return reason if reason is not None or case.is_linear else why_no_exact_levels(case)
 
     def kind(self, case: DeploymentCase) -> Kind:
         """An exact recursion."""

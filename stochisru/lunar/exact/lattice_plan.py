@@ -11,6 +11,7 @@ from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.orders import RootOrders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class LatticePlan:
+class LatticePlan(RootOrders):
     """Order up to a level that depends on year and state.
 
     Attributes

@@ -55,7 +55,7 @@ def level_dp(
     solved = time.perf_counter()
     worth = problem.course(rule).value
     return Result(
-        method="level-dp",
+        method="lattice-dp",
         objective=worth,
         bounds=Bounds(worth, value, Kind.CERTIFIED, Of.LATTICE, flows(case, lattice)),
         termination=Termination(Reason.OPTIMAL, detail=f"exact on {lattice!r} and {problem.levels.size:,} levels"),

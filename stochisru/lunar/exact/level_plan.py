@@ -12,6 +12,7 @@ from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelChoices
 from stochisru.lunar.exact.levels import shrinkage
+from stochisru.lunar.orders import RootOrders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class LevelPlan:
+class LevelPlan(RootOrders):
     """Raise plant to a level that depends on year, state and the plant there is."""
 
     problem: LatticeLevels

@@ -33,6 +33,7 @@ from stochisru.lunar.exact.root_plan import LastYear, Tail, best_root_plan, plan
 from stochisru.lunar.exact.threshold_certain import CertainRecursion
 from stochisru.lunar.exact.threshold_recursion import COARSE, FINE, Rule, ThresholdRecursion, fits
 from stochisru.lunar.exact.unit_value import UnitValue
+from stochisru.lunar.orders import RootOrders
 from stochisru.lunar.strategies.order_up_to import OrderUpTo
 from stochisru.lunar.strategies.protocol import root_years
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
@@ -85,7 +86,7 @@ class _Continuation:
 
 
 @dataclass(frozen=True, eq=False)
-class ThresholdPlan:
+class ThresholdPlan(RootOrders):
     """The exact policy of a case.
 
     Attributes

@@ -14,12 +14,13 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
-from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.case import DeploymentCase, why_no_case
 from stochisru.lunar.exact.levels import TreeLevels, why_no_exact_levels
 from stochisru.lunar.information import flows, require_match
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.methods.options import NoOptions
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
+from stochisru.problem.information import Held
 
 
 class TreeDynamicProgramme:
@@ -30,7 +31,7 @@ class TreeDynamicProgramme:
 
     def refuses(self, case: DeploymentCase) -> str | None:
         """Costs that are not concave in size, and modules that degrade."""
-        return why_no_exact_levels(case)
+        return why_no_case(case, "dp") or why_no_exact_levels(case)
 
     def kind(self, case: DeploymentCase) -> Kind:
         """An exact recursion."""
@@ -43,10 +44,11 @@ class TreeDynamicProgramme:
         return tree_dp(case, on)
 
     def holding(
-        self, case: DeploymentCase, on: ScenarioTree, held: Sequence[Array], options: NoOptions
+        self, case: DeploymentCase, on: ScenarioTree, held: Sequence[Held], options: NoOptions
     ) -> Iterator[Result[TreePlan]]:
-        """Solve once for every given start of a plan."""
-        return tree_dps(case, on, held)
+        """Solve once for every given start of a plan, its orders one per year."""
+        years = [plan.years("dM", case.horizon.lead_time) for plan in held]
+        return tree_dps(case, on, [np.asarray(p.plan.get("dM", ()))[:n] for p, n in zip(held, years, strict=True)])
 
 
 def tree_dp(case: DeploymentCase, tree: ScenarioTree) -> Result[TreePlan]:

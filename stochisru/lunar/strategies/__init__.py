@@ -8,7 +8,7 @@ from stochisru.lunar.strategies.rolling import RollingHorizon
 from stochisru.lunar.strategies.tree_policy import TreePolicy
 from stochisru.lunar.strategies.trigger import AGGRESSIVE, CONSERVATIVE, MODERATE, Trigger
 
-#: The six heuristic strategies by name.
+#: The heuristic strategies by name.
 STRATEGIES: dict[str, Strategy] = {
     s.name: s for s in (CONSERVATIVE, MODERATE, AGGRESSIVE, Upfront(), Gradual(), Reactive())
 }

@@ -122,7 +122,7 @@ class Frontier:
 
 
 def default_strategies(case: DeploymentCase) -> list[str]:
-    """The six heuristics, the exact policy where there is one, and the static, fixed and expected-value plans."""
+    """The heuristics, the exact policy where there is one, and the static, fixed and expected-value plans."""
     exact = ["threshold"] if has_exact_policy(case) else []
     return [*STRATEGIES, *exact, "static", "fixed", "ev"]
 

@@ -38,6 +38,7 @@ from stochisru.methods.extensive_form import bettered
 from stochisru.methods.options import options_of
 from stochisru.methods.registry import options_for, takers
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
+from stochisru.problem.information import Held
 from stochisru.protocols import HoldsPlans
 
 if TYPE_CHECKING:
@@ -307,9 +308,8 @@ def table_of(
     say("rp")
     T, lead = case.horizon.T, case.horizon.lead_time
     stages = range(max(T - lead, 0))  # at stage T − L the last decision is taken and EEV is reached
-    held = [ev[: t + lead + 1] for t in stages]
-    whole = [ev[:0]] if recourse is None else []
-    wanted = [*whole, *held]
+    wanted = [Held()] if recourse is None else []
+    wanted += [Held({"dM": ev}, through=t) for t in stages]
     method = next(m for m in takers(case, Of.TREE) if isinstance(m, HoldsPlans))
     given = {name: wish for name, wish in wishes.items() if name in options_of(method.options)}
     solved = method.holding(case, tree, wanted, options_for(method, given))

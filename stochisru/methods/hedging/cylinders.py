@@ -33,9 +33,9 @@ _RHO_START = 0.25
 
 
 class Finder:
-    """Looks for implementable orders around what the subtrees agree on and keeps the best; see `Candidates`.
+    """Looks for plans around what the subtrees agree on and keeps the best; see `Candidates`.
 
-    Where costs are not linear it goes on from the best orders to their neighbours, some in every iteration.
+    Where costs are not linear it goes on from the best plan to its neighbours, some in every iteration.
     """
 
     def __init__(
@@ -48,55 +48,54 @@ class Finder:
         self._tried: set[bytes] = set()
         self._neighbours: Iterator[Array] | None = None
 
-    def try_plants(self, plants: Array) -> bool:
-        """Evaluate orders near ``plants``; say whether one is the best so far."""
+    def try_near(self, wanted: Array) -> bool:
+        """Evaluate plans near what the subtrees want; say whether one is the best so far."""
         before = self.best
-        for orders in self.candidates.near(plants, self._calls):
-            if self._new(orders):
-                self._try(orders)
+        for plan in self.candidates.near(wanted, self._calls):
+            if self._new(plan):
+                self._try(plan)
         self._calls += 1
         if not self.subtrees.linear:
             self._improve()
-        if self.best is before:
+        if self.best is None or self.best is before:
             return False
-        assert self.best is not None
         if self.checkpoint is not None and self.engine.cylinder_rank == 0:
             self.best.save(self.checkpoint)
         return True
 
-    def _new(self, orders: Array) -> bool:
-        """Whether orders were not tried before."""
-        digest = hashlib.blake2b(orders.tobytes(), digest_size=16).digest()
+    def _new(self, plan: Array) -> bool:
+        """Whether a plan was not tried before."""
+        digest = hashlib.blake2b(plan.tobytes(), digest_size=16).digest()
         known = digest in self._tried
         self._tried.add(digest)
         return not known
 
-    def _try(self, orders: Array) -> None:
-        value = self.engine.incumbent(orders)
-        if self.best is None or value > self.best.value:
-            self.best, self._neighbours = Incumbent(value, orders), None
+    def _try(self, plan: Array) -> None:
+        value = self.engine.incumbent(plan)
+        if value > (-np.inf if self.best is None else self.best.value):
+            self.best, self._neighbours = Incumbent(value, plan), None
 
     def _improve(self) -> None:
-        """Evaluate some neighbours of the best orders; a better one takes their place at once."""
+        """Evaluate some neighbours of the best plan; a better one takes its place at once."""
         for _ in range(_NEIGHBOURS):
-            assert self.best is not None
-            if self._neighbours is None:
-                self._neighbours = self.candidates.neighbours(self.best.orders)
-            orders = next((orders for orders in self._neighbours if self._new(orders)), None)
-            if orders is None:
+            if self.best is None:
                 return
-            self._try(orders)
+            if self._neighbours is None:
+                self._neighbours = self.candidates.neighbours(self.best.plan)
+            plan = next((plan for plan in self._neighbours if self._new(plan)), None)
+            if plan is None:
+                return
+            self._try(plan)
 
-    def node_orders(self) -> Array:
-        """ΔM of the best incumbent at every node of the tree."""
-        assert self.best is not None
-        return np.asarray(self.engine.node_orders(self.best.orders))
+    def node_table(self) -> Array | None:
+        """The best plan at every node of the tree, None if none that can be carried out was found."""
+        return None if self.best is None else np.asarray(self.engine.node_table(self.best.plan))
 
 
 class Steering:
     """mpi-sppy extension: cost-proportional ρ, its adaptation, residuals, checkpoints and their loading.
 
-    ρ of a coordinated year is its discounted cost of plant over the spread of the first solutions at the node, so it
+    ρ of a coordinated quantity is its discounted cost over the spread of the first solutions at the node, so it
     has the right unit whatever the scale of the case, and is equal at all subtrees of a node. All ρ share one factor,
     which balances the relative primal and dual residuals (He, Yang and Wang 2000; Boyd et al. 2011, § 3.4.1).
     """
@@ -115,10 +114,10 @@ class Steering:
     def post_iter0(self) -> None:
         """Set ρ from the first solutions."""
         subtrees = self.monitor.subtrees
-        plants = self.engine.table(self.engine.plants())
-        mean = subtrees.node_mean(plants)
-        spread = np.sqrt(np.maximum(subtrees.node_mean((plants - mean) ** 2), 0.0))
-        largest, cost = subtrees.largest_plant, subtrees.plant_cost
+        wanted = self.engine.table(self.engine.wanted())
+        mean = subtrees.node_mean(wanted)
+        spread = np.sqrt(np.maximum(subtrees.node_mean((wanted - mean) ** 2), 0.0))
+        largest, cost = subtrees.largest, subtrees.unit_cost
         size = np.maximum(spread, 0.05 * np.abs(mean)) + 1e-6 * largest
         rho = _RHO_START * np.maximum(cost, 1e-9 * max(cost.max(), 1.0)) / size
         if self.start is not None:
@@ -138,17 +137,17 @@ class Steering:
     def miditer(self) -> None:
         """Residuals after the update of x̄ and W, and ρ for the next solve."""
         engine, monitor, subtrees = self.engine, self.monitor, self.monitor.subtrees
-        plants, mean = engine.table(engine.plants()), engine.table(engine.rows("xbars"))
+        wanted, mean = engine.table(engine.wanted()), engine.table(engine.rows("xbars"))
         price, rho = engine.table(engine.rows("W")), engine.table(engine.rows("rho"))
         self._require_common(rho)
         before = mean if self._mean is None else self._mean
         self._mean = mean
         p = subtrees.probability[:, None]
-        monitor.primal_residual = float(np.sqrt((p * (plants - mean) ** 2).sum()))
+        monitor.primal_residual = float(np.sqrt((p * (wanted - mean) ** 2).sum()))
         monitor.dual_residual = float(np.sqrt((p * (mean - before) ** 2).sum()))
         if engine._PHIter % _RHO_EVERY:
             return
-        primal = monitor.primal_residual / max(float(np.sqrt((p * plants**2).sum())), 1e-12)
+        primal = monitor.primal_residual / max(float(np.sqrt((p * wanted**2).sum())), 1e-12)
         dual = float(np.sqrt((p * (rho * (mean - before)) ** 2).sum()))
         dual /= max(float(np.sqrt((p * price**2).sum())), 1e-12)
         factor = 1.0
@@ -196,9 +195,9 @@ class SerialHub:
             self.monitor.improve(upper=engine.trivial_bound)
         else:
             self.monitor.improve(upper=engine.lagrangian(engine.table(engine.rows("W"))))
-        finder.try_plants(engine.table(engine.plants()))
-        assert finder.best is not None
-        self.monitor.improve(lower=finder.best.value)
+        finder.try_near(engine.table(engine.wanted()))
+        if finder.best is not None:
+            self.monitor.improve(lower=finder.best.value)
         return self.monitor.finished(engine._PHIter)
 
 
@@ -219,7 +218,7 @@ def cylinder_classes(
             if hub_finds:
                 if self.finder is None:
                     self.finder = Finder(opt, subtrees, checkpoint, best)
-                self.finder.try_plants(opt.table(opt.plants()))
+                self.finder.try_near(opt.table(opt.wanted()))
                 if self.finder.best is not None:
                     monitor.improve(lower=self.finder.best.value)
             if opt._PHIter == 0:
@@ -235,7 +234,7 @@ def cylinder_classes(
 
         def finalize(self) -> None:
             if self.finder is not None:
-                self.node_orders = self.finder.node_orders()
+                self.node_table = self.finder.node_table()
 
         def hub_finalize(self) -> None:
             self.receive_outerbounds()
@@ -262,7 +261,7 @@ def cylinder_classes(
             return float(self.final_bound)
 
     class IncumbentFinder(InnerBoundNonantSpoke):  # type: ignore[misc]
-        """Lower bounds from orders around the hub's solutions."""
+        """Lower bounds from plans around the hub's solutions."""
 
         converger_spoke_char = "X"
 
@@ -276,15 +275,14 @@ def cylinder_classes(
                 if not self.update_nonants():
                     time.sleep(_PAUSE)
                     continue
-                if self.finder.try_plants(self.opt.received(self.localnonants)):
+                if self.finder.try_near(self.opt.received(self.localnonants)):
                     assert self.finder.best is not None
                     self.send_bound(self.finder.best.value)
                 tried = True
 
         def finalize(self) -> float:
-            assert self.finder.best is not None
-            self.final_bound = self.finder.best.value
-            self.node_orders = self.finder.node_orders()
+            self.final_bound = -np.inf if self.finder.best is None else self.finder.best.value
+            self.node_table = self.finder.node_table()
             return self.final_bound
 
     return Hub, Lagrangian, IncumbentFinder

@@ -19,7 +19,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import BoundsError
+from stochisru.errors import BoundsError, InfeasibleError
 from stochisru.methods.hedging.proximal import MIXED_GAP, Proximal, Subproblem, subproblem
 
 
@@ -62,16 +62,16 @@ def node_names(tree: ScenarioTree, last_stage: int) -> list[str]:
 
 
 def scenario_creator(name: str, *, subtrees: Any, names: list[str]) -> Any:
-    """Pyomo model of a subtree: its coordinated variables and the nodes where they are decided."""
+    """Pyomo model of a subtree: its coordinated variables y and the nodes where they are decided."""
     import pyomo.environ as pyo
     from mpisppy.scenario_tree import ScenarioNode
 
     i = int(name.removeprefix("subtree"))
-    tree, years, probability = subtrees.tree, subtrees.years, subtrees.node_probability
-    upper = subtrees.plant_upper[i]
+    tree, stages, probability = subtrees.tree, subtrees.stages, subtrees.node_probability
+    bounds = list(zip(subtrees.lower[i].tolist(), subtrees.upper[i].tolist(), strict=True))
     model = pyo.ConcreteModel(name)
-    model.M = pyo.Var(list(years), bounds=lambda _, t: (0.0, float(upper[t])), initialize=0.0)
-    model.objective = pyo.Objective(expr=0.0 * model.M[0], sense=pyo.maximize)
+    model.y = pyo.Var(range(len(stages)), bounds=lambda _, j: bounds[j], initialize=0.0)
+    model.objective = pyo.Objective(expr=0.0 * model.y[0], sense=pyo.maximize)
     model._mpisppy_node_list = []
     for stage in range(subtrees.cut_stage):
         node = int(subtrees.way[i, stage])
@@ -82,7 +82,7 @@ def scenario_creator(name: str, *, subtrees: Any, names: list[str]) -> Any:
                 cond_prob=1.0 if stage == 0 else float(probability[node] / probability[parent]),
                 stage=stage + 1,
                 cost_expression=0.0,
-                nonant_list=[model.M[t] for t in years if subtrees.commitments.decided_at(t) == stage],
+                nonant_list=[model.y[j] for j, decided in enumerate(stages) if decided == stage],
                 scen_model=model,
                 parent_name=None if stage == 0 else names[parent],
             )
@@ -142,12 +142,12 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal, mixed_gap: floa
             data, model = s._mpisppy_data, s._mpisppy_model
             price = self.row(s, model.W) * model.W_on.value
             if model.prox_on.value:
-                plant = self.subproblems[k].proximal(price, self.row(s, model.xbars), self.row(s, model.rho))
+                wanted = self.subproblems[k].proximal(price, self.row(s, model.xbars), self.row(s, model.rho))
                 data.outer_bound = None
             else:
                 optimum = self.subproblems[k].priced(price)
-                plant, data.outer_bound = optimum.plant, optimum.bound
-            for variable, value in zip(data.nonant_indices.values(), plant, strict=True):
+                wanted, data.outer_bound = optimum.wanted, optimum.bound
+            for variable, value in zip(data.nonant_indices.values(), wanted, strict=True):
                 variable.set_value(float(value), skip_validation=True)
                 variable.stale = False
             data.solution_available = True
@@ -155,7 +155,7 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal, mixed_gap: floa
 
         @staticmethod
         def row(s: Any, parameter: Any) -> Array:
-            """Values of an mpi-sppy parameter of one scenario, in the order of the coordinated years."""
+            """Values of an mpi-sppy parameter of one scenario, in the order of the coordinated quantities."""
             return np.array([parameter[index].value for index in s._mpisppy_data.nonant_indices])
 
         def rows(self, parameter: str) -> dict[int, Array]:
@@ -166,13 +166,13 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal, mixed_gap: floa
             }
 
         def set_rows(self, parameter: str, values: Array) -> None:
-            """Set a parameter of the local scenarios from a table (subtrees, years)."""
+            """Set a parameter of the local scenarios from a table (subtrees, quantities)."""
             for k, s in self.local_scenarios.items():
                 row = values[int(k.removeprefix("subtree"))]
                 for index, value in zip(s._mpisppy_data.nonant_indices, row, strict=True):
                     getattr(s._mpisppy_model, parameter)[index]._value = float(value)
 
-        def plants(self) -> dict[int, Array]:
+        def wanted(self) -> dict[int, Array]:
             """Coordinated variables of the local scenarios."""
             return {
                 int(k.removeprefix("subtree")): np.array([v.value for v in s._mpisppy_data.nonant_indices.values()])
@@ -180,8 +180,8 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal, mixed_gap: floa
             }
 
         def table(self, local: dict[int, Array]) -> Array:
-            """The rows of all ranks as one table (subtrees, years) on every rank."""
-            mine = np.zeros((subtrees.count, len(subtrees.years)))
+            """The rows of all ranks as one table (subtrees, quantities) on every rank."""
+            mine = np.zeros(subtrees.shared.shape)
             for i, row in local.items():
                 mine[i] = row
             total = np.empty_like(mine)
@@ -189,15 +189,15 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal, mixed_gap: floa
             return total
 
         def received(self, flat: Any) -> Array:
-            """Table (subtrees, years) from the flat list of one cylinder's rank that mpi-sppy hands to another."""
-            rows = np.asarray(flat).reshape(-1, len(subtrees.years))
+            """Table (subtrees, quantities) from the flat list of one cylinder's rank that mpi-sppy hands to another."""
+            rows = np.asarray(flat).reshape(-1, subtrees.shared.shape[1])
             local = zip(self.local_scenarios, rows, strict=True)
             return self.table({int(k.removeprefix("subtree")): row for k, row in local})
 
         def lagrangian(self, price: Array) -> float:
             """Upper bound from prices, whatever the solver's tolerances.
 
-            The bound needs E[W] = 0 at every node. What rounding leaves of E[W] is charged at the largest plant it
+            The bound needs E[W] = 0 at every node. What rounding leaves of E[W] is charged at the largest quantity it
             could act on; more than rounding is an error.
             """
             mean = subtrees.node_mean(price)
@@ -209,41 +209,47 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal, mixed_gap: floa
             local = np.zeros(1)
             for k, s in self.local_scenarios.items():
                 i = int(k.removeprefix("subtree"))
-                slack = float(np.abs(mean[i]) @ subtrees.plant_upper[i])
+                slack = float(np.abs(mean[i]) @ np.maximum(np.abs(subtrees.lower[i]), np.abs(subtrees.upper[i])))
                 local[0] += s._mpisppy_probability * (self.subproblems[k].priced(price[i]).bound + slack)
             total = np.empty(1)
             self.mpicomm.Allreduce(local, total)
             return float(total[0])
 
-        def incumbent(self, orders: Array) -> float:
-            """Value of coordinated orders (subtrees, years) with everything below the cut optimal."""
+        def incumbent(self, plan: Array) -> float:
+            """Value of a plan above the cut (subtrees, held) with all below it optimal; −∞ if nothing can follow it."""
             local = np.zeros(1)
             for k, s in self.local_scenarios.items():
-                row = orders[int(k.removeprefix("subtree"))]
+                row = plan[int(k.removeprefix("subtree"))]
                 key = k, row.tobytes()
                 if key not in self.known:  # candidates differ in few subtrees
-                    self.known[key] = self.subproblems[k].fixed(row).value
+                    try:
+                        self.known[key] = self.subproblems[k].fixed(row).value
+                    except InfeasibleError:
+                        self.known[key] = -np.inf
                 local[0] += s._mpisppy_probability * self.known[key]
             total = np.empty(1)
             self.mpicomm.Allreduce(local, total)
             return float(total[0])
 
-        def node_orders(self, orders: Array) -> Array:
-            """ΔM at every node of the whole tree, on every rank, for coordinated orders."""
-            mine = np.full(subtrees.tree.n_nodes, -1.0)
+        def node_table(self, plan: Array) -> Array:
+            """All of a plan at every node of the whole tree, shape ``(parts, nodes)``, on every rank.
+
+            What subtrees share is equally good in each of them; the first one says it.
+            """
+            mine: Array | None = None
             for k in self.local_scenarios:
                 i = int(k.removeprefix("subtree"))
-                fixed = self.subproblems[k].fixed(orders[i])
                 program = self.subproblems[k].subtree
-                mine[program.origin] = np.maximum(mine[program.origin], fixed.order[program.of_node])
+                found = program.on_nodes(self.subproblems[k].fixed(plan[i]).x)
+                if mine is None:
+                    mine = np.zeros((found.shape[0], subtrees.tree.n_nodes))
+                own = np.ones(program.origin.size, dtype=bool)
+                first = subtrees.first_above(i)
+                own[: first.size] = first
+                mine[:, program.origin[own]] = found[:, own]
+            assert mine is not None  # every rank has a subtree
             total = np.empty_like(mine)
-            self.mpicomm.Allreduce(mine, total, op=_maximum())
+            self.mpicomm.Allreduce(mine, total)
             return total
 
     return SubtreePH
-
-
-def _maximum() -> Any:
-    import mpisppy.MPI as MPI
-
-    return MPI.MAX

@@ -20,7 +20,7 @@ from stochisru.methods.checkpoint import Checkpoint
 from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
 from stochisru.protocols import Subtrees
 
-_FORMAT = 1
+_FORMAT = 2
 #: A run of mixed-integer programs is left when the gap has shrunk by less than this share in so many iterations: their
 #: bounds may never meet.
 _STALL_SHARE, _STALL_ITERATIONS = 0.05, 20
@@ -37,11 +37,12 @@ class HedgingIteration:
     seconds
         Since the start of the run, earlier parts of a resumed run included.
     lower, upper
-        Best bounds so far, $ (maximised).
+        Best bounds so far, in the problem's own sense.
     primal_residual
-        √E|M − M̄|², kg: how far subtrees disagree on what they share.
+        √E|y − ȳ|² of the coordinated quantities y: how far subtrees disagree on what they share; of the lunar problem
+        plant, kg.
     dual_residual
-        √E|M̄ − M̄_before|², kg: how far what they agree on has moved.
+        √E|ȳ − ȳ_before|²: how far what they agree on has moved.
     rho_scale
         Factor on the cost-proportional ρ.
     """
@@ -62,7 +63,7 @@ class HedgingIteration:
 
 @dataclass(frozen=True, eq=False)
 class HedgingState:
-    """Everything that progressive hedging needs to go on: tables are (subtrees, years)."""
+    """Everything that progressive hedging needs to go on: tables are (subtrees, quantities)."""
 
     iteration: int
     seconds: float
@@ -100,20 +101,20 @@ class HedgingState:
 
 @dataclass(frozen=True, eq=False)
 class Incumbent:
-    """Best implementable orders found, (subtrees, years), and their value."""
+    """Best plan above the cut that was found, (subtrees, held), and its value."""
 
     value: float
-    orders: Array
+    plan: Array
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write it to a checkpoint."""
-        checkpoint.write("incumbent", {"value": self.value}, {"orders": self.orders})
+        checkpoint.write("incumbent", {"value": self.value}, {"plan": self.plan})
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, subtrees: Subtrees[Any]) -> Incumbent | None:
         """Incumbent of an earlier run, or None where there is none."""
         found = checkpoint.read("incumbent", _fits(subtrees))
-        return None if found is None else cls(found[0]["value"], found[1]["orders"])
+        return None if found is None else cls(found[0]["value"], found[1]["plan"])
 
 
 def hedging_checkpoint(folder: Path, subtrees: Subtrees[Any], interval: float) -> Checkpoint:
@@ -122,13 +123,12 @@ def hedging_checkpoint(folder: Path, subtrees: Subtrees[Any], interval: float) -
 
 
 def _fits(subtrees: Subtrees[Any]) -> Callable[[Mapping[str, Array]], bool]:
-    shape = (subtrees.count, len(subtrees.years))
-    return lambda arrays: all(array.shape == shape for array in arrays.values())
+    return lambda arrays: all(array.shape[0] == subtrees.count for array in arrays.values())
 
 
 @dataclass
 class Monitor:
-    """Bounds, log and stopping rules of a run."""
+    """Bounds, log and stopping rules of a run; bounds as if the problem were maximised."""
 
     subtrees: Subtrees[Any]
     rel_gap: float
@@ -170,6 +170,11 @@ class Monitor:
         """Iterations done before this part of the run."""
         return self._first
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Lower and upper bound in the problem's own sense; within a run it is maximised."""
+        return (self.lower, self.upper) if self.subtrees.sign > 0 else (-self.upper, -self.lower)
+
     def improve(self, lower: float = -np.inf, upper: float = np.inf) -> None:
         """Take new bounds, an upper one of mixed-integer programs with an allowance for the solver's tolerances.
 
@@ -185,11 +190,12 @@ class Monitor:
 
     def finished(self, iteration: int) -> bool:
         """Log the iteration (counted within this part of the run) and say whether to stop."""
+        lower, upper = self.ends
         line = HedgingIteration(
             number=self._first + iteration,
             seconds=self.seconds,
-            lower=self.lower,
-            upper=self.upper,
+            lower=lower,
+            upper=upper,
             primal_residual=self.primal_residual,
             dual_residual=self.dual_residual,
             rho_scale=self.rho_scale,

@@ -1,9 +1,9 @@
 """Progressive hedging on subtrees, alone or under MPI, with certified bounds.
 
-The problem is cut at a stage; the plant of the years decided before the cut is coordinated by prices W. Any prices with
-E[W] = 0 at every node give an upper bound (the Lagrangian of nonanticipativity), any implementable orders a lower
-one; the result is *optimal* only if both are known and meet the requested gap. See Rockafellar and Wets (1991) for the
-method and Gade et al. (2016) for the bound.
+The problem is cut at a stage; what is decided before the cut is coordinated by prices W: of the lunar problem the plant
+of those years. Any prices with E[W] = 0 at every node give a bound (the Lagrangian of nonanticipativity), any plan that
+can be carried out one from the other side; the result is *optimal* only if both are known and meet the requested gap.
+See Rockafellar and Wets (1991) for the method and Gade et al. (2016) for the bound.
 
 Where deployments come in modules or cost less together, the subproblems are mixed-integer programs. The bounds hold all
 the same, but no prices may close the gap between them (a *duality gap*); the run then ends by a limit.
@@ -24,7 +24,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru import mpi
-from stochisru.errors import BoundsError, InputError, StochisruError, require_integer, require_number
+from stochisru.errors import BoundsError, InputError, SolverError, StochisruError, require_integer, require_number
 from stochisru.methods.checkpoint import Checkpoint
 from stochisru.methods.hedging.monitor import HedgingIteration, HedgingState, Incumbent, Monitor, hedging_checkpoint
 from stochisru.methods.hedging.proximal import Proximal, proximal_term
@@ -32,6 +32,7 @@ from stochisru.methods.options import Options, option
 from stochisru.methods.problems import stated_on_trees
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.programs.solvers import solver_named
+from stochisru.programs.sparse import FEASIBILITY
 from stochisru.protocols import ProblemOnTrees, Subtrees, TreePlanT
 
 #: Subtrees that `default_cut` aims at: enough to share, few enough to agree quickly.
@@ -81,7 +82,7 @@ class ProgressiveHedging:
 
     def kind(self, case: Any) -> Kind:
         """A dual bound; where there may be whole numbers the solver's own."""
-        return Kind.CERTIFIED if case.is_linear else Kind.SOLVER
+        return Kind.CERTIFIED if case.is_linear and case.has_exact_plans else Kind.SOLVER
 
     def solve(
         self, case: Any, on: ScenarioTree, options: HedgingOptions, progress: Callable[[Any], None] | None = None
@@ -186,16 +187,29 @@ def progressive_hedging(
             monitor.improve(lower=best.value)
         prepared = time.perf_counter()
         if world is None:
-            orders = _serial(subtrees, monitor, solver, form, state, best)
+            table = _serial(subtrees, monitor, solver, form, state, best)
         else:
-            orders = _guarded(world, lambda: _wheel(world, subtrees, monitor, solver, form, state, best, cylinders))
+            table = _guarded(world, lambda: _wheel(world, subtrees, monitor, solver, form, state, best, cylinders))
     solved = time.perf_counter()
 
-    plan = subtrees.plan(orders)
-    if abs(plan.value - monitor.lower) > 1e-7 * monitor.flows:
+    if table is None:
+        raise SolverError(
+            f"progressive hedging found no plan above stage {subtrees.cut_stage} that can be gone on with "
+            f"after {monitor.log[-1].number} iterations; cut elsewhere, or solve the whole tree by --method ef"
+        )
+    plan = subtrees.plan(table)
+    slack = 1e-7 if subtrees.exact else FEASIBILITY
+    if abs(plan.value - subtrees.sign * monitor.lower) > slack * max(monitor.flows, plan.flows):
         raise BoundsError(f"the incumbent is worth {plan.value!r} on the whole tree, {monitor.lower!r} by subtrees")
-    bounds = Bounds(
-        plan.value, monitor.upper, Kind.SOLVER if subtrees.mixed else Kind.CERTIFIED, Of.TREE, monitor.flows
+    certified = subtrees.exact and not subtrees.mixed
+    bounds = Bounds.of_plan(
+        plan.value,
+        subtrees.sign * monitor.upper,
+        subtrees.sign,
+        Kind.CERTIFIED if certified else Kind.SOLVER,
+        Of.TREE,
+        monitor.flows,
+        slack=0.0 if subtrees.exact else FEASIBILITY,
     )
     met = bounds.meets(rel_gap)
     layout = "one process" if ranks == 1 else f"{ranks} ranks in {cylinders} cylinders"
@@ -209,6 +223,7 @@ def progressive_hedging(
         bounds=bounds,
         termination=Termination(Reason.OPTIMAL if met else Reason.LIMIT, None if met else monitor.limit, detail),
         plan=plan,
+        sense="maximise" if subtrees.sign > 0 else "minimise",
         timings={"prepare": prepared - start, "solve": solved - prepared, "read": time.perf_counter() - solved},
         solver=f"{solver} {solver_named(solver).version()}",
         iterations=tuple(monitor.log),
@@ -246,7 +261,7 @@ def _serial(
     form: Proximal,
     state: HedgingState | None,
     best: Incumbent | None,
-) -> Array:
+) -> Array | None:
     from stochisru.methods.hedging.cylinders import Finder, SerialHub, Steering
     from stochisru.methods.hedging.engine import engine_arguments, engine_class, import_mpisppy
 
@@ -261,7 +276,7 @@ def _serial(
     engine.ph_main(finalize=False)
     if monitor.checkpoint is not None:
         steering.save()
-    return finder.node_orders()
+    return finder.node_table()
 
 
 def _wheel(
@@ -273,7 +288,7 @@ def _wheel(
     state: HedgingState | None,
     best: Incumbent | None,
     cylinders: int,
-) -> Array:
+) -> Array | None:
     from stochisru.methods.hedging.cylinders import Steering, cylinder_classes
     from stochisru.methods.hedging.engine import engine_arguments, engine_class, import_mpisppy
 
@@ -294,13 +309,13 @@ def _wheel(
     wheel.spin()
     if monitor.checkpoint is not None and wheel.on_hub():
         wheel.spcomm.opt.extobject.save()
-    orders, _ = world.bcast((getattr(wheel.spcomm, "node_orders", None), None), root=2 if cylinders == 3 else 0)
+    table, _ = world.bcast((getattr(wheel.spcomm, "node_table", None), None), root=2 if cylinders == 3 else 0)
     summary = world.bcast((monitor.lower, monitor.upper, monitor.log, monitor.limit), root=0)
     monitor.lower, monitor.upper, monitor.log, monitor.limit = summary
-    return np.asarray(orders)
+    return None if table is None else np.asarray(table)
 
 
-def _guarded(world: Any, work: Callable[[], Array]) -> Array:
+def _guarded(world: Any, work: Callable[[], Array | None]) -> Array | None:
     """Run the work of one rank; if it fails, say why and end all ranks, which would wait for it for ever."""
     try:
         return work()

@@ -2,14 +2,14 @@
 
 A `Subproblem` answers three questions about the program ``max f(x)`` of a subtree, with ``y`` its coordinated
 variables: the Lagrangian ``max f(x) − w·y``, the proximal problem ``max f(x) − w·y − ½ Σ ρ (y − ȳ)²`` and the value
-when orders are fixed. Each question has its own model, kept with its basis, so that only prices or bounds change
-from one call to the next.
+when the plan above the cut is fixed. Each question has its own model, kept with its basis, so that only prices or
+bounds change from one call to the next.
 
 The linearised proximal term replaces ``y²`` by a variable θ above its tangents ``2qy − q²``. The tangents hold for
 every ρ and ȳ, so they are kept; new ones are added where ``y² − θ`` exceeds a tolerance, until it does nowhere.
 
 The program may be a mixed-integer one. The Lagrangian's bound is then the solver's own, which holds whatever gap the
-search was left with, and the value of fixed orders that of the plan that was found. The proximal problem is solved on
+search was left with, and the value of a fixed plan that of the one that was found. The proximal problem is solved on
 averages of the solutions known so far, to which Lagrangian solutions at its own gradient are added: only linear and
 mixed-integer linear programs are solved, and prices go to those of the best Lagrangian bound (Boland et al. 2018:
 progressive hedging with Frank and Wolfe's method). With the proximal term in the mixed-integer program they need not.
@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
-from stochisru.errors import InputError, SolverError
+from stochisru.errors import InfeasibleError, InputError, SolverError
 from stochisru.programs.solvers.highs import load_program, new_model, optimise
 from stochisru.programs.solvers.scaling import Scaling, Units
 from stochisru.protocols import SubtreeProgram
@@ -40,22 +40,22 @@ MIXED_GAP = 2.5e-4
 
 @dataclass(frozen=True, eq=False)
 class Priced:
-    """Optimum of a Lagrangian subproblem: coordinated variables, and a bound.
+    """Optimum of a Lagrangian subproblem: what it wants of the coordinated variables, and a bound.
 
     The bound of a linear program holds for any solver tolerance, that of a mixed-integer one up to
     `stochisru.methods.result.MIXED_ROUNDING`.
     """
 
-    plant: Array
+    wanted: Array
     bound: float
 
 
 @dataclass(frozen=True, eq=False)
 class FixedOptimum:
-    """Optimum for fixed orders: value and ΔM of all commitments of the branch."""
+    """Optimum for a fixed plan above the cut: its value, and values of all variables."""
 
     value: float
-    order: Array
+    x: Array
 
 
 class Subproblem(Protocol):
@@ -79,8 +79,8 @@ class Subproblem(Protocol):
         """Coordinated variables of ``max f(x) − price·y − ½ Σ rho (y − centre)²``."""
         ...
 
-    def fixed(self, orders: Array) -> FixedOptimum:
-        """Solve with the coordinated orders fixed."""
+    def fixed(self, plan: Array) -> FixedOptimum:
+        """Solve with the plan above the cut fixed."""
         ...
 
 
@@ -97,16 +97,20 @@ class HighsSubproblem:
         self._tangents: _Tangents | None = None
         self._hull: _Hull | None = None
         program = subtree.program
-        # Squares of plant enter the proximal term: a thousand is a good size for them. Where no plant can be wanted,
-        # demand gives the size.
-        largest = float(self._upper.max()) or float(subtree.branch.value.max())
+        # Squares enter the proximal term: a thousand is a good size for their roots. Where nothing can be wanted, the
+        # factor gives the size.
+        largest = float(np.abs([*self._lower, *self._upper]).max()) or float(np.abs(subtree.branch.value).max())
         self._fitting = Units.by_size(program, largest / 1000)
         self._scale = Scaling.of(program) if subtree.mixed else Scaling.uniform(program, self._fitting)
-        self._unit, self._order_unit = self._scale.column[subtree.plant], self._scale.column[subtree.order]
+        self._unit, self._held_unit = self._scale.column[subtree.coordinated], self._scale.column[subtree.held]
+
+    @property
+    def _lower(self) -> Array:
+        return self.subtree.program.lower[self.subtree.coordinated]
 
     @property
     def _upper(self) -> Array:
-        return self.subtree.program.upper[self.subtree.plant]
+        return self.subtree.program.upper[self.subtree.coordinated]
 
     def _model(self, use: str) -> Any:
         if use not in self._models:
@@ -120,7 +124,7 @@ class HighsSubproblem:
         return model.getSolution()
 
     def _price(self, model: Any, cost: Array) -> None:
-        columns = self.subtree.plant.astype(np.int32)
+        columns = self.subtree.coordinated.astype(np.int32)
         objective = self.subtree.program.objective[columns] + cost
         model.changeColsCost(columns.size, columns, objective * (self._scale.f * self._unit))
 
@@ -130,29 +134,27 @@ class HighsSubproblem:
         self._price(model, -price)
         solution = self._optimise(model, "Lagrangian")
         program = self.subtree.program
-        plant = np.asarray(solution.col_value)[self.subtree.plant] * self._unit
+        wanted = np.asarray(solution.col_value)[self.subtree.coordinated] * self._unit
         if self.subtree.mixed:
             bound = float(model.getInfo().mip_dual_bound) / self._scale.f
-            value = float(model.getInfo().objective_function_value) / self._scale.f + float(price @ plant)
+            value = float(model.getInfo().objective_function_value) / self._scale.f + float(price @ wanted)
             if self._hull is None:
-                self._hull = _Hull(self.name, self._upper, plant, value, self._fitting)
-            self._hull.add(plant, value)
+                self._hull = _Hull(self.name, self._lower, self._upper, wanted, value, self._fitting)
+            self._hull.add(wanted, value)
         else:
             objective = program.objective.copy()
-            objective[self.subtree.plant] -= price
+            objective[self.subtree.coordinated] -= price
             bound = program.dual_bound(np.asarray(solution.row_dual) * self._scale.row / self._scale.f, objective)
-        return Priced(plant, bound)
+        return Priced(wanted, bound)
 
-    def fixed(self, orders: Array) -> FixedOptimum:
-        """Solve with the coordinated orders fixed."""
+    def fixed(self, plan: Array) -> FixedOptimum:
+        """Solve with the plan above the cut fixed."""
         model = self._model("fixed")
-        columns = self.subtree.order.astype(np.int32)
-        model.changeColsBounds(columns.size, columns, orders / self._order_unit, orders / self._order_unit)
+        columns = self.subtree.held.astype(np.int32)
+        model.changeColsBounds(columns.size, columns, plan / self._held_unit, plan / self._held_unit)
         solution = self._optimise(model, "incumbent")
-        orders_at = self.subtree.program.columns["dM"].span
-        order = np.asarray(solution.col_value)[orders_at] * self._scale.column[orders_at]
-        value = float(model.getInfo().objective_function_value) / self._scale.f
-        return _fixed(self.subtree, order, orders, value)
+        x = np.asarray(solution.col_value) * self._scale.column
+        return _fixed(self.subtree, x, plan, float(model.getInfo().objective_function_value) / self._scale.f)
 
     def proximal(self, price: Array, centre: Array, rho: Array) -> Array:
         """Coordinated variables of the proximal problem."""
@@ -161,9 +163,10 @@ class HighsSubproblem:
         if self.subtree.mixed:
             return self._on_hull(price, centre, rho)
         if self._tangents is None:
-            plant, program = self.subtree.plant, self.subtree.program
+            columns, program = self.subtree.coordinated, self.subtree.program
             model = load_program(program, self._scale)
-            self._tangents = _Tangents(model, self.name, plant, program.objective[plant], self._upper, self._fitting)
+            cost = program.objective[columns]
+            self._tangents = _Tangents(model, self.name, columns, cost, self._upper, self._fitting)
         return self._tangents.solve(price, centre, rho)
 
     def _quadratic(self, price: Array, centre: Array, rho: Array) -> Array:
@@ -175,12 +178,13 @@ class HighsSubproblem:
         curvature = self._fitting.f * self._fitting.q**2
         hessian = highspy.HighsHessian()
         hessian.dim_, hessian.format_ = n, highspy.HessianFormat.kTriangular
-        # The coordinated columns are consecutive and ascending.
-        hessian.start_ = np.searchsorted(self.subtree.plant, np.arange(n + 1)).astype(np.int32)
-        hessian.index_, hessian.value_ = self.subtree.plant.astype(np.int32), -rho * curvature
+        order = np.argsort(self.subtree.coordinated)
+        columns = self.subtree.coordinated[order]
+        hessian.start_ = np.searchsorted(columns, np.arange(n + 1)).astype(np.int32)
+        hessian.index_, hessian.value_ = columns.astype(np.int32), -rho[order] * curvature
         model.passHessian(hessian)
         x = np.asarray(self._optimise(model, "quadratic proximal").col_value)
-        return np.asarray(x[self.subtree.plant] * self._unit)
+        return np.asarray(x[self.subtree.coordinated] * self._unit)
 
     def _on_hull(self, price: Array, centre: Array, rho: Array) -> Array:
         """Proximal problem on the hull of the solutions so far, to which some are added where they matter."""
@@ -188,11 +192,11 @@ class HighsSubproblem:
             self.priced(price)
         assert self._hull is not None
         for _ in range(_HULL_STEPS):
-            plant = self._hull.solve(price, centre, rho)
+            wanted = self._hull.solve(price, centre, rho)
             known = self._hull.size
-            self.priced(price + rho * (plant - centre))  # adds its solution
+            self.priced(price + rho * (wanted - centre))  # adds its solution
             if self._hull.size == known:
-                return plant
+                return wanted
         return self._hull.solve(price, centre, rho)
 
 
@@ -201,44 +205,44 @@ class _Tangents:
 
     Parameters
     ----------
-    plant
-        The columns, and their share in the objective ($/kg) and upper bounds (kg) as ``cost`` and ``upper``.
+    columns
+        The columns, and their share in the objective and upper bounds as ``cost`` and ``upper``.
     scale
         Units of the model.
     """
 
-    def __init__(self, model: Any, name: str, plant: Index, cost: Array, upper: Array, scale: Units) -> None:
-        self.model, self.name, self.plant, self.cost, self.scale = model, name, plant.astype(np.int32), cost, scale
+    def __init__(self, model: Any, name: str, columns: Index, cost: Array, upper: Array, scale: Units) -> None:
+        self.model, self.name, self.columns, self.cost, self.scale = model, name, columns.astype(np.int32), cost, scale
         # A column θ ≥ 0 per coordinated variable, with the tangent at its upper bound.
-        self._square = (model.getNumCol() + np.arange(plant.size)).astype(np.int32)
-        for _ in plant:
+        self._square = (model.getNumCol() + np.arange(columns.size)).astype(np.int32)
+        for _ in columns:
             model.addCol(0.0, 0.0, np.inf, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
         for i, most in enumerate(upper):
             self._tangent(i, float(most) / scale.q)
 
     def _tangent(self, i: int, at: float) -> None:
-        columns = np.array([self._square[i], self.plant[i]], dtype=np.int32)
+        columns = np.array([self._square[i], self.columns[i]], dtype=np.int32)
         self.model.addRow(-at * at, np.inf, 2, columns, np.array([1.0, -2 * at]))
 
     def solve(self, price: Array, centre: Array, rho: Array) -> Array:
         """Coordinated variables of the proximal problem."""
         model, scale = self.model, self.scale
         cost = (self.cost + rho * centre - price) * (scale.f * scale.q)
-        model.changeColsCost(self.plant.size, self.plant, cost)
+        model.changeColsCost(self.columns.size, self.columns, cost)
         model.changeColsCost(self._square.size, self._square, -rho / 2 * scale.f * scale.q**2)
         middle = centre / scale.q  # from here on in the scale of the model
         for _ in range(_ROUNDS):
             optimise(model, f"{self.name}, linearised proximal subproblem")
             x = np.asarray(model.getSolution().col_value)
-            plant, square = x[self.plant], x[self._square]
+            wanted, square = x[self.columns], x[self._square]
             # y² − θ = (distance of y to the nearest tangent point)²: a small part of the step to the centre.
-            near = 0.05 * np.abs(plant - middle) + 1e-4 * (np.abs(middle) + np.abs(plant)) + 1e-9
-            missing = np.flatnonzero(plant**2 - square > near**2)
+            near = 0.05 * np.abs(wanted - middle) + 1e-4 * (np.abs(middle) + np.abs(wanted)) + 1e-9
+            missing = np.flatnonzero(wanted**2 - square > near**2)
             if missing.size == 0:
                 break
             for i in missing:
-                self._tangent(int(i), float(plant[i]))
-        return np.asarray(plant * scale.q)
+                self._tangent(int(i), float(wanted[i]))
+        return np.asarray(wanted * scale.q)
 
 
 class _Hull:
@@ -247,36 +251,36 @@ class _Hull:
     Coordinated variables are ``y = Σ a_j·y_j`` with ``Σ a_j = 1`` and are worth ``Σ a_j·f_j``.
     """
 
-    def __init__(self, name: str, upper: Array, plant: Array, value: float, scale: Units) -> None:
+    def __init__(self, name: str, lower: Array, upper: Array, point: Array, value: float, scale: Units) -> None:
         import highspy
 
         n = upper.size
-        self._plants: list[Array] = []
+        self._points: list[Array] = []
         self._scale, self._first = scale, value  # f_j is counted from the first one
         model = new_model()
         model.changeObjectiveSense(highspy.ObjSense.kMaximize)
         none = np.zeros(0, dtype=np.int32), np.zeros(0)
-        for most in upper:
-            model.addCol(0.0, 0.0, float(most) / scale.q, 0, *none)
+        for least, most in zip(lower, upper, strict=True):
+            model.addCol(0.0, float(least) / scale.q, float(most) / scale.q, 0, *none)
         for t in range(n):
             model.addRow(0.0, 0.0, 1, np.array([t], dtype=np.int32), np.array([-1.0]))
         model.addRow(1.0, 1.0, 0, *none)
         self._model = model
         self._rows = np.arange(n + 1, dtype=np.int32)
         self._tangents = _Tangents(model, name, np.arange(n), np.zeros(n), upper, scale)
-        self.add(plant, value)
+        self.add(point, value)
 
     @property
     def size(self) -> int:
         """Number of known solutions."""
-        return len(self._plants)
+        return len(self._points)
 
-    def add(self, plant: Array, value: float) -> None:
+    def add(self, point: Array, value: float) -> None:
         """Add a solution unless it is known."""
-        if any(np.allclose(plant, known, rtol=1e-6, atol=1e-6) for known in self._plants):
+        if any(np.allclose(point, known, rtol=1e-6, atol=1e-6) for known in self._points):
             return
-        self._plants.append(plant)
-        entries = np.append(plant / self._scale.q, 1.0)
+        self._points.append(point)
+        entries = np.append(point / self._scale.q, 1.0)
         worth = (value - self._first) * self._scale.f
         self._model.addCol(worth, 0.0, np.inf, self._rows.size, self._rows, entries)
 
@@ -296,7 +300,7 @@ class GurobiSubproblem:
         self._mixed_gap = mixed_gap
         self._model: tuple[Any, Any, Any] | None = None
 
-    def _optimise(self, objective: Array, rho: Array | None, orders: Array | None) -> tuple[Array, float, float]:
+    def _optimise(self, objective: Array, rho: Array | None, plan: Array | None) -> tuple[Array, float, float]:
         """Solution, value and bound; without ``rho`` the bound holds up to the solver's tolerance or better."""
         from stochisru.programs.solvers.gurobi import guarded, load_program
 
@@ -309,15 +313,17 @@ class GurobiSubproblem:
                 self._model[0].Params.MIPGap = self._mixed_gap
             model, x, rows = self._model
             lower, upper = program.lower.copy(), program.upper.copy()
-            if orders is not None:
-                lower[self.subtree.order] = upper[self.subtree.order] = orders
+            if plan is not None:
+                lower[self.subtree.held] = upper[self.subtree.held] = plan
             x.LB, x.UB = lower, upper
             target = objective @ x + program.constant
             if rho is not None:
-                y = x[self.subtree.plant]
+                y = x[self.subtree.coordinated]
                 target = target - y @ (np.diag(rho / 2) @ y)
             model.setObjective(target, gp.GRB.MAXIMIZE)
             model.optimize()
+            if model.Status in (gp.GRB.INFEASIBLE, gp.GRB.INF_OR_UNBD) and plan is not None:
+                raise InfeasibleError(f"{self.name}: the plan above the cut cannot be gone on with")
             if model.Status != gp.GRB.OPTIMAL:
                 raise SolverError(f"{self.name}: gurobi ended with status {model.Status}")
             bound = float(model.ObjBound) if self.subtree.mixed else np.inf
@@ -331,27 +337,27 @@ class GurobiSubproblem:
     def priced(self, price: Array) -> Priced:
         """Solve ``max f(x) − price·y``."""
         objective = self.subtree.program.objective.copy()
-        objective[self.subtree.plant] -= price
+        objective[self.subtree.coordinated] -= price
         x, _, bound = self._optimise(objective, None, None)
-        return Priced(x[self.subtree.plant], bound)
+        return Priced(x[self.subtree.coordinated], bound)
 
     def proximal(self, price: Array, centre: Array, rho: Array) -> Array:
         """Coordinated variables of the proximal problem."""
         objective = self.subtree.program.objective.copy()
-        objective[self.subtree.plant] += rho * centre - price
-        return self._optimise(objective, rho, None)[0][self.subtree.plant]
+        objective[self.subtree.coordinated] += rho * centre - price
+        return self._optimise(objective, rho, None)[0][self.subtree.coordinated]
 
-    def fixed(self, orders: Array) -> FixedOptimum:
-        """Solve with the coordinated orders fixed."""
-        x, value, _ = self._optimise(self.subtree.program.objective, None, orders)
-        return _fixed(self.subtree, x[self.subtree.program.columns["dM"].span], orders, value)
+    def fixed(self, plan: Array) -> FixedOptimum:
+        """Solve with the plan above the cut fixed."""
+        x, value, _ = self._optimise(self.subtree.program.objective, None, plan)
+        return _fixed(self.subtree, x, plan, value)
 
 
-def _fixed(subtree: SubtreeProgram, order: Array, orders: Array, value: float) -> FixedOptimum:
-    """Solution for fixed orders; where costs are not linear it is worth what its orders are when made feasible."""
-    order = subtree.feasible(order)
-    order[: orders.size] = orders
-    return FixedOptimum(value if subtree.linear else subtree.worth(order), order)
+def _fixed(subtree: SubtreeProgram, x: Array, plan: Array, value: float) -> FixedOptimum:
+    """Solution for a fixed plan as it can be carried out."""
+    x[subtree.held] = plan
+    x, value = subtree.settled(x, value)
+    return FixedOptimum(value, x)
 
 
 #: Forms of the proximal term per solver, the default first. HiGHS has a quadratic solver too, but it starts cold

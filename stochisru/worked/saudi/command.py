@@ -20,11 +20,12 @@ from stochisru.terminal import (
     progress,
     save_figure,
 )
+from stochisru.worked.saudi.questions_command import COMMANDS as QUESTIONS
 
 if TYPE_CHECKING:
     from stochisru.worked.saudi.network import SaudiOptions
 
-YearOpt = Annotated[int, typer.Option(help="2030 or 2050.")]
+YearOpt = Annotated[int, typer.Option(help="2010, 2030 or 2050.")]
 
 
 def ksa(
@@ -145,4 +146,4 @@ def _pairs(texts: list[str] | None, field: str) -> tuple[tuple[str, str], ...]:
 
 
 #: Commands by the words that call them.
-COMMANDS = {"network ksa": ksa, "network failures": failures}
+COMMANDS = {"network ksa": ksa, "network failures": failures, **QUESTIONS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ class FlowLimits:
     for detours.
     """
 
-    def __init__(self, growth: float, headroom: float) -> None:
+    def __init__(self, growth: float, headroom: float, factors: Mapping[str, float] | None = None) -> None:
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components, dijkstra
 
@@ -28,7 +29,9 @@ class FlowLimits:
         n = len(sites())
         ends = np.array([(number[c.first], number[c.second]) for c in connections()])
         km = np.array([c.km for c in connections()])
-        demand = growth * np.array([s.potable_demand + s.nonpotable_demand for s in sites()])
+        demand = growth * np.array(
+            [(factors or {}).get(s.name, 1.0) * (s.potable_demand + s.nonpotable_demand) for s in sites()]
+        )
         loss = -np.log1p(-text_parameters()["loss_water_per_km"] * km) + 1e-12
         graph = coo_array((np.tile(loss, 2), (ends.T.ravel(), ends[:, ::-1].T.ravel())), shape=(n, n)).tocsr()
         grossed: Array = demand * np.exp(np.asarray(dijkstra(graph)))

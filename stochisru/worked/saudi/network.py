@@ -20,7 +20,8 @@ the README of the data). What else the thesis leaves open is a field of `SaudiOp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -32,7 +33,11 @@ from stochisru.worked.saudi.infrastructure import DATA, text_parameters
 from stochisru.worked.saudi.limits import FlowLimits
 
 #: Years of the study and the population that scales the demands of 2030 (Section 5.3.2).
-YEARS = {2030: "population_kingdom_2030", 2050: "population_kingdom_2050"}
+YEARS = {
+    2010: "population_kingdom_2010",
+    2030: "population_kingdom_2030",
+    2050: "population_kingdom_2050",
+}
 Powerlines = Literal["existing", "new"]
 POWERLINES: tuple[Powerlines, ...] = ("existing", "new")
 
@@ -44,7 +49,7 @@ class SaudiOptions:
     Attributes
     ----------
     year
-        2030 or 2050.
+        2010 (the basis year, whose capacities the network has), 2030 or 2050.
     pipe_diameter_m
         Of all pipelines; not published, 1.5 fits the published totals best.
     powerlines
@@ -62,6 +67,16 @@ class SaudiOptions:
         Pairs of node names whose pipeline is lost, in both directions.
     forced_pipelines
         Pairs of node names whose pipeline must be built or kept, used or not, from the first to the second.
+    parameters
+        Numbers in place of parameters of the network's files, by name.
+    demand_factors
+        Factors on the demand of cities, by name.
+    capacity_factors
+        Factors on what the processes of a site have as capacity, by name.
+    closed_to_building
+        Names of sites whose capacity is not expanded.
+    closed_pipelines
+        Pairs of node names between which no pipeline is built; one that exists stays.
     """
 
     year: int = 2030
@@ -73,6 +88,11 @@ class SaudiOptions:
     lost: tuple[str, ...] = ()
     lost_pipelines: tuple[tuple[str, str], ...] = ()
     forced_pipelines: tuple[tuple[str, str], ...] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    demand_factors: Mapping[str, float] = field(default_factory=dict)
+    capacity_factors: Mapping[str, float] = field(default_factory=dict)
+    closed_to_building: tuple[str, ...] = ()
+    closed_pipelines: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.year not in YEARS:
@@ -82,9 +102,13 @@ class SaudiOptions:
         position(POWERLINES, self.powerlines, "powerlines")
         if not self.headroom >= 1:
             raise InputError(f"headroom: must be >= 1, got {self.headroom}")
-        for field in ("pipeline_capacity", "treatment_opex"):
-            if not getattr(self, field) >= 0:
-                raise InputError(f"{field}: must be >= 0, got {getattr(self, field)}")
+        for name in ("pipeline_capacity", "treatment_opex"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name}: must be >= 0, got {getattr(self, name)}")
+        for name in ("demand_factors", "capacity_factors"):
+            for site, factor in getattr(self, name).items():
+                if not 0 <= factor < np.inf:
+                    raise InputError(f"{name}: must be >= 0, got {factor} for {site}")
 
     def replace(self, **changes: object) -> SaudiOptions:
         """A copy with some fields changed."""
@@ -101,7 +125,7 @@ def saudi_network(options: SaudiOptions | None = None) -> Network:
     """
     options = options or SaudiOptions()
     growth = text_parameters()[YEARS[options.year]] / text_parameters()[YEARS[2030]]
-    most = FlowLimits(growth, options.headroom)
+    most = FlowLimits(growth, options.headroom, options.demand_factors)
     network = load_network(
         str(DATA),
         {
@@ -112,9 +136,10 @@ def saudi_network(options: SaudiOptions | None = None) -> Network:
             "treatment_opex": options.treatment_opex,
             "most_water": most.all_water,
             "most_electricity": most.all_electricity,
+            **options.parameters,
         },
     ).replace(name=f"Saudi Arabia {options.year}")
-    network = most.fitted(network)
+    network = _scaled(most.fitted(network), options)
     for name in options.lost:
         network = network.closed(network.between(name, name))
     for pair in options.lost_pipelines:
@@ -123,6 +148,28 @@ def saudi_network(options: SaudiOptions | None = None) -> Network:
     for pair in options.forced_pipelines:
         network = network.forced(np.array([pipeline(network, *pair)]), "potable water")
     return network
+
+
+def _scaled(network: Network, options: SaudiOptions) -> Network:
+    """The network with other demands and capacities, and closed to building where that is asked for."""
+    supply, capacity, expansion = network.supply.copy(), network.out.capacity.copy(), network.out.expansion.copy()
+    for city, factor in options.demand_factors.items():
+        row = network.node(city)
+        supply[row] = np.where(supply[row] < 0, factor * supply[row], supply[row])
+    for site, factor in options.capacity_factors.items():
+        loop = network.between(site, site)
+        capacity[loop] = np.where(np.isfinite(capacity[loop]), factor * capacity[loop], capacity[loop])
+    for site in options.closed_to_building:
+        expansion[network.between(site, site)] = 0.0
+    use_upper, water = network.use_upper.copy(), network.commodity("potable water")
+    new = network.criterion("capex").use[:, water] > 0
+    for pair in options.closed_pipelines:
+        for ends in (pair, pair[::-1]):
+            arc = pipeline(network, *ends)
+            use_upper[arc, water] = 0.0 if new[arc] else use_upper[arc, water]
+    return network.replace(
+        supply=supply, out=replace(network.out, capacity=capacity, expansion=expansion), use_upper=use_upper
+    )
 
 
 def pipeline(network: Network, tail: str, head: str) -> int:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 WEIGHTS = (0.999, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.001)
 #: Tables with the published results.
 _TABLES = {2030: "table_5_3", 2050: "table_5_5"}
+#: Year whose published factors are used where the thesis has no table.
+_BASIS = {2010: 2030}
 #: Columns of those tables by our names.
 _COLUMNS = {
     "cost": "total_cost_BUSD_y",
@@ -142,7 +144,9 @@ class SaudiResult:
 
 @cache
 def published_lines(year: int) -> Mapping[float, dict[str, float]]:
-    """Table 5.3 or 5.5 by weight of cost; ``gap`` in percent."""
+    """Table 5.3 or 5.5 by weight of cost, ``gap`` in percent; no lines for 2010."""
+    if year not in _TABLES:
+        return {}
     return {
         round(float(row["w_cost"]), 6): {name: float(row[column]) for name, column in _COLUMNS.items()}
         for row in saudi_data(_TABLES[year])
@@ -150,8 +154,8 @@ def published_lines(year: int) -> Mapping[float, dict[str, float]]:
 
 
 def published_scales(year: int) -> Scales:
-    """The published optima of cost alone (w = 0.999) and CO2 alone (w = 0.001)."""
-    lines = published_lines(year)
+    """The published optima of cost alone (w = 0.999) and CO2 alone (w = 0.001); those of 2030 for 2010."""
+    lines = published_lines(_BASIS.get(year, year))
     return Scales(lines[0.999]["cost"], lines[0.001]["co2"])
 
 

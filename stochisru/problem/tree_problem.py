@@ -1,0 +1,81 @@
+"""A model on a tree, as the methods on trees take it: its program, bounds under a held plan, and what a solution is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from scenario_trees.arrays import Array
+from scenario_trees.tree import ScenarioTree
+from stochisru.errors import SolverError
+from stochisru.problem.bounds import column_bounds
+from stochisru.problem.information import Held
+from stochisru.problem.model import Model
+from stochisru.problem.on_tree import TreeProgram, on_tree
+from stochisru.problem.paths import mean_path
+from stochisru.problem.plan import ModelPlan
+from stochisru.problem.sheet import Sheet
+from stochisru.programs.sparse import LinearProgram, Solution, solve
+
+
+@dataclass(frozen=True, eq=False)
+class ModelOnTree:
+    """A model on a tree; see `stochisru.protocols.TreeProblem`.
+
+    Raises
+    ------
+    InputError
+        If model and tree do not match.
+    """
+
+    model: Model
+    tree: ScenarioTree
+    #: Plans keep their rows to the solver's tolerances.
+    exact = False
+
+    def __post_init__(self) -> None:
+        self.model.factors_on(self.tree)
+
+    @cached_property
+    def stated(self) -> TreeProgram:
+        """The program with what its columns mean."""
+        return on_tree(self.model, self.tree)
+
+    @property
+    def program(self) -> LinearProgram:
+        """The sparse program in node form."""
+        return self.stated.program
+
+    def limits(self, held: Held) -> tuple[Array, Array]:
+        """Bounds on all variables where some decisions are as in a plan."""
+        lower, upper = self.program.lower.copy(), self.program.upper.copy()
+        for name, bounds in column_bounds(Sheet(self.model, self.tree, held)).items():
+            span = self.program.columns[name].span
+            lower[span], upper[span] = bounds
+        return lower, upper
+
+    def plan(self, solution: Solution) -> ModelPlan:
+        """The plan that a solution is: decisions as they can be taken, all else to the solver's tolerances."""
+        stated = self.stated
+        columns = {part.name: stated.on_nodes(solution.x, part.name) for part in self.model.columns}
+        return ModelPlan(self.model, self.tree, columns | stated.plan(solution.x))
+
+    def bound(self, program: LinearProgram, row_dual: Array) -> float:
+        """Bound on a linear program that holds for any row duals, in the model's sense."""
+        return program.dual_bound(row_dual)
+
+
+def flows_on_mean_path(model: Model, tree: ScenarioTree) -> float:
+    """Size of the sums of money that values of a model on a tree are differences of, before anything is solved.
+
+    That of the mean path's plan; of bounds alone where that has none.
+    """
+    program = on_tree(model, mean_path(tree)).program
+    relaxed = replace(program, integer=np.zeros_like(program.integer))
+    try:
+        x = np.abs(solve(relaxed).x)
+    except SolverError:
+        x = np.maximum(np.abs(program.lower), np.abs(program.upper))
+    return float(np.abs(program.objective) @ x)
