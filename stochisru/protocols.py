@@ -329,6 +329,10 @@ class StagePrograms(Protocol[LatticePlanT]):
         """Size of the sums of money that values are differences of, $."""
 
     @property
+    def sign(self) -> float:
+        """1 where the problem is maximised, −1 where it is minimised; programs maximise worth either way."""
+
+    @property
     def orders_up_to(self) -> bool:
         """Whether plans whose value is known exactly are optimal under expectation."""
 

@@ -105,6 +105,9 @@ class StagePrograms:
             "storage": None if self.storage is None else asdict(self.storage),
         }
 
+    #: Net present value is maximised.
+    sign = 1.0
+
     @property
     def orders_up_to(self) -> bool:
         """Whether plans of order-up-to levels, whose value is known exactly, are optimal under expectation."""
@@ -327,6 +330,7 @@ class StagePrograms:
             low=np.stack([np.full(demand.size, -np.inf), demand], axis=1),
             high=np.stack([np.full(demand.size, supply), demand], axis=1),
             constant=np.array([constant]),
+            slack=slice(0, 0),  # demand that nobody serves is a column already
             theta=theta,
             state=state,
             ceiling=self._ceilings[t] / money,

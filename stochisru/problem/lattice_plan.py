@@ -1,4 +1,4 @@
-"""A plan of a model that is read off the cuts of a lattice: decisions at the root, and the worth of every state left."""
+"""A plan of a model that is read off the cuts of a lattice: decisions at the root, and what every state is worth."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ from stochisru.programs.stage_model import StageModel
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: What may be missing in a row, in its unit.
+_MISSING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +74,7 @@ class ModelCutPlan:
         return found
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per state of stages 0..T−1: ``stage``, ``state``, ``value`` of the factor, ``probability``, ``cuts``."""
+        """One row per state of stages 0..T−1: stage, state, value of the factor, probability, and number of cuts."""
         import pandas as pd
 
         lattice = self.programs.lattice
@@ -92,13 +96,17 @@ class ModelCutPlan:
     def simulate(self, paths: int = 1000, *, seed: int = 0, confidence: float = 0.95) -> Estimate:
         """Mean worth on fresh paths of the lattice (more is better), with its confidence interval."""
         worth = self.on_paths(self.programs.lattice.sample(paths, seed=seed))
+        if not np.isfinite(worth).all():
+            nan, broken = float("nan"), int(np.sum(~np.isfinite(worth)))
+            return Estimate(-np.inf, nan, nan, nan, f"a row is broken on {broken} of {paths} paths")
         error = float(worth.std(ddof=1)) / np.sqrt(paths) if paths > 1 else np.nan
         return Estimate.of_error(float(worth.mean()), error, paths, confidence)
 
     def on_paths(self, states: Index) -> Array:
         """Discounted worth (more is better) of the plan on paths of the lattice, shape ``(n,)``.
 
-        Every stage program is solved on every path, so what it does is feasible to the solver's tolerances.
+        Every stage program is solved on every path, so what it does is feasible to the solver's tolerances; −∞ where
+        it cannot keep a row.
 
         Parameters
         ----------
@@ -115,7 +123,8 @@ class ModelCutPlan:
                     if t < self.programs.horizon:
                         models[t, i].add(*self._scaled(t, i))
                 columns, _ = models[t, i].solve(state, epoch=0)
-                total[p] += stage.money * stage.cash(columns, i)
+                missing = columns[stage.slack].max(initial=0.0) > _MISSING
+                total[p] += -np.inf if missing else stage.money * stage.cash(columns, i)
                 state = stage.left(columns)
         return total
 

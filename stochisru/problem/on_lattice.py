@@ -5,6 +5,9 @@ states that follow from them, years of one part with a lead before others. Its *
 stages that rows of this stage or a later one still refer to: plant that is committed, orders on the way, what is in
 store. Programs of one stage differ between its states in right sides, bounds and coefficients that depend on factors.
 All money is discounted to year 0 and maximised. Columns are measured in powers of two near the size that they may have.
+
+A stage may start from states in which its rows cannot be kept. What is then missing is bought at a price far above all
+others: the bound from above stays one, and a plan that buys any is no plan.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 #: A column: its part and its year.
 Key = tuple[str, int]
+#: Price of what is missing in a row, in units in which costs and coefficients are 1 at most.
+_PRICE = 1e3
 #: Steps of trial points in the entries of a state: the golden section spreads any number of them evenly.
 _GOLDEN = 0.6180339887498949
 
@@ -176,9 +181,8 @@ class ModelStages:
 
     def _assemble(self, s: int) -> Stage:
         own, entering = self.own[s], self.entering[s]
-        theta, count = len(own), self.lattice.sizes[s]
-        columns = theta + 1 + len(entering)
-        place = {key: j for j, key in enumerate(own)} | {key: theta + 1 + j for j, key in enumerate(entering)}
+        count, columns = self.lattice.sizes[s], len(own) + len(entering)
+        place = {key: j for j, key in enumerate([*own, *entering])}
         unit = np.ones(columns)
         lower, upper, cost = np.zeros((3, count, columns))
         for key, j in place.items():
@@ -202,8 +206,17 @@ class ModelStages:
         scale = np.where(size > 0, 2.0 ** -np.round(np.log2(np.where(size > 0, size, 1.0))), 1.0)
         money = float(np.abs(cost).max(initial=0.0))
         money = float(2.0 ** np.round(np.log2(money))) if money > 0 else 1.0
-        cost /= money
-        cost[:, theta], upper[:, theta] = 1.0, 0.0
+        rows, low, high = rows * scale[:, None], low * scale, high * scale
+        lower, upper, cost = lower / unit, upper / unit, cost / money
+        missing, most = _missing(rows, low, high, lower, upper) if s else (np.zeros((0, low.shape[1])), np.zeros(0))
+        theta = len(own) + most.size
+
+        def wide(array: Array, slack: Array, theta: float) -> Array:
+            """With the columns of slacks and θ between a stage's own and its state."""
+            shape = (*array.shape[:-1], most.size + 1)
+            between = np.broadcast_to(np.append(slack, np.full((*slack.shape[:-1], 1), theta), axis=-1), shape)
+            return np.concatenate([array[..., : len(own)], between, array[..., len(own) :]], axis=-1)
+
         leaving = self.entering[s + 1] if s < self.horizon else []
         carry = np.zeros((len(leaving), columns))
         for k, key in enumerate(leaving):
@@ -212,17 +225,18 @@ class ModelStages:
         return Stage(
             year=s,
             money=money,
-            cost=_shared(cost),
-            lower=_shared(lower / unit),
-            upper=_shared(upper / unit),
-            rows=_shared(rows * scale[:, None]),
-            low=_shared(low * scale),
-            high=_shared(high * scale),
+            cost=_shared(wide(cost, np.full(most.size, -_PRICE), 1.0)),
+            lower=_shared(wide(lower, np.zeros(most.size), 0.0)),
+            upper=_shared(wide(upper, most, 0.0)),
+            rows=_shared(wide(rows, missing.T, 0.0)),
+            low=_shared(low),
+            high=_shared(high),
             constant=np.zeros(1),
+            slack=slice(len(own), theta),
             theta=theta,
-            state=slice(theta + 1, columns),
+            state=slice(theta + 1, columns + most.size + 1),
             ceiling=np.zeros(count),
-            carry=carry,
+            carry=wide(carry, np.zeros(most.size), 0.0),
             offset=np.zeros(len(leaving)),
             least=least,
             factor=1.0,
@@ -277,8 +291,27 @@ class ModelStages:
         return ModelCutPlan(self, tuple(root.tolist()), tuple(intercept), tuple(slope))
 
     def with_simulated(self, plan: ModelCutPlan, mean: Estimate) -> ModelCutPlan:
-        """A plan with its simulated mean."""
-        return replace(plan, simulated=mean)
+        """A plan with its simulated mean, given as worth, in the model's sense."""
+        if self.sign > 0:
+            return replace(plan, simulated=mean)
+        turned = replace(mean, value=-mean.value, lower=-mean.upper, upper=-mean.lower)
+        return replace(plan, simulated=turned)
+
+
+def _missing(rows: Array, low: Array, high: Array, lower: Array, upper: Array) -> tuple[Array, Array]:
+    """Slacks that rows may need: their coefficients, shape ``(slacks, rows)``, and how large each can be.
+
+    A row that holds for all columns within their bounds needs none.
+    """
+    ends = rows * lower[:, None], rows * upper[:, None]
+    least, most = np.minimum(*ends).sum(axis=2), np.maximum(*ends).sum(axis=2)
+    below, above = (low - least).max(axis=0), (most - high).max(axis=0)
+    coefficients, sizes = [], []
+    for sign, short in ((1.0, below), (-1.0, above)):
+        for r in np.flatnonzero(np.isfinite(short) & (short > 0)):
+            coefficients.append(sign * np.eye(short.size)[r])
+            sizes.append(short[r])
+    return np.array(coefficients).reshape(-1, low.shape[1]), np.array(sizes)
 
 
 def _shared(array: Array) -> Array:
@@ -292,5 +325,5 @@ def _largest(stage: Stage) -> Array:
     for i in range(stage.ceiling.size):
         found.append(StageModel(stage, i).solve(None, epoch=0)[1])
     intercept, slope = stage.bound(Duals(*(np.array(part) for part in zip(*found, strict=True))))
-    ends = np.stack([stage.lower[..., stage.state], stage.upper[..., stage.state]])
-    return np.asarray(intercept + np.maximum(slope * ends[0], slope * ends[1]).sum(axis=1))
+    low, high = slope * stage.lower[:, stage.state], slope * stage.upper[:, stage.state]
+    return np.asarray(intercept + np.maximum(low, high).sum(axis=1))

@@ -49,7 +49,7 @@ class StateProgram(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """The program of one stage in its own units; columns are decisions and operations, θ, others, and last the state.
+    """The program of one stage in its own units; the last columns are the state that it starts from.
 
     Attributes
     ----------
@@ -66,6 +66,9 @@ class Stage:
         Sides of the rows, shape ``(n or 1, rows)``.
     constant
         Cash that nothing can change, shape ``(n or 1,)``.
+    slack
+        Columns that stand for what is missing in rows, at a price: the programs have a solution whatever they start
+        from. Where one is not 0 there is none in truth.
     theta
         Column of θ.
     state
@@ -89,6 +92,7 @@ class Stage:
     low: Array
     high: Array
     constant: Array
+    slack: slice
     theta: int
     state: slice
     ceiling: Array

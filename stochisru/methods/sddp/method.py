@@ -55,14 +55,13 @@ def sddp(
     Parameters
     ----------
     case
-        The problem: any horizon, lead time, degradation and Earth limit.
+        The problem: a case with any horizon, lead time, degradation and Earth limit, or a linear `Model`.
     lattice
-        Lattice of demand, one stage per year; `stochisru.lunar.trees.case_lattice` with ``states`` per stage if not
-        given.
+        Lattice of demand or of the model's factor, one stage per year; made with ``states`` per stage if not given.
     states
         States per stage of the lattice that is made.
     storage
-        A store of oxygen, or None.
+        A store of oxygen, or None; in a model a store is a state.
     risk
         `Expectation` or `MeanCVaR`, nested over the years.
     rel_gap
@@ -143,7 +142,7 @@ def sddp(
                 crew.absorb(crew.iteration(len(run.log)))
                 line = run.advance()
                 if progress:
-                    progress(line)
+                    progress(line.shown(programs.sign))
                 limit = run.limit()
                 if store is not None and store.due():
                     run.state.save(store)
@@ -166,15 +165,18 @@ def sddp(
         f"gap {bounds.gap:.2g} after {last.number} iterations on {programs.lattice!r}, {risk.label}; simulated mean "
         f"{plan.simulated.value:,.0f} ± {plan.simulated.upper - plan.simulated.value:,.0f} $"
     )
+    if programs.sign < 0:  # all of the above is worth, of which more is better
+        objective, bounds = -objective, bounds.negative()
     return Result(
         method="sddp",
         objective=objective,
         bounds=bounds,
+        sense="maximise" if programs.sign > 0 else "minimise",
         termination=Termination(Reason.OPTIMAL if met else Reason.LIMIT, None if met else limit, detail),
         plan=plan,
         timings={"build": built - start, "solve": solved - built, "simulate": time.perf_counter() - solved},
         solver=f"highs {solver_named('highs').version()}",
-        iterations=tuple(run.log),
+        iterations=tuple(line.shown(programs.sign) for line in run.log),
     )
 
 

@@ -75,6 +75,7 @@ def _model(stage: Stage, state: int, worth: Array | None, points: Array | None) 
     columns = stage.columns
     cost, lower, upper = program.cost.copy(), program.lower.copy(), program.upper.copy()
     cost[stage.theta], lower[stage.theta], upper[stage.theta] = 0.0, 0.0, 0.0
+    upper[stage.slack] = 0.0
     matrix, low, high = program.rows, program.low, program.high
     if worth is not None and points is not None:
         count, known = worth.size, np.isfinite(worth)

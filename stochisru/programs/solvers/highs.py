@@ -136,17 +136,17 @@ def optimise(model: Any, name: str) -> None:
     """
     import highspy
 
-    kept = {name: model.getOptionValue(name)[1] for name in ("presolve", "simplex_scale_strategy")}
+    kept = {option: model.getOptionValue(option)[1] for option in ("presolve", "simplex_scale_strategy")}
     attempts: list[dict[str, Any]] = [{}, {}, {"presolve": "on" if kept["presolve"] == "off" else "off"}]
     attempts.append({"presolve": "on", "simplex_scale_strategy": _EQUILIBRATE})
     for attempt, changed in enumerate(attempts):
         if attempt:
             model.clearSolver()
-        for name, value in changed.items():
-            model.setOptionValue(name, value)
+        for option, value in changed.items():
+            model.setOptionValue(option, value)
         run(model)
-        for name in changed:
-            model.setOptionValue(name, kept[name])
+        for option in changed:
+            model.setOptionValue(option, kept[option])
         if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
             return
     status = model.getModelStatus()
