@@ -175,6 +175,16 @@ class ModelStages:
     # ------------------------------------------------------------------- programs
 
     @cached_property
+    def money(self) -> float:
+        """Unit of money of all stages: a power of two near the largest that one column can be worth."""
+        most = max(
+            float(np.max(np.abs(number))) * self.unit((name, t))
+            for name, worth in self.sheet.worth.items()
+            for t, number in enumerate(worth)
+        )
+        return float(2.0 ** np.round(np.log2(most))) if most > 0 else 1.0
+
+    @cached_property
     def _unpriced(self) -> list[Stage]:
         """Stages without ceilings."""
         return [self._assemble(s) for s in self.model.years]
@@ -201,13 +211,11 @@ class ModelStages:
             for key, number in row.terms.items():
                 rows[:, r, place[key]] += number
             low[:, r], high[:, r] = row.low, row.high
-        rows, cost = rows * unit, cost * unit
+        rows = rows * unit
         size = np.abs(rows).max(axis=(0, 2), initial=0.0)
         scale = np.where(size > 0, 2.0 ** -np.round(np.log2(np.where(size > 0, size, 1.0))), 1.0)
-        money = float(np.abs(cost).max(initial=0.0))
-        money = float(2.0 ** np.round(np.log2(money))) if money > 0 else 1.0
         rows, low, high = rows * scale[:, None], low * scale, high * scale
-        lower, upper, cost = lower / unit, upper / unit, cost / money
+        lower, upper, cost = lower / unit, upper / unit, cost * unit / self.money
         missing, most = _missing(rows, low, high, lower, upper) if s else (np.zeros((0, low.shape[1])), np.zeros(0))
         theta = len(own) + most.size
 
@@ -224,7 +232,7 @@ class ModelStages:
         least = np.array([self.sheet.spans[key[0]][key[1]][0] / self.unit(key) for key in leaving])
         return Stage(
             year=s,
-            money=money,
+            money=self.money,
             cost=_shared(wide(cost, np.full(most.size, -_PRICE), 1.0)),
             lower=_shared(wide(lower, np.zeros(most.size), 0.0)),
             upper=_shared(wide(upper, most, 0.0)),
@@ -250,10 +258,8 @@ class ModelStages:
             if not found:
                 found.append(stage)
                 continue
-            after = found[-1]
-            most = self.lattice.transitions[stage.year] @ _largest(after)
-            factor = after.money / stage.money
-            found.append(replace(stage, factor=factor, ceiling=factor * (most + 1e-12 * np.abs(most))))
+            most = self.lattice.transitions[stage.year] @ _largest(found[-1])
+            found.append(replace(stage, ceiling=most + 1e-12 * np.abs(most)))
         return tuple(found[::-1])
 
     # -------------------------------------------------------------- as SDDP sees it

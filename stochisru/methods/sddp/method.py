@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
+
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError, require_integer
 from stochisru.methods.problems import stated_on_lattices
@@ -155,16 +157,19 @@ def sddp(
     assert plan.simulated is not None
     bounds, objective = run.bounds, run.worth if run.by_levels else run.lower
     if not bounds.certified:
-        objective = min(plan.simulated.value, run.upper)
+        objective = min(programs.sign * plan.simulated.value, run.upper)
         simulated = Kind.STATISTICAL if max(programs.lattice.sizes) > 1 else Kind.CERTIFIED  # one path is no sample
-        low = min(plan.simulated.lower, run.upper)
+        ends = [plan.simulated.lower if programs.sign > 0 else -plan.simulated.upper, run.upper]
+        low = min(ends) if np.isfinite(ends).all() else -np.inf  # a plan that breaks a row is none
         bounds = Bounds(low, run.upper, simulated, Of.LATTICE, programs.flows, confidence)
     met = bounds.certified and bounds.meets(rel_gap)  # an interval proves nothing
     last = run.log[-1]
     detail = (
         f"gap {bounds.gap:.2g} after {last.number} iterations on {programs.lattice!r}, {risk.label}; simulated mean "
-        f"{plan.simulated.value:,.0f} ± {plan.simulated.upper - plan.simulated.value:,.0f} $"
     )
+    detail += f"{plan.simulated.value:,.0f} ± {plan.simulated.upper - plan.simulated.value:,.0f} $"
+    if np.isinf(plan.simulated.value):
+        detail = f"{detail.partition(';')[0]}; simulated: {plan.simulated.reason}"
     if programs.sign < 0:  # all of the above is worth, of which more is better
         objective, bounds = -objective, bounds.negative()
     return Result(
