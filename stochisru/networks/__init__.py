@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stochisru.networks.recourse import Failure, solve_with_failures
     from stochisru.networks.solution import NetworkSolution, solve_network
     from stochisru.networks.time_expansion import expand, with_storage
+    from stochisru.networks.time_on_tree import solve_over_time
     from stochisru.networks.tree_values import line_tree, values_on_tree
 
 _HOME = {
@@ -37,6 +38,7 @@ _HOME = {
     "load_over_time": "files",
     "solve_network": "solution",
     "solve_on_tree": "on_tree",
+    "solve_over_time": "time_on_tree",
     "line_tree": "tree_values",
     "values_on_tree": "tree_values",
     "solve_with_failures": "recourse",
@@ -61,6 +63,7 @@ __all__ = [
     "load_over_time",
     "solve_network",
     "solve_on_tree",
+    "solve_over_time",
     "solve_with_failures",
     "values_on_tree",
     "weighted_front",

@@ -25,9 +25,9 @@ from stochisru.errors import InputError
 from stochisru.methods.result import Bounds, Termination
 from stochisru.networks.assembly import Flows, assemble, weighted, weights_of
 from stochisru.networks.network import Criterion, Network, position
-from stochisru.networks.solution import bracket, value_of, with_integers_fixed
+from stochisru.networks.solution import bracket, solve_linear, value_of, with_integers_fixed
 from stochisru.problem.information import Information, Recourse
-from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve, solve_mixed
+from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve_mixed
 
 #: The network of a stage and a value of the tree.
 NetworkAt = Callable[[int, float], Network]
@@ -159,7 +159,7 @@ def solve_on_tree(
         found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
         best = with_integers_fixed(program, found.x, solver)
     else:
-        found = best = solve(program, solver)
+        found = best = solve_linear(program, solver)
     bounds, termination = bracket(program, best.x, found.bound, found.limit)
     flows, built, unmet = form.read(best.x)
     return TreeSolution(

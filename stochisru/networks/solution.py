@@ -225,7 +225,7 @@ def solve_network(
             found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
             priced = with_integers_fixed(program, found.x, solver)
         else:
-            found = priced = _solve_linear(program, solver)
+            found = priced = solve_linear(program, solver)
     except SolverError as error:
         if (reason := conflict(network, limits)) is not None:
             raise InputError(str(reason)) from error
@@ -255,7 +255,7 @@ def improved(solution: NetworkSolution, other: NetworkSolution, solver: str = "h
     return _read(assembly, solution.weights, found, priced)
 
 
-def _solve_linear(program: LinearProgram, solver: str) -> Solution:
+def solve_linear(program: LinearProgram, solver: str) -> Solution:
     """Solve a linear program first without bounds that are too far to bind: they slow the simplex method down."""
     sides = np.concatenate([program.row_upper, program.row_lower])
     far = program.upper > _FAR * np.abs(sides[np.isfinite(sides)]).max(initial=1.0)

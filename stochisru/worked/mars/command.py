@@ -70,8 +70,9 @@ def mars(
         for one in chosen:
             step(one.name)
             results.append(solve_mars(one, solver))
-    data: dict[str, Any] = {"scenarios": {r.scenario.name: r.to_dict() for r in results}}
-    emit(data if scenario == "all" else results[0].to_dict(), json, lambda: _show_mars(results))
+    found = {r.scenario.name: r.to_dict() | _compared(r) for r in results}
+    data: dict[str, Any] = {"scenarios": found}
+    emit(data if scenario == "all" else found[results[0].scenario.name], json, lambda: _show_mars(results))
     if figure is not None:
         from stochisru.worked.mars.figures import mars_routes
 
@@ -101,28 +102,80 @@ def _names(text: str | None) -> tuple[str, ...] | None:
     return () if text.strip() == "none" else tuple(part.strip() for part in text.split(","))
 
 
+def _compared(result: MarsResult) -> dict[str, Any]:
+    """Mars DRA 5.0 and Table 4.3 beside a result."""
+    from stochisru.worked.mars.comparison import beside_dra, table_4_3
+
+    return {"dra": beside_dra(result).to_dict("records"), "table_4_3": table_4_3(result).to_dict("records")}
+
+
+def _without_empty(table: Any) -> Any:
+    """A table without columns of published values that there are none of."""
+    return table[[c for c in table.columns if "published" not in c or not table[c].isna().all()]]
+
+
 def _show_mars(results: list[MarsResult]) -> None:
+    from stochisru.worked.mars.comparison import beside_dra, table_4_3
     from stochisru.worked.mars.study import arrivals, table_4_7
 
     table = table_4_7(results)
-    if table["published"].isna().all():
-        table = table[[c for c in table.columns if "published" not in c]]
-    print_frame(table, "Mars: mass at KSC (kg, minimised), IMLEO and plants (kg), beside Table 4.7")
+    print_frame(_without_empty(table), "Mars: mass at KSC (kg, minimised), IMLEO and plants (kg), beside Table 4.7")
     for result in results:
         typer.echo(f"{result.scenario.name}: {bracket(result.solution.bounds, 'kg', 1)}")
     if len(results) == 1:
         print_frame(arrivals(results[0]), "arrivals on transport arcs (kg)")
+        print_frame(_without_empty(table_4_3(results[0])), "ISRU at each surface node (kg), beside Table 4.3")
+        print_frame(_without_empty(beside_dra(results[0])), "IMLEO (t) beside Mars DRA 5.0, saving in %")
 
 
 def _opportunities(scenario: MarsScenario, opportunities: int, solver: str, json: str | None) -> None:
+    from stochisru.worked.mars.comparison import side_by_side
     from stochisru.worked.mars.opportunities import solve_opportunities
+    from stochisru.worked.mars.study import solve_mars
 
     with progress("solving"):
         result = solve_opportunities(scenario, opportunities, solver=solver)
+        static, without = solve_mars(scenario, solver), solve_mars(scenario.replace(sites=()), solver)
+    table = side_by_side(static, result, without)
 
     def show() -> None:
+        print_frame(table, f"Mars, {scenario.name}: mass at KSC (kg, minimised) and plants at work (kg)")
         print_frame(result.schedule, f"Mars, {scenario.name}: launch opportunities, the crew flies with the last (kg)")
         typer.echo(f"mass at KSC (minimise): {result.objective:,.0f} kg, {bracket(result.solution.bounds, 'kg', 1)}")
+
+    emit(result.to_dict() | {"side_by_side": table.to_dict("records")}, json, show)
+
+
+def mars_failures(
+    fail: Annotated[
+        list[str] | None, typer.Option(help="LSP, DEIM, PHOB, GC or aerobrake, =PROBABILITY; may be repeated.")
+    ] = None,
+    scenario: Annotated[str, typer.Option(help="baseline, or 1 to 8.")] = "baseline",
+    opportunities: Annotated[int, typer.Option(help="Launch opportunities; what fails shows after the first.")] = 2,
+    solver: SolverOpt = "highs",
+    json: JsonOpt = None,
+) -> None:
+    """Plan the Mars mission for a site or for aerobraking that may turn out not to work (two stages)."""
+    from stochisru.networks.network import one_of
+    from stochisru.worked.mars.failures import MarsFailure, solve_mars_failures
+    from stochisru.worked.mars.network import SCENARIOS
+
+    json_target(json)
+    chosen = SCENARIOS[one_of(list(SCENARIOS), scenario, "scenario")]
+    failures = []
+    for text in fail or ["PHOB=0.1"]:
+        what, equals, chance = text.partition("=")
+        if not equals:
+            raise InputError(f"fail: must be WHAT=PROBABILITY, got {text!r}")
+        failures.append(MarsFailure(what.strip(), number(chance, "fail")))
+    with progress("solving"):
+        result = solve_mars_failures(failures, chosen, opportunities, solver)
+
+    def show() -> None:
+        print_frame(result.table, f"Mars, {chosen.name}: mass at KSC per scenario (kg, minimised)")
+        print_frame(result.first, "first opportunity: mass at KSC, plant landed (kg)")
+        for name, text in (("ws", "known from the start"), ("rp", "planned for"), ("eev", "as if nothing failed")):
+            typer.echo(f"{name.upper():<4} {text}: {bracket(result.values[name], 'kg', 0)}")
 
     emit(result.to_dict(), json, show)
 
@@ -153,4 +206,4 @@ def mars_sweep(
 
 
 #: Commands by the words that call them.
-COMMANDS = {"network mars": mars, "network mars-sweep": mars_sweep}
+COMMANDS = {"network mars": mars, "network mars-failures": mars_failures, "network mars-sweep": mars_sweep}
