@@ -1,8 +1,4 @@
-"""Signatures that rooms share; nothing is computed here.
-
-Arrows between rooms point one way (``docs/maintainers.md``). Where a room needs something of one above it, such as a
-method of the problem that it solves, what it needs is written here.
-"""
+"""Signatures that rooms share, and what one needs of a room above it (``docs/maintainers.md``)."""
 
 from __future__ import annotations
 

@@ -164,12 +164,11 @@ def sddp(
         bounds = Bounds(low, run.upper, simulated, Of.LATTICE, programs.flows, confidence)
     met = bounds.certified and bounds.meets(rel_gap)  # an interval proves nothing
     last = run.log[-1]
+    mean = f"mean {plan.simulated.value:,.0f} ± {plan.simulated.upper - plan.simulated.value:,.0f} $"
+    seen = mean if np.isfinite(plan.simulated.value) else f"plan: {plan.simulated.reason}"
     detail = (
-        f"gap {bounds.gap:.2g} after {last.number} iterations on {programs.lattice!r}, {risk.label}; simulated mean "
+        f"gap {bounds.gap:.2g} after {last.number} iterations on {programs.lattice!r}, {risk.label}; simulated {seen}"
     )
-    detail += f"{plan.simulated.value:,.0f} ± {plan.simulated.upper - plan.simulated.value:,.0f} $"
-    if np.isinf(plan.simulated.value):
-        detail = f"{detail.partition(';')[0]}; simulated: {plan.simulated.reason}"
     if programs.sign < 0:  # all of the above is worth, of which more is better
         objective, bounds = -objective, bounds.negative()
     return Result(
