@@ -24,8 +24,18 @@ if TYPE_CHECKING:
     from scenario_trees.tree import ScenarioTree
 
 
+class _ByStage:
+    """Errors of a check, each an array with an entry per stage."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per stage."""
+        import pandas as pd
+
+        return pd.DataFrame(vars(self), index=pd.RangeIndex(len(next(iter(vars(self).values()))), name="stage"))
+
+
 @dataclass(frozen=True)
-class TreeCheck:
+class TreeCheck(_ByStage):
     """Errors of a tree against its process, one entry per stage 0..T.
 
     Attributes
@@ -61,15 +71,9 @@ class TreeCheck:
     conditional_mean_error_sampling: Array
     foresight: Array
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row per stage."""
-        import pandas as pd
-
-        return pd.DataFrame(vars(self), index=pd.RangeIndex(self.mean_error.size, name="stage"))
-
 
 @dataclass(frozen=True)
-class LatticeCheck:
+class LatticeCheck(_ByStage):
     """Errors of a lattice against its process, one entry per stage 0..T.
 
     Attributes
@@ -90,12 +94,6 @@ class LatticeCheck:
     wasserstein: Array
     conditional_mean_error: Array
     conditional_mean_error_average: Array
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row per stage."""
-        import pandas as pd
-
-        return pd.DataFrame(vars(self), index=pd.RangeIndex(self.mean_error.size, name="stage"))
 
 
 def _lognormal_distance(value: Array, probability: Array, mean: float, s: float) -> float:

@@ -18,10 +18,19 @@ class CalibrationWarning(UserWarning):
     """A series that can be calibrated but looks wrong; the message names place and size of what is unusual."""
 
 
+def is_integer(value: object) -> bool:
+    """Whether a value is a whole number; true and false are none."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number; true and false are none."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
 def require_integer(name: str, value: object, low: int, high: int | None = None) -> int:
     """Return ``value`` if it is an integer from ``low`` to ``high``; raise `TreeError` otherwise."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
+    if not is_integer(value) or value < low or (high is not None and value > high):  # type: ignore[operator]
         allowed = f">= {low:,}" + ("" if high is None else f" and <= {high:,}")
         raise TreeError(f"{name}: must be an integer {allowed}, got {value!r}")
     return int(value)  # type: ignore[call-overload, no-any-return]
@@ -29,8 +38,7 @@ def require_integer(name: str, value: object, low: int, high: int | None = None)
 
 def require_number(name: str, value: object, *, low: float = -math.inf, strict: bool = False) -> float:
     """Return ``value`` if it is a finite number >= ``low`` (``strict``: > ``low``); raise `TreeError` otherwise."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not np.isfinite(value) or value < low or (strict and value == low):  # type: ignore[call-overload, operator]
+    if not is_number(value) or not np.isfinite(value) or value < low or (strict and value == low):  # type: ignore[call-overload, operator]
         allowed = f"{'>' if strict else '>='} {low:g} and finite" if np.isfinite(low) else "finite"
         raise TreeError(f"{name}: must be {allowed}, got {value!r}")
     return float(value)  # type: ignore[arg-type]

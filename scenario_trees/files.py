@@ -1,11 +1,17 @@
-"""Writing a file so that an interruption leaves either the old file or the new one, never half of one."""
+"""Files that are written whole: an interruption leaves either the old one or the new one, never half of one."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @contextlib.contextmanager
@@ -22,3 +28,37 @@ def replacing(target: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def write_arrays(target: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays with a header of plain values to one compressed ``.npz`` file, flushed to the disk.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    with replacing(target) as part, part.open("wb") as stream:
+        np.savez_compressed(stream, header=np.array(json.dumps(dict(header))), **arrays)  # type: ignore[arg-type]
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Header and arrays of a file of `write_arrays`.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is no such file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            header = json.loads(str(data["header"]))
+            if not isinstance(header, dict):
+                raise ValueError(f"{path}: the header is no table")
+            return header, {key: data[key] for key in data.files if key != "header"}
+    except (KeyError, AttributeError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{path} has no arrays with a header") from error

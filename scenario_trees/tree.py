@@ -8,9 +8,7 @@ operations on slices; no node is ever an object.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.arrays import Array, Index
-from scenario_trees.errors import TreeError, require_number
-from scenario_trees.files import replacing
+from scenario_trees.errors import TreeError, is_integer, require_number
+from scenario_trees.files import read_arrays, write_arrays
 from scenario_trees.origin import Origin, made_from
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.protocols import Quantization
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
 
 
 _FORMAT = 2
+#: Arrays that a tree is made of.
+_ARRAYS = ("parent", "stage", "probability", "value")
 _MAX_NODES = 200_000_000
 _MAX_STAGES = 10_000
 
@@ -42,7 +42,7 @@ _MAX_STAGES = 10_000
 def require_branching(branching: Sequence[int]) -> None:
     """Refuse branching factors that are not integers >= 1, and more stages than a tree can number."""
     for t, b in enumerate(branching):
-        if isinstance(b, bool) or not isinstance(b, (int, np.integer)) or b < 1:
+        if not is_integer(b) or b < 1:
             raise TreeError(f"branching: every factor must be an integer >= 1, got {b!r} at stage {t}")
     if len(branching) > _MAX_STAGES:
         raise TreeError(f"branching: must have at most {_MAX_STAGES:,} factors, got {len(branching):,}")
@@ -362,17 +362,9 @@ class ScenarioTree:
         """Write the tree to one compressed ``.npz`` file, atomically; return its path."""
         target = Path(path)
         origin = None if self.origin is None else self.origin.to_dict()
-        header = np.array(json.dumps({"format": _FORMAT, "nodes": self.n_nodes, "origin": origin}))
+        header = {"format": _FORMAT, "nodes": self.n_nodes, "origin": origin}
         try:
-            with replacing(target) as part, part.open("wb") as stream:
-                np.savez_compressed(
-                    stream,
-                    header=header,
-                    parent=self.parent,
-                    stage=self.stage,
-                    probability=self.probability,
-                    value=self.value,
-                )
+            write_arrays(target, header, {name: getattr(self, name) for name in _ARRAYS})
         except OSError as error:
             raise TreeError(f"path: cannot write the tree to {target}: {error.strerror}") from error
         return target
@@ -384,40 +376,31 @@ class ScenarioTree:
         Files of format 1 say nothing of the process: their trees come back as one's own.
         """
         try:
-            with np.load(Path(path), allow_pickle=False) as data:
-                header = json.loads(str(data["header"]))
-                if header.get("format") not in range(1, _FORMAT + 1):
-                    raise TreeError(
-                        f"path: {path} has tree format {header.get('format')!r}, this version reads 1 to {_FORMAT}"
-                    )
-                tree = cls(
-                    parent=data["parent"],
-                    stage=data["stage"],
-                    probability=data["probability"],
-                    value=data["value"],
+            header, arrays = read_arrays(Path(path))
+            if header.get("format") not in range(1, _FORMAT + 1):
+                raise TreeError(
+                    f"path: {path} has tree format {header.get('format')!r}, this version reads 1 to {_FORMAT}"
                 )
-                return made_from(Origin.from_dict(header.get("origin")), tree)
+            tree = cls(**{name: arrays[name] for name in _ARRAYS})
+            return made_from(Origin.from_dict(header.get("origin")), tree)
         except OSError as error:
             raise TreeError(f"path: cannot read a tree from {path}: {error.strerror or error}") from error
         except TreeError:
             raise
-        except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        except (KeyError, ValueError) as error:
             raise TreeError(f"path: {path} is not a saved tree") from error
 
     def digest(self) -> str:
         """Hash of the arrays, for manifests and checkpoints."""
         sha = hashlib.sha256()
-        for array in (self.parent, self.stage, self.probability, self.value):
-            sha.update(np.ascontiguousarray(array).tobytes())
+        for name in _ARRAYS:
+            sha.update(np.ascontiguousarray(getattr(self, name)).tobytes())
         return sha.hexdigest()[:16]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScenarioTree):
             return NotImplemented
-        return all(
-            np.array_equal(getattr(self, name), getattr(other, name))
-            for name in ("parent", "stage", "probability", "value")
-        )
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in _ARRAYS)
 
     __hash__ = None  # type: ignore[assignment]
 

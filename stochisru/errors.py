@@ -2,9 +2,7 @@
 
 import math
 
-import numpy as np
-
-from scenario_trees.errors import TreeError
+from scenario_trees.errors import TreeError, is_number
 from scenario_trees.errors import require_integer as _integer
 
 
@@ -83,8 +81,13 @@ def require_integer(name: str, value: object, low: int, high: int | None = None)
 
 def require_number(name: str, value: object, *, low: float = -math.inf, strict: bool = False) -> float:
     """The value if it is a finite number >= ``low`` (``strict``: > ``low``); raise `InputError` otherwise."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if number and math.isfinite(value) and (value > low if strict else value >= low):  # type: ignore[arg-type, operator]
+    if is_number(value) and math.isfinite(value) and (value > low if strict else value >= low):  # type: ignore[arg-type, operator]
         return float(value)  # type: ignore[arg-type]
     allowed = f" {'>' if strict else '>='} {low:g}" if math.isfinite(low) else ""
     raise InputError(f"{name}: must be a finite number{allowed}, got {value!r}")
+
+
+def require_confidence(confidence: float) -> None:
+    """Raise `InputError` unless a level of confidence lies in (0, 1)."""
+    if not is_number(confidence) or not 0 < confidence < 1:
+        raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")

@@ -7,12 +7,17 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scenario_trees.files import replacing
 from stochisru.errors import FigureError, InputError
+from stochisru.locks import locked
+
+S = TypeVar("S")
 
 MANIFEST = "manifest.json"
 #: Entry of the manifest by which a run folder is known.
@@ -24,16 +29,34 @@ _ENTRIES = {MANIFEST, "case.toml", "figures", "report.html", "tables", "tree.npz
 
 
 def plain(data: Any) -> Any:
-    """Copy with numpy numbers turned into Python's and numbers that are not finite into None."""
-    if isinstance(data, dict):
+    """Copy as plain values for JSON: what every result says of itself goes through here.
+
+    Results tell their ``to_dict()``, tables their rows; numbers of numpy become Python's, and numbers that are not
+    finite become None.
+    """
+    if isinstance(data, Mapping):
         return {str(k): plain(v) for k, v in data.items()}
+    if callable(getattr(data, "to_dict", None)):
+        return plain(data.to_dict("records") if hasattr(data, "columns") else data.to_dict())
+    if hasattr(data, "tolist"):  # numbers and arrays of numpy
+        data = data.tolist()
     if isinstance(data, (list, tuple)):
         return [plain(v) for v in data]
-    if hasattr(data, "item"):
-        data = data.item()
+    if isinstance(data, Enum):
+        return data.value
     if isinstance(data, float) and not math.isfinite(data):
         return None
     return data
+
+
+def plainly(tell: Callable[[S], Mapping[str, Any]]) -> Callable[[S], dict[str, Any]]:
+    """Make a ``to_dict`` of one that tells its entries as they are: results, tables and arrays become `plain`."""
+
+    @wraps(tell)
+    def to_dict(self: S) -> dict[str, Any]:
+        return dict(plain(tell(self)))
+
+    return to_dict
 
 
 def to_json(data: Any) -> str:
@@ -145,8 +168,9 @@ def replacing_folder(target: Path, kind: str = RUN, same: Mapping[str, Any] | No
     """Fill a new folder beside ``target`` and put it in its place when all went well.
 
     An existing ``target`` is replaced only if it is empty or an earlier result of that kind whose manifest has the
-    entries ``same``, such as the hash of the case; on any error or interrupt it stays as it was and the new folder is
-    removed. After a `FigureError` the new folder takes its place without figures, and the error goes on.
+    entries ``same``, such as the hash of the case; on any error or interrupt it stays as it was and the new folder
+    is removed. While that lasts no other process can write to ``target``. After a `FigureError` the new folder
+    takes its place without figures, and the error goes on.
 
     Raises
     ------
@@ -165,23 +189,35 @@ def replacing_folder(target: Path, kind: str = RUN, same: Mapping[str, Any] | No
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise InputError(f"out: {existing} must be a writable folder")
     created = [p for p in (folder, *folder.parents) if not p.exists()]
-    part = folder / f".{target.name}.{os.getpid()}.part"
-    old = folder / f".{target.name}.{os.getpid()}.old"
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"out: cannot write to {folder}: {error.strerror}") from error
+        with locked(folder / f".{target.name}.lock", target, "out", remove=True):
+            yield from _filled(target, kind, same)
+    finally:
+        for empty in created:
+            with contextlib.suppress(OSError):
+                empty.rmdir()  # stays where the results are in it
+
+
+def _filled(target: Path, kind: str, same: Mapping[str, Any]) -> Iterator[Path]:
+    """`replacing_folder` in a folder that nobody else uses."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
 
     def clean() -> None:
         if old.exists() and not target.exists():
             old.rename(target)
         shutil.rmtree(part, ignore_errors=True)
-        for empty in created:
-            with contextlib.suppress(OSError):
-                empty.rmdir()
 
     try:
         _sweep(target)
-        part.mkdir(parents=True)
+        part.mkdir()
     except OSError as error:
         clean()
-        raise InputError(f"out: cannot write to {folder}: {error.strerror}") from error
+        raise InputError(f"out: cannot write to {target.parent}: {error.strerror}") from error
     failed: FigureError | None = None
     try:
         yield part
@@ -191,7 +227,7 @@ def replacing_folder(target: Path, kind: str = RUN, same: Mapping[str, Any] | No
         clean()
         raise
     try:
-        _require_replaceable(target, kind, same)  # another run may have come first
+        _require_replaceable(target, kind, same)  # another run may have come before the lock
         if target.exists():
             target.rename(old)
         part.rename(target)

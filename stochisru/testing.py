@@ -9,7 +9,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.simulation import follow
 from stochisru.lunar.strategies.protocol import Strategy
@@ -33,8 +33,7 @@ def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64,
     ValueError
         If the strategy writes to the arrays that it is shown (numpy's: they are read-only).
     """
-    if paths < 2:
-        raise InputError(f"paths: must be an integer >= 2, got {paths!r}")
+    require_integer("paths", paths, 2)
     lead, T = case.horizon.lead_time, case.horizon.T
     demand = case.process.sample(paths, T, seed=seed)
     rng = np.random.default_rng(seed)

@@ -21,6 +21,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import BoundsError, InfeasibleError, InputError
+from stochisru.files import plainly
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of
 from stochisru.problem.information import Fixed, Information, Recourse, Static, WaitAndSee, held
 from stochisru.problem.model import Model
@@ -164,19 +165,43 @@ class Values:
             )
         return pd.DataFrame(rows).set_index("quantity")
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; an infeasible value is the word ``infeasible``, a difference with it None."""
         names = (*self.optima, *DIFFERENCES)
         brackets = {name: self.bracket(name) for name in names}
         points = {name: self.point(name) for name in names}
-        return {
-            "problem": self.model.name,
-            "sense": self.sense,
-            "of": Of.TREE.value,
-            **{name: "infeasible" if x is not None and np.isinf(x) else x for name, x in points.items()},
-            "brackets": {name: None if b is None else [b.lower, b.upper] for name, b in brackets.items()},
-            "kind": {name: None if b is None else b.label for name, b in brackets.items()},
-        }
+        named = {name: "infeasible" if x is not None and np.isinf(x) else x for name, x in points.items()}
+        return {"problem": self.model.name, **entries(Of.TREE, self.sense, named, brackets)}
+
+
+class Bracket(Protocol):
+    """Ends of a value, and what stands behind them."""
+
+    @property
+    def lower(self) -> float:
+        """Lower end."""
+
+    @property
+    def upper(self) -> float:
+        """Upper end."""
+
+    @property
+    def label(self) -> str:
+        """What stands behind the bracket, in a word."""
+
+
+def entries(
+    of: Of, sense: str, points: Mapping[str, float | str | None], brackets: Mapping[str, Bracket | None]
+) -> dict[str, Any]:
+    """Entries of values for JSON: of what and in which sense they are, each by its name, brackets beside them."""
+    return {
+        "sense": sense,
+        "of": of,
+        **points,
+        "brackets": {name: None if b is None else [b.lower, b.upper] for name, b in brackets.items()},
+        "kind": {name: None if b is None else b.label for name, b in brackets.items()},
+    }
 
 
 def _told(value: float | None) -> str:

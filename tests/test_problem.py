@@ -632,7 +632,7 @@ def model_with(*parts, **options):
             lambda: model_with(Decision("d", cost="x")),
             "decision 'd': cost must be a number, one per year, a Factor or a",
         ),
-        (lambda: model_with(Decision("d", lead=-1)), "decision 'd': lead must be a whole number of years >= 0, got -1"),
+        (lambda: model_with(Decision("d", lead=-1)), "decision 'd': lead: must be an integer >= 0, got -1"),
         (lambda: model_with(Decision("d", 1, payment=[1])), "decision 'd': payment must be lead + 1 = 2 shares"),
         (
             lambda: model_with(Decision("d", 1, cost=Factor("demand"), payment=[1, 0])),
@@ -661,7 +661,7 @@ def model_with(*parts, **options):
             lambda: model_with(Operation("not a name")),
             "operation: name must be letters, digits and _, got 'not a name'",
         ),
-        (lambda: model_with(horizon=-1), "horizon: must be a whole number of years >= 0, got -1"),
+        (lambda: model_with(horizon=-1), "horizon: must be an integer >= 0, got -1"),
         (lambda: model_with(sense="max"), "sense: must be maximise or minimise, got 'max'"),
     ],
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -210,3 +213,27 @@ def test_commands_warn_in_one_line_and_go_on(run_cli, tmp_path):
     for command in (("solve", "percent.toml", *SMALL[:4]), ("value", "percent.toml", *SMALL[:4])):
         assert run_cli(*command, check=0).stderr == line
     assert json.loads(run_cli("case", "check", "predecessor", "--json", "-", check=0).stdout)["warnings"] == []
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from stochisru.files import replacing_folder
+with replacing_folder(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_run_folder_is_one_process_at_a_time_and_free_when_that_is_killed(tmp_path):
+    target = tmp_path / "run"
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(target)], stdout=subprocess.PIPE, text=True)
+    with process.stdout as out:
+        assert out.readline() == "held\n"
+        with pytest.raises(InputError, match=r"out: .*run is in use by another process"), replacing_folder(target):
+            pass
+        process.send_signal(signal.SIGKILL)
+    process.wait()
+    with replacing_folder(target) as folder:
+        (folder / MANIFEST).write_text("{}", encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stochisru.errors import InfeasibleError, InputError
+from stochisru.errors import InfeasibleError, InputError, require_integer
 from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, QuantizationOpt, named_case, named_tree
 from stochisru.terminal import JsonOpt, SeedOpt, SolverOpt, emit, json_target, progress
 
@@ -48,8 +48,7 @@ def evaluate(
     if place == "tree" and paths is not None:
         raise InputError("paths: is an option of --on process")
     count = 1000 if paths is None else paths
-    if count < 2:
-        raise InputError(f"paths: must be an integer >= 2, got {count}")
+    require_integer("paths", count, 2)
     given = read_plan(problem, plan)
     ground = (
         named_tree(problem, branching, quantization)

@@ -21,7 +21,7 @@ import numpy as np
 from scenario_trees.arrays import Index
 from scenario_trees.protocols import Sampler
 from stochisru.estimate import Estimate
-from stochisru.files import plain
+from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.in_advance import why_not_in_advance
 from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
@@ -110,6 +110,7 @@ class Comparison:
         best = "gap" if self.gaps else "npv_mean"
         return frame.sort_values(best, ascending=best == "gap", kind="stable").reset_index(drop=True)
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON: the keys of `Simulation.to_dict`, and the bounds."""
         data = self.simulation.to_dict()
@@ -122,7 +123,7 @@ class Comparison:
         )
         data["optimum"] = self.optimum.to_dict() if self.optimum else None
         data["evpi"] = {k: getattr(self.evpi, k) for k in ("value", "lower", "upper")} if self.evpi else None
-        return dict(plain(data))
+        return data
 
     def __repr__(self) -> str:
         optimum = f"RP {self.optimum.lower:,.0f}, " if self.optimum else ""

@@ -180,7 +180,7 @@ class CutPlan(RootOrders):
     @property
     def details(self) -> dict[str, Any]:
         """Process that the lattice was made from, None for one's own numbers, and the mean on fresh paths of it."""
-        found: dict[str, Any] = {"origin": self.lattice.origin and self.lattice.origin.to_dict()}
+        found: dict[str, Any] = {"origin": self.lattice.origin}
         if self.simulated is not None:
             found["simulated"] = {name: getattr(self.simulated, name) for name in ("value", "lower", "upper")}
         return found

@@ -18,7 +18,7 @@ import numpy as np
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
+from stochisru.files import RUN, drawing, plainly, replacing_folder
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import require_match
 from stochisru.lunar.schedule import schedule_table
@@ -32,9 +32,10 @@ from stochisru.lunar.values.programs import tree_values, why_no_tree_values
 from stochisru.lunar.values.table import MEANING, ValueTable
 from stochisru.methods.options import options_of
 from stochisru.methods.registry import Method, method_for, method_named, methods_on, options_for
-from stochisru.methods.result import Of, versions
+from stochisru.methods.result import Of
 from stochisru.programs.solvers import solver_named
 from stochisru.simulation.sampling import Sampling
+from stochisru.studies.folder import case_entry, write_case, write_manifest, write_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +75,7 @@ class Run:
     simulation: Simulation
     files: tuple[str, ...]
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the keys of ``docs/cli.md``."""
         simulation = self.simulation.to_dict()
@@ -81,9 +83,9 @@ class Run:
             "case": self.values.case.name,
             "folder": str(self.folder),
             "decision": self.values.decision,
-            "values": self.values.to_dict(),
+            "values": self.values,
             "tree": {
-                "values": None if self.tree_values is None else self.tree_values.to_dict(),
+                "values": None if self.tree_values is None else self.tree_values,
                 "no_values": self.no_tree_values or None,
                 "distance": self.tree_distance,
             },
@@ -222,7 +224,7 @@ def run_case(
     solver_named(solver)
     require_match(case, tree)
     chosen = None if method is None else _method_on_trees(method, case)
-    with replacing_folder(out, same={"case_hash": case.digest()}) as folder:
+    with replacing_folder(out, same=case_entry(case)) as folder:
         values, refused = _on_tree(case, tree, chosen, solver, say)
         say("values of the process")
         process = process_values(case, seed=seed, workers=workers)
@@ -237,26 +239,17 @@ def run_case(
         strategies.append(optimal)
         simulation = simulated(case, strategies, sample)
         say("tables")
-        (folder / "tables").mkdir()
-        tables = _tables(process, tree, values, simulation, sample)
-        for name, table in tables.items():
-            table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
-            table.to_csv(folder / "tables" / f"{name}.csv", index=False)
+        write_tables(folder, _tables(process, tree, values, simulation, sample))
         tree.save(folder / "tree.npz")
-        (folder / "case.toml").write_text(case.to_toml(), encoding="utf-8")
-        manifest = {
-            **MADE_BY,
-            "case": case.name,
-            "title": case.title,
-            "case_hash": case.digest(),
+        write_case(folder, case)
+        entries = {
             "tree_hash": tree.digest(),
-            "tree_origin": None if tree.origin is None else tree.origin.to_dict(),
+            "tree_origin": tree.origin,
             "branching": tree.branching,
             "nodes": tree.n_nodes,
             "leaves": tree.n_leaves,
-            "horizon": case.horizon.T,
             "decision": process.decision,
-            "distance": away.to_dict(),
+            "distance": away,
             "exact": process.exact,
             "foresight": process.foresight,
             "foresight_paths": process.foresight_paths,
@@ -269,9 +262,8 @@ def run_case(
             "no_tree_values": refused,
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - clock, 3),
-            "versions": versions(),
         }
-        (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
+        write_manifest(folder, RUN, entries, case)
         say("report")
         outcome = Run(out, process, values, refused, away, simulation, _files(folder))
         with drawing(outcome):

@@ -143,7 +143,7 @@ class TreePlan(RootOrders):
     @property
     def details(self) -> dict[str, Any]:
         """Process that the tree was made from, None for one's own numbers; the table has the rest."""
-        return {"origin": self.tree.origin and self.tree.origin.to_dict()}
+        return {"origin": self.tree.origin}
 
     def policy(self, name: str, mapping: str | None = None) -> Strategy:
         """The plan as a strategy; see `stochisru.lunar.strategies.tree_policy` for ``mapping``."""

@@ -13,12 +13,9 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 import sys
 import time
 import types
-import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import cache
@@ -29,9 +26,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenario_trees.files import replacing
+from scenario_trees.files import read_arrays, write_arrays
 from stochisru.errors import InputError
 from stochisru.files import to_json, write_text
+from stochisru.locks import locked
 from stochisru.methods.result import versions
 
 #: Versions on which random numbers, searches and solutions depend; part of every identity.
@@ -65,11 +63,9 @@ def claimed(folder: Path, identity: Mapping[str, Any], *, kind: str, resume: boo
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _require_own(folder, path, kind)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise InputError(f"checkpoint: cannot use {folder}: {error.strerror}") from error
-    try:
-        _lock(lock, folder)
+    with locked(folder / _LOCK, folder, "checkpoint"):
         if path.exists():
             require_same(folder, ours, _read_identity(path), kind)
             if not resume:
@@ -78,8 +74,6 @@ def claimed(folder: Path, identity: Mapping[str, Any], *, kind: str, resume: boo
             _require_own(folder, path, kind)
             write_text(path, to_json(ours))
         yield folder
-    finally:
-        os.close(lock)
 
 
 def require_same(folder: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any], kind: str) -> None:
@@ -90,30 +84,6 @@ def require_same(folder: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any
                 f"checkpoint: {folder} belongs to another {kind} ({key}: {theirs.get(key)!r} there, "
                 f"{ours.get(key)!r} here); give another folder"
             )
-
-
-def write_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays with a header of plain values in one step: a crash leaves the old file or the new one."""
-    text = json.dumps({**header, "versions": versions()})
-    try:
-        with replacing(path) as part, part.open("wb") as stream:
-            np.savez_compressed(stream, header=np.array(text), **arrays)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise InputError(f"checkpoint: cannot write {path}: {error.strerror}") from error
-
-
-def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
-    """Header and arrays of a file of `write_arrays`, or None where there is none."""
-    if not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            header = json.loads(str(data["header"]))
-            return header, {key: data[key] for key in data.files if key != "header"}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(f"checkpoint: cannot read {path}") from error
 
 
 @dataclasses.dataclass
@@ -149,7 +119,11 @@ class Checkpoint:
 
     def write(self, name: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write the file ``name.npz``."""
-        write_arrays(self.folder / f"{name}.npz", {**self.identity, **header}, arrays)
+        path = self.folder / f"{name}.npz"
+        try:
+            write_arrays(path, {**self.identity, **header, "versions": versions()}, arrays)
+        except OSError as error:
+            raise InputError(f"checkpoint: cannot write {path}: {error.strerror}") from error
 
     def read(
         self, name: str, fits: Callable[[Mapping[str, NDArray[Any]]], bool]
@@ -162,10 +136,12 @@ class Checkpoint:
             If it cannot be read, is another problem's, or its arrays do not fit.
         """
         path = self.folder / f"{name}.npz"
-        found = read_arrays(path)
-        if found is None:
+        if not path.exists():
             return None
-        header, arrays = found
+        try:
+            header, arrays = read_arrays(path)
+        except (OSError, ValueError) as error:
+            raise InputError(f"checkpoint: cannot read {path}") from error
         ours = json.loads(to_json(dict(self.identity)))
         require_same(self.folder, ours, {key: header.get(key) for key in ours}, "run")
         try:
@@ -296,30 +272,3 @@ def _read_identity(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"checkpoint: cannot read {path}")
     return found
-
-
-@cache
-def _warn_unlocked(folder: Path, reason: str | None) -> None:
-    """Warn, once for a folder, that nothing keeps another process out of it."""
-    warnings.warn(
-        f"checkpoint: the file system of {folder} gives no locks ({reason}): let no other process use the folder",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-
-
-def _lock(file: int, folder: Path) -> None:
-    """Keep others out until the file is closed, also by a crash; without locks a file system is used with a warning."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
-        raise InputError(f"checkpoint: {folder} is in use by another process") from error
-    except OSError as error:
-        _warn_unlocked(folder, error.strerror)

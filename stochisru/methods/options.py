@@ -9,6 +9,7 @@ import math
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from scenario_trees.errors import is_integer, is_number
 from stochisru.errors import InputError
 
 
@@ -75,7 +76,7 @@ class NoOptions(Options):
 
 def _require_range(name: str, value: Any, about: About, whole: bool) -> None:
     kind = "an integer" if whole else "a finite number"
-    known = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    known = is_integer(value) if whole else is_number(value)
     if known and math.isfinite(value):
         above = about.low is None or (value > about.low if about.strict else value >= about.low)
         if above and (about.high is None or value <= about.high):

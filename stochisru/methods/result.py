@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 import numpy as np
 
 from stochisru.errors import BoundsError
+from stochisru.files import plainly
 from stochisru.limits import Limit
 from stochisru.protocols import LogLine, Plan, Policy
 
@@ -303,6 +304,7 @@ class Result(Generic[P_co]):
         """
         return self.plan.policy(name or self.method, mapping)
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the keys of ``docs/cli.md``."""
         return {
@@ -311,13 +313,13 @@ class Result(Generic[P_co]):
             "sense": self.sense,
             "unit": "$",
             "objective": self.objective,
-            "bounds": self.bounds.to_dict(),
-            "termination": self.termination.to_dict(),
+            "bounds": self.bounds,
+            "termination": self.termination,
             "first_stage": self.first_stage,
             "seconds": sum(self.timings.values()),
             "timings": dict(self.timings),
             "solver": self.solver,
-            **({"iterations": self.log.to_dict("records")} if self.iterations else {}),
+            **({"iterations": self.log} if self.iterations else {}),
             **self.plan.size,
             **self.plan.details,
             "versions": dict(self.versions),

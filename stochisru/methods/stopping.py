@@ -14,6 +14,10 @@ from stochisru.limits import Limit
 from stochisru.protocols import BoundsLine, RunStatus, StoppingRule
 
 
+def _no_simulation(paths: int, confidence: float) -> Estimate:
+    raise InputError("stopping: must not need simulated paths, which this method does not make")
+
+
 @dataclass(frozen=True, eq=False)
 class Status:
     """A run so far.
@@ -25,12 +29,13 @@ class Status:
     seconds
         Time of this part of the run.
     simulate
-        Mean NPV of the present plan on so many fresh paths, at a confidence level.
+        Mean NPV of the present plan on so many fresh paths, at a confidence level; `InputError` from methods that
+        cannot.
     """
 
     log: Sequence[BoundsLine]
     seconds: float
-    simulate: Callable[[int, float], Estimate]
+    simulate: Callable[[int, float], Estimate] = _no_simulation
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,28 @@ class BoundStalled:
             return None
         before, now = status.log[-1 - self.iterations].upper, status.log[-1].upper
         return Limit.STALLED_BOUND if before - now <= self.tolerance * max(abs(before), abs(now)) else None
+
+
+@dataclass(frozen=True)
+class GapStalled:
+    """Stop when the gap shrank by less than a share ``shrinkage`` over ``iterations`` iterations.
+
+    For mixed-integer programs, whose bounds may never meet.
+    """
+
+    iterations: int = 20
+    shrinkage: float = 0.05
+
+    def __post_init__(self) -> None:
+        require_integer("iterations", self.iterations, 1)
+        require_number("shrinkage", self.shrinkage, low=0.0)
+
+    def met(self, status: RunStatus) -> Limit | None:
+        """Whether the gap stalled."""
+        if len(status.log) <= self.iterations:
+            return None
+        before, now = status.log[-1 - self.iterations].gap, status.log[-1].gap
+        return Limit.STALLED if now > (1 - self.shrinkage) * before else None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scenario_trees.errors import is_number
 from stochisru.errors import InputError
 from stochisru.networks import events as _events
 from stochisru.networks.builder import Bundle, NetworkBuilder
@@ -61,12 +62,8 @@ PARAMETERS = "parameters.csv"
 _ARC_KEYS = {name for name in inspect.signature(NetworkBuilder.arc).parameters if name != "self"}
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_is_number, value.values()))
+    return isinstance(value, dict) and all(map(is_number, value.values()))
 
 
 def _is_list_of(kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -98,12 +95,12 @@ _SHAPES = {
     "carries": _Shape("a list of commodities", _is_list_of(lambda v: isinstance(v, str))),
     "bundles": _Shape(
         "a list of tables {limit = number, weights = {commodity = number}}",
-        _is_list_of(lambda v: isinstance(v, dict) and _is_number(v.get("limit")) and _is_table(v.get("weights", {}))),
+        _is_list_of(lambda v: isinstance(v, dict) and is_number(v.get("limit")) and _is_table(v.get("weights", {}))),
     ),
     "whole": _Shape("a list of commodities", _is_list_of(lambda v: isinstance(v, str))),
     **dict.fromkeys(("capacity", "limit", "lower", "expansion"), _AMOUNTS),
     **dict.fromkeys(COST_KINDS, _PRICES),
-    "duration": _Shape("a number", _is_number),
+    "duration": _Shape("a number", is_number),
 }
 
 
@@ -111,7 +108,7 @@ def _shape_of(annotation: str) -> _Shape:
     """Shape of a field of an event, by its type."""
     if annotation.startswith("Mapping"):
         return _PRICES if "Mapping[str, Mapping" in annotation else _AMOUNTS
-    return _NAME if annotation.startswith("str") else _Shape("a number", _is_number)
+    return _NAME if annotation.startswith("str") else _Shape("a number", is_number)
 
 
 #: Shape of every field of the events, and which of them are text.
@@ -344,6 +341,6 @@ def _event(table: Any, where: str) -> Event:
 
 
 def _number(value: Any, where: str) -> float:
-    if not _is_number(value) or math.isnan(value):
+    if not is_number(value) or math.isnan(value):
         raise InputError(f"{where}: must be a number, got {value!r}")
     return float(value)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+from scenario_trees.errors import is_number
 from stochisru.errors import InputError
 from stochisru.files import plain_number
 from stochisru.networks.network import position
@@ -113,6 +114,6 @@ def with_parameters(given: Mapping[str, Any], others: Mapping[str, float], where
             raise InputError(f"{where}: parameters: must be plain names that formulas can use, got {name!r}")
         place = f"{where}: parameters.{name}"
         found[name] = number(others.get(name, value), found, place)
-        if isinstance(found[name], bool) or not isinstance(found[name], (int, float)) or math.isnan(found[name]):
+        if not is_number(found[name]) or math.isnan(found[name]):
             raise InputError(f"{place}: must be a number or a formula, got {found[name]!r}")
     return found

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypedDict
 
+from scenario_trees.errors import is_integer, is_number
 from stochisru.errors import InputError
 
 
@@ -45,7 +46,7 @@ def read_schedule(table: Any, where: str) -> TimeSteps:
     if unknown := set(table) - set(_KEYS):
         raise InputError(f"{where}: unknown key {min(unknown)!r}; known are {', '.join(_KEYS)}")
     steps = table.get("steps")
-    _require(_is_whole(steps) and steps >= 1, f"{where}.steps", "a whole number >= 1", steps)
+    _require(is_integer(steps) and steps >= 1, f"{where}.steps", "a whole number >= 1", steps)
     windows, nodes = table.get("windows", {}), table.get("nodes", {})
     _require(isinstance(windows, dict), f"{where}.windows", "a table of steps by arc", windows)
     _require(
@@ -67,7 +68,7 @@ def read_schedule(table: Any, where: str) -> TimeSteps:
 
 
 def _steps(value: Any, where: str) -> list[int]:
-    return _list(value, where, _is_whole, "whole numbers")
+    return _list(value, where, is_integer, "whole numbers")
 
 
 def _list(value: Any, where: str, fits: Callable[[Any], bool], words: str) -> list[Any]:
@@ -75,12 +76,8 @@ def _list(value: Any, where: str, fits: Callable[[Any], bool], words: str) -> li
     return list(value)
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    return is_number(value) and bool(value == value)
 
 
 def _require(holds: bool, where: str, wanted: str, got: Any) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array, Mask
 from stochisru.errors import InputError, SolverError, UnboundedError
+from stochisru.files import plainly
 from stochisru.limits import Limit
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of, Reason, Termination
 from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
@@ -159,6 +160,7 @@ class NetworkSolution:
             graph.add_edge(tail, head, key=arc, **parts)
         return graph
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         flows = self.table.drop(columns=["used"])
@@ -167,12 +169,12 @@ class NetworkSolution:
             "sense": "minimise",
             "objective": self.objective,
             "bounds": bracket_of(self.bounds),
-            "termination": self.termination.to_dict(),
+            "termination": self.termination,
             "weights": self.weights,
             "criteria": self.criteria,
             "units": {c.name: c.unit for c in self.network.criteria},
-            "flows": flows.to_dict("records"),
-            "prices": self.price_table.to_dict("records"),
+            "flows": flows,
+            "prices": self.price_table,
             "size": self.size,
             "seconds": self.seconds,
             "solver": self.solver,

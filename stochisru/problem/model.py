@@ -13,7 +13,7 @@ from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.problem.coefficients import Factor, Kept
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
 from stochisru.programs.sparse import Sense
@@ -81,8 +81,7 @@ class Model:
     process: Any = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.horizon, bool) or not isinstance(self.horizon, (int, np.integer)) or self.horizon < 0:
-            raise InputError(f"horizon: must be a whole number of years >= 0, got {self.horizon!r}")
+        require_integer("horizon", self.horizon, 0)
         if self.sense not in ("maximise", "minimise"):
             raise InputError(f"sense: must be maximise or minimise, got {self.sense!r}")
         if not (np.isfinite(self.discount_rate) and self.discount_rate > -1):

@@ -14,7 +14,8 @@ from typing import ClassVar, TypeAlias, cast
 
 import numpy as np
 
-from stochisru.errors import InputError
+from scenario_trees.errors import is_integer
+from stochisru.errors import InputError, require_integer
 from stochisru.problem.coefficients import Coefficient, Kept, kept
 from stochisru.programs.curves.curve import Curve
 
@@ -25,7 +26,7 @@ def _years(part: str, given: Iterable[int] | None) -> tuple[int, ...] | None:
     if given is None:
         return None
     years = tuple(given)
-    if not years or not all(isinstance(year, (int, np.integer)) and not isinstance(year, bool) for year in years):
+    if not years or not all(map(is_integer, years)):
         raise InputError(f"{part}: years must be one or more whole numbers, got {list(years)}")
     return tuple(sorted({int(year) for year in years}))
 
@@ -122,8 +123,7 @@ class Decision(_Named):
 
     def __post_init__(self) -> None:
         self._check()
-        if isinstance(self.lead, bool) or not isinstance(self.lead, (int, np.integer)) or self.lead < 0:
-            raise InputError(f"{self.label}: lead must be a whole number of years >= 0, got {self.lead!r}")
+        require_integer(f"{self.label}: lead", self.lead, 0)
         self._set(years=_years(self.label, self.years))
         if self.lot is not None and not (np.isfinite(self.lot) and self.lot > 0):
             raise InputError(f"{self.label}: lot must be a finite number > 0, got {self.lot!r}")
@@ -208,8 +208,7 @@ class State(_Named):
         if not np.isfinite(self.initial):
             raise InputError(f"{self.label}: initial must be a finite number, got {self.initial!r}")
         if self.lifetime is not None:
-            if isinstance(self.lifetime, bool) or not isinstance(self.lifetime, int) or self.lifetime < 1:
-                raise InputError(f"{self.label}: lifetime must be a whole number of years >= 1, got {self.lifetime!r}")
+            require_integer(f"{self.label}: lifetime", self.lifetime, 1)
             if self.inflow != 0.0:
                 raise InputError(f"{self.label}: a state with a lifetime must have no inflow, got {self.inflow!r}")
 

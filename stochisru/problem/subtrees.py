@@ -24,7 +24,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array, Index, Mask
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.problem.bounds import ColumnBounds, column_bounds
 from stochisru.problem.information import Recourse
 from stochisru.problem.model import Model
@@ -107,8 +107,7 @@ class Subtrees:
         self.gain = model if model.sense == "maximise" else replace(model, sense="maximise")
         self.sheet = Sheet(self.gain, tree, Recourse())
         model.factors_on(tree)
-        if not 1 <= cut_stage <= tree.horizon:
-            raise InputError(f"cut_stage: must be an integer >= 1 and <= T = {tree.horizon}, got {cut_stage}")
+        require_integer("cut_stage", cut_stage, 1, tree.horizon)
         if self.count < 2:
             raise InputError(
                 f"cut_stage: must leave at least 2 subtrees, stage {cut_stage} of this tree has {self.count} node"

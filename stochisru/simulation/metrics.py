@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array, Index
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_confidence
 from stochisru.estimate import CONSTANT, Estimate
 
 if TYPE_CHECKING:
@@ -308,12 +308,6 @@ def _units(units: ArrayLike | None, size: int) -> Index:
     if groups.ndim != 1 or groups.dtype.kind not in "iu" or (groups < 1).any() or groups.sum() != size:
         raise InputError(f"units: must be whole sizes >= 1 of groups that add up to {size} paths")
     return groups.astype(np.int64)
-
-
-def require_confidence(confidence: float) -> None:
-    """Raise `InputError` unless a level of confidence lies in (0, 1)."""
-    if isinstance(confidence, bool) or not isinstance(confidence, (int, float)) or not 0 < confidence < 1:
-        raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
 
 
 def lognormal_kurtosis(variance: float) -> float:

@@ -7,8 +7,7 @@ from functools import cached_property
 
 from scenario_trees.protocols import Sampler
 from scenario_trees.sampling import SAMPLERS
-from stochisru.errors import InputError, require_integer
-from stochisru.simulation.metrics import require_confidence
+from stochisru.errors import InputError, require_confidence, require_integer
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder, to_json
+from stochisru.files import MADE_BY, MANIFEST, RUN, drawing, replacing_folder, to_json
 from stochisru.methods.result import versions
 from stochisru.protocols import Case
 from stochisru.studies.store import Row
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -48,11 +49,22 @@ def fill(
     ``kept`` is the outcome that they show, which a `FigureError` passes on.
     """
     write_tables(folder, tables)
-    (folder / "case.toml").write_text(case.to_toml(), encoding="utf-8")
-    manifest: dict[str, Any] = {**MADE_BY, "study": kind, "case": case.name, "title": case.title, **case_entry(case)}
-    manifest |= {"horizon": case.horizon.T, **settings, "versions": versions()}
-    (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
+    write_case(folder, case)
+    write_manifest(folder, kind, settings, case)
     write_figures(folder, figures, kept)
+
+
+def write_case(folder: Path, case: Case) -> None:
+    """Write the case as it was studied."""
+    (folder / "case.toml").write_text(case.to_toml(), encoding="utf-8")
+
+
+def write_manifest(folder: Path, kind: str, entries: Mapping[str, Any], case: Case | None = None) -> None:
+    """Write what made the folder: kind of study, case, ``entries``, versions."""
+    study = {} if kind == RUN else {"study": kind}
+    of = {} if case is None else {"case": case.name, "title": case.title, **case_entry(case), "horizon": case.horizon.T}
+    manifest = {**MADE_BY, **study, **of, **entries, "versions": versions()}
+    (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
 
 
 def case_entry(case: Case) -> dict[str, str]:
@@ -60,13 +72,13 @@ def case_entry(case: Case) -> dict[str, str]:
     return {"case_hash": case.digest()}
 
 
-def write_tables(folder: Path, tables: Mapping[str, Sequence[Row]]) -> None:
-    """Write tables as CSV and Parquet into ``folder/tables``."""
+def write_tables(folder: Path, tables: Mapping[str, Sequence[Row] | pd.DataFrame]) -> None:
+    """Write tables, given as such or as rows, as CSV and Parquet into ``folder/tables``."""
     import pandas as pd
 
     (folder / "tables").mkdir()
     for name, rows in tables.items():
-        table = pd.DataFrame(list(rows))
+        table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
         table.to_csv(folder / "tables" / f"{name}.csv", index=False)
         table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stochisru.errors import InputError, StochisruError
+from stochisru.errors import InputError, StochisruError, require_integer
 from stochisru.files import plain
 from stochisru.methods.checkpoint import claimed, code_of
 
@@ -79,8 +79,7 @@ class Execution:
     progress: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.workers, bool) or not isinstance(self.workers, int) or self.workers < 1:
-            raise InputError(f"workers: must be an integer >= 1, got {self.workers!r}")
+        require_integer("workers", self.workers, 1)
         if self.backend not in BACKENDS:
             raise InputError(f"backend: must be one of {', '.join(BACKENDS)}, got {self.backend!r}")
         if self.resume and self.checkpoint is None:

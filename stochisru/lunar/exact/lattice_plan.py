@@ -45,7 +45,7 @@ class LatticePlan(RootOrders):
     @property
     def details(self) -> dict[str, Any]:
         """Process that the lattice was made from, None for one's own numbers; the table has the rest."""
-        return {"origin": self.lattice.origin and self.lattice.origin.to_dict()}
+        return {"origin": self.lattice.origin}
 
     def to_frame(self) -> pd.DataFrame:
         """One row per state in which orders are placed.

@@ -53,7 +53,7 @@ class LevelPlan(RootOrders):
     @property
     def details(self) -> dict[str, Any]:
         """Process that the lattice was made from, None for one's own numbers; the table has the rest."""
-        return {"origin": self.lattice.origin and self.lattice.origin.to_dict()}
+        return {"origin": self.lattice.origin}
 
     def to_frame(self) -> pd.DataFrame:
         """One row per state and level before in which plant is ordered.

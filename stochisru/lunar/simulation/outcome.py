@@ -11,7 +11,7 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.estimate import Estimate
-from stochisru.files import plain
+from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.indicators import DeploymentCounts, distributions
 from stochisru.lunar.operations import MeritOrder
@@ -182,6 +182,7 @@ class Simulation:
         ]
         return pd.DataFrame(rows, columns=["first", "second", "value", "lower", "upper", "standard_error", "unit"])
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; NaN becomes None."""
         strategies: dict[str, Any] = {}
@@ -191,7 +192,7 @@ class Simulation:
             table["no_interval"] = {name: e.reason for name, e in self.metrics[s.name].items() if e.reason}
             table["rule"] = s.describe(self.case)
             strategies[s.name] = table
-        data = {
+        return {
             "case": self.case.name,
             "horizon": self.case.horizon.T,
             "paths": self.paths,
@@ -204,7 +205,6 @@ class Simulation:
             "differences": self.differences().to_dict("records"),
             "versions": versions(),
         }
-        return dict(plain(data))
 
     def __repr__(self) -> str:
         means = ", ".join(f"{n} {m['npv_mean'].value:,.0f}" for n, m in self.metrics.items())

@@ -13,6 +13,7 @@ import numpy as np
 
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
+from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.solving import optimum_on_process
 from stochisru.methods.result import Of, Result
@@ -41,6 +42,7 @@ class Distance:
     wasserstein: float
     exact: Result[Plan] | None
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values: errors of demand (relative), ``optimum`` of the process ($) and its root deployments (kg)."""
         found: dict[str, Any] = {

@@ -16,6 +16,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.protocols import Sampler
+from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.comparison import foresight_sample
 from stochisru.lunar.exact.in_advance import foresight_is_concave, open_loop, perfect_information
@@ -72,20 +73,13 @@ class LatticeValues(Differences):
         """One row per value: value, lower, upper ($), kind, of, unit, sense, meaning."""
         return values_frame([(name, self.point(name), self.bracket(name), text) for name, text in MEANING.items()])
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON: the keys of ``docs/cli.md``, brackets beside them."""
-        brackets = {name: self.bracket(name) for name in MEANING}
         return {
             "case": self.case.name,
             "horizon": self.case.horizon.T,
-            "sense": "maximise",
-            "unit": "$",
-            "of": Of.LATTICE.value,
-            **{name: self.point(name) for name in MEANING},
-            "reacting": self.point("vms"),
-            "brackets": {name: [b.lower, b.upper] for name, b in brackets.items()},
-            "kind": {name: b.label for name, b in brackets.items()},
-            "certified": all(b.certified for b in brackets.values()),
+            **self.entries(Of.LATTICE),
             "method": self.recourse.method,
             "states": sum(self.lattice.sizes),
             "paths": self.paths,

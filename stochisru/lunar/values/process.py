@@ -30,6 +30,7 @@ import numpy as np
 
 from scenario_trees.protocols import Sampler
 from stochisru.errors import InputError
+from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.comparison import compared
 from stochisru.lunar.exact.layers import OpenLoopPlan
@@ -51,6 +52,7 @@ from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require
 from stochisru.protocols import Plan
 from stochisru.simulation.metrics import why_no_mean
 from stochisru.simulation.sampling import Sampling
+from stochisru.values import entries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -287,18 +289,16 @@ class ProcessValues:
         ]
         return pd.DataFrame(rows).set_index("quantity")
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON: the keys of ``docs/cli.md``, brackets beside them."""
+        points = {name: self.values[name].value if name in self.values else None for name in _MEANING}
         return {
             "case": self.case.name,
             "horizon": self.case.horizon.T,
-            "sense": "maximise",
             "unit": "$",
-            "of": Of.PROCESS.value,
-            **{name: self.values[name].value if name in self.values else None for name in _MEANING},
-            "reacting": self.values["vms"].value if "vms" in self.values else None,
-            "brackets": {name: [v.lower, v.upper] for name, v in self.values.items()},
-            "kind": {name: v.label for name, v in self.values.items()},
+            **entries(Of.PROCESS, "maximise", points, self.values),
+            "reacting": points["vms"],
             "certified": False,
             "method": self.method,
             "decision": self.decision,

@@ -19,6 +19,7 @@ later decisions free, so ``EEV = EEV_{T−L} ≤ … ≤ EEV_0 ≤ RP``.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -29,6 +30,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
+from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
 from stochisru.lunar.exact.wait_and_see import WaitAndSeeValues, wait_and_see
@@ -40,6 +42,7 @@ from stochisru.methods.registry import options_for, takers
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.problem.information import Held
 from stochisru.protocols import HoldsPlans
+from stochisru.values import entries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +72,7 @@ DIFFERENCES = {
 }
 
 
-class Differences:
+class Differences(ABC):
     """Differences of the values that a class has as attributes, each a `Bounds`, by the names of `DIFFERENCES`."""
 
     @property
@@ -106,6 +109,20 @@ class Differences:
             raise InputError(f"name: must be one of {', '.join(MEANING)}, got {name!r}")
         bounds: Bounds = getattr(self, name)
         return bounds
+
+    @abstractmethod
+    def point(self, name: str) -> float:
+        """One value, $."""
+
+    def entries(self, of: Of) -> dict[str, Any]:
+        """Entries of all values for JSON; ``of`` is what they are values of."""
+        brackets = {name: self.bracket(name) for name in MEANING}
+        return {
+            "unit": "$",
+            **entries(of, "maximise", {name: self.point(name) for name in MEANING}, brackets),
+            "reacting": self.point("vms"),
+            "certified": all(b.certified for b in brackets.values()),
+        }
 
 
 def values_frame(entries: Iterable[tuple[str, float, Bounds, str]]) -> pd.DataFrame:
@@ -190,20 +207,13 @@ class ValueTable(Differences):
             entries.append((f"eev_{t}", bounds.lower, bounds, f"decisions of stages 0..{t} as in the mean path's plan"))
         return values_frame(entries)
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON: the keys of ``docs/cli.md``, brackets beside them."""
-        brackets = {name: self.bracket(name) for name in MEANING}
         return {
             "case": self.case.name,
-            "sense": "maximise",
-            "unit": "$",
-            "of": Of.TREE.value,
-            **{name: self.point(name) for name in MEANING},
-            "reacting": self.point("vms"),
+            **self.entries(Of.TREE),
             "eev_t": [b.lower for b in self.eev_t],
-            "brackets": {name: [b.lower, b.upper] for name, b in brackets.items()},
-            "kind": {name: b.label for name, b in brackets.items()},
-            "certified": all(b.certified for b in brackets.values()),
             "branching": self.tree.branching,
             "nodes": self.tree.n_nodes,
             "leaves": self.tree.n_leaves,

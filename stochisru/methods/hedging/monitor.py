@@ -18,12 +18,10 @@ from scenario_trees.arrays import Array
 from stochisru.limits import Limit
 from stochisru.methods.checkpoint import Checkpoint
 from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
-from stochisru.protocols import Subtrees
+from stochisru.methods.stopping import GapReached, GapStalled, IterationLimit, Status, TimeLimit, any_of
+from stochisru.protocols import StoppingRule, Subtrees
 
 _FORMAT = 2
-#: A run of mixed-integer programs is left when the gap has shrunk by less than this share in so many iterations: their
-#: bounds may never meet.
-_STALL_SHARE, _STALL_ITERATIONS = 0.05, 20
 
 
 @dataclass(frozen=True)
@@ -160,6 +158,13 @@ class Monitor:
         """Size of the sums that the bounds are differences of, $."""
         return self.subtrees.flows
 
+    @cached_property
+    def rule(self) -> StoppingRule:
+        """When to stop: at the gap, at a limit, and with mixed-integer programs when the gap stalls."""
+        limits: list[StoppingRule] = [] if self.time_limit is None else [TimeLimit(self.time_limit)]
+        stalled = [GapStalled()] if self.subtrees.mixed else []
+        return any_of(GapReached(self.rel_gap), *limits, IterationLimit(self.iterations), *stalled)
+
     @property
     def seconds(self) -> float:
         """Time spent, earlier parts of a resumed run included."""
@@ -204,18 +209,7 @@ class Monitor:
             self.log.append(line)
             if self.progress:
                 self.progress(line)
-        if line.gap <= self.rel_gap:
-            return True
-        if self.time_limit is not None and time.perf_counter() - self._start >= self.time_limit:
-            self.limit = Limit.TIME
-        elif self._first + iteration >= self.iterations:
-            self.limit = Limit.ITERATIONS
-        elif self.subtrees.mixed and self._stalled():
-            self.limit = Limit.STALLED
-        return self.limit is not None
-
-    def _stalled(self) -> bool:
-        """Whether the gap has hardly shrunk for long, within this part of the run."""
-        if self.log[-1].number - self._first < _STALL_ITERATIONS:
-            return False
-        return self.log[-1].gap > (1 - _STALL_SHARE) * self.log[-1 - _STALL_ITERATIONS].gap
+        ours = [line for line in self.log if line.number >= self._first]  # of this part of the run
+        limit = self.rule.met(Status(ours, time.perf_counter() - self._start))
+        self.limit = None if limit is Limit.GAP else limit
+        return limit is not None

@@ -16,6 +16,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from stochisru.errors import InfeasibleError, InputError, SolverError
+from stochisru.files import plainly
 from stochisru.methods.result import Bounds, Termination
 from stochisru.networks.assembly import Flows
 from stochisru.networks.solution import bracket, with_integers_fixed
@@ -237,6 +238,7 @@ class CampaignResult:
             "nonzeros": int(p.matrix.nnz),
         }
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: $, kg, years."""
         p = self.campaign
@@ -250,15 +252,15 @@ class CampaignResult:
             "unit": {"cost": "$", "isru_mass": "kg"},
             "cost": self.cost,
             "isru_mass": self.isru_mass,
-            "bounds": self.bounds.to_dict(),
-            "termination": self.termination.to_dict(),
+            "bounds": self.bounds,
+            "termination": self.termination,
             "published": None if paper is None else {"cost": paper[0], "isru_mass": paper[1], "verdict": verdict(self)},
             "note": CAVEAT,
-            "replay": self.replay.to_dict(),
+            "replay": self.replay,
             "costs": self.costs,
-            "plants": self.plants.to_dict("records"),
-            "flights": self.flights.to_dict("records"),
-            "work": self.work.to_dict("records"),
+            "plants": self.plants,
+            "flights": self.flights,
+            "work": self.work,
             "at_bound": self.at_bound,
             "demand": [
                 {"node": node, "commodity": commodity, "kg_per_year": kg} for (node, commodity), kg in p.yearly.items()
@@ -269,7 +271,7 @@ class CampaignResult:
             else {
                 "cost": self.concentrated.cost,
                 "isru_mass": self.concentrated.isru_mass,
-                "bounds": self.concentrated.bounds.to_dict(),
+                "bounds": self.concentrated.bounds,
             },
             "size": self.size,
             "seconds": self.seconds,

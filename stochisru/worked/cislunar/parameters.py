@@ -15,7 +15,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.networks.network import one_of, position
 
 Architecture = Literal["concentrated", "distributed"]
@@ -157,8 +157,7 @@ class Campaign:
 
     def __post_init__(self) -> None:
         one_of(ARCHITECTURES, self.architecture, "architecture")
-        if isinstance(self.years, bool) or not isinstance(self.years, int) or not 1 <= self.years <= MOST_YEARS:
-            raise InputError(f"years: must be an integer >= 1 and <= {MOST_YEARS}, got {self.years!r}")
+        require_integer("years", self.years, 1, MOST_YEARS)
         if self.setup and self.years < 2:
             raise InputError(f"years: must be >= 2 with a set-up year, got {self.years}")
         known = parameters()

@@ -22,6 +22,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array, Index, Mask
 from stochisru.errors import InfeasibleError, InputError, SolverError
+from stochisru.files import plainly
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of
 from stochisru.networks.solution import with_integers_fixed
 from stochisru.programs.curves.formulations import Formulation
@@ -96,6 +97,7 @@ class ScenarioResult:
         """Bracket of the value of perfect information RP − WS, $, ≥ 0."""
         return max(0.0, self.rp.lower - self.ws.upper), max(0.0, self.rp.upper - self.ws.lower)
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: $, kg."""
         from stochisru.worked.cislunar.campaign import CAVEAT
@@ -107,10 +109,10 @@ class ScenarioResult:
             "unit": {"cost": "$", "isru_mass": "kg"},
             "cost": self.rp.upper,
             "isru_mass": self.isru_mass,
-            "bounds": self.rp.to_dict(),
-            "ws": self.ws.to_dict(),
-            "rp": self.rp.to_dict(),
-            "eev": self.eev.to_dict(),
+            "bounds": self.rp,
+            "ws": self.ws,
+            "rp": self.rp,
+            "eev": self.eev,
             "vss": list(self.vss),
             "evpi": list(self.evpi),
             "scenarios": [

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from stochisru.errors import InputError
-from stochisru.files import MADE_BY, MANIFEST, to_json
-from stochisru.methods.result import versions
+from stochisru.files import to_json
 from stochisru.programs.curves.formulations import Formulation
-from stochisru.studies.folder import write_figures, write_tables
+from stochisru.studies.folder import write_figures, write_manifest, write_tables
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
 from stochisru.worked.cislunar.campaign import CAVEAT, REL_GAP, TIME_LIMIT, CampaignResult, solve_campaign
 from stochisru.worked.cislunar.parameters import ARCHITECTURES, Architecture, Campaign, parameters
@@ -195,6 +194,5 @@ def write_sweep(folder: Path, sweep: Sweep, rows: list[Row]) -> None:
     from stochisru.worked.cislunar.figures import sweep_figure
 
     write_tables(folder, {"sweep": rows})
-    manifest = {**MADE_BY, "study": KIND, **sweep.identity, "note": CAVEAT, "versions": versions()}
-    (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8")
+    write_manifest(folder, KIND, {**sweep.identity, "note": CAVEAT})
     write_figures(folder, lambda: {name: sweep_figure(rows, name) for name in sweep.parameters})

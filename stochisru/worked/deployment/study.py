@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stochisru.errors import InputError
+from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.comparison import Comparison, compared
 from stochisru.lunar.exact.unit_value import UnitValue
@@ -78,6 +79,7 @@ class DeploymentStudy:
     findings: tuple[str, ...]
     files: tuple[str, ...]
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the keys of ``docs/cli.md``."""
         return {

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
+from stochisru.files import plainly
 from stochisru.networks.events import BoilOff, Production, compose
 from stochisru.networks.network import Network
 from stochisru.networks.solution import NetworkSolution, solve_network
@@ -71,6 +72,7 @@ class OpportunitiesResult:
             rows.append(row)
         return pd.DataFrame(rows)
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         data = self.solution.to_dict()
@@ -80,7 +82,7 @@ class OpportunitiesResult:
             "missions": list(self.missions),
             "unit": "kg",
             **{key: data[key] for key in ("sense", "objective", "bounds", "termination")},
-            "schedule": self.schedule.to_dict("records"),
+            "schedule": self.schedule,
             **{key: data[key] for key in ("size", "seconds", "solver")},
         }
 
@@ -104,8 +106,7 @@ def opportunities_network(
     """
     if not days > 0:
         raise InputError(f"days: must be > 0, got {days}")
-    if not 1 <= opportunities <= MOST_OPPORTUNITIES:
-        raise InputError(f"opportunities: must be an integer >= 1 and <= {MOST_OPPORTUNITIES}, got {opportunities}")
+    require_integer("opportunities", opportunities, 1, MOST_OPPORTUNITIES)
     scenario = scenario or MarsScenario()
     base = _with_waiting(_with_lasting_plants(mars_network(scenario), scenario, days), scenario, days)
     return expand(base, opportunities, demand_steps=[opportunities - 1] if missions is None else missions)

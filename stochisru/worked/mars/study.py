@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scenario_trees.arrays import Array, Mask
+from stochisru.files import plainly
 from stochisru.networks.network import Network
 from stochisru.networks.solution import NetworkSolution, solve_network
 from stochisru.worked.mars.network import SCENARIOS, SITES, MarsScenario, mars_data, mars_network
@@ -63,6 +64,7 @@ class MarsResult:
         known = SCENARIOS.get(self.scenario.name)
         return published_optima()[self.scenario.name] if known == self.scenario else None
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         data = self.solution.to_dict()

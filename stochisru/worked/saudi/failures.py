@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stochisru.errors import InputError
+from stochisru.files import plainly
 from stochisru.networks.network import Network, position
 from stochisru.networks.recourse import Failure, RecourseSolution, solve_with_failures
 from stochisru.networks.solution import bracket_of
@@ -81,6 +82,7 @@ class SaudiFailureResult:
         )
         return frame.sort_values("capex", ascending=False, ignore_index=True)
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         found = self.solution
@@ -91,9 +93,9 @@ class SaudiFailureResult:
             "sense": "minimise",
             "objective": found.objective,
             "bounds": bracket_of(found.bounds),
-            "termination": found.termination.to_dict(),
-            "scenarios": self.table.to_dict("records"),
-            "new_lines": self.new_lines.to_dict("records"),
+            "termination": found.termination,
+            "scenarios": self.table,
+            "new_lines": self.new_lines,
             "size": found.size,
             "seconds": found.seconds,
         }

@@ -16,6 +16,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
+from stochisru.files import plainly
 from stochisru.networks.assembly import Form
 from stochisru.networks.pareto import lexicographic
 from stochisru.networks.solution import NetworkSolution, improved, solve_network
@@ -126,6 +127,7 @@ class SaudiResult:
         columns = ["capex", "what", "tail", "head", "capacity", "unit"]
         return pd.DataFrame(rows, columns=columns).sort_values("capex", ascending=False, ignore_index=True)
 
+    @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         data = self.solution.to_dict()
@@ -137,7 +139,7 @@ class SaudiResult:
             **self.values,
             "units": UNITS,
             "published": self.published,
-            "investments": self.investments.to_dict("records"),
+            "investments": self.investments,
             **{key: data[key] for key in ("size", "seconds", "solver")},
         }
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scenario_trees.arrays import Array
+from scenario_trees.errors import is_number
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
@@ -241,7 +242,7 @@ def scale_study(
     for name, values in grids.items():
         if not isinstance(values, (list, tuple, np.ndarray)):
             raise InputError(f"{name}: must be a list of numbers, got {values!r}")
-        numbers = [v for v in values if isinstance(v, (int, float, np.number)) and not isinstance(v, bool)]
+        numbers = [v for v in values if is_number(v)]
         if not numbers or len(numbers) < len(values) or len(set(map(float, numbers))) < len(numbers):
             raise InputError(f"{name}: must be numbers that differ, got {list(values)}")
         low, high, text = limits.get(name, (-np.inf, np.inf, "finite values"))

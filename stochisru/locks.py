@@ -1,0 +1,77 @@
+"""Locks of folders in use: the kernel takes them away when their process ends, however it ends.
+
+Some network file systems give no locks; there a warning says that nothing keeps others out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from stochisru.errors import InputError
+
+
+@contextlib.contextmanager
+def locked(file: Path, folder: Path, field: str, *, remove: bool = False) -> Iterator[None]:
+    """Keep other processes out of a folder by a lock on a file.
+
+    Parameters
+    ----------
+    file
+        The file, made where it is missing.
+    folder, field
+        What messages speak of, and what they begin with.
+    remove
+        Remove the file at the end.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be made, or another process has the lock.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InputError(f"{field}: cannot use {folder}: {error.strerror}") from error
+    try:
+        _lock(descriptor, folder, field)
+        try:
+            yield
+        finally:
+            if remove:
+                with contextlib.suppress(OSError):
+                    file.unlink()
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _warn_unlocked(folder: Path, reason: str | None, field: str) -> None:
+    """Warn, once for a folder, that nothing keeps another process out of it."""
+    warnings.warn(
+        f"{field}: the file system of {folder} gives no locks ({reason}): let no other process use the folder",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _lock(file: int, folder: Path, field: str) -> None:
+    """Keep others out until the file is closed, also by a crash; without locks a file system is used with a warning."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        raise InputError(f"{field}: {folder} is in use by another process") from error
+    except OSError as error:
+        _warn_unlocked(folder, error.strerror, field)
