@@ -1,8 +1,4 @@
-"""Signatures that rooms share; nothing is computed here.
-
-Arrows between rooms point one way (``docs/maintainers.md``). Where a room needs something of one above it, such as a
-method of the problem that it solves, what it needs is written here.
-"""
+"""Signatures that rooms share, and what one needs of a room above it (``docs/maintainers.md``)."""
 
 from __future__ import annotations
 
@@ -329,6 +325,10 @@ class StagePrograms(Protocol[LatticePlanT]):
         """Size of the sums of money that values are differences of, $."""
 
     @property
+    def sign(self) -> float:
+        """1 where the problem is maximised, −1 where it is minimised; programs maximise worth either way."""
+
+    @property
     def orders_up_to(self) -> bool:
         """Whether plans whose value is known exactly are optimal under expectation."""
 
@@ -336,8 +336,8 @@ class StagePrograms(Protocol[LatticePlanT]):
     def one_level(self) -> bool:
         """Whether such a plan does not depend on what is on order."""
 
-    def state_upper(self, t: int) -> Array:
-        """What the state from which stage t starts can reach."""
+    def root(self, columns: Array) -> Array:
+        """What is decided at the root, from the columns of its program, in the units of the problem."""
 
     def state_unit(self, t: int) -> Array:
         """Units of that state."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from importlib import metadata
@@ -174,6 +174,10 @@ class Bounds:
     def meets(self, rel_gap: float) -> bool:
         """Whether the gap is at most ``rel_gap``, or no more than rounding."""
         return self.gap <= rel_gap or self.upper - self.lower <= ROUNDING * self.flows
+
+    def negative(self) -> Bounds:
+        """Bracket of minus the value: what is worth becomes what it costs."""
+        return replace(self, lower=-self.upper, upper=-self.lower)
 
     def minus(self, other: Bounds) -> Bounds:
         """Bracket of a difference of two values of one problem, as weak as the weaker of the two.
