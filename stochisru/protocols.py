@@ -151,8 +151,8 @@ class TreeProblem(Protocol[TreePlanT_co]):
     def exact(self) -> bool:
         """Whether plans are feasible to the last digit, and worth what they say without a solver."""
 
-    def limits(self, held: Any) -> tuple[Array, Array]:
-        """Bounds on all variables where some decisions are as in a plan, a `stochisru.problem.Held`."""
+    def holding(self, held: Any) -> LinearProgram:
+        """The program where some decisions are as in a plan, a `stochisru.problem.Held`."""
 
     def plan(self, solution: Solution) -> TreePlanT_co:
         """The plan that a solution is, feasible to the last digit."""

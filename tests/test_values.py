@@ -1,6 +1,8 @@
 """Values of any problem by its programs: against today's tables, in both senses, infeasible ones, whole numbers."""
 
+import itertools
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +11,11 @@ from hypothesis import strategies as st
 
 from scenario_trees import ScenarioTree
 from stochisru import BoundsError, load_case, value_table
-from stochisru.lunar.information import flows
+from stochisru.lunar.exact.root_plan import plan_value_on_process
+from stochisru.lunar.information import flows, plan_value
+from stochisru.lunar.root_programs import program_optima
+from stochisru.lunar.trees import case_tree
+from stochisru.lunar.values.process import process_values
 from stochisru.methods.registry import closed_forms
 from stochisru.methods.result import Bounds, Kind, Of
 from stochisru.problem import (
@@ -23,6 +29,7 @@ from stochisru.problem import (
     State,
     Static,
     WaitAndSee,
+    chain,
     evaluate,
     held,
     mean_path,
@@ -206,3 +213,53 @@ def test_unknown_names_are_refused():
     found = Values(mirrored("maximise")[0], FORK, {})
     with pytest.raises(Exception, match="name: must be one of"):
         found.point("wsx")
+
+
+# ------------------------------------------------------------------ on the process, where no exact method is
+
+
+def best_of_all(case, worth, allowed):
+    """Largest worth of all plans with up to nine modules a year, no closed form and no program."""
+    counts = [range(10) if year in allowed else [0] for year in range(case.horizon.T + 1)]
+    return max(worth(np.array(plan) * case.launch.lot) for plan in itertools.product(*counts))
+
+
+@pytest.mark.parametrize("symbols", [{"degradation": 0.1}, {"degradation": 0.3, "fixed_cost": 2e6, "M0": 30.0}])
+def test_modules_that_degrade_have_all_values_of_the_process(symbols):
+    case = load_case("lunar-reference").replace(T=3, lot=100.0, sigma=0.4, **symbols)
+    found = process_values(case, paths=1024).values
+    mean = chain(case.process.mean(np.arange(4)))
+    on_process, on_mean = partial(plan_value_on_process, case), partial(plan_value, case, mean)
+    for name, worth, allowed in (
+        ("static", on_process, range(4)),
+        ("fixed", on_process, [0]),
+        ("ev", on_mean, range(4)),
+    ):
+        best, bracket = best_of_all(case, worth, allowed), found[name]
+        assert bracket.lower - 1e-3 <= best <= bracket.upper + 1e-3, name
+        assert bracket.upper - bracket.lower <= 1e-3 * abs(best), name
+        assert bracket.value == bracket.lower
+    assert found["eev"].value <= found["static"].upper
+    for name in ("vss", "vms", "scheduling", "flexibility"):
+        assert found[name].lower <= found[name].value <= found[name].upper
+
+
+def test_a_bound_on_bins_is_above_every_plan_of_the_process():
+    """Jensen: with two bins a year the program promises more than it can keep, and never less."""
+    case = load_case("lunar-reference").replace(T=3, degradation=0.1, lot=100.0, sigma=0.6)
+    fine = program_optima(case)["static"]
+    worth = plan_value_on_process(case, fine.deployment)
+    assert worth <= fine.value <= fine.bound
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stochisru.lunar.root_programs._BINS", 2)
+        coarse = program_optima(case)["static"]
+    assert coarse.bound > fine.bound + 1e-4 * abs(worth)
+
+
+def test_trees_of_cases_without_exact_methods_are_small_unless_asked_for():
+    case = load_case("lunar-reference")
+    assert case_tree(case).n_leaves == 3**10
+    assert case_tree(case.replace(lot=50.0, degradation=0.05)).n_leaves == 12
+    assert case_tree(case.replace(reference=100.0, c_dev_exponent=1.3)).n_leaves == 2**9
+    assert case_tree(case.replace(lot=50.0)).n_leaves == 3**10
+    assert case_tree(case.replace(T=2, lot=50.0, degradation=0.05), [9, 9]).n_leaves == 81
