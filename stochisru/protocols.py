@@ -58,8 +58,19 @@ class Case(Protocol):
 # ------------------------------------------------------------ policies, plans
 
 
-class Policy(Protocol):
-    """A rule that decides from what is known: of the lunar problem a `stochisru.lunar.strategies.protocol.Strategy`."""
+class Named(Protocol):
+    """A rule that decides from what is known: a `Policy`, or one by the names of a model's decisions.
+
+    Those of models are `stochisru.problem.policies.protocol.Policy`.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name, unique within a comparison."""
+
+
+class Policy(Named, Protocol):
+    """A rule of the lunar problem, a `stochisru.lunar.strategies.protocol.Strategy`."""
 
     @property
     def name(self) -> str:
@@ -101,7 +112,17 @@ class Plan(Protocol):
     def to_frame(self) -> pd.DataFrame:
         """Tidy table of the plan."""
 
-    def policy(self, name: str, mapping: str | None) -> Policy:
+    def policy(self, name: str, mapping: str | None) -> Any:
+        """The plan as a policy, of the problem's kind."""
+
+
+PolicyT_co = TypeVar("PolicyT_co", bound=Named, covariant=True)
+
+
+class PlanOf(Plan, Protocol[PolicyT_co]):
+    """A plan that is known to give policies of a kind."""
+
+    def policy(self, name: str, mapping: str | None) -> PolicyT_co:
         """The plan as a policy."""
 
 
