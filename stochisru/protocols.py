@@ -58,32 +58,12 @@ class Case(Protocol):
 # ------------------------------------------------------------ policies, plans
 
 
-class Named(Protocol):
-    """A rule that decides from what is known: a `Policy`, or one by the names of a model's decisions.
-
-    Those of models are `stochisru.problem.policies.protocol.Policy`.
-    """
+class Policy(Protocol):
+    """A rule that decides from what is known: a lunar ``Strategy``, or one of `stochisru.problem.policies`."""
 
     @property
     def name(self) -> str:
         """Short name, unique within a comparison."""
-
-
-class Policy(Named, Protocol):
-    """A rule of the lunar problem, a `stochisru.lunar.strategies.protocol.Strategy`."""
-
-    @property
-    def name(self) -> str:
-        """Short name, unique within a comparison."""
-
-    def start(self, case: Any) -> Array:
-        """Decisions that are committed at the root."""
-
-    def order(self, observation: Any) -> Array:
-        """Decisions of today, for all paths at once."""
-
-    def describe(self, case: Any) -> str:
-        """The rule as one sentence."""
 
 
 class Plan(Protocol):
@@ -116,7 +96,7 @@ class Plan(Protocol):
         """The plan as a policy, of the problem's kind."""
 
 
-PolicyT_co = TypeVar("PolicyT_co", bound=Named, covariant=True)
+PolicyT_co = TypeVar("PolicyT_co", bound=Policy, covariant=True)
 
 
 class PlanOf(Plan, Protocol[PolicyT_co]):

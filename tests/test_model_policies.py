@@ -80,11 +80,11 @@ def test_cuts_keep_the_rows_on_paths_beyond_the_lattice(model):
     assert np.isfinite(found.values).all()
 
 
-def test_the_mean_of_cuts_on_the_process_is_near_the_bracket_of_a_fine_lattice():
+def test_the_mean_of_cuts_on_the_process_is_near_the_bracket_of_the_lattice():
     model = replace(models.several_leads(3), process=DEMAND)
-    result = sddp(model, MarkovLattice.from_process(DEMAND, 3, 60), iterations=60)
-    found = simulate_policies(model, [result.policy()], paths=3000, seed=2).metrics["sddp"]["mean"]
-    error = 3 * found.standard_error + 0.01 * abs(result.objective)  # the lattice is not the process
+    result = sddp(model, MarkovLattice.from_process(DEMAND, 3, 25), iterations=12)
+    found = simulate_policies(model, [result.policy()], paths=2000, seed=2).metrics["sddp"]["mean"]
+    error = 3 * found.standard_error + 0.02 * abs(result.objective)  # the lattice is not the process
     assert found.value == pytest.approx(result.objective, abs=error)
 
 
@@ -136,9 +136,17 @@ def test_results_do_not_depend_on_workers_and_draw_from_what_is_named():
 def test_a_broken_row_shows():
     case = load_case("lunar-reference").replace(T=3)
     capped = case.model.with_part(Row("mass_limit", {"M_leo": 1.0}, upper=100.0))
-    upfront = OnModel(policy_named("gradual", case), case)
-    with pytest.raises(Exception, match=r"infeasible|no solution|cannot"):
-        follow(capped, upfront, case.process.sample(10, 3, seed=0).T)
+    reactive = OnModel(policy_named("reactive", case), case)
+    free = simulate_policies(case.model, [reactive], paths=60).values[0]
+    found = simulate_policies(capped, [reactive], paths=60)
+    launched = follow(case.model, reactive, case.process.sample(60, 3, seed=0).T).plan.quantities["M_leo"]
+    heavy = (launched[1:].reshape(3, 60) > 100.0 * (1 + 1e-9)).any(axis=0) | (launched[0] > 100.0)
+    assert heavy.any()
+    np.testing.assert_array_equal(found.values[0] == -np.inf, heavy)
+    np.testing.assert_allclose(found.values[0][~heavy], free[~heavy], rtol=1e-9)
+    mean = found.metrics["reactive"]["mean"]
+    assert mean.value == -np.inf
+    assert mean.reason == f"a row is broken on {heavy.sum()} of 60 paths"
 
 
 @dataclass(frozen=True)
@@ -180,7 +188,7 @@ def test_policies_are_checked():
     check_policy(extensive_form(model, ScenarioTree.from_process(DEMAND, [2, 2, 2])).policy(), model)
     with pytest.raises(AssertionError, match="depend on the other paths"):
         check_policy(Rule(peek=True), model)
-    with pytest.raises(AssertionError, match="other paths|order of the paths"):
+    with pytest.raises(AssertionError, match=r"other paths|order of the paths"):
         check_policy(Foresight(DEMAND.sample(16, 3, seed=1).T), model)
 
 

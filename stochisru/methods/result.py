@@ -19,7 +19,7 @@ import numpy as np
 from stochisru.errors import BoundsError
 from stochisru.files import plainly
 from stochisru.limits import Limit
-from stochisru.protocols import LogLine, Named, Plan, PlanOf
+from stochisru.protocols import LogLine, Plan, PlanOf, Policy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,7 +232,7 @@ def relative_gap(lower: float, upper: float) -> float:
 
 
 P_co = TypeVar("P_co", bound=Plan, covariant=True)
-R = TypeVar("R", bound=Named)
+R = TypeVar("R", bound=Policy)
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,7 +76,7 @@ def check_problem(model: Model, on: ScenarioTree | MarkovLattice) -> None:
     same("the scenario form in Pyomo", solve_pyomo(scenario_model(model, tree)))
     decided = {part.name: best.plan.columns[part.name] for part in model.decisions}
     same("its plan evaluated", evaluate(model, decided, tree, rel_gap=_GAP / 10).value)
-    if model.decisions and tree.horizon >= 1:
+    if model.decisions and tree.n_leaves > 1:
         _check_bracket(model, "progressive hedging", progressive_hedging(model, tree).bounds, best.objective, slack)
     if isinstance(on, MarkovLattice) and model.is_linear:
         _check_bracket(model, "SDDP", sddp(model, on).bounds, best.objective, slack)

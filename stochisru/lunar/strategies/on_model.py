@@ -8,9 +8,8 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.strategies.protocol import Observation as Seen
-from stochisru.lunar.strategies.protocol import Strategy, whole_modules
-from stochisru.problem.policies.protocol import Observation
+from stochisru.lunar.strategies.protocol import Observation, Strategy, whole_modules
+from stochisru.problem.policies.protocol import Seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ class OnModel:
         """The strategy's."""
         return self.strategy.name
 
-    def decide(self, seen: Observation) -> dict[str, Array]:
+    def decide(self, seen: Seen) -> dict[str, Array]:
         """What the strategy starts with, later what it orders."""
         if "dM" not in seen.due:
             return {}
@@ -54,13 +53,11 @@ class OnModel:
             start = whole_modules(np.asarray(self.strategy.start(self.case), dtype=float), lot)
             return {"dM": np.repeat(start[list(years), None], seen.paths, axis=1)}
         lead, t = self.case.horizon.lead_time, seen.year
-        if lead == 0:
-            plant = seen.amount("M", t - 1) * (1 - self.case.technology.degradation)
-        else:
-            plant = seen.amount("M", t)
+        kept = 1 - self.case.technology.degradation
+        plant = seen.amount("M", t) if lead else seen.amount("M", t - 1) * kept
         pipeline = [seen.amount("dM", year) for year in range(t + 1, t + lead)]
         (demand,) = seen.factors.values()
-        today = Seen(self.case, t, demand, plant, np.stack(pipeline) if pipeline else np.empty((0, seen.paths)))
+        today = Observation(self.case, t, demand, plant, np.stack(pipeline) if pipeline else np.empty((0, seen.paths)))
         return {"dM": whole_modules(np.asarray(self.strategy.order(today), dtype=float), lot)[None]}
 
     def describe(self) -> str:

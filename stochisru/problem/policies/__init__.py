@@ -4,6 +4,6 @@ from stochisru.problem.policies.at_nodes import AtNodes
 from stochisru.problem.policies.by_cuts import ByCuts
 from stochisru.problem.policies.follow import Followed, follow
 from stochisru.problem.policies.planned import Planned
-from stochisru.problem.policies.protocol import Observation, Policy
+from stochisru.problem.policies.protocol import Policy, Seen
 
-__all__ = ["AtNodes", "ByCuts", "Followed", "Observation", "Planned", "Policy", "follow"]
+__all__ = ["AtNodes", "ByCuts", "Followed", "Planned", "Policy", "Seen", "follow"]

@@ -10,7 +10,7 @@ from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.problem.information import WaitAndSee
 from stochisru.problem.plan import ModelPlan
-from stochisru.problem.policies.protocol import Observation
+from stochisru.problem.policies.protocol import Seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class AtNodes:
         if isinstance(self.plan.information, WaitAndSee):
             raise InputError(f"policy {self.name}: a plan of wait-and-see decides by what nobody knows yet")
 
-    def decide(self, seen: Observation) -> dict[str, Array]:
+    def decide(self, seen: Seen) -> dict[str, Array]:
         """What is planned at the nodes below the nearest one; it is alike at all of them."""
         tree = self.plan.tree
         (factor,) = seen.factors.values()

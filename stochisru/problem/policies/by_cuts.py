@@ -18,7 +18,7 @@ from stochisru.problem.information import Recourse
 from stochisru.problem.lattice_plan import ModelCutPlan
 from stochisru.problem.lattice_sheet import LatticeSheet
 from stochisru.problem.on_lattice import Key, ModelStages
-from stochisru.problem.policies.protocol import Observation
+from stochisru.problem.policies.protocol import Seen
 from stochisru.programs.stage import Stage
 from stochisru.programs.stage_model import StageModel
 
@@ -36,7 +36,7 @@ class ByCuts:
     plan: ModelCutPlan
     name: str = "sddp"
 
-    def decide(self, seen: Observation) -> dict[str, Array]:
+    def decide(self, seen: Seen) -> dict[str, Array]:
         """Decisions and operations of the year: the best for its cash and the cuts."""
         t = seen.year
         (factor,) = seen.factors.values()

@@ -10,8 +10,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scenario_trees.arrays import Array, Mask
-from stochisru.errors import InputError
+from scenario_trees.arrays import Array, Index, Mask
+from stochisru.errors import InfeasibleError, InputError
 from stochisru.problem.coefficients import Number
 from stochisru.problem.evaluate import evaluate
 from stochisru.problem.information import Recourse
@@ -19,7 +19,7 @@ from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Operation, Row, State
 from stochisru.problem.paths import fan
 from stochisru.problem.plan import ModelPlan
-from stochisru.problem.policies.protocol import Observation, Policy
+from stochisru.problem.policies.protocol import Policy, Seen
 from stochisru.problem.sheet import Sheet
 
 #: Share of the sizes in a row, or of a bound, that is a solver's tolerance.
@@ -60,8 +60,6 @@ def follow(model: Model, policy: Policy, paths: ArrayLike) -> Followed:
     InputError
         If paths do not suit the model, or the policy gives something else than it must; the message names policy, part
         and year.
-    InfeasibleError
-        If a policy gives no operations and none keep the rows.
 
     Examples
     --------
@@ -107,7 +105,7 @@ class _Walk:
             self._operate(t, given)
             self._carry(t)
         if self.operated or not self.model.operations:
-            plan = ModelPlan(self.model, self.tree, {name: self._on_nodes(x) for name, x in self.known.items()})
+            plan = ModelPlan(self.model, self.tree, {name: _flat(x) for name, x in self.known.items()})
             return Followed(plan, self._broken)
         return self._with_best_operations()
 
@@ -118,7 +116,7 @@ class _Walk:
         history = dict.fromkeys(cast("tuple[str, ...]", self.model.factors), self.paths.T[: t + 1])
         for array in (*history.values(), *self.known.values()):
             array.setflags(write=False)
-        seen = Observation(self.model, t, history, due, self.known)
+        seen = Seen(self.model, t, history, due, self.known)
         given = dict(self.policy.decide(seen))
         for array in self.known.values():
             array.setflags(write=True)
@@ -217,10 +215,6 @@ class _Walk:
 
     # ------------------------------------------------------------------ result
 
-    def _on_nodes(self, amounts: Array) -> Array:
-        """Amounts by year and path at the nodes of the fan."""
-        return np.concatenate([amounts[0, :1], amounts[1:].ravel()])
-
     @cached_property
     def _broken(self) -> Mask:
         """Paths on which a state leaves its bounds or a row is not kept."""
@@ -239,11 +233,34 @@ class _Walk:
 
     def _with_best_operations(self) -> Followed:
         """What operations are best for the decisions, year by year: nothing is carried over by them."""
-        plan = {part.name: self._on_nodes(self.known[part.name]) for part in self.model.decisions}
         # Operations do not see what decisions cost, so the program needs no whole numbers.
         parts = [
             replace(part, lot=None, curve=None, fixed_cost=0.0) if isinstance(part, Decision) else part
             for part in self.model.parts
         ]
-        best = evaluate(replace(self.model, parts=parts), plan, self.paths)
-        return Followed(replace(best, model=self.model), np.zeros(self.paths.shape[0], dtype=bool))
+        plain, every = replace(self.model, parts=parts), np.arange(self.paths.shape[0])
+        columns = {name: np.full((self.model.horizon + 1, every.size), np.nan) for name in self.known}
+        broken = np.zeros(every.size, dtype=bool)
+        self._best(plain, every, columns, broken)
+        return Followed(ModelPlan(self.model, self.tree, {name: _flat(x) for name, x in columns.items()}), broken)
+
+    def _best(self, plain: Model, paths: Index, columns: dict[str, Array], broken: Mask) -> None:
+        """Fill in the best operations on some paths; where they have none, half of them at a time, to find which."""
+        decided = {part.name: _flat(self.known[part.name][:, paths]) for part in self.model.decisions}
+        try:
+            best = evaluate(plain, decided, self.paths[paths])
+        except InfeasibleError:
+            if paths.size == 1:
+                broken[paths] = True
+                return
+            for half in np.array_split(paths, 2):
+                self._best(plain, half, columns, broken)
+            return
+        for name, amounts in best.columns.items():
+            columns[name][0, paths] = amounts[0]
+            columns[name][1:, paths] = amounts[1:].reshape(self.model.horizon, paths.size)
+
+
+def _flat(amounts: Array) -> Array:
+    """Amounts by year and path at the nodes of a fan."""
+    return np.concatenate([amounts[0, :1], amounts[1:].ravel()])

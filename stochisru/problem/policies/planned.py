@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array
 from stochisru.errors import InputError
-from stochisru.problem.policies.protocol import Observation
+from stochisru.problem.policies.protocol import Seen
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Planned:
     plan: Mapping[str, ArrayLike] = field(default_factory=dict)
     name: str = "planned"
 
-    def decide(self, seen: Observation) -> dict[str, Array]:
+    def decide(self, seen: Seen) -> dict[str, Array]:
         """Amounts of the years that are due."""
         found = {}
         for decision, years in seen.due.items():

@@ -18,7 +18,7 @@ from stochisru.problem.model import Model
 
 
 @dataclass(frozen=True, eq=False)
-class Observation:
+class Seen:
     """What is known in a year, for ``n`` paths.
 
     Attributes
@@ -57,14 +57,14 @@ class Observation:
             If it is not known yet, or there is no such quantity.
         """
         if name not in self._known:
-            raise InputError(f"observation: must name one of {', '.join(self._known)}, got {name!r}")
+            raise InputError(f"seen: must name one of {', '.join(self._known)}, got {name!r}")
         if not -1 <= year <= self.model.horizon:
-            raise InputError(f"observation: year of {name!r} must lie in -1..{self.model.horizon}, got {year}")
+            raise InputError(f"seen: year of {name!r} must lie in -1..{self.model.horizon}, got {year}")
         if year < 0:
             return np.full(self.paths, getattr(self.model[name], "initial", 0.0))
         found: Array = self._known[name][year]
         if np.isnan(found).any():
-            raise InputError(f"observation: {name!r} of year {year} is not known in year {self.year}")
+            raise InputError(f"seen: {name!r} of year {year} is not known in year {self.year}")
         return found
 
     @property
@@ -84,7 +84,7 @@ class Policy(Protocol):
     def name(self) -> str:
         """Short name, unique within a comparison."""
 
-    def decide(self, seen: Observation) -> Mapping[str, ArrayLike]:
+    def decide(self, seen: Seen) -> Mapping[str, ArrayLike]:
         """What is decided today, by name.
 
         Amounts of every decision with a year in ``seen.due``: shape ``(years due, n)``, or ``(n,)`` or a number where
