@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 from stochisru.errors import InputError
 from stochisru.networks import (
+    ArcScale,
     NetworkBuilder,
-    Scale,
     epsilon_front,
     expand,
     line_tree,
@@ -30,7 +31,7 @@ def plants(curves, demand, of="expansion"):
         builder.arc(
             "sea", "town", f"plant {number}", limit={"water": 20.0}, capacity={"water": 0.0},
             expansion={"water": 20.0}, cost={"cost": {"water": 0.5}, "carbon": {"water": 1.0 + number}},
-            scales=[Scale("cost", "water", curve, of)],
+            scales=[ArcScale("cost", "water", curve, of)],
         )  # fmt: skip
     return builder.build()
 
@@ -61,6 +62,30 @@ def test_costs_of_scale_are_those_of_enumeration(form, data):
 CHEAP_WHEN_LARGE = Curve([0, 4, 20], [0, 20, 36], fixed=2.0)  # 2 + 5 a tonne, from 4 t on 1 a tonne
 
 
+@pytest.mark.parametrize("demand", [3.0, 8.0, 19.0, 33.0])
+def test_both_forms_agree_with_a_program_written_by_hand(demand):
+    """scipy on min Σ 2·u + 5·a + b, 4·v <= a <= 4·u, b <= 16·v: pieces of a concave curve fill in order."""
+    cost = np.tile([2.0, 0.0, 5.5, 1.5], 2)  # u, v, a, b of each plant; each tonne costs 0.5 more to bring
+    rows, upper = [], []
+    for plant in range(2):
+        for row in ([0, 4, -1, 0], [-4, 0, 1, 0], [0, -16, 0, 1]):
+            rows.append(np.concatenate([np.zeros(4 * plant), row, np.zeros(4 - 4 * plant)]))
+            upper.append(0.0)
+    rows.append(np.tile([0.0, 0.0, -1.0, -1.0], 2))
+    upper.append(-demand)
+    hand = milp(
+        cost,
+        constraints=LinearConstraint(np.array(rows), -np.inf, upper),
+        integrality=np.tile([1, 1, 0, 0], 2),
+        bounds=Bounds(0, np.tile([1, 1, 4, 16], 2)),
+    )
+    network = plants([CHEAP_WHEN_LARGE] * 2, demand)
+    for form in ("literal", "reduced"):
+        assert solve_network(network, form=form, rel_gap=0.0).objective == pytest.approx(
+            hand.fun, abs=1e-5
+        )  # scipy's feasibility
+
+
 def test_convex_costs_need_no_binaries():
     dear = Curve([0, 4, 20], [0, 4, 84])
     assert solve_network(plants([dear], 5.0)).size["binaries"] == 0
@@ -77,7 +102,7 @@ def test_limits_and_fronts_count_costs_of_scale():
     network = plants([CHEAP_WHEN_LARGE, Curve.linear(6.0, 20.0)], 8.0)
     capped = solve_network(network, {"carbon": 1.0}, limits={"cost": 30.0}, rel_gap=0.0)
     assert capped.criteria["cost"] <= 30.0 + 1e-6
-    with pytest.raises(InputError, match="flow|demand|met|limit|conflict"):
+    with pytest.raises(InputError, match="demands cannot be met together: 8 t of water at town"):
         solve_network(network, {"carbon": 1.0}, limits={"cost": 3.0})
     front = epsilon_front(network, {"cost": 1.0}, {"carbon": 1.0}, points=2, rel_gap=0.0)
     assert front.points[0].first == pytest.approx(30.0)  # the first plant is the cleaner one as well

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stochisru.networks.additions import with_relief
     from stochisru.networks.assembly import assemble
-    from stochisru.networks.builder import Bundle, NetworkBuilder, Scale
+    from stochisru.networks.builder import ArcScale, Bundle, NetworkBuilder
     from stochisru.networks.files import load_network, load_over_time
     from stochisru.networks.infeasible import conflict
     from stochisru.networks.network import Network
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from stochisru.networks.tree_values import line_tree, values_on_tree
 
 _HOME = {
+    "ArcScale": "builder",
     "Bundle": "builder",
     "Failure": "recourse",
     "Network": "network",
     "NetworkBuilder": "builder",
     "NetworkSolution": "solution",
-    "Scale": "builder",
     "Stages": "on_tree",
     "assemble": "assembly",
     "conflict": "infeasible",
@@ -49,12 +49,12 @@ _HOME = {
 }
 
 __all__ = [
+    "ArcScale",
     "Bundle",
     "Failure",
     "Network",
     "NetworkBuilder",
     "NetworkSolution",
-    "Scale",
     "Stages",
     "assemble",
     "conflict",

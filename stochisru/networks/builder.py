@@ -52,7 +52,7 @@ class Bundle:
 
 
 @dataclass(frozen=True)
-class Scale:
+class ArcScale:
     """An economy of scale of an arc: the cost of a flow or expansion in a criterion by its size.
 
     Attributes
@@ -122,7 +122,7 @@ class NetworkBuilder:
         arrival_cost: Costs | None = None,
         expansion_cost: Costs | None = None,
         use_cost: Costs | None = None,
-        scales: Sequence[Scale] = (),
+        scales: Sequence[ArcScale] = (),
         duration: float = 0.0,
     ) -> None:
         """Add an arc, or a loop where head and tail are one.

@@ -35,7 +35,7 @@ from typing import Any
 from scenario_trees.errors import is_number
 from stochisru.errors import InputError
 from stochisru.networks import events as _events
-from stochisru.networks.builder import Bundle, NetworkBuilder, Scale
+from stochisru.networks.builder import ArcScale, Bundle, NetworkBuilder
 from stochisru.networks.events import Event
 from stochisru.networks.families import KEYS, Member, arcs_of, members
 from stochisru.networks.formulas import with_parameters
@@ -313,7 +313,7 @@ def _arc_arguments(arc: dict[str, Any], where: str) -> dict[str, Any]:
     return found
 
 
-def _scale(table: dict[str, Any], where: str) -> Scale:
+def _scale(table: dict[str, Any], where: str) -> ArcScale:
     known = ("criterion", "commodity", "of", "sizes", "costs", "fixed")
     if unknown := set(table) - set(known):
         raise InputError(f"{where}: unknown key {min(unknown)!r}; known are {', '.join(known)}")
@@ -325,7 +325,7 @@ def _scale(table: dict[str, Any], where: str) -> Scale:
         curve = Curve(table["sizes"], table["costs"], fixed=table.get("fixed", 0.0))
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    return Scale(table["criterion"], table["commodity"], curve, table.get("of", "expansion"))
+    return ArcScale(table["criterion"], table["commodity"], curve, table.get("of", "expansion"))
 
 
 def _bundle(table: dict[str, Any], where: str) -> Bundle:
