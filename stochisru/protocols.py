@@ -59,20 +59,11 @@ class Case(Protocol):
 
 
 class Policy(Protocol):
-    """A rule that decides from what is known: of the lunar problem a `stochisru.lunar.strategies.protocol.Strategy`."""
+    """A rule that decides from what is known: a lunar ``Strategy``, or one of `stochisru.problem.policies`."""
 
     @property
     def name(self) -> str:
         """Short name, unique within a comparison."""
-
-    def start(self, case: Any) -> Array:
-        """Decisions that are committed at the root."""
-
-    def order(self, observation: Any) -> Array:
-        """Decisions of today, for all paths at once."""
-
-    def describe(self, case: Any) -> str:
-        """The rule as one sentence."""
 
 
 class Plan(Protocol):
@@ -101,7 +92,17 @@ class Plan(Protocol):
     def to_frame(self) -> pd.DataFrame:
         """Tidy table of the plan."""
 
-    def policy(self, name: str, mapping: str | None) -> Policy:
+    def policy(self, name: str, mapping: str | None) -> Any:
+        """The plan as a policy, of the problem's kind."""
+
+
+PolicyT_co = TypeVar("PolicyT_co", bound=Policy, covariant=True)
+
+
+class PlanOf(Plan, Protocol[PolicyT_co]):
+    """A plan that is known to give policies of a kind."""
+
+    def policy(self, name: str, mapping: str | None) -> PolicyT_co:
         """The plan as a policy."""
 
 

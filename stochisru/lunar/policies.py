@@ -24,21 +24,25 @@ from stochisru.methods.registry import method_for, method_named
 
 def _threshold(case: DeploymentCase) -> Strategy:
     linear = case.linear_bound
-    return solved(linear, method_for("threshold", linear)).policy()
+    found: Strategy = solved(linear, method_for("threshold", linear)).policy()
+    return found
 
 
 def _lattice(case: DeploymentCase) -> Strategy:
-    return optimum_on_lattice(case).policy(name="lattice")
+    found: Strategy = optimum_on_lattice(case).policy(name="lattice")
+    return found
 
 
 def _sddp(case: DeploymentCase) -> Strategy:
     # With a pipeline of orders the last per mille takes minutes: the plan is as good after a few iterations.
     iterations = 500 if case.horizon.lead_time <= 1 else 3
-    return solved(case.linear_bound, method_named("sddp"), iterations=iterations).policy(name="sddp")
+    found: Strategy = solved(case.linear_bound, method_named("sddp"), iterations=iterations).policy(name="sddp")
+    return found
 
 
 def _tree(case: DeploymentCase) -> Strategy:
-    return optimum_on_tree(case, case_tree(case)).policy(name="tree")
+    found: Strategy = optimum_on_tree(case, case_tree(case)).policy(name="tree")
+    return found
 
 
 def _rolling(case: DeploymentCase) -> Strategy:

@@ -19,7 +19,7 @@ import numpy as np
 from stochisru.errors import BoundsError
 from stochisru.files import plainly
 from stochisru.limits import Limit
-from stochisru.protocols import LogLine, Plan, Policy
+from stochisru.protocols import LogLine, Plan, PlanOf, Policy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,6 +232,7 @@ def relative_gap(lower: float, upper: float) -> float:
 
 
 P_co = TypeVar("P_co", bound=Plan, covariant=True)
+R = TypeVar("R", bound=Policy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,8 +287,8 @@ class Result(Generic[P_co]):
         """What is decided at the root: of the lunar problem deployments, kg, ``dM0`` to ``dM{L}``."""
         return self.plan.first_stage
 
-    def policy(self, mapping: str | None = None, name: str | None = None) -> Policy:
-        """Turn the plan into a strategy for simulation.
+    def policy(self: Result[PlanOf[R]], mapping: str | None = None, name: str | None = None) -> R:
+        """Turn the plan into a policy for simulation.
 
         Parameters
         ----------

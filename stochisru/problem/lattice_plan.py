@@ -17,6 +17,8 @@ from stochisru.programs.stage_model import StageModel
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stochisru.problem.policies.by_cuts import ByCuts
+
 
 #: What may be missing in a row, in its unit.
 _MISSING = 1e-6
@@ -85,9 +87,13 @@ class ModelCutPlan:
         ]
         return pd.DataFrame(rows, columns=["stage", "state", "value", "probability", "cuts"])
 
-    def policy(self, name: str, mapping: str | None = None) -> NoReturn:
-        """A plan of a model knows the states of its lattice only."""
-        raise InputError(f"{name}: a plan of {self.case.name} acts in the states of its lattice; use plan.simulate")
+    def policy(self, name: str, mapping: str | None = None) -> ByCuts:
+        """The plan on any paths: `stochisru.problem.policies.ByCuts`."""
+        from stochisru.problem.policies.by_cuts import ByCuts
+
+        if mapping is not None:
+            raise InputError(f"mapping: a plan of cuts of {self.case.name} knows what to do everywhere and takes none")
+        return ByCuts(self, name)
 
     def exact_value(self) -> NoReturn:
         """A plan of cuts has no value that is known without solving its programs."""
@@ -121,14 +127,14 @@ class ModelCutPlan:
                 if (t, i) not in models:
                     models[t, i] = StageModel(stage, i)
                     if t < self.programs.horizon:
-                        models[t, i].add(*self._scaled(t, i))
+                        models[t, i].add(*self.scaled_cuts(t, i))
                 columns, _ = models[t, i].solve(state, epoch=0)
                 missing = columns[stage.slack].max(initial=0.0) > _MISSING
                 total[p] += -np.inf if missing else stage.money * stage.cash(columns, i)
                 state = stage.left(columns)
         return total
 
-    def _scaled(self, t: int, i: int) -> tuple[Array, Array]:
+    def scaled_cuts(self, t: int, i: int) -> tuple[Array, Array]:
         """Cuts of a state in the units of its program."""
         money, known = self.programs.stages[t].money, np.isfinite(self.intercept[t][i])
         slope = self.slope[t][i][known] * self.programs.state_unit(t + 1)
