@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from stochisru.methods.result import Bounds, Result
     from stochisru.methods.risk import MeanCVaR
     from stochisru.methods.sddp.method import sddp
+    from stochisru.simulation.of_model import Outcomes, simulate_policies
 
 __version__ = "0.1.0"
 
@@ -74,6 +75,8 @@ _HOME = {
     "Simulation": "stochisru.lunar.simulation",
     "simulate": "stochisru.lunar.simulation",
     "simulate_panel": "stochisru.lunar.simulation",
+    "Outcomes": "stochisru.simulation.of_model",
+    "simulate_policies": "stochisru.simulation.of_model",
     "STRATEGIES": "stochisru.lunar.strategies",
     "Observation": "stochisru.lunar.strategies",
     "Strategy": "stochisru.lunar.strategies",
@@ -94,6 +97,7 @@ __all__ = [
     "MarkovLattice",
     "MeanCVaR",
     "Observation",
+    "Outcomes",
     "ProcessValues",
     "Result",
     "ScenarioTree",
@@ -120,6 +124,7 @@ __all__ = [
     "shipped_cases",
     "simulate",
     "simulate_panel",
+    "simulate_policies",
     "static_plan",
     "threshold",
     "threshold_ignoring",

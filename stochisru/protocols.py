@@ -1,8 +1,4 @@
-"""Signatures that rooms share; nothing is computed here.
-
-Arrows between rooms point one way (``docs/maintainers.md``). Where a room needs something of one above it, such as a
-method of the problem that it solves, what it needs is written here.
-"""
+"""Signatures that rooms share, and what one needs of a room above it (``docs/maintainers.md``)."""
 
 from __future__ import annotations
 
@@ -63,20 +59,11 @@ class Case(Protocol):
 
 
 class Policy(Protocol):
-    """A rule that decides from what is known: of the lunar problem a `stochisru.lunar.strategies.protocol.Strategy`."""
+    """A rule that decides from what is known: a lunar ``Strategy``, or one of `stochisru.problem.policies`."""
 
     @property
     def name(self) -> str:
         """Short name, unique within a comparison."""
-
-    def start(self, case: Any) -> Array:
-        """Decisions that are committed at the root."""
-
-    def order(self, observation: Any) -> Array:
-        """Decisions of today, for all paths at once."""
-
-    def describe(self, case: Any) -> str:
-        """The rule as one sentence."""
 
 
 class Plan(Protocol):
@@ -105,7 +92,17 @@ class Plan(Protocol):
     def to_frame(self) -> pd.DataFrame:
         """Tidy table of the plan."""
 
-    def policy(self, name: str, mapping: str | None) -> Policy:
+    def policy(self, name: str, mapping: str | None) -> Any:
+        """The plan as a policy, of the problem's kind."""
+
+
+PolicyT_co = TypeVar("PolicyT_co", bound=Policy, covariant=True)
+
+
+class PlanOf(Plan, Protocol[PolicyT_co]):
+    """A plan that is known to give policies of a kind."""
+
+    def policy(self, name: str, mapping: str | None) -> PolicyT_co:
         """The plan as a policy."""
 
 
@@ -155,8 +152,8 @@ class TreeProblem(Protocol[TreePlanT_co]):
     def exact(self) -> bool:
         """Whether plans are feasible to the last digit, and worth what they say without a solver."""
 
-    def limits(self, held: Any) -> tuple[Array, Array]:
-        """Bounds on all variables where some decisions are as in a plan, a `stochisru.problem.Held`."""
+    def holding(self, held: Any) -> LinearProgram:
+        """The program where some decisions are as in a plan, a `stochisru.problem.Held`."""
 
     def plan(self, solution: Solution) -> TreePlanT_co:
         """The plan that a solution is, feasible to the last digit."""
@@ -329,6 +326,10 @@ class StagePrograms(Protocol[LatticePlanT]):
         """Size of the sums of money that values are differences of, $."""
 
     @property
+    def sign(self) -> float:
+        """1 where the problem is maximised, −1 where it is minimised; programs maximise worth either way."""
+
+    @property
     def orders_up_to(self) -> bool:
         """Whether plans whose value is known exactly are optimal under expectation."""
 
@@ -336,8 +337,8 @@ class StagePrograms(Protocol[LatticePlanT]):
     def one_level(self) -> bool:
         """Whether such a plan does not depend on what is on order."""
 
-    def state_upper(self, t: int) -> Array:
-        """What the state from which stage t starts can reach."""
+    def root(self, columns: Array) -> Array:
+        """What is decided at the root, from the columns of its program, in the units of the problem."""
 
     def state_unit(self, t: int) -> Array:
         """Units of that state."""

@@ -22,11 +22,13 @@ from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import BoundsError, InfeasibleError, InputError
 from stochisru.files import plainly
+from stochisru.methods.registry import closed_forms
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of
 from stochisru.problem.information import Fixed, Information, Recourse, Static, WaitAndSee, held
 from stochisru.problem.model import Model
 from stochisru.problem.on_tree import TreeProgram, on_tree
 from stochisru.problem.paths import mean_path
+from stochisru.programs.effort import SolverLimits
 from stochisru.programs.sparse import FEASIBILITY, Solution, solve, solve_mixed
 
 if TYPE_CHECKING:
@@ -78,6 +80,16 @@ class Optimum:
 
     bounds: Bounds
     plan: Mapping[str, Array] | None
+
+
+class ClosedForm(Protocol):
+    """Optima that need no program; those of `stochisru.methods.registry.CLOSED_FORMS` are tried before one."""
+
+    def refuses(self, problem: Any, tree: ScenarioTree, information: Information) -> str | None:
+        """Why there is none for a problem under an information, in one sentence, or None."""
+
+    def optimum(self, problem: Any, tree: ScenarioTree, information: Information) -> Optimum:
+        """The optimum of a problem that is not refused."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -219,12 +231,12 @@ def values(
     time_limit: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Values:
-    """All values of a problem on a tree, by its programs.
+    """All values of a problem on a tree, each by the first closed form that does not refuse it, else by its program.
 
     Parameters
     ----------
     problem
-        A `Model`, or a case that has one.
+        A `Model`, which has programs alone, or a case, which has closed forms too.
     tree
         One stage per year.
     solver
@@ -261,20 +273,27 @@ def values(
     {'ws': 150.0, 'rp': 125.0, 'eev': 112.5, 'evpi': 25.0, 'vss': 12.5}
     """
     model = problem if isinstance(problem, Model) else problem.model
-    say = progress or (lambda _: None)
+    say, limits = progress or (lambda _: None), SolverLimits(rel_gap, time_limit)
+
+    exact: tuple[ClosedForm, ...] = closed_forms()
 
     def best(name: str, information: Information, on: ScenarioTree) -> Optimum | None:
         say(name)
-        return optimum(model, on, information, solver, rel_gap, time_limit)
+        for form in exact:
+            if form.refuses(problem, on, information) is None:
+                found: Optimum | None = form.optimum(problem, on, information)
+                return found
+        if isinstance(information, WaitAndSee):
+            return _wait_and_see(model, on, solver, limits)
+        return optimum(model, on, information, solver, limits)
 
     found: dict[str, Optimum | None] = {
         "rp": best("rp", Recourse(), tree),
         "static": best("static", Static(), tree),
         "fixed": best("fixed", Fixed(), tree),
         "ev": best("ev", Recourse(), mean_path(tree)),
+        "ws": best("ws", WaitAndSee(), tree),
     }
-    say("ws")
-    found["ws"] = _wait_and_see(model, tree, solver, rel_gap, time_limit)
     ladder = _held_stages(model)
     ev = found["ev"]
     for through in ladder:
@@ -298,14 +317,13 @@ def optimum(
     tree: ScenarioTree,
     information: Information,
     solver: str,
-    rel_gap: float,
-    time_limit: float | None,
+    limits: SolverLimits,
 ) -> Optimum | None:
     """Optimum under one information, None if there is no plan."""
     try:
         ours = on_tree(model, tree, information)
         if ours.program.integer.any():
-            solution = solve_mixed(ours.program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
+            solution = solve_mixed(ours.program, **vars(limits), solver=solver)
         else:
             solution = solve(ours.program, solver)
     except InfeasibleError:
@@ -324,16 +342,14 @@ def _bounds(ours: TreeProgram, solution: Solution) -> Bounds:
     return Bounds(lower, upper, Kind.SOLVER, Of.TREE, flows)
 
 
-def _wait_and_see(
-    model: Model, tree: ScenarioTree, solver: str, rel_gap: float, time_limit: float | None
-) -> Optimum | None:
+def _wait_and_see(model: Model, tree: ScenarioTree, solver: str, limits: SolverLimits) -> Optimum | None:
     """WS: one program for all scenarios where there are no whole numbers, else one for each, which meets its gap."""
     if model.is_linear:
-        return optimum(model, tree, WaitAndSee(), solver, rel_gap, time_limit)
+        return optimum(model, tree, WaitAndSee(), solver, limits)
     total: Bounds | None = None
     for leaf in range(tree.leaves.start, tree.leaves.stop):
         branch, _ = tree.branch(leaf)
-        one = optimum(model, branch, WaitAndSee(), solver, rel_gap, time_limit)
+        one = optimum(model, branch, WaitAndSee(), solver, limits)
         if one is None:
             return None
         p, b = float(tree.probability[leaf]), one.bounds

@@ -151,7 +151,7 @@ def test_paths_that_are_none():
 
 def test_wrong_types_name_the_argument():
     case = load_case("lunar-reference").replace(T=3)
-    name = r"^case: must be a DeploymentCase, got str; load_case\('lunar-reference'\) makes one"
+    name = r"^case: must be a DeploymentCase( or a Model)?, got str; load_case\('lunar-reference'\) makes one"
     for call in (
         lambda: simulate("lunar-reference", ["moderate"]),
         lambda: compare("lunar-reference", ["moderate"]),

@@ -9,6 +9,7 @@ import pytest
 from scenario_trees import ScenarioTree
 from stochisru import InputError, SolverError, extensive_form, load_case, progressive_hedging
 from stochisru.errors import InfeasibleError
+from stochisru.methods.extensive_form import extensive_forms
 from stochisru.methods.registry import methods, takers
 from stochisru.methods.result import Of
 from stochisru.problem import (
@@ -206,6 +207,27 @@ def test_a_held_plan_is_one_of_a_family():
     found = [result.objective for result in extensive_forms(model, tree, informations)]
     assert found == pytest.approx([optimum(on_tree(model, tree, each).program) for each in informations], rel=1e-9)
     assert found == sorted(found)  # cost rises with what is held
+
+
+@pytest.mark.parametrize(
+    "symbols",
+    [
+        {"reference": 1000.0, "c_dev_exponent": 1.3},
+        {"lot": 50.0, "degradation": 0.1},
+        {"fixed_cost": 1e6},
+        {"degradation": 0.1},
+    ],
+)
+def test_a_held_plan_may_be_larger_than_any_that_is_chosen(symbols):
+    """What a curve or a lot adds to a program is as large as the plan that is held, not as the best one may be."""
+    case = load_case("lunar-reference").replace(T=2, **symbols)
+    tree = ScenarioTree.from_process(case.process, [3, 3])
+    plan = {"dM": np.array([5000.0, 0.0, 20000.0])}
+    for problem in (case, case.model):
+        whole, first = extensive_forms(problem, tree, [Held(plan), Held(plan, 0)], rel_gap=1e-9)
+        assert whole.objective == pytest.approx(evaluate(case.model, plan, tree).value, rel=1e-9)
+        assert whole.bounds.lower <= first.bounds.upper
+        assert first.objective == pytest.approx(optimum(on_tree(case.model, tree, Held(plan, 0)).program), rel=1e-6)
 
 
 def test_methods_for_cases_refuse_other_models():

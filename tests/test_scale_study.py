@@ -244,5 +244,5 @@ def test_the_main_job_runs_on_such_a_case(run_cli, tmp_path):
     (tmp_path / "bulk.toml").write_text(case.to_toml(), encoding="utf-8")
     run_cli("run", "bulk.toml", "--branching", "3,3,3", "--paths", "200", "--out", "done", check=0)
     page = (tmp_path / "done" / "report.html").read_text(encoding="utf-8")
-    assert "the exact dynamic programme over levels of plant" in page
+    assert "solved by <code>dp</code>, exact on the tree where the cost of a deployment is concave in its size" in page
     run_cli("report", "done", check=0)

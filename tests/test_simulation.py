@@ -271,13 +271,13 @@ def test_work_is_shared_between_workers(reference, monkeypatch):
     from stochisru.lunar.simulation import monte_carlo as simulation
 
     tasks = []
-    original = simulation._run
+    original = simulation.in_order
     monkeypatch.setattr(
-        simulation, "_run", lambda task, starts, workers: tasks.append(len(starts)) or map(task, starts)
+        simulation, "in_order", lambda task, starts, workers: tasks.append(len(starts)) or map(task, starts)
     )
     simulate(reference, ["upfront"], paths=20_000, workers=2)
     assert tasks == [2]
-    assert original is not simulation._run
+    assert original is not simulation.in_order
 
 
 def test_reactive_by_hand(reference):

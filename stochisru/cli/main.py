@@ -264,7 +264,8 @@ def list_policies(json: JsonOpt = None) -> None:
 def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str | None) -> Strategy:
     from stochisru.lunar.solving import optimum_on_tree
 
-    return optimum_on_tree(case, named_tree(case, branching)).policy(mapping, name="tree")
+    found: Strategy = optimum_on_tree(case, named_tree(case, branching)).policy(mapping, name="tree")
+    return found
 
 
 @case_app.command("list")

@@ -33,7 +33,7 @@ def _without_store(plan: CutPlan, states: Index) -> Array:
 
 def _with_store(plan: CutPlan, states: Index) -> Array:
     """Every stage program is solved on every path; cash is formed from decisions that are made feasible first."""
-    from stochisru.methods.sddp.engine import StageModel
+    from stochisru.programs.stage_model import StageModel
 
     models: dict[tuple[int, int], StageModel] = {}
     npv = np.zeros(states.shape[1])
@@ -47,7 +47,7 @@ def _with_store(plan: CutPlan, states: Index) -> Array:
                     models[t, i].add(*_scaled(plan, t, int(i)))
             columns, _ = models[t, i].solve(state, epoch=0)
             columns = stage.feasible(columns, state, int(i))
-            npv[p] += discount[t] * stage.money * stage.cash(columns)
+            npv[p] += discount[t] * stage.money * stage.cash(columns, int(i))
             state = stage.carry @ columns + stage.offset
     return npv
 

@@ -11,8 +11,9 @@ from scenario_trees.arrays import Array
 from scenario_trees.origin import Origin
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.in_advance import fine_states, open_loop
+from stochisru.lunar.exact.in_advance import fine_states, open_loop, why_not_in_advance
 from stochisru.lunar.exact.layers import OpenLoopPlan
+from stochisru.lunar.root_programs import program_optima
 from stochisru.lunar.solving import has_exact_policy, optimum_on_lattice, optimum_on_tree, solved
 from stochisru.lunar.strategies import STRATEGIES, RollingHorizon, Schedule
 from stochisru.lunar.strategies.protocol import Strategy
@@ -23,21 +24,25 @@ from stochisru.methods.registry import method_for, method_named
 
 def _threshold(case: DeploymentCase) -> Strategy:
     linear = case.linear_bound
-    return solved(linear, method_for("threshold", linear)).policy()
+    found: Strategy = solved(linear, method_for("threshold", linear)).policy()
+    return found
 
 
 def _lattice(case: DeploymentCase) -> Strategy:
-    return optimum_on_lattice(case).policy(name="lattice")
+    found: Strategy = optimum_on_lattice(case).policy(name="lattice")
+    return found
 
 
 def _sddp(case: DeploymentCase) -> Strategy:
     # With a pipeline of orders the last per mille takes minutes: the plan is as good after a few iterations.
     iterations = 500 if case.horizon.lead_time <= 1 else 3
-    return solved(case.linear_bound, method_named("sddp"), iterations=iterations).policy(name="sddp")
+    found: Strategy = solved(case.linear_bound, method_named("sddp"), iterations=iterations).policy(name="sddp")
+    return found
 
 
 def _tree(case: DeploymentCase) -> Strategy:
-    return optimum_on_tree(case, case_tree(case)).policy(name="tree")
+    found: Strategy = optimum_on_tree(case, case_tree(case)).policy(name="tree")
+    return found
 
 
 def _rolling(case: DeploymentCase) -> Strategy:
@@ -50,10 +55,13 @@ def open_loop_optima(case: DeploymentCase) -> dict[str, OpenLoopPlan]:
 
     ``ev`` has the value of the mean path. The others are exact for lognormal demand; under a limit on supply from
     Earth, or with economies of scale, the law of a year is a lattice's, and their values are upper bounds on the
-    process: a state is the mean of its bin and a plan that is fixed earns a concave function of demand (Jensen).
+    process: a state is the mean of its bin and a plan that is fixed earns a concave function of demand (Jensen). Where
+    no exact method takes the case all three are programs (`stochisru.lunar.root_programs`).
     """
     from stochisru.lunar.exact import root_plan
 
+    if why_not_in_advance(case) is not None:
+        return program_optima(case)
     ev = root_plan.expected_value_plan_on_process(case)
     if has_exact_policy(case):
         static, fixed = root_plan.static_plan_on_process(case), root_plan.fixed_design_on_process(case)

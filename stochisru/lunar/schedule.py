@@ -64,9 +64,8 @@ def _on_process(values: ProcessValues, sample: Sampling) -> Iterator[_Year]:
     demand = case.process.sample(paths, case.horizon.T, seed=sample.seed, sampler=sample.source)
     even = np.full(paths, 1 / paths)
     strategies = {"RP": values.recourse.policy(name="RP")}
-    if "eev" in values.values:
-        plans = open_loop_plans(case)
-        strategies |= {name: Schedule(name, tuple(map(float, plans[key]))) for name, key in _IN_ADVANCE.items()}
+    plans = open_loop_plans(case)
+    strategies |= {name: Schedule(name, tuple(map(float, plans[key]))) for name, key in _IN_ADVANCE.items()}
     for name, strategy in strategies.items():
         for t, (deployment, plant) in enumerate(follow(case, strategy, demand)):
             yield _Year(Of.PROCESS, name, t, deployment, plant, even, paths)
@@ -115,8 +114,8 @@ def schedule_table(process: ProcessValues, tree: ValueTable | None, sample: Samp
     pandas.DataFrame
         ``of`` (process or tree), ``plan``, ``year``; ``deployment`` and ``plant`` (means, kg), ``plant_p5`` and
         ``plant_p95`` (kg) over fresh paths or over the nodes of the tree; ``paths``, 0 on the tree. RP of the process
-        is the policy behind its value. EV and static are one plan; where the case has none that is exact they are
-        missing, as is WS where perfect information is not solved.
+        is the policy behind its value. EV and static are one plan; WS is missing where perfect information is not
+        solved.
     """
     import pandas as pd
 

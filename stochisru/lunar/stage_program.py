@@ -42,6 +42,38 @@ _STORE = 1.0
 
 
 @dataclass(frozen=True, eq=False)
+class OxygenStage(Stage):
+    """A stage of the deployment problem: columns are orders, θ, Q, Q_earth, S, stored, state; rows capacity and demand.
+
+    Attributes
+    ----------
+    mass, oxygen
+        Units: kg of plant, kg/yr (= η·mass).
+    """
+
+    mass: float
+    oxygen: float
+
+    def feasible(self, columns: Array, state: Array, i: int) -> Array:
+        """Columns near the given ones that keep all bounds and rows in state ``i``, to rounding."""
+        program = self.at(i)
+        (supply, demand), capacity = program.high, program.rows[0]
+        out = np.clip(columns, 0.0, self.upper[0])
+        out[self.state] = state
+        Q, earth, short = self.theta + 1, self.theta + 2, self.theta + 3
+        room = supply - capacity @ out + out[Q]  # for deliveries and what is stored
+        if short + 1 < self.state.start:
+            stored = short + 1
+            room += out[stored]
+            out[stored] = min(out[stored], max(room, 0.0))
+            room -= out[stored]
+        out[Q] = min(out[Q], max(room, 0.0), demand)
+        out[earth] = min(out[earth], demand - out[Q])
+        out[short] = demand - out[Q] - out[earth]
+        return out
+
+
+@dataclass(frozen=True, eq=False)
 class StagePrograms:
     """The stage programs of a case on a lattice.
 
@@ -72,6 +104,9 @@ class StagePrograms:
             "lattice": self.lattice.digest(),
             "storage": None if self.storage is None else asdict(self.storage),
         }
+
+    #: Net present value is maximised.
+    sign = 1.0
 
     @property
     def orders_up_to(self) -> bool:
@@ -218,12 +253,17 @@ class StagePrograms:
             found.append(expected + 1e-12 * np.abs(expected))
         return tuple(found[::-1])
 
+    def root(self, columns: Array) -> Array:
+        """Deployments at the root, kg."""
+        stage = self.stages[0]
+        return np.asarray(np.maximum(columns[: stage.theta], 0.0) * stage.mass)
+
     @cached_property
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self) -> tuple[OxygenStage, ...]:
         """Programs of stages 0..T."""
         return tuple(self._stage(t) for t in range(self.horizon + 1))
 
-    def _stage(self, t: int) -> Stage:
+    def _stage(self, t: int) -> OxygenStage:
         case, storage = self.case, self.storage
         c, tech, T = case.costs, case.technology, self.horizon
         kept, discount = 1 - tech.degradation, discount_factors(case)
@@ -279,22 +319,25 @@ class StagePrograms:
         state = slice(first, columns)
         upper[state] = self.state_upper(t) / self.state_unit(t) if t else []
         following = discount[1] * self._masses[t + 1] / self._masses[t] if t < T else 0.0
-        return Stage(
+        demand = self.lattice.values[t] / oxygen
+        return OxygenStage(
             year=t,
-            mass=mass,
-            oxygen=oxygen,
             money=money,
-            cost=cost,
-            upper=upper,
-            rows=rows,
-            supply=supply,
-            demand=self.lattice.values[t] / oxygen,
-            constant=constant,
-            orders=arrivals,
+            cost=cost[None],
+            lower=np.zeros((1, columns)),
+            upper=upper[None],
+            rows=rows[None],
+            low=np.stack([np.full(demand.size, -np.inf), demand], axis=1),
+            high=np.stack([np.full(demand.size, supply), demand], axis=1),
+            constant=np.array([constant]),
+            slack=slice(0, 0),  # demand that nobody serves is a column already
             theta=theta,
             state=state,
             ceiling=self._ceilings[t] / money,
             carry=scale * np.array([row for row, _ in leaving]).reshape(len(leaving), columns),
             offset=scale * np.array([x for _, x in leaving]),
+            least=np.zeros(len(leaving)),
             factor=float(following),
+            mass=mass,
+            oxygen=oxygen,
         )

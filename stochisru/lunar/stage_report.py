@@ -64,11 +64,11 @@ def report_of(programs: StagePrograms) -> ProblemReport:
         states=sum(sizes),
         models=sum(sizes),
         state_entries=max(stage.dimensions for stage in stages),
-        rows=2 * sum(sizes),
-        columns=sum(n * stage.cost.size for n, stage in zip(sizes, stages, strict=True)),
+        rows=sum(n * stage.rows.shape[1] for n, stage in zip(sizes, stages, strict=True)),
+        columns=sum(n * stage.columns for n, stage in zip(sizes, stages, strict=True)),
         matrix=_span([part for stage in stages for part in (stage.rows, stage.carry)]),
         objective=_span([stage.cost for stage in stages]),
-        right_side=_span([np.append(stage.demand, stage.supply) for stage in stages]),
+        right_side=_span([side[np.isfinite(side)] for stage in stages for side in (stage.low, stage.high)]),
         bounds=_span([part for stage in stages for part in (stage.upper, stage.ceiling)]),
     )
 

@@ -42,9 +42,9 @@ class TreeProblem:
     def _stated(self) -> ModelOnTree:
         return self.case.model.on_tree(self.tree)
 
-    def limits(self, held: Held) -> tuple[Array, Array]:
-        """Bounds on all variables where some deployments are as in a plan."""
-        return self._stated.limits(held)
+    def holding(self, held: Held) -> LinearProgram:
+        """The program where some deployments are as in a plan."""
+        return self._stated.holding(held)
 
     def plan(self, solution: Solution) -> TreePlan:
         """The plan that a solution is, feasible to the last digit."""

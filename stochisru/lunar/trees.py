@@ -13,9 +13,12 @@ from scenario_trees.quantization import QUANTIZATIONS
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.in_advance import why_not_in_advance
 
 #: Nodes that the tree of `default_branching` does not exceed: HiGHS solves that many in seconds.
 DEFAULT_NODES = 100_000
+#: Scenarios of a default tree at most where each is a program: a linear one, or one with whole numbers.
+DEFAULT_SCENARIOS, DEFAULT_MIXED_SCENARIOS = 729, 12
 #: States per stage of a lattice whose plan is as good as the exact one to about 0.1 % up to T = 30.
 DEFAULT_STATES = 100
 #: States per stage of a lattice on which levels of plant are a second state: time grows with T³ and their cube.
@@ -26,8 +29,8 @@ _TILT = 0.5
 _APART = 1e15
 
 
-def default_branching(T: int) -> tuple[int, ...]:
-    """Branches per year of a tree with at most `DEFAULT_NODES` nodes.
+def default_branching(T: int, scenarios: int = DEFAULT_NODES) -> tuple[int, ...]:
+    """Branches per year of a tree with at most `DEFAULT_NODES` nodes and so many scenarios.
 
     As many of the first years as possible branch at all, as many of those as possible threefold and the
     others twofold; the last years follow their mean.
@@ -36,9 +39,18 @@ def default_branching(T: int) -> tuple[int, ...]:
     for years in range(1, T + 1):
         for threefold in range(years + 1):
             factors = (3,) * threefold + (2,) * (years - threefold) + (1,) * (T - years)
-            if 1 + sum(accumulate(factors, mul)) <= DEFAULT_NODES:
+            nodes = list(accumulate(factors, mul))
+            if 1 + sum(nodes) <= DEFAULT_NODES and nodes[-1] <= scenarios:
                 best = factors
     return best
+
+
+def _default_branching(case: DeploymentCase) -> tuple[int, ...]:
+    """`default_branching` of a case: fewer scenarios where each is a program of its own."""
+    if why_not_in_advance(case) is None:
+        return default_branching(case.horizon.T)
+    whole = case.launch.lot is not None or not case.investment.is_convex
+    return default_branching(case.horizon.T, DEFAULT_MIXED_SCENARIOS if whole else DEFAULT_SCENARIOS)
 
 
 def parse_branching(text: str) -> tuple[int, ...]:
@@ -63,14 +75,15 @@ def case_tree(
     Parameters
     ----------
     branching
-        Children per node of years 0..T−1; `default_branching` if not given.
+        Children per node of years 0..T−1; `default_branching` if not given, with fewer scenarios where no exact method
+        takes the case.
     quantization
         ``gauss-hermite``, ``equal-probability``, ``binomial`` or ``trinomial``.
     """
     if quantization not in QUANTIZATIONS:
         raise InputError(f"quantization: must be one of {', '.join(QUANTIZATIONS)}, got {quantization!r}")
     T = case.horizon.T
-    factors = default_branching(T) if branching is None else tuple(branching)
+    factors = _default_branching(case) if branching is None else tuple(branching)
     if len(factors) != T:
         raise InputError(
             f"branching: needs one factor per year, {T} for T = {T}, got {len(factors)}; "
@@ -79,8 +92,10 @@ def case_tree(
     return ScenarioTree.from_process(case.process, factors, QUANTIZATIONS[quantization])
 
 
-def case_lattice(case: DeploymentCase, states: int = DEFAULT_STATES) -> MarkovLattice:
+def case_lattice(case: DeploymentCase, states: int = DEFAULT_STATES, tilt: float = _TILT) -> MarkovLattice:
     """Markov lattice of a case's demand, one stage per year, that resolves probability and mean alike.
+
+    With ``tilt`` 0 bins are equally likely: see `MarkovLattice.from_process`.
 
     Tiny volatility gets fewer states than asked for: those of n bins differ by about 2.5·σ/n of their mean at least,
     and are known to about n·1e-16 of it.
@@ -88,4 +103,4 @@ def case_lattice(case: DeploymentCase, states: int = DEFAULT_STATES) -> MarkovLa
     process = case.process
     if process.volatility > 0 and isinstance(states, int):
         states = min(states, max(1, int(np.sqrt(_APART * process.volatility))))
-    return MarkovLattice.from_process(process, case.horizon.T, states, tilt=_TILT)
+    return MarkovLattice.from_process(process, case.horizon.T, states, tilt=tilt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from stochisru.methods.options import Options, option
 from stochisru.methods.problems import stated_on_trees
 from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.problem.information import Held
-from stochisru.programs.sparse import FEASIBILITY, LinearProgram, Solution, solve_family, solve_mixed
+from stochisru.programs.sparse import FEASIBILITY, LinearProgram, Solution, solve, solve_family, solve_mixed
 from stochisru.protocols import ProblemOnTrees, TreePlanT
 
 #: Relative gap at which a mixed-integer program is left.
@@ -122,17 +123,14 @@ def extensive_forms(
     program = problem.program
     sign = 1.0 if program.sense == "maximise" else -1.0
     building = time.perf_counter() - start
-    variants = (problem.limits(plan) for plan in held)
+    variants = (problem.holding(plan) for plan in held)
     mixed = bool(program.integer.any())
     gap = (MIXED_GAP if mixed else REL_GAP) if rel_gap is None else rel_gap
     solutions: Iterator[Solution]
     if mixed:
-        solutions = (
-            solve_mixed(program.with_bounds(*limits), rel_gap=gap, time_limit=time_limit, solver=solver)
-            for limits in variants
-        )
+        solutions = (solve_mixed(variant, rel_gap=gap, time_limit=time_limit, solver=solver) for variant in variants)
     else:
-        solutions = solve_family(program, variants, solver)
+        solutions = _in_turn(program, variants, solver)
     for solution in solutions:
         solved = time.perf_counter()
         plan = problem.plan(solution)
@@ -187,6 +185,15 @@ def bettered(
     value = best.objective
     bounds = replace(old, lower=value, upper=min(old.upper, ceiling))
     return replace(result, objective=value, bounds=bounds, plan=best.plan)
+
+
+def _in_turn(program: LinearProgram, variants: Iterable[LinearProgram], solver: str) -> Iterator[Solution]:
+    """Variants with the program's own matrix are solved warm from the one before, others on their own."""
+    for own, group in groupby(variants, lambda variant: variant.matrix is program.matrix):
+        if own:
+            yield from solve_family(program, ((variant.lower, variant.upper) for variant in group), solver)
+        else:
+            yield from (solve(variant, solver) for variant in group)
 
 
 def _whole_numbers(program: LinearProgram) -> str:

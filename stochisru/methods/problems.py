@@ -23,5 +23,5 @@ def stated_on_lattices(case: ProblemOnLattices[LatticePlanT, StoreT]) -> Problem
 def _stated(case: P, how: str) -> P:
     if not hasattr(case, how):
         hint = f"; load_case({case!r}) makes one" if isinstance(case, str) else ""
-        raise InputError(f"case: must be a DeploymentCase, got {type(case).__name__}{hint}")
+        raise InputError(f"case: must be a DeploymentCase or a Model, got {type(case).__name__}{hint}")
     return case

@@ -29,12 +29,25 @@ METHODS: dict[str, str] = {
 }
 
 
+#: Entries of the closed forms that `stochisru.values` tries before programs, each a `stochisru.values.ClosedForm`.
+CLOSED_FORMS: tuple[str, ...] = ("stochisru.lunar.exact.closed_forms:ClosedForms",)
+
+
+def closed_forms() -> tuple[Any, ...]:
+    """All closed forms."""
+    return tuple(_resolved(entry)() for entry in CLOSED_FORMS)
+
+
+def _resolved(entry: str) -> Any:
+    module, _, name = entry.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def method_named(name: str) -> Method:
     """The method of that name; raise `InputError` where there is none."""
     if name not in METHODS:
         raise InputError(f"method: must be one of {', '.join(METHODS)}, got {name!r}")
-    module, _, kind = METHODS[name].partition(":")
-    found: Method = getattr(importlib.import_module(module), kind)()
+    found: Method = _resolved(METHODS[name])()
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from importlib import metadata
@@ -19,7 +19,7 @@ import numpy as np
 from stochisru.errors import BoundsError
 from stochisru.files import plainly
 from stochisru.limits import Limit
-from stochisru.protocols import LogLine, Plan, Policy
+from stochisru.protocols import LogLine, Plan, PlanOf, Policy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,6 +175,10 @@ class Bounds:
         """Whether the gap is at most ``rel_gap``, or no more than rounding."""
         return self.gap <= rel_gap or self.upper - self.lower <= ROUNDING * self.flows
 
+    def negative(self) -> Bounds:
+        """Bracket of minus the value: what is worth becomes what it costs."""
+        return replace(self, lower=-self.upper, upper=-self.lower)
+
     def minus(self, other: Bounds) -> Bounds:
         """Bracket of a difference of two values of one problem, as weak as the weaker of the two.
 
@@ -228,6 +232,7 @@ def relative_gap(lower: float, upper: float) -> float:
 
 
 P_co = TypeVar("P_co", bound=Plan, covariant=True)
+R = TypeVar("R", bound=Policy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,8 +287,8 @@ class Result(Generic[P_co]):
         """What is decided at the root: of the lunar problem deployments, kg, ``dM0`` to ``dM{L}``."""
         return self.plan.first_stage
 
-    def policy(self, mapping: str | None = None, name: str | None = None) -> Policy:
-        """Turn the plan into a strategy for simulation.
+    def policy(self: Result[PlanOf[R]], mapping: str | None = None, name: str | None = None) -> R:
+        """Turn the plan into a policy for simulation.
 
         Parameters
         ----------

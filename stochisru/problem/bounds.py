@@ -266,7 +266,7 @@ class _Bounds:
             tree, years = self.sheet.tree, self.sheet.model.years
             enough = self.sheet.numbers(state, "enough")
             keep = np.asarray(self.sheet.numbers(state, "keep"), dtype=float)
-            if self._never_ahead(state):
+            if never_ahead(self.sheet, state):
                 keep = np.ones_like(keep)
             best = [np.broadcast_to(enough[t], self.sheet.ancestry.count(t)) for t in years]
             for t in reversed(years[:-1]):
@@ -276,37 +276,34 @@ class _Bounds:
             self._most[state.name] = best
         return self._most[state.name]
 
-    def _never_ahead(self, state: State) -> bool:
-        """Whether nothing is gained by adding to a state before the year in which it is of use: the second form."""
-        sheet, model = self.sheet, self.sheet.model
-        keep = np.asarray(sheet.numbers(state, "keep"), dtype=float)
-        held = sheet.worth[state.name]
-        if state.lifetime is not None or any(np.any(number > 0) for number in held):
+
+def never_ahead(sheet: Sheet, state: State) -> bool:
+    """Whether nothing is gained by adding to a state before the year in which it is of use: the second form."""
+    model = sheet.model
+    keep = np.asarray(sheet.numbers(state, "keep"), dtype=float)
+    held = sheet.worth[state.name]
+    if state.lifetime is not None or any(np.any(number > 0) for number in held):
+        return False
+    bound = {name for row in model.rows for linear in sheet.terms(row) for name in linear}
+    bound |= {name for other in model.states if other is not state for year in sheet.gains[other.name] for name in year}
+    for part in model.decisions:
+        if part.name not in state.gains:
+            continue
+        free = [sheet.is_open(part, t) and sheet.information.given(part, t, sheet.tree) is None for t in model.years]
+        gains = [year.get(part.name, 0.0) for year in sheet.gains[state.name]]
+        cost = sheet.worth[part.name]
+        if (
+            not part.is_linear
+            or part.upper is not None
+            or part.lower != 0.0
+            or part.name in bound
+            or free != sorted(free)
+            or not all(isinstance(number, float) for number in cost)
+            or not all(isinstance(gain, float) and gain > 0 for gain in gains)
+        ):
             return False
-        bound = {name for row in model.rows for linear in sheet.terms(row) for name in linear}
-        bound |= {
-            name for other in model.states if other is not state for year in sheet.gains[other.name] for name in year
-        }
-        for part in model.decisions:
-            if part.name not in state.gains:
-                continue
-            free = [
-                sheet.is_open(part, t) and sheet.information.given(part, t, sheet.tree) is None for t in model.years
-            ]
-            gains = [year.get(part.name, 0.0) for year in sheet.gains[state.name]]
-            cost = sheet.worth[part.name]
-            if (
-                not part.is_linear
-                or part.upper is not None
-                or part.lower != 0.0
-                or part.name in bound
-                or free != sorted(free)
-                or not all(isinstance(number, float) for number in cost)
-                or not all(isinstance(gain, float) and gain > 0 for gain in gains)
-            ):
-                return False
-            unit = -np.array(cost) / np.array(gains)
-            later = keep[1:] * unit[1:] * (1 - 1e-12)
-            if not (unit[:-1] >= later)[free[:-1]].all():
-                return False
-        return True
+        unit = -np.array(cost) / np.array(gains)
+        later = keep[1:] * unit[1:] * (1 - 1e-12)
+        if not (unit[:-1] >= later)[free[:-1]].all():
+            return False
+    return True

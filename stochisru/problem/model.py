@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from scenario_trees.arrays import Array
+from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError, require_integer
@@ -18,6 +19,7 @@ from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, 
 from stochisru.programs.sparse import Sense
 
 if TYPE_CHECKING:
+    from stochisru.problem.on_lattice import ModelStages
     from stochisru.problem.subtrees import Subtrees
     from stochisru.problem.tree_problem import ModelOnTree
 
@@ -129,7 +131,7 @@ class Model:
                 return part
         raise InputError(f"part: must be one of {', '.join(part.name for part in self.parts)}, got {name!r}")
 
-    # ------------------------------------------------- as methods on trees see it
+    # ------------------------------------------------- as methods see it
 
     @property
     def has_exact_plans(self) -> bool:
@@ -147,6 +149,24 @@ class Model:
         from stochisru.problem.subtrees import Subtrees
 
         return Subtrees(self, tree, cut_stage)
+
+    def on_lattice(self, lattice: MarkovLattice | int, storage: None = None) -> ModelStages:
+        """The problem on a lattice, given or made of its process with so many states per stage.
+
+        Raises
+        ------
+        InputError
+            If they do not match, or a lattice is to be made and the model has no process.
+        """
+        from stochisru.problem.on_lattice import ModelStages
+
+        if storage is not None:
+            raise InputError(f"storage: {self.name} is a model, a store is one of its states")
+        if not isinstance(lattice, MarkovLattice):
+            if self.process is None:
+                raise InputError(f"lattice: {self.name} has no process to make one of")
+            lattice = MarkovLattice.from_process(self.process, self.horizon, lattice)
+        return ModelStages(self, lattice)
 
     # ----------------------------------------------------------------- others
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from stochisru.problem.sheet import Sheet
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from stochisru.problem.policies.at_nodes import AtNodes
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +138,13 @@ class ModelPlan:
         """Process that the tree was made from, None for one's own numbers; the table has the rest."""
         return {"origin": self.tree.origin and self.tree.origin.to_dict()}
 
-    def policy(self, name: str, mapping: str | None = None) -> NoReturn:
-        """A plan at the nodes of a tree does not say what to do between them."""
-        raise InputError(f"{name}: a plan of {self.model.name} is for the nodes of its tree and gives no policy")
+    def policy(self, name: str, mapping: str | None = None) -> AtNodes:
+        """The plan on paths between its nodes: `stochisru.problem.policies.AtNodes`."""
+        from stochisru.problem.policies.at_nodes import AtNodes
+
+        if mapping is not None:
+            raise InputError(f"mapping: a plan of {self.model.name} acts as at the nearest node and takes none")
+        return AtNodes(self, name)
 
     def to_frame(self) -> pd.DataFrame:
         """Tidy table: node, year, probability, and a column per quantity."""

@@ -48,17 +48,25 @@ class ModelOnTree:
         """The sparse program in node form."""
         return self.stated.program
 
-    def limits(self, held: Held) -> tuple[Array, Array]:
-        """Bounds on all variables where some decisions are as in a plan."""
+    def holding(self, held: Held) -> LinearProgram:
+        """The program where some decisions are as in a plan: `program` with other bounds if costs are linear.
+
+        What a curve, a lot or a fixed cost adds to a program depends on how large an amount may be, and a plan that is
+        held may be larger somewhere than any that is chosen there.
+        """
+        if not held.plan:
+            return self.program
+        if not self.model.is_linear:
+            return on_tree(self.model, self.tree, held).program
         lower, upper = self.program.lower.copy(), self.program.upper.copy()
         for name, bounds in column_bounds(Sheet(self.model, self.tree, held)).items():
             span = self.program.columns[name].span
             lower[span], upper[span] = bounds
-        return lower, upper
+        return self.program.with_bounds(lower, upper)
 
     def plan(self, solution: Solution) -> ModelPlan:
         """The plan that a solution is: decisions as they can be taken, all else to the solver's tolerances."""
-        stated = self.stated
+        stated = replace(self.stated, program=solution.program)  # whose bounds a held plan may have moved
         columns = {part.name: stated.on_nodes(solution.x, part.name) for part in self.model.columns}
         return ModelPlan(self.model, self.tree, columns | stated.plan(solution.x))
 

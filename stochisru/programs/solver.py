@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from scenario_trees.arrays import Array
+from stochisru.programs.effort import SolverLimits
 from stochisru.programs.sparse import LinearProgram, Solution
 
 
@@ -26,9 +27,7 @@ class Solver(Protocol):
         raised.
         """
 
-    def solve_mixed(
-        self, program: LinearProgram, rel_gap: float, time_limit: float | None, start: Array | None = None
-    ) -> Solution:
+    def solve_mixed(self, program: LinearProgram, limits: SolverLimits, start: Array | None = None) -> Solution:
         """Solve a mixed-integer program to a relative gap or until the time is up, from a known solution if given.
 
         `SolverError` is raised if there is no solution or no bound by then.

@@ -20,6 +20,7 @@ from scenario_trees.arrays import Array, Index, Mask
 from scenario_trees.files import replacing
 from stochisru.errors import InputError, SolverError
 from stochisru.limits import Limit
+from stochisru.programs.effort import SolverLimits
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
@@ -359,13 +360,10 @@ def solve_mixed(
     """
     from stochisru.programs.solvers import solver_named
 
-    if not 0 <= rel_gap < 1:
-        raise InputError(f"rel_gap: must be in [0, 1), got {rel_gap}")
-    if time_limit is not None and not time_limit > 0:
-        raise InputError(f"time_limit: must be > 0 seconds, got {time_limit}")
+    limits = SolverLimits(rel_gap, time_limit)
     if start is not None and start.shape != program.objective.shape:
         raise InputError(f"start: must be {program.objective.size} numbers, one per variable, got {start.size}")
-    return solver_named(solver).solve_mixed(program, rel_gap, time_limit, start)
+    return solver_named(solver).solve_mixed(program, limits, start)
 
 
 def solve_family(

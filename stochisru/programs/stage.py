@@ -1,8 +1,12 @@
-"""The program of one stage as arrays, with the cut that weak duality makes of any duals."""
+"""The program of one stage as arrays, with the cut that weak duality makes of any duals.
+
+Everything is maximised. The states of a stage differ in what has an axis of that length; an axis of length 1 is shared.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,68 +21,90 @@ class Duals:
 
     Attributes
     ----------
-    capacity, demand
-        Of the two rows, shape ``(n,)``.
+    rows
+        Of the rows, shape ``(n, rows)``; ≥ 0 where a row has no lower side, ≤ 0 where it has no upper one.
     intercept, slope
         Cuts weighted by their duals, shapes ``(n,)`` and ``(n, d)``.
     weight
         Sum of the duals of the cuts, ≤ 1, shape ``(n,)``.
     """
 
-    capacity: Array
-    demand: Array
+    rows: Array
     intercept: Array
     slope: Array
     weight: Array
 
 
+class StateProgram(NamedTuple):
+    """The program of one state of a stage, without cuts; bounds of θ are −∞ and its ceiling."""
+
+    cost: Array
+    lower: Array
+    upper: Array
+    rows: Array
+    low: Array
+    high: Array
+    constant: float
+
+
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """The program of one stage in its own units; columns are orders, θ, Q, Q_earth, S, stored, state.
+    """The program of one stage in its own units; the last columns are the state that it starts from.
 
     Attributes
     ----------
     year
         t.
-    mass, oxygen, money
-        Units: kg of plant, kg/yr (= η·mass), $ of year t.
-    cost, upper
-        Of the columns, which are ≥ 0; the state has the bound that it may ever reach, θ none here but ``ceiling``.
+    money
+        Unit of money, $.
+    cost, lower, upper
+        Of the columns, shape ``(n or 1, columns)``; the state has bounds that it may ever reach, θ none here but
+        ``ceiling``.
     rows
-        Coefficients of the rows capacity (≤ ``supply``) and demand (= ``demand`` of the state), shape ``(2, columns)``.
+        Coefficients, shape ``(n or 1, rows, columns)``.
+    low, high
+        Sides of the rows, shape ``(n or 1, rows)``.
     constant
-        Cash that nothing can change.
-    orders
-        Years in which the first columns arrive.
+        Cash that nothing can change, shape ``(n or 1,)``.
+    slack
+        Columns that stand for what is missing in rows, at a price: the programs have a solution whatever they start
+        from. Where one is not 0 there is none in truth.
     theta
         Column of θ.
     state
         Columns of the state.
     ceiling
-        Upper bound of θ per state.
+        Upper bound of θ per state, shape ``(n,)``.
     carry, offset
         The state it leaves is ``carry @ columns + offset``, in units of the next stage.
+    least
+        What that is at least.
     factor
-        Worth of the next stage's unit of money, discounted, in this one's.
+        Worth of the next stage's unit of money in this one's.
     """
 
     year: int
-    mass: float
-    oxygen: float
     money: float
     cost: Array
+    lower: Array
     upper: Array
     rows: Array
-    supply: float
-    demand: Array
-    constant: float
-    orders: tuple[int, ...]
+    low: Array
+    high: Array
+    constant: Array
+    slack: slice
     theta: int
     state: slice
     ceiling: Array
     carry: Array
     offset: Array
+    least: Array
     factor: float
+
+    @property
+    def columns(self) -> int:
+        """Number of columns."""
+        return int(self.cost.shape[1])
 
     @property
     def dimensions(self) -> int:
@@ -90,25 +116,26 @@ class Stage:
         """Entries of the state that it leaves."""
         return self.offset.size
 
-    def feasible(self, columns: Array, state: Array, i: int) -> Array:
-        """Columns near the given ones that keep all bounds and rows in state ``i``, to rounding."""
-        out = np.clip(columns, 0.0, self.upper)
-        out[self.state] = state
-        Q, earth, short = self.theta + 1, self.theta + 2, self.theta + 3
-        room = self.supply - self.rows[0] @ out + out[Q]  # for deliveries and what is stored
-        if short + 1 < self.state.start:
-            stored = short + 1
-            room += out[stored]
-            out[stored] = min(out[stored], max(room, 0.0))
-            room -= out[stored]
-        out[Q] = min(out[Q], max(room, 0.0), self.demand[i])
-        out[earth] = min(out[earth], self.demand[i] - out[Q])
-        out[short] = self.demand[i] - out[Q] - out[earth]
-        return out
+    def at(self, i: int) -> StateProgram:
+        """The program of state ``i``."""
 
-    def cash(self, columns: Array) -> float:
-        """Cash of the year, θ left out."""
-        return float(self.constant + self.cost @ columns - columns[self.theta] * self.cost[self.theta])
+        def of(array: Array) -> Array:
+            return np.asarray(array[i if array.shape[0] > 1 else 0])
+
+        lower, upper = of(self.lower).copy(), of(self.upper).copy()
+        lower[self.theta], upper[self.theta] = -np.inf, self.ceiling[i]
+        return StateProgram(
+            of(self.cost), lower, upper, of(self.rows), of(self.low), of(self.high), float(of(self.constant))
+        )
+
+    def left(self, columns: Array) -> Array:
+        """The state that it leaves."""
+        return np.asarray(np.maximum(self.carry @ columns + self.offset, self.least))
+
+    def cash(self, columns: Array, i: int) -> float:
+        """Cash of the year in state ``i``, θ left out."""
+        program = self.at(i)
+        return float(program.constant + program.cost @ columns - columns[self.theta] * program.cost[self.theta])
 
     def bound(self, duals: Duals) -> tuple[Array, Array]:
         """Affine bounds from above on the values of all states that hold for any duals (weak duality).
@@ -121,14 +148,24 @@ class Stage:
         intercept, slope
             Shapes ``(n,)`` and ``(n, dimensions)``.
         """
-        rows = duals.capacity[:, None] * self.rows[0] + duals.demand[:, None] * self.rows[1]
+        used = range(self.rows.shape[1])
+        rows = np.zeros((duals.rows.shape[0], self.columns))
+        for r in used:
+            rows += duals.rows[:, r, None] * self.rows[:, r]
         carried = duals.slope @ self.carry
         reduced = self.cost - rows + carried
-        worth = np.maximum(reduced, 0.0) * self.upper
+        worth = np.maximum(reduced * self.lower, reduced * self.upper)
         worth[:, self.theta] = np.maximum(1.0 - duals.weight, 0.0) * self.ceiling
         worth[:, self.state] = 0.0
-        parts = [duals.capacity * self.supply, duals.demand * self.demand, duals.intercept, duals.slope @ self.offset]
+        parts = [self._sided(duals.rows[:, r], r) for r in used]
+        parts += [duals.intercept, duals.slope @ self.offset]
         intercept = self.constant + worth.sum(axis=1) + sum(parts)
+        largest = np.maximum(np.abs(self.lower), np.abs(self.upper))
         blur = 16 * _EPS * (np.abs(self.cost) + np.abs(rows) + np.abs(duals.slope) @ np.abs(self.carry))
-        size = abs(self.constant) + np.abs(worth).sum(axis=1) + sum(np.abs(part) for part in parts)
-        return np.asarray(intercept + blur @ self.upper + 64 * _EPS * size), reduced[:, self.state]
+        size = np.abs(self.constant) + np.abs(worth).sum(axis=1) + sum(np.abs(part) for part in parts)
+        return np.asarray(intercept + (blur * largest).sum(axis=1) + 64 * _EPS * size), reduced[:, self.state]
+
+    def _sided(self, dual: Array, row: int) -> Array:
+        """Duals of a row times the sides that they hold to."""
+        sides = np.where(dual >= 0, self.high[:, row], self.low[:, row])
+        return np.where(dual == 0.0, 0.0, dual * np.where(np.isfinite(sides), sides, 0.0))

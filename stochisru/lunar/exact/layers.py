@@ -28,18 +28,21 @@ _CHUNK = 1_000_000
 
 @dataclass(frozen=True)
 class OpenLoopPlan:
-    """An exact open-loop optimum.
+    """An open-loop optimum.
 
     Attributes
     ----------
     value
-        Optimal NPV, $ (maximised).
+        NPV of the plan, $ (maximised).
     deployment
         ΔM_t, kg, shape ``(T + 1,)``.
+    bound
+        NPV that no plan exceeds by a solver's word, $; None where ``value`` is the optimum itself.
     """
 
     value: float
     deployment: Array
+    bound: float | None = None
 
 
 def _shrinkage(case: DeploymentCase) -> Array:

@@ -86,8 +86,8 @@ class LevelPlan(RootOrders):
 
     def policy(self, name: str, mapping: str | None = None) -> Strategy:
         """The plan as a strategy on any path; see `stochisru.lunar.strategies.level_policy`."""
-        from stochisru.lunar.strategies.level_policy import LevelStrategy
+        from stochisru.lunar.strategies.level_policy import LevelPolicy
 
         if mapping is not None:
             raise InputError(f"mapping: plans on a lattice take none, got {mapping!r}")
-        return LevelStrategy(plan=self, name=name)
+        return LevelPolicy(plan=self, name=name)

@@ -15,7 +15,7 @@ multistage problem is one on a tree of commitments (`Commitments`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -239,6 +239,18 @@ def open_loop(
     return OpenLoopPlan(float(found.value[0]), found.deployment[:, 0])
 
 
+def held_levels(case: DeploymentCase, held: Sequence[float]) -> Array:
+    """Level of plant, kg of year 0, after each of the deployments ΔM_0, ΔM_1, … (kg) that are held."""
+    added = np.array(held, dtype=float) / shrinkage(case)[: len(held)]
+    return np.asarray(case.technology.M0 + np.cumsum(added))
+
+
+def levels_on_tree(case: DeploymentCase, tree: ScenarioTree, held: Sequence[float] = ()) -> Array:
+    """`levels_of` a tree, with those of deployments that are held."""
+    stages = (tree.value[tree.at(t)] for t in range(tree.horizon + 1))
+    return levels_of(case, stages, held_levels(case, held))
+
+
 @dataclass(frozen=True, eq=False)
 class TreeLevels:
     """The multistage problem of a case on a tree, on the levels that can be optimal.
@@ -274,14 +286,12 @@ class TreeLevels:
     @cached_property
     def levels(self) -> Array:
         """Levels of plant, kg of year 0, ascending; the first is the plant in place."""
-        stages = (self.tree.value[self.tree.at(t)] for t in range(self.tree.horizon + 1))
-        return levels_of(self.case, stages, self.held_levels)
+        return levels_on_tree(self.case, self.tree, self.held)
 
     @property
     def held_levels(self) -> Array:
         """Level of each held year, kg of year 0."""
-        added = np.array(self.held) / shrinkage(self.case)[: len(self.held)]
-        return np.asarray(self.case.technology.M0 + np.cumsum(added))
+        return held_levels(self.case, self.held)
 
     def _profit(self, t: int) -> Array:
         """Expected profit of year t of its commitments at every level, weighted by probability; $ of year 0."""

@@ -9,10 +9,9 @@ the first paths (`stochisru.lunar.indicators`) and a few blocks.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,6 +25,7 @@ from stochisru.lunar.simulation.block import PathBlock, simulate_block
 from stochisru.lunar.simulation.chosen import resolve
 from stochisru.lunar.simulation.outcome import Simulation
 from stochisru.lunar.strategies.protocol import Strategy
+from stochisru.simulation.blocks import in_order
 from stochisru.simulation.sampling import Sampling
 
 
@@ -111,7 +111,7 @@ def simulated(
     npv = np.empty((len(chosen), paths))
     parts: list[PathBlock] = []
     at = 0
-    for done in _run(task, range(0, blocks, per_task), workers):
+    for done in in_order(task, range(0, blocks, per_task), workers):
         for block in done:
             count = block.npv.shape[1]
             npv[:, at : at + count] = block.npv
@@ -135,16 +135,6 @@ def simulated(
         sampler=source.name,
         confidence=sample.confidence,
     )
-
-
-def _run(task: Callable[[int], Any], starts: range, workers: int) -> Iterator[Any]:
-    """Results of the tasks in their order."""
-    if workers == 1 or len(starts) == 1:
-        yield from map(task, starts)
-        return
-    from joblib import Parallel, delayed
-
-    yield from Parallel(n_jobs=workers, return_as="generator")(delayed(task)(first) for first in starts)
 
 
 def _demand(case: DeploymentCase, demand: ArrayLike) -> Array:

@@ -19,7 +19,7 @@ from stochisru.lunar.strategies.protocol import Observation, believed, require_m
 
 
 @dataclass(frozen=True, eq=False)
-class LevelStrategy:
+class LevelPolicy:
     """Raise plant to the level of the nearest state."""
 
     plan: LevelPlan

@@ -26,6 +26,7 @@ from stochisru.methods.extensive_form import MIXED_GAP, bettered, extensive_form
 from stochisru.methods.result import MIXED_ROUNDING, Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.problem.information import Fixed, Information, Static
 from stochisru.problem.paths import mean_path
+from stochisru.programs.effort import SolverLimits
 from stochisru.values import optimum
 
 #: Scenarios of a tree whose perfect information is a program each: about 15 s.
@@ -135,7 +136,7 @@ def _in_advance(
 ) -> Result[TreePlan]:
     """Optimum of a plan that does not react: the plan evaluated node by node below, the solver's bound above."""
     start = time.perf_counter()
-    found = optimum(case.model, tree, information, solver, MIXED_GAP, TIME_LIMIT)
+    found = optimum(case.model, tree, information, solver, SolverLimits(MIXED_GAP, TIME_LIMIT))
     if found is None or found.plan is None:
         raise SolverError(f"{name}: the solver found no plan, though doing nothing is one")
     held = _given(name, case, tree, found.plan["dM"])

@@ -211,7 +211,7 @@ def policy_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     solved = why_not_in_advance(case) is None
     relaxed = _Control.of(relaxation(case))
     controls = {"relaxed": relaxed, "alone": _Control.of(case.linear_bound.replace(earth_limit=0.0))}
-    found = _fixed_in_advance(case) if solved else {}
+    found = _fixed_in_advance(case)
     found["nothing"] = _exactly(plan_value_on_process(case, np.zeros(case.horizon.T + 1)))
     judged = _best_policy(case, controls, sample)
     found["no_earth"] = _without_earth(case, controls["alone"], judged, sample)
@@ -223,11 +223,11 @@ def policy_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     ceiling = expected_value_plan_on_process(case.linear_bound).value + ROUNDING * flows
     proven = min(relaxed.exact.bounds.upper, ceiling)
     top = proven if heavy else min(known.upper, proven)
-    if "static" in found and case.horizon.lead_time >= case.horizon.T:  # all is decided at the root
+    if case.horizon.lead_time >= case.horizon.T:  # all is decided at the root
         found["rp"] = found["static"]
         judged = replace(judged, plan=optimum_on_lattice(case))  # which is the static plan then
     else:
-        held = [found[name] for name in ("static", "fixed", "no_earth", "nothing") if name in found]
+        held = [found[name] for name in ("static", "fixed", "no_earth", "nothing")]
         floor = max(held, key=lambda value: value.lower)
         simulated = not heavy and judged.worth.lower > floor.lower
         below = judged.worth.lower if simulated else floor.lower
@@ -271,16 +271,28 @@ def _exactly(value: float) -> ProcessValue:
 def _fixed_in_advance(case: DeploymentCase) -> dict[str, ProcessValue]:
     """``static``, ``fixed``, ``ev`` and ``eev``."""
     plans = open_loop_optima(case)
-    found = {"ev": _exactly(plans["ev"].value), "eev": _exactly(plan_value_on_process(case, plans["ev"].deployment))}
+    ev = plans["ev"]
+    found = {"ev": _between(ev.value, ev.bound), "eev": _exactly(plan_value_on_process(case, ev.deployment))}
     for name, allowed in (("static", allowed_years(case)), ("fixed", np.arange(case.horizon.T + 1) == 0)):
         plan, best = climbed(case, plans[name].deployment, allowed & allowed_years(case))
         worth = plan_value_on_process(case, plan)
+        own = plans[name]
+        bound = own.value if own.bound is None else own.bound
         # The optimum on bins is an upper bound up to rounding; it is the value itself where nothing is uncertain.
-        size = ROUNDING * max(abs(worth), abs(plans[name].value))
-        require_order(f"{name} plan", worth - size, f"optimum of {name} on bins", plans[name].value, 0.0)
-        top = max(worth, plans[name].value)
-        found[name] = _exactly(worth) if best or top - worth <= size else ProcessValue.bounded(worth, worth, top)
+        size = ROUNDING * max(abs(worth), abs(bound))
+        require_order(f"{name} plan", worth - size, f"optimum of {name} on bins", bound, 0.0)
+        if best or bound - worth <= size:
+            found[name] = _exactly(worth)
+        elif own.bound is None:
+            found[name] = ProcessValue.bounded(worth, worth, bound)
+        else:
+            found[name] = _between(worth, bound)
     return found
+
+
+def _between(worth: float, bound: float | None) -> ProcessValue:
+    """A plan's worth, and the bound of a solver where there is one."""
+    return _exactly(worth) if bound is None else ProcessValue(worth, worth, bound, Kind.SOLVER)
 
 
 def _without_earth(case: DeploymentCase, alone: _Control, judged: _Judged, sample: Sampling) -> ProcessValue:

@@ -1,4 +1,4 @@
-"""Stage programs in HiGHS, and the two passes of SDDP over them.
+"""The two passes of SDDP over stage programs.
 
 Duals of a degenerate program depend on the basis that its solver starts from. So that a pass gives the same cuts
 whatever its process did before, every program starts each pass from the basis of slacks; within the pass it is warm.
@@ -14,112 +14,9 @@ import numpy as np
 
 from scenario_trees.arrays import Array, Index
 from stochisru.methods.sddp.cuts import CutLayout, CutPool
-from stochisru.programs.solvers.highs import new_model, optimise
-from stochisru.programs.stage import Duals, Stage
+from stochisru.programs.stage import Duals
+from stochisru.programs.stage_model import StageModel
 from stochisru.protocols import RiskMeasure, StagePrograms
-
-#: Feasibility tolerances of HiGHS; quantities and money are near 1.
-_TOLERANCE = 1e-9
-
-
-def small_model() -> Any:
-    """An empty HiGHS model for a program of few columns that is near 1 already."""
-    model = new_model()
-    for option, value in (
-        ("presolve", "off"),
-        ("simplex_scale_strategy", 0),
-        ("primal_feasibility_tolerance", _TOLERANCE),
-        ("dual_feasibility_tolerance", _TOLERANCE),
-    ):
-        model.setOptionValue(option, value)
-    return model
-
-
-class StageModel:
-    """The program of one state of a stage in HiGHS, with its cuts."""
-
-    def __init__(self, stage: Stage, state: int) -> None:
-        import highspy
-
-        self._stage = stage
-        self._name = f"stage {stage.year}, state {state}"
-        self._model = small_model()
-        columns = stage.cost.size
-        lower, upper = np.zeros(columns), stage.upper.copy()
-        lower[stage.theta], upper[stage.theta] = -np.inf, stage.ceiling[state]
-        row, column = np.nonzero(stage.rows)
-        lp = highspy.HighsLp()
-        lp.num_row_, lp.num_col_ = 2, columns
-        lp.sense_ = highspy.ObjSense.kMaximize
-        lp.col_cost_, lp.col_lower_, lp.col_upper_ = stage.cost, lower, upper
-        lp.row_lower_ = np.array([-np.inf, stage.demand[state]])
-        lp.row_upper_ = np.array([stage.supply, stage.demand[state]])
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        lp.a_matrix_.start_ = np.searchsorted(row, np.arange(3)).astype(np.int32)
-        lp.a_matrix_.index_, lp.a_matrix_.value_ = column.astype(np.int32), stage.rows[row, column]
-        self._model.passModel(lp)
-        self._fixed = np.arange(stage.state.start, stage.state.stop, dtype=np.int32)
-        # Columns that a cut may touch: θ and those that the state depends on.
-        self._touched = np.flatnonzero(np.abs(stage.carry).sum(axis=0))
-        self._entries = np.append(self._touched, stage.theta).astype(np.int32)
-        self._intercept = np.empty(0)
-        self._slope = np.empty((0, stage.leaving))
-        self._epoch = -1
-
-    def add(self, intercept: Array, slope: Array) -> None:
-        """Append cuts, shapes ``(k,)`` and ``(k, d)``."""
-        count, width = intercept.size, self._entries.size
-        values = np.ones((count, width))
-        values[:, :-1] = -(slope @ self._stage.carry[:, self._touched])
-        self._model.addRows(
-            count,
-            np.full(count, -np.inf),
-            intercept + slope @ self._stage.offset,
-            count * width,
-            np.arange(count, dtype=np.int32) * width,
-            np.tile(self._entries, count),
-            values.ravel(),
-        )
-        self._intercept = np.concatenate([self._intercept, intercept])
-        self._slope = np.concatenate([self._slope, slope])
-
-    def keep(self, count: int) -> None:
-        """Drop all cuts but the first ones."""
-        extra = self._intercept.size - count
-        if extra > 0:
-            self._model.deleteRows(extra, np.arange(2 + count, 2 + count + extra, dtype=np.int32))
-            self._intercept, self._slope = self._intercept[:count], self._slope[:count]
-
-    def solve(self, state: Array, epoch: int) -> tuple[Array, tuple[float, float, float, Array, float]]:
-        """Solve for a state, shape ``(dimensions,)``; warm if it was solved before in this ``epoch``.
-
-        Returns
-        -------
-        columns
-            Optimal values.
-        duals
-            Of capacity and demand; intercept and slope of the cuts weighted by their duals, and the sum of these.
-
-        Raises
-        ------
-        SolverError
-            If there is no optimum; the message names stage and state.
-        """
-        if self._fixed.size:
-            self._model.changeColsBounds(self._fixed.size, self._fixed, state, state)
-        if epoch != self._epoch:
-            self._model.clearSolver()
-            self._epoch = epoch
-        optimise(self._model, self._name)
-        solution = self._model.getSolution()
-        dual = np.asarray(solution.row_dual)
-        cuts = np.maximum(dual[2:], 0.0)
-        total = float(cuts.sum())
-        if total > 1.0:  # rounding: θ has no lower bound to charge it to
-            cuts /= total
-            total = 1.0
-        found = max(float(dual[0]), 0.0), float(dual[1]), float(cuts @ self._intercept), cuts @ self._slope, total
-        return np.asarray(solution.col_value), found
 
 
 class Engine:
@@ -169,16 +66,14 @@ class Engine:
     def values(self, t: int, state: Array) -> tuple[Array, Array]:
         """Affine bounds from above on the values of all states of stage t, tight at ``state``; see `Stage.bound`."""
         solved = [self.model(t, i).solve(state, self._epoch)[1] for i in range(self.programs.lattice.sizes[t])]
-        capacity, demand, intercept, slope, weight = (np.array(part) for part in zip(*solved, strict=True))
-        return self.programs.stages[t].bound(Duals(capacity, demand, intercept, slope, weight))
+        return self.programs.stages[t].bound(Duals(*(np.array(part) for part in zip(*solved, strict=True))))
 
     def root(self) -> tuple[float, Array]:
-        """Upper bound, $, and deployments at the root, kg."""
+        """Upper bound, $, and what is decided at the root, in the units of the problem."""
         self.begin()
         intercept, _ = self.values(0, np.empty(0))
         columns, _ = self.model(0, 0).solve(np.empty(0), self._epoch)
-        stage = self.programs.stages[0]
-        return float(intercept[0]) * stage.money, np.maximum(columns[: stage.theta], 0.0) * stage.mass
+        return float(intercept[0]) * self.programs.stages[0].money, self.programs.root(columns)
 
     def forward(self, states: Sequence[int]) -> list[Array]:
         """States that the policy passes on a path of the lattice: those leaving stages 0..T−1."""
@@ -186,7 +81,7 @@ class Engine:
         state = np.empty(0)
         for stage, i in zip(self.programs.stages[:-1], states, strict=False):
             columns, _ = self.model(stage.year, i).solve(state, self._epoch)
-            state = np.maximum(stage.carry @ columns + stage.offset, 0.0)
+            state = stage.left(columns)
             found.append(state)
         return found
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
+
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError, require_integer
 from stochisru.methods.problems import stated_on_lattices
@@ -55,14 +57,13 @@ def sddp(
     Parameters
     ----------
     case
-        The problem: any horizon, lead time, degradation and Earth limit.
+        The problem: a case with any horizon, lead time, degradation and Earth limit, or a linear `Model`.
     lattice
-        Lattice of demand, one stage per year; `stochisru.lunar.trees.case_lattice` with ``states`` per stage if not
-        given.
+        Lattice of demand or of the model's factor, one stage per year; made with ``states`` per stage if not given.
     states
         States per stage of the lattice that is made.
     storage
-        A store of oxygen, or None.
+        A store of oxygen, or None; in a model a store is a state.
     risk
         `Expectation` or `MeanCVaR`, nested over the years.
     rel_gap
@@ -143,7 +144,7 @@ def sddp(
                 crew.absorb(crew.iteration(len(run.log)))
                 line = run.advance()
                 if progress:
-                    progress(line)
+                    progress(line.shown(programs.sign))
                 limit = run.limit()
                 if store is not None and store.due():
                     run.state.save(store)
@@ -156,25 +157,30 @@ def sddp(
     assert plan.simulated is not None
     bounds, objective = run.bounds, run.worth if run.by_levels else run.lower
     if not bounds.certified:
-        objective = min(plan.simulated.value, run.upper)
+        objective = min(programs.sign * plan.simulated.value, run.upper)
         simulated = Kind.STATISTICAL if max(programs.lattice.sizes) > 1 else Kind.CERTIFIED  # one path is no sample
-        low = min(plan.simulated.lower, run.upper)
+        ends = [plan.simulated.lower if programs.sign > 0 else -plan.simulated.upper, run.upper]
+        low = min(ends) if np.isfinite(ends).all() else -np.inf  # a plan that breaks a row is none
         bounds = Bounds(low, run.upper, simulated, Of.LATTICE, programs.flows, confidence)
     met = bounds.certified and bounds.meets(rel_gap)  # an interval proves nothing
     last = run.log[-1]
+    mean = f"mean {plan.simulated.value:,.0f} ± {plan.simulated.upper - plan.simulated.value:,.0f} $"
+    seen = mean if np.isfinite(plan.simulated.value) else f"plan: {plan.simulated.reason}"
     detail = (
-        f"gap {bounds.gap:.2g} after {last.number} iterations on {programs.lattice!r}, {risk.label}; simulated mean "
-        f"{plan.simulated.value:,.0f} ± {plan.simulated.upper - plan.simulated.value:,.0f} $"
+        f"gap {bounds.gap:.2g} after {last.number} iterations on {programs.lattice!r}, {risk.label}; simulated {seen}"
     )
+    if programs.sign < 0:  # all of the above is worth, of which more is better
+        objective, bounds = -objective, bounds.negative()
     return Result(
         method="sddp",
         objective=objective,
         bounds=bounds,
+        sense="maximise" if programs.sign > 0 else "minimise",
         termination=Termination(Reason.OPTIMAL if met else Reason.LIMIT, None if met else limit, detail),
         plan=plan,
         timings={"build": built - start, "solve": solved - built, "simulate": time.perf_counter() - solved},
         solver=f"highs {solver_named('highs').version()}",
-        iterations=tuple(run.log),
+        iterations=tuple(line.shown(programs.sign) for line in run.log),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class SddpIteration:
     seconds
         Since the start of the run, earlier parts of a resumed run included.
     lower, upper
-        Best bounds so far, $ (maximised); the lower one is −∞ until it is known.
+        Best bounds so far, in money; infinite until they are known.
     root
         Value of the root program of this iteration, $.
     cuts
@@ -43,6 +43,12 @@ class SddpIteration:
     root: float
     cuts: int
     kept: float
+
+    def shown(self, sign: float) -> SddpIteration:
+        """The line in the sense of a problem that is maximised, ``sign`` 1, or minimised, −1."""
+        if sign > 0:
+            return self
+        return replace(self, lower=-self.upper, upper=-self.lower, root=-self.root)
 
     @property
     def gap(self) -> float:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from scenario_trees.arrays import Array
-from stochisru.methods.sddp.engine import small_model
+from stochisru.errors import SolverError
 from stochisru.programs.solvers.highs import optimise
-from stochisru.programs.stage import Stage
+from stochisru.programs.stage import Stage, StateProgram
+from stochisru.programs.stage_model import small_model
 from stochisru.protocols import RiskMeasure, StagePrograms
 
 #: Entries of a state up to which its corners are listed.
@@ -30,6 +31,9 @@ _SLACK = 1e-8
 def vertex_bound(programs: StagePrograms[Any], risk: RiskMeasure, points: list[Array]) -> float:
     """Lower bound on the value at the root, $.
 
+    A point at which a program has no solution, or fails, is left out of the mixtures, which weakens the bound; it is −∞
+    where nothing is left.
+
     Parameters
     ----------
     points
@@ -39,62 +43,57 @@ def vertex_bound(programs: StagePrograms[Any], risk: RiskMeasure, points: list[A
     left: Array | None = None  # these points
     for stage in programs.stages[::-1]:
         t = stage.year
-        upper = programs.state_upper(t) / programs.state_unit(t)
-        here = _with_corners(points[t - 1], upper) if t else np.zeros((1, 0))
+        here = _with_corners(points[t - 1], stage) if t else np.zeros((1, 0))
         value = np.empty((programs.lattice.sizes[t], here.shape[0]))
         for i in range(value.shape[0]):
             model = _model(stage, i, None if worth is None else worth[i], left)
             value[i] = [_solve(model, stage, x, f"lower bound of stage {t}, state {i}") for x in here]
-        largest = 0.0 if worth is None else float(np.abs(worth).max())
+        known = np.isfinite(value)
+        largest = 0.0 if worth is None else float(np.abs(worth[np.isfinite(worth)]).max(initial=0.0))
         value -= _SLACK * (1 + np.abs(value) + largest)
         if t == 0:
             return float(value[0, 0]) * stage.money
         before = programs.stages[t - 1]
         matrix = programs.lattice.transitions[t - 1]
-        worth = before.factor * np.stack([(risk.weights(matrix, v) @ v) for v in value.T], axis=1)
+        filled = np.where(known, value, 0.0)
+        worth = before.factor * np.stack([(risk.weights(matrix, v) @ v) for v in filled.T], axis=1)
+        worth[(matrix > 0) @ ~known] = -np.inf
         left = here
     raise AssertionError("there is a stage 0")
 
 
-def _with_corners(points: Array, upper: Array) -> Array:
-    inside = np.clip(points, 0.0, upper)
-    corners = np.array(list(itertools.product(*((0.0, u) for u in upper)))).reshape(-1, upper.size)
+def _with_corners(points: Array, stage: Stage) -> Array:
+    lower, upper = stage.lower[0, stage.state], stage.upper[0, stage.state]
+    inside = np.clip(points, lower, upper)
+    corners = np.array(list(itertools.product(*zip(lower, upper, strict=True)))).reshape(-1, upper.size)
     return np.unique(np.concatenate([corners, inside[-POINTS:]]), axis=0)
 
 
 def _model(stage: Stage, state: int, worth: Array | None, points: Array | None) -> Any:
     """The stage program with a mixture of points in place of θ."""
-    import highspy
-
-    columns = stage.cost.size
-    cost, upper = stage.cost.copy(), stage.upper.copy()
-    cost[stage.theta] = 0.0
-    matrix, low, high = stage.rows, [-np.inf, stage.demand[state]], [stage.supply, stage.demand[state]]
+    program = stage.at(state)
+    columns = stage.columns
+    cost, lower, upper = program.cost.copy(), program.lower.copy(), program.upper.copy()
+    cost[stage.theta], lower[stage.theta], upper[stage.theta] = 0.0, 0.0, 0.0
+    upper[stage.slack] = 0.0
+    matrix, low, high = program.rows, program.low, program.high
     if worth is not None and points is not None:
-        count = worth.size
-        cost, upper = np.append(cost, worth), np.append(upper, np.ones(count))
+        count, known = worth.size, np.isfinite(worth)
+        cost = np.append(cost, np.where(known, worth, 0.0))
+        lower, upper = np.append(lower, np.zeros(count)), np.append(upper, known.astype(float))
         weights = np.append(np.zeros(columns), np.ones(count))
         mixed = np.concatenate([stage.carry, -points.T], axis=1)
         matrix = np.concatenate([np.pad(matrix, ((0, 0), (0, count))), weights[None], mixed])
-        low, high = [*low, 1.0, *-stage.offset], [*high, 1.0, *-stage.offset]
-    row, column = np.nonzero(matrix)
-    lp = highspy.HighsLp()
-    lp.num_row_, lp.num_col_ = matrix.shape
-    lp.sense_ = highspy.ObjSense.kMaximize
-    lp.offset_ = stage.constant
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, np.zeros(cost.size), upper
-    lp.row_lower_, lp.row_upper_ = np.array(low), np.array(high)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = np.searchsorted(row, np.arange(matrix.shape[0] + 1)).astype(np.int32)
-    lp.a_matrix_.index_, lp.a_matrix_.value_ = column.astype(np.int32), matrix[row, column]
-    model = small_model()
-    model.passModel(lp)
-    return model
+        low, high = np.concatenate([low, [1.0], -stage.offset]), np.concatenate([high, [1.0], -stage.offset])
+    return small_model(StateProgram(cost, lower, upper, matrix, low, high, program.constant))
 
 
 def _solve(model: Any, stage: Stage, state: Array, name: str) -> float:
     fixed = np.arange(stage.state.start, stage.state.stop, dtype=np.int32)
     if fixed.size:
         model.changeColsBounds(fixed.size, fixed, state, state)
-    optimise(model, name)
+    try:
+        optimise(model, name)
+    except SolverError:
+        return -np.inf
     return float(model.getInfo().objective_function_value)

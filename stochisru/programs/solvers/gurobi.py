@@ -13,6 +13,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
 from stochisru.limits import Limit
+from stochisru.programs.effort import SolverLimits
 from stochisru.programs.sparse import LinearProgram, Solution
 
 
@@ -35,9 +36,7 @@ class Gurobi:
             with guarded(program, program.name):
                 yield self._optimum(program.with_bounds(lower, upper))
 
-    def solve_mixed(
-        self, program: LinearProgram, rel_gap: float, time_limit: float | None, start: Array | None = None
-    ) -> Solution:
+    def solve_mixed(self, program: LinearProgram, limits: SolverLimits, start: Array | None = None) -> Solution:
         """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
         import gurobipy as gp
 
@@ -46,9 +45,9 @@ class Gurobi:
             model, x, _ = load_program(program)
             if start is not None:
                 x.Start = start
-            model.Params.MIPGap = rel_gap
-            if time_limit is not None:
-                model.Params.TimeLimit = time_limit
+            model.Params.MIPGap = limits.rel_gap
+            if limits.time_limit is not None:
+                model.Params.TimeLimit = limits.time_limit
             model.optimize()
             ended = {gp.GRB.OPTIMAL: None, gp.GRB.TIME_LIMIT: Limit.TIME}
             if model.Status not in ended or model.SolCount == 0 or not np.isfinite(model.ObjBound):

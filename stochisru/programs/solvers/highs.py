@@ -13,6 +13,7 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
 from stochisru.limits import Limit
+from stochisru.programs.effort import SolverLimits
 from stochisru.programs.solvers.scaling import Scaling
 from stochisru.programs.sparse import Block, LinearProgram, Solution
 
@@ -44,9 +45,7 @@ class Highs:
                 model.changeColsBounds(every.size, every, lower / scale.column, upper / scale.column)
             yield self._optimum(model, variant, scale, start)
 
-    def solve_mixed(
-        self, program: LinearProgram, rel_gap: float, time_limit: float | None, start: Array | None = None
-    ) -> Solution:
+    def solve_mixed(self, program: LinearProgram, limits: SolverLimits, start: Array | None = None) -> Solution:
         """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
         import highspy
 
@@ -56,9 +55,9 @@ class Highs:
             known = highspy.HighsSolution()
             known.col_value = (start / scale.column).tolist()
             model.setSolution(known)
-        model.setOptionValue("mip_rel_gap", rel_gap)
-        if time_limit is not None:
-            model.setOptionValue("time_limit", time_limit)
+        model.setOptionValue("mip_rel_gap", limits.rel_gap)
+        if limits.time_limit is not None:
+            model.setOptionValue("time_limit", limits.time_limit)
         run(model)
         if model.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:  # presolve does not say which
             model.setOptionValue("presolve", "off")
@@ -122,23 +121,31 @@ def run(model: Any) -> None:
         model.resetGlobalScheduler(True)
 
 
+#: HiGHS' number of its scaling by equilibration.
+_EQUILIBRATE = 2
+
+
 def optimise(model: Any, name: str) -> None:
     """Run HiGHS to optimality or raise `SolverError`.
 
     A warm basis can lead the simplex method astray (HiGHS 1.15 then ends with "Not Set"), and so can presolve (1.16
-    ends with "Solve error" on some trees), so it is run once more from the start, and once without presolve, before
+    ends with "Solve error" on some trees) or the lack of it and of scaling ("Unknown" on one small program in 10^5), so
+    it is run once more from the start, once with presolve the other way round, and once with scaling as well, before
     a failure counts.
     """
     import highspy
 
-    _, presolve = model.getOptionValue("presolve")
-    for attempt in ("warm", "cold", "without presolve"):
-        if attempt != "warm":
+    kept = {option: model.getOptionValue(option)[1] for option in ("presolve", "simplex_scale_strategy")}
+    attempts: list[dict[str, Any]] = [{}, {}, {"presolve": "on" if kept["presolve"] == "off" else "off"}]
+    attempts.append({"presolve": "on", "simplex_scale_strategy": _EQUILIBRATE})
+    for attempt, changed in enumerate(attempts):
+        if attempt:
             model.clearSolver()
-        if attempt == "without presolve":
-            model.setOptionValue("presolve", "off")
+        for option, value in changed.items():
+            model.setOptionValue(option, value)
         run(model)
-        model.setOptionValue("presolve", presolve)
+        for option in changed:
+            model.setOptionValue(option, kept[option])
         if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
             return
     status = model.getModelStatus()

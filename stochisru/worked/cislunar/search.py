@@ -22,6 +22,7 @@ from scenario_trees.arrays import Array, Mask
 from stochisru.errors import InfeasibleError, SolverError, TimeLimitError
 from stochisru.limits import Limit
 from stochisru.methods.result import relative_gap
+from stochisru.programs.effort import SolverLimits
 from stochisru.programs.sparse import LinearProgram, Solution, solve
 from stochisru.worked.cislunar.program import COUNTS, CampaignProgram, campaign_program
 from stochisru.worked.cislunar.units import solve_campaign_program
@@ -115,7 +116,7 @@ def search(
     if plan is not None:
         mine = _level_of(program, levels, plan)
         plan = improved(program, plan, mine.program, until=until, longest=longest, solver=solver)
-    return _proven(program, levels, plan, began, rel_gap, time_limit, solver, progress)
+    return _proven(program, levels, plan, began, SolverLimits(rel_gap, time_limit), solver, progress)
 
 
 def _proven(
@@ -123,13 +124,12 @@ def _proven(
     levels: list[Level],
     plan: Solution | None,
     began: float,
-    rel_gap: float,
-    time_limit: float,
+    limits: SolverLimits,
     solver: str,
     progress: Callable[[str], None],
 ) -> Solution:
     """Branch and cut of the level with the lowest bound, for longer each time, until the gap or the time is reached."""
-    attempts = 0
+    attempts, rel_gap, time_limit = 0, limits.rel_gap, limits.time_limit or np.inf
     while True:
         lowest = level = min(levels, key=lambda one: one.bound)
         left = time_limit - (time.perf_counter() - began)

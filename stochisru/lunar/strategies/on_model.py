@@ -1,0 +1,65 @@
+"""A strategy as a policy of the deployment model, and of models that were made from it by more parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scenario_trees.arrays import Array
+from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.strategies.protocol import Observation, Strategy, whole_modules
+from stochisru.problem.policies.protocol import Seen
+
+
+@dataclass(frozen=True, eq=False)
+class OnModel:
+    """What a strategy orders, as the decision ``dM`` of `stochisru.lunar.model.deployment_model`.
+
+    Attributes
+    ----------
+    strategy
+        Of the case.
+    case
+        The case that the model was made from; the strategy knows no parts that were added.
+
+    Examples
+    --------
+    >>> from stochisru import load_case, policy_named, simulate_policies
+    >>> from stochisru.lunar.strategies.on_model import OnModel
+    >>> from stochisru.problem import Row
+    >>> case = load_case("lunar-reference").replace(T=3)
+    >>> dearer = case.model.with_part(Row("mass_limit", {"M_leo": 1.0}, upper=3000.0))
+    >>> moderate = OnModel(policy_named("moderate", case), case)
+    >>> found = simulate_policies(dearer, [moderate], paths=200)
+    >>> found.names
+    ['moderate']
+    """
+
+    strategy: Strategy
+    case: DeploymentCase
+
+    @property
+    def name(self) -> str:
+        """The strategy's."""
+        return self.strategy.name
+
+    def decide(self, seen: Seen) -> dict[str, Array]:
+        """What the strategy starts with, later what it orders."""
+        if "dM" not in seen.due:
+            return {}
+        years, lot = seen.due["dM"], self.case.launch.lot
+        if seen.year == 0:
+            start = whole_modules(np.asarray(self.strategy.start(self.case), dtype=float), lot)
+            return {"dM": np.repeat(start[list(years), None], seen.paths, axis=1)}
+        lead, t = self.case.horizon.lead_time, seen.year
+        kept = 1 - self.case.technology.degradation
+        plant = seen.amount("M", t) if lead else seen.amount("M", t - 1) * kept
+        pipeline = [seen.amount("dM", year) for year in range(t + 1, t + lead)]
+        (demand,) = seen.factors.values()
+        today = Observation(self.case, t, demand, plant, np.stack(pipeline) if pipeline else np.empty((0, seen.paths)))
+        return {"dM": whole_modules(np.asarray(self.strategy.order(today), dtype=float), lot)[None]}
+
+    def describe(self) -> str:
+        """The strategy's sentence."""
+        return self.strategy.describe(self.case)

@@ -1,0 +1,335 @@
+"""The stage programs of a model on a Markov lattice, as SDDP takes them.
+
+The program of stage s holds the columns that are known there: decisions of year s + lead, operations of year s, and the
+states that follow from them, years of one part with a lead before others. Its *state* are the columns of earlier
+stages that rows of this stage or a later one still refer to: plant that is committed, orders on the way, what is in
+store. Programs of one stage differ between its states in right sides, bounds and coefficients that depend on factors.
+All money is discounted to year 0 and maximised. Columns are measured in powers of two near the size that they may have.
+
+A stage may start from states in which its rows cannot be kept. What is then missing is bought at a price far above all
+others: the bound from above stays one, and a plan that buys any is no plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scenario_trees.arrays import Array
+from scenario_trees.lattice import MarkovLattice
+from stochisru.errors import InputError
+from stochisru.problem.coefficients import Number
+from stochisru.problem.lattice_sheet import LatticeSheet
+from stochisru.problem.model import Model
+from stochisru.problem.parts import Row, State
+from stochisru.problem.paths import chain
+from stochisru.problem.tree_problem import flows_on_mean_path
+from stochisru.programs.stage import Duals, Stage
+from stochisru.programs.stage_model import StageModel
+
+if TYPE_CHECKING:
+    from stochisru.estimate import Estimate
+    from stochisru.problem.lattice_plan import ModelCutPlan
+
+#: A column: its part and its year.
+Key = tuple[str, int]
+#: Price of what is missing in a row, in units in which costs and coefficients are 1 at most.
+_PRICE = 1e3
+#: Steps of trial points in the entries of a state: the golden section spreads any number of them evenly.
+_GOLDEN = 0.6180339887498949
+
+
+@dataclass(frozen=True, eq=False)
+class ModelRow:
+    """One row of a stage: coefficients by column, and its two sides; what differs between states is of its own year."""
+
+    terms: dict[Key, Number]
+    low: Number
+    high: Number
+
+
+@dataclass(frozen=True, eq=False)
+class ModelStages:
+    """The stage programs of a model on a lattice; see `stochisru.protocols.StagePrograms`.
+
+    Raises
+    ------
+    InputError
+        If model and lattice do not match, the model has whole numbers or costs that are not linear, a column has no
+        finite bound, or a row needs a number of an earlier year that depends on its factors.
+    """
+
+    model: Model
+    lattice: MarkovLattice
+    #: Plans have no order-up-to levels whose value is known.
+    orders_up_to = False
+    one_level = False
+
+    def __post_init__(self) -> None:
+        for part in self.model.decisions:
+            if not part.is_linear:
+                raise InputError(f"{part.label}: SDDP takes linear costs and any amount, no lot, curve or fixed cost")
+        _ = self.sheet
+
+    @cached_property
+    def sheet(self) -> LatticeSheet:
+        """The model's numbers on the lattice."""
+        return LatticeSheet.of(self.model, self.lattice)
+
+    @property
+    def horizon(self) -> int:
+        """Last stage T."""
+        return self.model.horizon
+
+    @property
+    def sign(self) -> float:
+        """1 where the model is maximised, −1 where it is minimised."""
+        return self.model.sign
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree in."""
+        return {"model": self.sheet.digest(), "lattice": self.lattice.digest()}
+
+    @cached_property
+    def flows(self) -> float:
+        """Size of the sums of money that values are differences of."""
+        path = chain(self.lattice.stage_mean())
+        return max(flows_on_mean_path(self.model, path), self.stages[0].money)
+
+    # ---------------------------------------------------------- rows and columns
+
+    def _stage(self, key: Key) -> int:
+        return self.sheet.places[key[0]].stage(key[1])
+
+    @cached_property
+    def own(self) -> list[list[Key]]:
+        """Columns of every stage."""
+        found: list[list[Key]] = [[] for _ in self.model.years]
+        for part in self.model.columns:
+            for t in self.model.years:
+                found[self._stage((part.name, t))].append((part.name, t))
+        return found
+
+    @cached_property
+    def rows(self) -> list[list[ModelRow]]:
+        """Rows of every stage."""
+        found: list[list[ModelRow]] = [[] for _ in self.model.years]
+        for part in self.model.parts:
+            if isinstance(part, State):
+                for t in self.model.years:
+                    found[self._stage((part.name, t))].append(self._balance(part, t))
+            elif isinstance(part, Row):
+                places = self.sheet.row_places(part)
+                for t in places.years:
+                    terms = {(name, t): number for name, number in self.sheet.terms(part)[t].items()}
+                    low, high = (self.sheet.numbers(part, side)[t] for side in ("lower", "upper"))
+                    found[places.stage(t)].append(ModelRow(terms, low, high))
+        return found
+
+    def _balance(self, state: State, t: int) -> ModelRow:
+        sheet = self.sheet
+        keep, inflow, gains = sheet.kept(state), sheet.numbers(state, "inflow"), sheet.gains[state.name]
+        terms: dict[Key, Number] = {(state.name, t): 1.0}
+        right = inflow[t]
+        if t == 0:
+            right = right + state.initial
+        elif np.any(keep[t] != 0.0):
+            terms[state.name, t - 1] = -keep[t]
+        for name, gain in gains[t].items():
+            terms[name, t] = -gain
+        if state.lifetime is not None and t >= state.lifetime:
+            old = t - state.lifetime
+            left = float(np.prod(np.asarray(keep[old + 1 : t + 1], dtype=float)))
+            for name, gain in gains[old].items():
+                if not isinstance(gain, float):
+                    raise InputError(f"{state.label}: a gain that depends on factors cannot retire on a lattice")
+                terms[name, old] = terms.get((name, old), 0.0) + left * gain
+            right = right - (left * state.initial if old == 0 else 0.0)
+        return ModelRow(terms, right, right)
+
+    @cached_property
+    def entering(self) -> list[list[Key]]:
+        """Columns of earlier stages that make the state of every stage, in the order in which they are decided."""
+        last: dict[Key, int] = {}
+        for stage, rows in enumerate(self.rows):
+            for row in rows:
+                for key in row.terms:
+                    last[key] = max(last.get(key, 0), stage)
+        decided = [key for keys in self.own for key in keys]
+        return [[key for key in decided if self._stage(key) < s <= last.get(key, -1)] for s in self.model.years]
+
+    def unit(self, key: Key) -> float:
+        """Unit of a column: a power of two near the largest size that it may have."""
+        size = max(abs(end) for end in self.sheet.spans[key[0]][key[1]])
+        return float(2.0 ** np.round(np.log2(size))) if size > 0 else 1.0
+
+    def state_unit(self, t: int) -> Array:
+        """Units of the state from which stage t starts."""
+        return np.array([self.unit(key) for key in self.entering[t]])
+
+    # ------------------------------------------------------------------- programs
+
+    @cached_property
+    def money(self) -> float:
+        """Unit of money of all stages: a power of two near the largest that one column can be worth."""
+        most = max(
+            float(np.max(np.abs(number))) * self.unit((name, t))
+            for name, worth in self.sheet.worth.items()
+            for t, number in enumerate(worth)
+        )
+        return float(2.0 ** np.round(np.log2(most))) if most > 0 else 1.0
+
+    @cached_property
+    def _unpriced(self) -> list[Stage]:
+        """Stages without ceilings."""
+        return [self._assemble(s) for s in self.model.years]
+
+    def _assemble(self, s: int) -> Stage:
+        own, entering = self.own[s], self.entering[s]
+        count, columns = self.lattice.sizes[s], len(own) + len(entering)
+        place = {key: j for j, key in enumerate([*own, *entering])}
+        unit = np.ones(columns)
+        lower, upper, cost = np.zeros((3, count, columns))
+        for key, j in place.items():
+            unit[j] = self.unit(key)
+            lower[:, j], upper[:, j] = self.sheet.spans[key[0]][key[1]]
+        for key in own:
+            j, part = place[key], self.model[key[0]]
+            worth = self.sheet.worth[key[0]][key[1]]
+            cost[:, j] = self.sheet.expected(worth, key[1], s)
+            if self.sheet.spans[key[0]][key[1]] != (0.0, 0.0):
+                said = self.sheet.own(part, key[1])  # type: ignore[arg-type]
+                lower[:, j], upper[:, j] = np.maximum(lower[:, j], said[0]), np.minimum(upper[:, j], said[1])
+        rows = np.zeros((count, len(self.rows[s]), columns))
+        low, high = np.zeros((2, count, len(self.rows[s])))
+        for r, row in enumerate(self.rows[s]):
+            for key, number in row.terms.items():
+                rows[:, r, place[key]] += number
+            low[:, r], high[:, r] = row.low, row.high
+        rows = rows * unit
+        size = np.abs(rows).max(axis=(0, 2), initial=0.0)
+        scale = np.where(size > 0, 2.0 ** -np.round(np.log2(np.where(size > 0, size, 1.0))), 1.0)
+        rows, low, high = rows * scale[:, None], low * scale, high * scale
+        lower, upper, cost = lower / unit, upper / unit, cost * unit / self.money
+        missing, most = _missing(rows, low, high, lower, upper) if s else (np.zeros((0, low.shape[1])), np.zeros(0))
+        theta = len(own) + most.size
+
+        def wide(array: Array, slack: Array, theta: float) -> Array:
+            """With the columns of slacks and θ between a stage's own and its state."""
+            shape = (*array.shape[:-1], most.size + 1)
+            between = np.broadcast_to(np.append(slack, np.full((*slack.shape[:-1], 1), theta), axis=-1), shape)
+            return np.concatenate([array[..., : len(own)], between, array[..., len(own) :]], axis=-1)
+
+        leaving = self.entering[s + 1] if s < self.horizon else []
+        carry = np.zeros((len(leaving), columns))
+        for k, key in enumerate(leaving):
+            carry[k, place[key]] = 1.0
+        least = np.array([self.sheet.spans[key[0]][key[1]][0] / self.unit(key) for key in leaving])
+        return Stage(
+            year=s,
+            money=self.money,
+            cost=_shared(wide(cost, np.full(most.size, -_PRICE), 1.0)),
+            lower=_shared(wide(lower, np.zeros(most.size), 0.0)),
+            upper=_shared(wide(upper, most, 0.0)),
+            rows=_shared(wide(rows, missing.T, 0.0)),
+            low=_shared(low),
+            high=_shared(high),
+            constant=np.zeros(1),
+            slack=slice(len(own), theta),
+            theta=theta,
+            state=slice(theta + 1, columns + most.size + 1),
+            ceiling=np.zeros(count),
+            carry=wide(carry, np.zeros(most.size), 0.0),
+            offset=np.zeros(len(leaving)),
+            least=least,
+            factor=1.0,
+        )
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """Programs of stages 0..T; the ceilings are dual bounds over all states that a stage may start from."""
+        found: list[Stage] = []
+        for stage in self._unpriced[::-1]:
+            if not found:
+                found.append(stage)
+                continue
+            most = self.lattice.transitions[stage.year] @ _largest(found[-1])
+            found.append(replace(stage, ceiling=most + 1e-12 * np.abs(most)))
+        return tuple(found[::-1])
+
+    # -------------------------------------------------------------- as SDDP sees it
+
+    def root(self, columns: Array) -> Array:
+        """Decisions at the root, in the order of `first_stage`."""
+        spans = [self.sheet.spans[name][year] for name, year in self.first_stage]
+        place = {key: j for j, key in enumerate(self.own[0])}
+        amounts = [columns[place[key]] * self.unit(key) for key in self.first_stage]
+        return np.array([min(max(x, low), high) for x, (low, high) in zip(amounts, spans, strict=True)])
+
+    @cached_property
+    def first_stage(self) -> list[Key]:
+        """Decisions that are taken at the root, with their years of effect."""
+        names = {part.name for part in self.model.decisions}
+        return [
+            (name, year)
+            for name, year in self.own[0]
+            if name in names and self.sheet.is_open(self.model[name], year)  # type: ignore[arg-type]
+        ]
+
+    def spread(self, t: int, place: Array, store: Array) -> Array:
+        """States leaving stage t that are spread over their range, in their units, shape ``(k, d)``."""
+        found = np.empty((place.size, len(self.entering[t + 1])))
+        for j, key in enumerate(self.entering[t + 1]):
+            low, high = self.sheet.spans[key[0]][key[1]]
+            shift = np.mod(place + j * _GOLDEN, 1.0)
+            found[:, j] = (low + (high - low) * shift**2) / self.unit(key)  # bounds are seldom reached
+        return found
+
+    def plan(self, root: Array, intercept: Sequence[Array], slope: Sequence[Array], neutral: bool) -> ModelCutPlan:
+        """The plan that cuts describe."""
+        from stochisru.problem.lattice_plan import ModelCutPlan
+
+        return ModelCutPlan(self, tuple(root.tolist()), tuple(intercept), tuple(slope))
+
+    def with_simulated(self, plan: ModelCutPlan, mean: Estimate) -> ModelCutPlan:
+        """A plan with its simulated mean, given as worth, in the model's sense."""
+        if self.sign > 0:
+            return replace(plan, simulated=mean)
+        turned = replace(mean, value=-mean.value, lower=-mean.upper, upper=-mean.lower)
+        return replace(plan, simulated=turned)
+
+
+def _missing(rows: Array, low: Array, high: Array, lower: Array, upper: Array) -> tuple[Array, Array]:
+    """Slacks that rows may need: their coefficients, shape ``(slacks, rows)``, and how large each can be.
+
+    A row that holds for all columns within their bounds needs none.
+    """
+    ends = rows * lower[:, None], rows * upper[:, None]
+    least, most = np.minimum(*ends).sum(axis=2), np.maximum(*ends).sum(axis=2)
+    below, above = (low - least).max(axis=0), (most - high).max(axis=0)
+    coefficients, sizes = [], []
+    for sign, short in ((1.0, below), (-1.0, above)):
+        for r in np.flatnonzero(np.isfinite(short) & (short > 0)):
+            coefficients.append(sign * np.eye(short.size)[r])
+            sizes.append(short[r])
+    return np.array(coefficients).reshape(-1, low.shape[1]), np.array(sizes)
+
+
+def _shared(array: Array) -> Array:
+    """One row for all states where they are alike."""
+    return array[:1] if (array == array[:1]).all() else array
+
+
+def _largest(stage: Stage) -> Array:
+    """What a stage and all later ones are worth at most in each of its states, whatever they start from."""
+    found = []
+    for i in range(stage.ceiling.size):
+        found.append(StageModel(stage, i).solve(None, epoch=0)[1])
+    intercept, slope = stage.bound(Duals(*(np.array(part) for part in zip(*found, strict=True))))
+    low, high = slope * stage.lower[:, stage.state], slope * stage.upper[:, stage.state]
+    return np.asarray(intercept + np.maximum(low, high).sum(axis=1))
