@@ -368,6 +368,10 @@ def test_plan_is_drawn_with_its_flights(plant_pays):
     assert "SWE" in text
     arrows = [patch for patch in figure.axes[0].patches if type(patch).__name__ == "FancyArrowPatch"]
     assert len(arrows) == (~plant_pays.flights["launch"]).sum()
+    renderer = figure.canvas.get_renderer()
+    for ax in figure.axes:
+        boxes = [t.get_window_extent(renderer) for t in ax.texts if t.get_text()]
+        assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[i + 1 :])
 
 
 WATER = Campaign(years=1, demand={("Moon", "water"): 10_000.0})

@@ -22,6 +22,7 @@ from stochisru.terminal import (
     progress,
     save_figure,
 )
+from stochisru.worked.cislunar.chain_command import COMMANDS as CHAIN
 
 if TYPE_CHECKING:
     from stochisru.worked.cislunar.campaign import CampaignResult
@@ -312,4 +313,4 @@ def _demand(items: list[str] | None) -> dict[tuple[str, str], float] | None:
 
 
 #: Commands by the words that call them.
-COMMANDS = {"campaign": campaign, "campaign-sweep": campaign_sweep}
+COMMANDS = {"campaign": campaign, "campaign-sweep": campaign_sweep, **CHAIN}

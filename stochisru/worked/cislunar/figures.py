@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
+    from matplotlib.transforms import Bbox
 
     from stochisru.worked.cislunar.campaign import CampaignResult
 
 #: Height of the places in the chart.
 _HEIGHT = {"Earth": 0.0, "LEO": 1.0, "GEO": 2.1, "EML1": 3.2, "Moon": 4.3}
 #: Windows side by side in one panel.
-_PER_PANEL = 7
+_PER_PANEL = 4
 #: Width of a window in the chart, in points of time; the rest is the time between windows.
 _STRIDE = 5.0
 #: Short names of cargo, in the order in which labels name them.
@@ -36,27 +38,74 @@ def campaign_plan(result: CampaignResult) -> Figure:
     """Flights, launches, work of the plants and demand over time, in tonnes: who flies where in which window."""
     count = windows(result.campaign)
     panels = -(-count // _PER_PANEL)
-    with new_figure(11.0, 0.9 + 4.1 * panels) as (figure, axes):
+    with new_figure(10.0, 1.1 + 3.9 * panels) as (figure, axes):
         figure.delaxes(axes)
+        written: list[Labels] = []
         p, least = result.campaign, result.bounds.lower / 1e9
         plants = ", ".join(f"{kind} {site} {kg / 1000:.1f} t" for (kind, site), kg in result.sizes.items() if kg > 0)
         figure.suptitle(
-            f"{p.title}: {result.cost / 1e9:.3f} billion $ (minimised; none can cost less than {least:.3f}), "
-            f"{result.isru_mass / 1000:.1f} t of plant ({plants})\n"
-            "×n: stages (1 if not given); then cargo in tonnes; dashed: no cargo. Demands are assumed.",
+            f"{p.title}: {result.cost / 1e9:.3f} billion $ (minimised; none can cost less than {least:.3f})\n"
+            f"{result.isru_mass / 1000:.1f} t of plant: {plants}\n"
+            "×n: stages (1 if not given); then cargo in tonnes; dashed: no cargo",
             fontsize=9,
         )
         for panel in range(panels):
             shown = range(panel * _PER_PANEL, min(count, (panel + 1) * _PER_PANEL))
             ax = figure.add_subplot(panels, 1, panel + 1)
             _frame(ax, shown)
-            _launches(ax, result, shown)
-            _flights(ax, result, shown)
-            _work(ax, result, shown)
-            _demand(ax, result, shown)
+            labels = Labels(ax)
+            _demand(ax, result, shown, labels)
+            _work(ax, result, shown, labels)
+            _launches(ax, result, shown, labels)
+            _flights(ax, result, shown, labels)
+            written.append(labels)
             if panel == 0:
                 _legend(ax)
+        figure.canvas.draw()  # now every axes has its place
+        for labels in written:
+            labels.place()
         return figure
+
+
+class Labels:
+    """Texts of an axes, each at the first of its possible places where it covers no other."""
+
+    def __init__(self, ax: Axes) -> None:
+        self.ax = ax
+        self._waiting: list[tuple[str, list[tuple[float, float]], dict[str, Any]]] = []
+        self.placed: list[Text] = []
+
+    def add(self, text: str, places: list[tuple[float, float]], **style: Any) -> None:
+        """A text and where it may stand, best places first."""
+        self._waiting.append((text, places, style))
+
+    def place(self) -> None:
+        """Write all texts; the figure must have been drawn once."""
+        renderer = self.ax.figure.canvas.get_renderer()  # type: ignore[attr-defined]
+        taken: list[Bbox] = []
+        for text, places, style in self._waiting:
+            written = self.ax.text(
+                *places[0], text, zorder=6, linespacing=0.95, in_layout=False,
+                bbox={"boxstyle": "round,pad=0.08", "fc": "white", "ec": "none", "alpha": 0.85}, **style,
+            )  # fmt: skip
+            covered = []
+            for place in places:
+                written.set_position(place)
+                box = written.get_window_extent(renderer)
+                covered.append(sum(_common_area(box, other) for other in taken))
+                if covered[-1] == 0:
+                    break
+            written.set_position(places[int(np.argmin(covered))])
+            taken.append(written.get_window_extent(renderer))
+            self.placed.append(written)
+        self._waiting.clear()
+
+
+def _common_area(one: Bbox, other: Bbox) -> float:
+    """Area that two boxes share, pixels²."""
+    wide = min(one.x1, other.x1) - max(one.x0, other.x0)
+    high = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return float(max(wide, 0.0) * max(high, 0.0))
 
 
 def _x(window: int, point: float) -> float:
@@ -87,7 +136,7 @@ def _cargo(row: Mapping[Any, Any]) -> list[str]:
     return [f"{t:.1f} {name}" if t < 9.95 else f"{t:.0f} {name}" for name, t in parts.items()]
 
 
-def _launches(ax: Axes, result: CampaignResult, shown: range) -> None:
+def _launches(ax: Axes, result: CampaignResult, shown: range, labels: Labels) -> None:
     table = result.flights
     for row in table[table["launch"]].to_dict("records"):
         if row["window"] not in shown:
@@ -104,12 +153,12 @@ def _launches(ax: Axes, result: CampaignResult, shown: range) -> None:
         rest = (total - row["propellant"]) / 1000
         lines.append(f"{rest:.0f} t cargo" if rest >= 0.5 else "")
         text = "\n".join(line for line in lines if line)
-        # The three points of a window at three heights, so that their labels do not meet.
-        y = (0.66, 0.3, 0.14)[row["point"]]
-        ax.text(x + 0.12, y, text, fontsize=6.5, va="center", ha="left", color="0.2", linespacing=1.05)
+        if text:
+            heights = (0.66, 0.3, 0.5, 0.8, 0.18)
+            labels.add(text, [(x + 0.1, y) for y in heights], fontsize=6.5, va="center", ha="left", color="0.2")
 
 
-def _flights(ax: Axes, result: CampaignResult, shown: range) -> None:
+def _flights(ax: Axes, result: CampaignResult, shown: range, labels: Labels) -> None:
     from matplotlib.patches import FancyArrowPatch
 
     table = result.flights
@@ -138,16 +187,15 @@ def _flights(ax: Axes, result: CampaignResult, shown: range) -> None:
         lines = [f"×{row['stages']}"] if row["stages"] > 1 else []
         lines += cargo
         if lines:
-            share = (0.6 if outward else 0.72) - (0.2 if row["point"] % 2 else 0.0)
-            at = start + share * (end - start)
-            ax.text(
-                float(at[0]), float(at[1]), "\n".join(lines), fontsize=6, ha="center", va="center", color=color,
-                zorder=4, linespacing=0.95,
-                bbox={"boxstyle": "round,pad=0.08", "fc": "white", "ec": "none", "alpha": 0.85},
-            )  # fmt: skip
+            places = [
+                (float(at[0]) + aside, float(at[1]))
+                for aside in (0.0, 0.3, -0.3, 0.6, -0.6)
+                for at in (start + share * (end - start) for share in (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8))
+            ]
+            labels.add("\n".join(lines), places, fontsize=6, ha="center", va="center", color=color)
 
 
-def _work(ax: Axes, result: CampaignResult, shown: range) -> None:
+def _work(ax: Axes, result: CampaignResult, shown: range, labels: Labels) -> None:
     table = result.work
     offset = {"SWE": 0.12, "DWE": -0.12}
     for row in table.to_dict("records"):
@@ -156,15 +204,16 @@ def _work(ax: Axes, result: CampaignResult, shown: range) -> None:
         y = _HEIGHT[row["site"]] + offset[row["kind"]]
         start, end = _x(row["window"], POINTS - 1), min(_x(row["window"] + 1, 0), _x(shown[-1], POINTS - 0.4))
         ax.plot([start, end], [y, y], color=_WORK, lw=2.4, solid_capstyle="butt", zorder=2)
+        if end - start < 1.0:  # goes on in the next panel, where there is room for its label
+            continue
         up = row["kind"] == "SWE"
         text = f"{row['kind']} {row['feed'] / 1000:.0f} t"
-        ax.text(
-            (start + end) / 2, y + (0.07 if up else -0.07), text, fontsize=6, color=_WORK, ha="center",
-            va="bottom" if up else "top", zorder=4,
-        )  # fmt: skip
+        side = 0.07 if up else -0.07
+        places = [(start + share * (end - start), y + far * side) for far in (1, 3) for share in (0.5, 0.3, 0.7)]
+        labels.add(text, places, fontsize=6, color=_WORK, ha="center", va="bottom" if up else "top")
 
 
-def _demand(ax: Axes, result: CampaignResult, shown: range) -> None:
+def _demand(ax: Axes, result: CampaignResult, shown: range, labels: Labels) -> None:
     campaign = result.campaign
     due = {year * WINDOWS_PER_YEAR for year in campaign.due}
     for window in due & set(shown):
@@ -175,10 +224,9 @@ def _demand(ax: Axes, result: CampaignResult, shown: range) -> None:
             if parts:
                 x, y = _x(window, POINTS - 1), _HEIGHT[place]
                 ax.plot(x, y, marker="v", ms=6, color=_DEMAND, zorder=5)
-                ax.text(
-                    x + 0.24, y + (0.34 if place == "Moon" else 0.1), "\n".join(parts), fontsize=6, color=_DEMAND,
-                    ha="left", va="bottom", zorder=6, linespacing=0.95,
-                )  # fmt: skip
+                above = 0.4 if place == "Moon" else 0.1
+                places = [(x + 0.15, y + above + more) for more in (0.0, 0.15, 0.3)]
+                labels.add("\n".join(parts), places, fontsize=6, color=_DEMAND, ha="left", va="bottom")
 
 
 def _legend(ax: Axes) -> None:
