@@ -1,5 +1,7 @@
 """The readable form of a model, in Pyomo: the same optima as the sparse program, with any solver."""
 
+import json
+
 import numpy as np
 import pyomo.environ as pyo
 import pytest
@@ -13,7 +15,22 @@ from stochisru.lunar.information import flows
 from stochisru.lunar.model import deployment_model
 from stochisru.lunar.path_model import path_model as lunar_path
 from stochisru.lunar.storage import Storage
-from stochisru.problem import Decision, Factor, Fixed, Model, Operation, Recourse, Row, State, Static, WaitAndSee, chain
+from stochisru.methods.extensive_form import ExtensiveFormOptions
+from stochisru.methods.registry import method_named
+from stochisru.problem import (
+    Decision,
+    Factor,
+    Fixed,
+    Model,
+    Operation,
+    Recourse,
+    Row,
+    State,
+    Static,
+    WaitAndSee,
+    chain,
+    evaluate,
+)
 from stochisru.problem.on_path import path_model, scenario_model, solve_pyomo
 from stochisru.programs.curves import Curve
 from tests.test_problem import optimum, problems
@@ -62,6 +79,40 @@ def test_scenarios_with_whole_numbers(symbols):
     ours = optimum(case.model, tree)
     assert solve_pyomo(scenario_model(case.model, tree)) == pytest.approx(ours, rel=1e-5)
     assert mpisppy_extensive_form(case, tree).objective == pytest.approx(ours, rel=1e-5)
+
+
+@pytest.mark.parametrize("solver", available())
+@pytest.mark.parametrize("symbols", [{}, {"lot": 50.0, "degradation": 0.05}, {"fixed_cost": 1e6}])
+def test_any_solver_of_pyomo_takes_the_recourse_problem(symbols, solver):
+    case = load_case("lunar-reference").replace(T=2, **symbols)
+    tree = ScenarioTree.from_process(case.process, [3, 2])
+    best = optimum(case.model, tree)
+    for problem in (case, case.model):
+        found = method_named("ef").solve(problem, tree, ExtensiveFormOptions(pyomo_solver=solver))
+        assert found.objective == pytest.approx(best, rel=1e-4)
+        assert found.bounds.lower <= best * (1 + 1e-6)
+        assert found.bounds.upper >= best * (1 - 1e-6)
+        assert found.solver == f"{solver} by Pyomo"
+        assert (
+            evaluate(case.model, {"dM": found.plan.columns["dM"]}, tree).value
+            == pytest.approx(found.objective, rel=1e-9)
+            if problem is case.model
+            else found.plan.value == found.objective
+        )
+
+
+def test_the_solver_of_pyomo_is_an_option(run_cli):
+    words = ["solve", "lunar-reference", "--horizon", "2", "--branching", "2,2", "--pyomo-solver"]
+    done = run_cli(*words, "highs", "--json", "-")
+    assert json.loads(done.stdout)["solver"] == "highs by Pyomo"
+    for more, message in (
+        (["nosuch"], "error: solver: 'nosuch' is not available to Pyomo on this machine"),
+        (["highs", "--rel-gap", "0.1"], "error: pyomo_solver: takes no solver, rel_gap and time_limit"),
+    ):
+        done = run_cli(*words, *more)
+        assert done.returncode == 2
+        assert done.stderr.startswith(message)
+        assert done.stderr.count("\n") == 1
 
 
 def test_operations_that_are_carried_over_know_nothing_later():

@@ -39,6 +39,7 @@ from stochisru.problem import (
 )
 from stochisru.programs.curves import Curve
 from stochisru.programs.sparse import solve, solve_mixed
+from stochisru.values import DIFFERENCES, values
 from tests.cases import deployment_cases
 from tests.tree_program_by_hand import tree_program_by_hand
 
@@ -379,6 +380,33 @@ def in_all_values(case, tree, model, **options):
     ):
         expected = by_hand(case, tree, **reference, **options)
         assert optimum(model, tree, information) == pytest.approx(expected, rel=0, abs=slack)
+
+
+@settings(max_examples=10)
+@given(problems(max_T=2), st.sampled_from([None, 100.0, 1000.0]), st.sampled_from([0.0, 500.0, 5000.0]))
+def test_a_cap_and_a_cost_are_right_in_the_whole_table(problem, cap, cost):
+    """Each is one part added to the case's model by public names; every value is that of a program of one's own."""
+    case, tree = problem
+    parts = [Expression("handling", {"Q": 1.0}, cost=cost)]
+    if cap is not None:
+        parts.append(Row("mass_limit", {"M_leo": 1.0}, upper=cap))
+    found, T, L = values(case.model.with_part(*parts), tree), case.horizon.T, case.horizon.lead_time
+    extra = {"launch_cap": cap, "per_delivered": cost}
+    plan = np.asarray(found.optima["ev"].plan["dM"])
+    known = {
+        "rp": by_hand(case, tree, lambda t: max(t - L, 0), **extra),
+        "static": by_hand(case, tree, lambda _: 0, **extra),
+        "fixed": by_hand(case, tree, lambda t: 0 if t == 0 else None, **extra),
+        "ws": by_hand(case, tree, lambda _: T, seen=False, **extra),
+        "ev": by_hand(case, mean_path(tree), lambda _: 0, **extra),
+        "eev": by_hand(case, tree, lambda _: 0, held_plan=plan, **extra),
+    }
+    slack = 1e-7 * flows(case, tree) + 1e-6
+    for name, worth in known.items():
+        assert found.point(name) == pytest.approx(worth, rel=0, abs=slack), name
+        assert found.bracket(name).lower - slack <= worth <= found.bracket(name).upper + slack, name
+    for name, (high, low, _) in DIFFERENCES.items():
+        assert found.point(name) == pytest.approx(known[high] - known[low], rel=0, abs=2 * slack), name
 
 
 @settings(max_examples=10)

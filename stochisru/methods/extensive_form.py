@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from scenario_trees.tree import ScenarioTree
+from stochisru.errors import InputError
 from stochisru.limits import Limit
 from stochisru.methods.options import Options, option
 from stochisru.methods.problems import stated_on_trees
@@ -32,6 +33,14 @@ class ExtensiveFormOptions(Options):
     time_limit: float | None = option(
         None, "seconds for a program with whole numbers", default="none", unit="s", low=0.0, strict=True
     )
+    pyomo_solver: str | None = option(
+        None, "solver that Pyomo knows, such as glpk or cbc, for the scenario form instead", default="none"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pyomo_solver is not None and (self.solver, self.rel_gap, self.time_limit) != ("highs", None, None):
+            raise InputError("pyomo_solver: takes no solver, rel_gap and time_limit; the solver's own defaults hold")
 
 
 class ExtensiveForm:
@@ -52,13 +61,21 @@ class ExtensiveForm:
         self, case: Any, on: ScenarioTree, options: ExtensiveFormOptions, progress: Callable[[Any], None] | None = None
     ) -> Result[Any]:
         """Solve a problem on a tree."""
-        return extensive_form(case, on, **vars(options))
+        from stochisru.methods.scenario_form import scenario_form
+
+        if options.pyomo_solver is not None:
+            return scenario_form(case, on, options.pyomo_solver)
+        return extensive_form(case, on, **_in_node_form(options))
 
     def holding(
         self, case: Any, on: ScenarioTree, held: Sequence[Held], options: ExtensiveFormOptions
     ) -> Iterator[Result[Any]]:
         """Solve once for every given start of a plan."""
-        return extensive_forms(case, on, held, **vars(options))
+        return extensive_forms(case, on, held, **_in_node_form(options))
+
+
+def _in_node_form(options: ExtensiveFormOptions) -> dict[str, Any]:
+    return {name: value for name, value in vars(options).items() if name != "pyomo_solver"}
 
 
 def extensive_form(

@@ -8,6 +8,8 @@ program is orders of magnitude faster.
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -356,7 +358,17 @@ def _sense(model: Model) -> Any:
 
 
 def solve_pyomo(model: pyo.ConcreteModel, solver: str = "highs") -> float:
-    """Solve a model with any solver that Pyomo knows and return its objective.
+    """Solve a model with any solver that Pyomo knows and return its objective; see `solved_by_pyomo`."""
+    return solved_by_pyomo(model, solver)[0]
+
+
+def solved_by_pyomo(model: pyo.ConcreteModel, solver: str) -> tuple[float, float]:
+    """Solve a model with any solver that Pyomo knows.
+
+    Returns
+    -------
+    float, float
+        Its objective, and what the solver says that none can better; NaN where it does not say.
 
     Raises
     ------
@@ -366,10 +378,12 @@ def solve_pyomo(model: pyo.ConcreteModel, solver: str = "highs") -> float:
         If no optimal solution was found.
     """
     import pyomo.environ as pyo
+    from pyomo.common.log import LoggingIntercept
 
-    engine = pyo.SolverFactory(solver)
     try:
-        available = bool(engine.available(exception_flag=False))
+        with LoggingIntercept(io.StringIO(), "pyomo"):  # a solver that is not there logs a traceback
+            engine = pyo.SolverFactory(solver)
+            available = bool(engine.available(exception_flag=False))
     except Exception as error:  # Pyomo's unknown solvers raise a bare RuntimeError or ApplicationError
         raise InputError(f"solver: Pyomo knows no solver {solver!r}") from error
     if not available:
@@ -378,4 +392,9 @@ def solve_pyomo(model: pyo.ConcreteModel, solver: str = "highs") -> float:
     condition = outcome.solver.termination_condition
     if condition != pyo.TerminationCondition.optimal:
         raise SolverError(f"{model.name}: {solver} ended with {condition}")
-    return float(pyo.value(model.objective))
+    end = "upper_bound" if model.objective.sense == pyo.maximize else "lower_bound"
+    try:
+        bound = float(outcome.problem[0][end].value)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        bound = math.nan
+    return float(pyo.value(model.objective)), bound
