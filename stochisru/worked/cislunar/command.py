@@ -23,6 +23,7 @@ from stochisru.terminal import (
     save_figure,
 )
 from stochisru.worked.cislunar.chain_command import COMMANDS as CHAIN
+from stochisru.worked.cislunar.stages_command import COMMANDS as STAGES
 
 if TYPE_CHECKING:
     from stochisru.worked.cislunar.campaign import CampaignResult
@@ -37,7 +38,7 @@ TimeOpt = Annotated[
 ]
 SetOpt = Annotated[list[str] | None, typer.Option("--set", help="PARAMETER=VALUE of the data; may be repeated.")]
 DemandOpt = Annotated[
-    list[str] | None, typer.Option(help="PLACE:COMMODITY=KG of a year, instead of all assumed ones; may be repeated.")
+    list[str] | None, typer.Option(help="PLACE:COMMODITY=KG of a year, instead of those of Table 3; may be repeated.")
 ]
 
 
@@ -313,4 +314,4 @@ def _demand(items: list[str] | None) -> dict[tuple[str, str], float] | None:
 
 
 #: Commands by the words that call them.
-COMMANDS = {"campaign": campaign, "campaign-sweep": campaign_sweep, **CHAIN}
+COMMANDS = {"campaign": campaign, "campaign-sweep": campaign_sweep, **CHAIN, **STAGES}
