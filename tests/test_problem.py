@@ -651,6 +651,10 @@ def model_with(*parts, **options):
     ("make", "message"),
     [
         (lambda: model_with(Decision("d", years=[])), "decision 'd': years must be one or more whole numbers, got []"),
+        (lambda: model_with(Decision("d", years=3)), "decision 'd': years must be one or more whole numbers, got 3"),
+        (lambda: model_with(factors="demand"), "factors: must be a list, got 'demand'"),
+        (lambda: Model("m", 1, Decision("d", upper=1)), "parts: must be a list, got Decision(name='d'"),
+        (lambda: Model("m", 1, None), "parts: must be a list, got None"),
         (lambda: model_with(Decision("d", years=[3])), "decision 'd': years must lie in 0..2, got 3"),
         (
             lambda: model_with(Decision("d", cost=[1, 2])),

@@ -263,3 +263,25 @@ def test_trees_of_cases_without_exact_methods_are_small_unless_asked_for():
     assert case_tree(case.replace(reference=100.0, c_dev_exponent=1.3)).n_leaves == 2**9
     assert case_tree(case.replace(lot=50.0)).n_leaves == 3**10
     assert case_tree(case.replace(T=2, lot=50.0, degradation=0.05), [9, 9]).n_leaves == 81
+
+
+def test_the_ladder_of_any_problem_has_a_figure():
+    """In the sense of the problem, without bars of what is infeasible."""
+    from matplotlib import pyplot
+
+    from stochisru import InputError
+    from stochisru.report.figures import value_ladder
+    from stochisru.worked.classics import farmer, financial_planning
+
+    for name, label, bars in ((farmer, "expected cost", 5), (financial_planning, "expected NPV", 2)):
+        model, lattice = name()
+        found = values(model, lattice.to_tree())
+        figure = value_ladder(found.to_frame())
+        (axes,) = figure.axes
+        assert axes.get_ylabel().startswith(label)
+        assert len(axes.patches) == bars
+        pyplot.close(figure)
+    frame = found.to_frame()
+    frame.loc["rp", "value"] = -np.inf
+    with pytest.raises(InputError, match="rp is infeasible"):
+        value_ladder(frame)

@@ -86,6 +86,10 @@ class Model:
             raise InputError(f"sense: must be maximise or minimise, got {self.sense!r}")
         if not (np.isfinite(self.discount_rate) and self.discount_rate > -1):
             raise InputError(f"discount_rate: must be a finite number > -1, got {self.discount_rate!r}")
+        for name in ("parts", "factors"):
+            given = getattr(self, name)
+            if isinstance(given, str) or not isinstance(given, Iterable):
+                raise InputError(f"{name}: must be a list, got {given!r}")
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "factors", tuple(self.factors))
         _Check(self).all()

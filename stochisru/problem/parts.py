@@ -25,9 +25,10 @@ _INF = float("inf")
 def _years(part: str, given: Iterable[int] | None) -> tuple[int, ...] | None:
     if given is None:
         return None
-    years = tuple(given)
+    years = tuple(given) if isinstance(given, Iterable) else ()
     if not years or not all(map(is_integer, years)):
-        raise InputError(f"{part}: years must be one or more whole numbers, got {list(years)}")
+        got = list(years) if isinstance(given, Iterable) else given
+        raise InputError(f"{part}: years must be one or more whole numbers, got {got!r}")
     return tuple(sorted({int(year) for year in years}))
 
 

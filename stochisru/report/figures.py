@@ -121,8 +121,24 @@ def schedule_caption(schedule: pd.DataFrame) -> str:
 
 
 def value_ladder(values: pd.DataFrame) -> Figure:
-    """EEV, fixed, static, RP, WS as bars; between neighbours what information and flexibility are worth."""
-    table = values.set_index("quantity")["value"]
+    """EEV, fixed, static, RP, WS as bars; between neighbours what information and flexibility are worth.
+
+    Parameters
+    ----------
+    values
+        Table of values by ``quantity``: that of a case, or `stochisru.values.Values.to_frame` of any problem. What is
+        infeasible has no bar.
+
+    Raises
+    ------
+    InputError
+        If RP is infeasible.
+    """
+    table = (values.set_index("quantity") if "quantity" in values.columns else values)["value"]
+    table = table[np.isfinite(table.astype(float))]
+    if "rp" not in table.index:
+        raise InputError("values: rp is infeasible or missing, there is no ladder")
+    costs = "sense" in values.columns and (values["sense"] == "minimise").all()
     labels = {"eev": "EEV", "fixed": "fixed design", "static": "static plan", "rp": "RP", "ws": "WS"}
     steps = [name for name in labels if name in table.index]
     levels = {name: float(table[name]) for name in steps}
@@ -143,7 +159,7 @@ def value_ladder(values: pd.DataFrame) -> Figure:
             ("rp", "ws", "evpi", "EVPI"),
         )
         for start, end, name, label in gaps:
-            if name not in table.index:
+            if not {name, start, end} <= set(table.index):
                 continue
             # Over the bar whose value the difference lifts: to RP, or to the next bar.
             at = steps.index("ws" if end == "ws" else start)
@@ -152,7 +168,7 @@ def value_ladder(values: pd.DataFrame) -> Figure:
                 ax.annotate("", (at, levels[end]), (at, levels[start]), arrowprops=arrow)
             ax.text(
                 at,
-                max(levels[end], levels["rp"], 0) + 0.03 * span,
+                max(levels[start], levels[end], levels["rp"], 0) + 0.03 * span,
                 f"{label}\n{float(table[name]) / scale:.3g}",
                 ha="center",
                 va="bottom",
@@ -160,13 +176,15 @@ def value_ladder(values: pd.DataFrame) -> Figure:
             )
         ax.set_xticks(range(len(steps)), [labels[s] for s in steps])
         ax.set_ylim(low - 0.05 * span if low < 0 else 0, max(top, 0) + 0.2 * span)
-        ax.set_ylabel(f"expected NPV ({unit})")
+        ax.set_ylabel(f"expected {'cost' if costs else 'NPV'} ({unit})")
         ax.grid(axis="x", visible=False)
         ax.axhline(0, color="0.3", lw=0.8)
         return figure
 
 
-def target_curves(npv: pd.DataFrame | Mapping[str, ArrayLike], metrics: pd.DataFrame | None = None) -> Figure:
+def target_curves(
+    npv: pd.DataFrame | Mapping[str, ArrayLike], metrics: pd.DataFrame | None = None, what: str = "NPV"
+) -> Figure:
     """Cumulative distribution of NPV per strategy, with mean (dot) and P5/P95 (ticks).
 
     Parameters
@@ -175,6 +193,8 @@ def target_curves(npv: pd.DataFrame | Mapping[str, ArrayLike], metrics: pd.DataF
         A sample of NPV per strategy, $: columns of a table, or arrays by name.
     metrics
         Table of `stochisru.simulation.metrics.metrics_frame` with the marked values; made from the sample if not given.
+    what
+        What the sample is of, such as ``cost``.
 
     Raises
     ------
@@ -209,7 +229,7 @@ def target_curves(npv: pd.DataFrame | Mapping[str, ArrayLike], metrics: pd.DataF
         pad = 0.04 * (high - low)
         ax.set_xlim(low - pad, high + pad)
         unit = money(ax.xaxis, max(abs(low), abs(high)))
-        ax.set(xlabel=f"NPV ({unit}); dot: mean, ticks: P5 and P95", ylabel="P(NPV ≤ x)", ylim=(0, 1))
+        ax.set(xlabel=f"{what} ({unit}); dot: mean, ticks: P5 and P95", ylabel=f"P({what} ≤ x)", ylim=(0, 1))
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return figure
 
