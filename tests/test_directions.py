@@ -75,6 +75,13 @@ def test_a_worked_case_knows_no_other_but_its_data_and_cli_no_worked_case():
     for module, target in arrows():
         if room(module) == "cli":
             assert room(target) != "worked" or target == "stochisru.worked", f"{module} imports {target}"
+    pairs = {
+        (module.split(".")[2], target.split(".")[2])
+        for module, target in arrows()
+        if module.startswith("stochisru.worked.") and target.startswith("stochisru.worked.")
+    }
+    # The toy problem is of the thesis with the Saudi data; `network chain` compares its prices with those of Mars' legs.
+    assert {(a, b) for a, b in pairs if a != b} == {("toy", "saudi"), ("cislunar", "mars")}
 
 
 @pytest.mark.parametrize("name", [m for m in modules() if not m.endswith("__main__")])
