@@ -80,7 +80,7 @@ def test_a_worked_case_knows_no_other_but_its_data_and_cli_no_worked_case():
         for module, target in arrows()
         if module.startswith("stochisru.worked.") and target.startswith("stochisru.worked.")
     }
-    # The toy problem is of the thesis with the Saudi data; `network chain` compares its prices with those of Mars' legs.
+    # The toy problem is of the thesis with the Saudi data; `network chain` compares its prices with Mars' legs.
     assert {(a, b) for a, b in pairs if a != b} == {("toy", "saudi"), ("cislunar", "mars")}
 
 
