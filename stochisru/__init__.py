@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from stochisru.lunar.storage import Storage
     from stochisru.lunar.strategies import STRATEGIES, Observation, Strategy
     from stochisru.lunar.values.process import ExactValues, ProcessValues, exact_values, process_values
-    from stochisru.lunar.values.table import ValueTable, value_table
+    from stochisru.lunar.values.table import ValueTable
+    from stochisru.lunar.values.tree import value_table
     from stochisru.methods.extensive_form import extensive_form
     from stochisru.methods.hedging.progressive_hedging import progressive_hedging
     from stochisru.methods.result import Bounds, Result
@@ -81,7 +82,7 @@ _HOME = {
     "Observation": "stochisru.lunar.strategies",
     "Strategy": "stochisru.lunar.strategies",
     "ValueTable": "stochisru.lunar.values.table",
-    "value_table": "stochisru.lunar.values.table",
+    "value_table": "stochisru.lunar.values.tree",
 }
 
 __all__ = [

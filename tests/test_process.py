@@ -318,8 +318,8 @@ def test_a_bracket_between_two_values_is_not_called_exact():
 
 def test_values_that_a_case_has_not_are_named():
     found = process_values(load_case("lunar-reference").replace(T=3, c_dev_exponent=1.3, reference=100.0), paths=64)
-    with pytest.raises(InputError, match=r"^name: must be one of the case's values, ws, rp, .*got 'vms'"):
-        found.point("vms")
+    with pytest.raises(InputError, match=r"^name: must be one of the case's values, ws, rp, .*got 'defer'"):
+        found.point("defer")
     for value in (found.values["ws"], found.values["evpi"]):  # a relaxation's foresight bounds them, it is not theirs
         assert value.lower < value.value < value.upper
 

@@ -7,12 +7,12 @@ import textwrap
 import pytest
 
 from scenario_trees import MarkovLattice, ScenarioTree
-from stochisru import InputError, load_case
+from stochisru import InputError, load_case, value_table
 from stochisru.cli.main import main
 from stochisru.lunar.run import run_case
 from stochisru.lunar.solving import made_for
 from stochisru.lunar.trees import case_tree
-from stochisru.lunar.values.programs import MOST_SCENARIOS, tree_values
+from stochisru.lunar.values.programs import MOST_SCENARIOS
 from stochisru.methods.extensive_form import ExtensiveForm
 from stochisru.methods.registry import METHODS, method_for, method_named, methods, methods_on, taken_by, takers
 from stochisru.methods.result import Kind, Of
@@ -125,7 +125,7 @@ def test_ef_is_the_extensive_form_in_run_as_in_solve(tmp_path):
 def test_values_by_programs_are_those_of_the_model(name, changed):
     case = CASES[name].replace(**changed)
     tree = case_tree(case, [3, 2, 2])
-    found, own = tree_values(case, tree), values(case, tree, rel_gap=1e-7)
+    found, own = value_table(case, tree), values(case, tree, rel_gap=1e-7)
     names = ["ws", "rp", "static", "fixed", "ev", "eev", *(f"eev_{t}" for t in range(len(found.eev_t)))]
     for value in names:
         bounds = found.eev_t[int(value[4:])] if value.startswith("eev_") else found.bracket(value)
@@ -140,7 +140,7 @@ def test_values_by_programs_are_exact_where_those_are_known():
     from stochisru.lunar.values import programs
 
     case, tree = CASES["concave"], case_tree(CASES["concave"], [3, 2, 1])
-    exact = tree_values(case, tree)
+    exact = value_table(case, tree)
     assert exact.rp.kind is Kind.CERTIFIED
     leaf, size = programs._foresight(case, tree, "highs"), exact.rp.flows
     assert leaf.bounds.lower - 1e-9 * size <= exact.ws.lower <= leaf.bounds.upper + 1e-9 * size
@@ -150,7 +150,7 @@ def test_a_tree_too_large_for_programs_is_refused_and_a_run_goes_on(tmp_path):
     case = BASE.replace(T=1, reference=100.0, c_dev_exponent=1.3)
     tree = case_tree(case, [MOST_SCENARIOS + 1])
     with pytest.raises(InputError, match=r"branching: must leave at most 1,000 scenarios .*, got 1,001; .* concave"):
-        tree_values(case, tree)
+        value_table(case, tree)
     outcome = run_case(case, tmp_path / "run", tree=tree, paths=60)
     assert outcome.tree_values is None
     assert "tables/tree_values.csv" not in outcome.files

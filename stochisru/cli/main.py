@@ -159,7 +159,7 @@ def value(
     from stochisru.lunar.values.distance import distance
     from stochisru.lunar.values.lattice import lattice_values
     from stochisru.lunar.values.process import process_values
-    from stochisru.lunar.values.programs import tree_values
+    from stochisru.lunar.values.tree import value_table
     from stochisru.programs.solvers import solver_named
 
     json_target(json, case)
@@ -193,7 +193,7 @@ def value(
     solver_named(chosen.get("solver", "highs"))
     tree = named_tree(problem, branching, chosen.get("quantization", "gauss-hermite"))
     with progress(f"valuing {problem.name}") as step:
-        table = tree_values(problem, tree, solver=chosen.get("solver", "highs"), progress=step)
+        table = value_table(problem, tree, solver=chosen.get("solver", "highs"), progress=step)
         away = distance(problem, tree)
     emit({**table.to_dict(), "distance": away.to_dict()}, json, lambda: print_tree_values(table, away))
     warn_of_gap(table.recourse)

@@ -28,8 +28,9 @@ from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.distance import Distance, distance
 from stochisru.lunar.values.process import ProcessValues, process_values
-from stochisru.lunar.values.programs import tree_values, why_no_tree_values
+from stochisru.lunar.values.programs import why_no_tree_values
 from stochisru.lunar.values.table import MEANING, ValueTable
+from stochisru.lunar.values.tree import value_table
 from stochisru.methods.options import options_of
 from stochisru.methods.registry import Method, method_for, method_named, methods_on, options_for
 from stochisru.methods.result import Of
@@ -174,7 +175,7 @@ def _on_tree(
         named = {"solver": solver} if "solver" in options_of(method.options) else {}
         found = method.solve(case, tree, options_for(method, named))
         recourse = cast("Result[TreePlan]", found)  # a method on trees finds the plan that the case makes of a solution
-    return tree_values(case, tree, solver=solver, recourse=recourse, progress=say), ""
+    return value_table(case, tree, solver=solver, recourse=recourse, progress=say), ""
 
 
 def run_case(

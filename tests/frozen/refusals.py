@@ -132,8 +132,6 @@ def _calls() -> dict[str, Callable[[], Any]]:
         "level_dp lots that degrade": lambda: level_dp(worn, lattice),
         "tree_dp convex": lambda: tree_dp(convex, tree),
         "tree_dp lots that degrade": lambda: tree_dp(worn, tree),
-        "value_table convex": lambda: value_table(convex, tree),
-        "value_table lots that degrade": lambda: value_table(worn, tree),
         "MeanCVaR weight": lambda: MeanCVaR(1.5, 0.1),
         "MeanCVaR tail": lambda: MeanCVaR(0.5, 0.0),
         "Storage boil-off": lambda: Storage(boil_off=1.0),

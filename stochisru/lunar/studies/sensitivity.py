@@ -58,9 +58,13 @@ class Tornado:
         return float("nan") if None in found else float(max(found) - min(found))
 
     def ranked(self, quantity: str = "rp") -> list[str]:
-        """Symbols by falling swing of a quantity; those without effect or refused come last."""
+        """Symbols by falling swing of a quantity; those without effect or refused come last.
+
+        Swings that are equal but for rounding (c_L and α enter as their product) keep the order of the rows: the
+        ranking is the same on every machine.
+        """
         symbols = list(dict.fromkeys(r["symbol"] for r in self.rows))
-        swings = {s: self.swing(s, quantity) for s in symbols}
+        swings = {s: float(f"{self.swing(s, quantity):.9g}") for s in symbols}
         return sorted(symbols, key=lambda s: -swings[s] if swings[s] == swings[s] else float("inf"))
 
     def to_rows(self) -> list[Row]:

@@ -19,9 +19,9 @@ from stochisru.errors import InputError, SolverError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import why_not_in_advance
 from stochisru.lunar.exact.wait_and_see import WaitAndSeeValues
-from stochisru.lunar.information import flows, plan_value, require_match
+from stochisru.lunar.information import flows, plan_value
 from stochisru.lunar.tree_program import TreePlan
-from stochisru.lunar.values.table import InAdvance, ValueTable, table_of, value_table
+from stochisru.lunar.values.table import InAdvance
 from stochisru.methods.extensive_form import MIXED_GAP, bettered, extensive_form
 from stochisru.methods.result import MIXED_ROUNDING, Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.problem.information import Fixed, Information, Static
@@ -46,43 +46,19 @@ def why_no_tree_values(case: DeploymentCase, tree: ScenarioTree) -> str | None:
     )
 
 
-def tree_values(
-    case: DeploymentCase,
-    tree: ScenarioTree,
-    *,
-    solver: str = "highs",
-    recourse: Result[TreePlan] | None = None,
-    progress: Callable[[str], None] | None = None,
-) -> ValueTable:
-    """Compute all values of any case on a tree: exactly where that is known, by programs elsewhere.
-
-    Parameters
-    ----------
-    case, tree, solver, recourse, progress
-        As in `stochisru.value_table`.
+def in_advance_by_programs(
+    case: DeploymentCase, tree: ScenarioTree, solver: str, say: Callable[[str], None]
+) -> InAdvance:
+    """What is known in advance of a case that no exact method takes.
 
     Raises
     ------
     InputError
-        As `stochisru.value_table`; where only programs are left also if the tree has more than `MOST_SCENARIOS`.
-
-    Examples
-    --------
-    >>> from scenario_trees import ScenarioTree
-    >>> from stochisru import load_case
-    >>> from stochisru.lunar.values.programs import tree_values
-    >>> case = load_case("lunar-reference").replace(T=2, reference=1000.0, c_dev_exponent=1.3)
-    >>> values = tree_values(case, ScenarioTree.from_process(case.process, [3, 3]))
-    >>> values.eev.lower <= values.static.lower <= values.rp.lower <= values.ws.lower
-    True
+        If the tree has more than `MOST_SCENARIOS` scenarios.
     """
-    if why_not_in_advance(case) is None:
-        return value_table(case, tree, solver=solver, recourse=recourse, progress=progress)
-    require_match(case, tree)
     reason = why_no_tree_values(case, tree)
     if reason is not None:
         raise InputError(reason)
-    say = progress or (lambda _: None)
     say("ws")
     foresight = _foresight(case, tree, solver)
     say("static, fixed, ev, eev")
@@ -93,8 +69,7 @@ def tree_values(
         _in_advance("fixed", case, tree, Fixed(), solver), [_given("nothing", case, tree, np.zeros(tree.n_nodes))]
     )
     static = bettered(_in_advance("static", case, tree, Static(), solver), [fixed, expected])
-    known = InAdvance(foresight, static, fixed, expected, ev.bounds, plan)
-    return table_of(case, tree, known, {"solver": solver, "time_limit": TIME_LIMIT}, recourse, say)
+    return InAdvance(foresight, static, fixed, expected, ev.bounds, plan)
 
 
 def _foresight(case: DeploymentCase, tree: ScenarioTree, solver: str) -> WaitAndSeeValues:

@@ -1,4 +1,4 @@
-"""The value of information and of flexibility, on any tree, in one call.
+"""The table of the values of information and of flexibility of a tree, `stochisru.value_table`.
 
 For maximisation (Birge and Louveaux 2011, ch. 4; Escudero et al. 2007)::
 
@@ -32,9 +32,8 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
-from stochisru.lunar.exact.wait_and_see import WaitAndSeeValues, wait_and_see
-from stochisru.lunar.information import plan_value, require_match
+from stochisru.lunar.exact.wait_and_see import WaitAndSeeValues
+from stochisru.lunar.information import plan_value
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.methods.extensive_form import bettered
 from stochisru.methods.options import options_of
@@ -222,59 +221,6 @@ class ValueTable(Differences):
         }
 
 
-def value_table(
-    case: DeploymentCase,
-    tree: ScenarioTree,
-    *,
-    solver: str = "highs",
-    recourse: Result[TreePlan] | None = None,
-    progress: Callable[[str], None] | None = None,
-) -> ValueTable:
-    """Compute all values of a case on a tree.
-
-    Parameters
-    ----------
-    case, tree
-        The problem; the tree needs one stage per year.
-    solver
-        Solver of the recourse problems where costs are linear; the other values, and with economies of scale all of
-        them, are exact without one.
-    recourse
-        Result for RP from another method on the same case and tree, with its bracket; solved exactly if not given.
-
-    Raises
-    ------
-    InputError
-        If tree, case and ``recourse`` do not belong together, or the cost of a deployment is not concave in its size.
-    progress
-        Called with the name of each value before it is computed.
-
-    Examples
-    --------
-    >>> from scenario_trees import ScenarioTree
-    >>> from stochisru import load_case, value_table
-    >>> case = load_case("lunar-reference").replace(T=3)
-    >>> values = value_table(case, ScenarioTree.from_process(case.process, [3, 3, 3]))
-    >>> values.eev.lower <= values.static.lower <= values.rp.lower <= values.ws.lower
-    True
-    """
-    require_match(case, tree)
-    say = progress or (lambda _: None)
-    say("ws")
-    ws = wait_and_see(case, tree)
-    say("static, fixed, ev, eev")
-    ev = expected_value_plan(case, tree)
-    known = InAdvance(
-        ws,
-        static_plan(case, tree),
-        fixed_design(case, tree),
-        expected_value(case, tree),
-        Bounds.point(ev.value, Kind.CERTIFIED, Of.TREE, ws.bounds.flows),
-        ev.deployment,
-    )
-    return table_of(case, tree, known, {"solver": solver}, recourse, say)
-
-
 @dataclass(frozen=True, eq=False)
 class InAdvance:
     """What is known in advance of a case on a tree: perfect information, and plans that do not react.
@@ -308,7 +254,7 @@ def table_of(
     wishes
         Options of the method that solves them; those that it does not have are left out.
     recourse
-        As in `value_table`.
+        As in `stochisru.value_table`.
     """
     if recourse is not None and (recourse.plan.case != case or recourse.plan.tree != tree):
         raise InputError("recourse: must be a result for this case and tree")

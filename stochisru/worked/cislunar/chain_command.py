@@ -25,7 +25,7 @@ def chain(
     """From ΔV to a stochastic plan: alpha, eta and c_E from a network's duals, and the plan with them."""
     from scenario_trees.tree import ScenarioTree
     from stochisru.lunar.case import load_case
-    from stochisru.lunar.values.table import value_table
+    from stochisru.lunar.values.tree import value_table
     from stochisru.networks.network import one_of
     from stochisru.worked.cislunar.chain import PaperChain
     from stochisru.worked.mars.lunar import SupplyChain, table_legs
