@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -290,33 +290,57 @@ class Scenarios:
 
     def creator(self, name: str) -> pyo.ConcreteModel:
         """Path model of one of `names` with the nodes that it passes: the ``scenario_creator`` of mpi-sppy."""
-        from mpisppy.scenario_tree import ScenarioNode
-
         leaf = int(name.removeprefix("scenario"))
         m = self.block(leaf)
-        m._mpisppy_node_list = []
-        for stage in range(self.model.horizon):  # every node but the leaf, even those where nothing is decided
-            node = int(self._nodes[leaf, stage])
-            parent = int(self.tree.parent[node])
-            above = float(self.tree.probability[parent]) if stage else 1.0
-            m._mpisppy_node_list.append(
-                ScenarioNode(
-                    name=self.node_names[node],
-                    cond_prob=float(self.tree.probability[node]) / above,
-                    stage=stage + 1,
-                    cost_expression=0.0,
-                    nonant_list=[
-                        m.component(part.name)[t]
-                        for part in self.shared
-                        for t in self.model.years
-                        if self._sheet.places[part.name].stage(t) == stage
-                    ],
-                    scen_model=m,
-                    parent_name=None if stage == 0 else self.node_names[parent],
-                )
-            )
-        m._mpisppy_probability = float(self.tree.probability[self._nodes[leaf, -1]])
+        nodes = self._nodes[leaf]
+        above = [1.0, *self.tree.probability[nodes[:-1]].tolist()]
+        attach_nodes(
+            m,
+            [self.node_names[node] for node in nodes[:-1]],
+            (self.tree.probability[nodes[:-1]] / above[:-1]).tolist(),
+            self.decided,
+        )
+        m._mpisppy_probability = float(self.tree.probability[nodes[-1]])
         return m
+
+    @cached_property
+    def decided(self) -> list[list[tuple[str, int]]]:
+        """Part and year of what is alike at the nodes of each stage but the last."""
+        stages: list[list[tuple[str, int]]] = [[] for _ in range(self.model.horizon)]
+        for part in self.shared:
+            for t in self.model.years:
+                stage = self._sheet.places[part.name].stage(t)
+                if stage < self.model.horizon:
+                    stages[stage].append((part.name, t))
+        return stages
+
+
+def attach_nodes(
+    m: Any, names: Sequence[str], shares: Sequence[float], decided: Sequence[Sequence[tuple[str, int]]]
+) -> None:
+    """Tell mpi-sppy which nodes a path model passes, even those where nothing is decided, and what is alike there.
+
+    Parameters
+    ----------
+    names, shares
+        Of every node but the leaf: its name, and its probability given the node before.
+    decided
+        Part and year of each variable that is alike at a node.
+    """
+    from mpisppy.scenario_tree import ScenarioNode
+
+    m._mpisppy_node_list = [
+        ScenarioNode(
+            name=name,
+            cond_prob=share,
+            stage=stage + 1,
+            cost_expression=0.0,
+            nonant_list=[m.component(part)[t] for part, t in alike],
+            scen_model=m,
+            parent_name=None if stage == 0 else names[stage - 1],
+        )
+        for stage, (name, share, alike) in enumerate(zip(names, shares, decided, strict=True))
+    ]
 
 
 def scenario_model(model: Model, tree: ScenarioTree, information: Information | None = None) -> pyo.ConcreteModel:
