@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -23,7 +24,7 @@ from typing import Any
 
 from scenario_trees import MarkovLattice, ScenarioTree
 from stochisru.errors import InputError
-from stochisru.mpi import rank
+from stochisru.mpi import rank, world
 from stochisru.problem.model import Model
 from stochisru.problem.on_path import Scenarios
 from stochisru.problem.sampled import SampledScenarios
@@ -32,6 +33,8 @@ from stochisru.problem.sampled import SampledScenarios
 _said: dict[str, Any] = {}
 #: Options of this module besides the branching factors and the number of scenarios.
 _OPTIONS = ("problem", "sample_seed", "as_loss")
+#: An option that only mpi-sppy's sequential sampling has.
+_SEQUENTIAL = "sample_size_ratio"
 
 
 def stated(problem: str, branching: Sequence[int] = ()) -> tuple[Model, ScenarioTree]:
@@ -127,8 +130,8 @@ def kw_creator(cfg: Any) -> dict[str, Any]:
         If there is no such problem, or mpi-sppy cannot run it as it is asked to; the drivers end with its one line.
     """
     with _one_line():
-        # mpi-sppy sets either of these where it samples.
-        sampling = cfg.get("start_seed") is not None or cfg.get("_mpisppy_probability") is not None
+        # mpi-sppy sets one of these where it samples.
+        sampling = any(cfg.get(name) is not None for name in ("start_seed", "_mpisppy_probability", _SEQUENTIAL))
         if "problem" in cfg:
             _said.update({name: cfg.get(name) for name in _OPTIONS})
         elif not _said:
@@ -168,20 +171,33 @@ def _sampled(cfg: Any, counted: bool) -> SampledScenarios:
 
 
 def _refuse(cfg: Any, scenarios: Scenarios | SampledScenarios) -> None:
-    """Refuse what mpi-sppy cannot run, in words."""
+    """Refuse in words what mpi-sppy 0.14 cannot run, or runs into a wrong answer."""
     model = scenarios.model
-    if cfg.get("mrp_max_iterations") is not None and model.sign > 0 and not _said["as_loss"]:
+    ranks = 1 if (communicator := world()) is None else int(communicator.size)
+    if cfg.get("EF") and ranks > 1:
+        raise InputError(f"EF: mpi-sppy solves it in one process; on {ranks} ranks each would leave out scenarios")
+    if cfg.get("mmw_num_batches") is not None and ranks > 1:
         raise InputError(
-            f"as-loss: mpi-sppy's sequential sampling only minimises and {model.name} is maximised; give it"
+            "mmw-num-batches: mpi-sppy's ranks can wait for each other forever there; write the solution "
+            "(--solution-base-name) and ask for its interval in one process (--mmw-xhat-input-file-name)"
         )
-    size = cfg.get("scenarios_per_bundle")
-    if size is not None:
-        below, count = prod((cfg.get("branching_factors") or [1])[1:]), cfg.num_scens
-        if size < 2 or size % below or count % size:
-            what = "whole nodes of the second stage, of " + (f"{below} scenarios each" if below > 1 else "1 scenario")
+    if cfg.get(_SEQUENTIAL) is not None:
+        if model.sign > 0 and not _said["as_loss"]:
             raise InputError(
-                f"scenarios-per-bundle: mpi-sppy bundles {what}, and as many in each bundle; of {count} scenarios, "
-                f"got {size}"
+                f"as-loss: mpi-sppy's sequential sampling only minimises and {model.name} is maximised; give it"
+            )
+        if model.horizon > 1 and not cfg.get("branching_factors"):
+            raise InputError(
+                f"branching-factors: mpi-sppy's sequential sampling needs one per year for {model.name}, "
+                f"{model.horizon} numbers"
+            )
+    size, count = cfg.get("scenarios_per_bundle"), cfg.get("num_scens")
+    if size is not None:
+        below = prod((cfg.get("branching_factors") or [1])[1:])
+        if size < 2 or size % below or count % size:
+            raise InputError(
+                f"scenarios-per-bundle: mpi-sppy takes a number >= 2 that divides {count} and is a multiple of "
+                f"{below}, the scenarios below a node of the second stage, got {size}"
             )
     solver = str(cfg.get("solver_name") or "")
     if "highs" in solver and not (model.is_linear or cfg.get("EF") or cfg.get("linearize_proximal_terms")):
@@ -272,4 +288,6 @@ def _one_line() -> Iterator[None]:
         program = getattr(getattr(sys.modules.get("__main__"), "__spec__", None), "name", "") or ""
         if not program.startswith("mpisppy."):
             raise
-        raise SystemExit(f"error: {error}" if rank() == 0 else 1) from error
+        if rank():
+            time.sleep(1.0)  # The first rank that ends, ends all: where all are refused alike, one line is enough.
+        raise SystemExit(f"error: {error}") from error
