@@ -146,8 +146,12 @@ def kw_creator(cfg: Any) -> dict[str, Any]:
 
 def _leaves(cfg: Any) -> Scenarios:
     # Two stages have scenarios and no branching factors, here and where this is called a second time.
-    given = cfg.get("branching_factors") or [number for number in (cfg.get("num_scens"),) if number is not None]
-    model, tree = stated(_said["problem"], list(given))
+    given, count = list(cfg.get("branching_factors") or ()), cfg.get("num_scens")
+    model, tree = stated(_said["problem"], given or [number for number in (count,) if number is not None])
+    if (given and tuple(given) != tree.branching) or (count is not None and count != tree.n_leaves):
+        what = f"branching-factors: {given}" if given else f"num-scens: {count}"
+        has = f"has {tree.n_leaves} leaves, branching {list(tree.branching or ())}"
+        raise InputError(f"{what}: the tree of {_said['problem']} {has}; with --sample-seed others are drawn")
     cfg.branching_factors = list(tree.branching or ()) if tree.horizon > 1 else None
     cfg.quick_assign("num_scens", int, tree.n_leaves)
     return Scenarios(model, tree)
@@ -158,16 +162,20 @@ def _sampled(cfg: Any, counted: bool) -> SampledScenarios:
     seed, given = _said["sample_seed"] or 0, list(cfg.get("branching_factors") or ())
     if seed < 0:
         raise InputError(f"sample-seed: must be an integer >= 0, got {seed}")
-    if not given and cfg.get("num_scens") is not None:
-        given = [int(cfg.num_scens)]
+    count = cfg.get("num_scens")
     own = ":" in _said["problem"]
+    if not own and not given and count is not None:
+        given = [int(count)]
     # The tree of a case says no more here than how many stages there are.
     model, tree = stated(_said["problem"], () if own else [1] * len(given))
-    branching = given if len(given) == model.horizon else list(tree.branching or (tree.n_leaves,))
+    if own and not given:
+        one = model.horizon == 1 and count is not None
+        given = [int(count)] if one else list(tree.branching or (tree.n_leaves,))
+    scenarios = SampledScenarios(model, tree, given, [seed, cfg.get("start_seed") or 0])
     if not counted:
-        cfg.branching_factors = branching if model.horizon > 1 else None
-        cfg.quick_assign("num_scens", int, prod(branching))
-    return SampledScenarios(model, tree, branching, [seed, cfg.get("start_seed") or 0])
+        cfg.branching_factors = given if model.horizon > 1 else None
+        cfg.quick_assign("num_scens", int, prod(given))
+    return scenarios
 
 
 def _refuse(cfg: Any, scenarios: Scenarios | SampledScenarios) -> None:

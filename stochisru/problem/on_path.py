@@ -305,14 +305,21 @@ class Scenarios:
 
     @cached_property
     def decided(self) -> list[list[tuple[str, int]]]:
-        """Part and year of what is alike at the nodes of each stage but the last."""
+        """Part and year of what is alike at the nodes of each stage but the last, where there is a choice."""
         stages: list[list[tuple[str, int]]] = [[] for _ in range(self.model.horizon)]
         for part in self.shared:
             for t in self.model.years:
                 stage = self._sheet.places[part.name].stage(t)
-                if stage < self.model.horizon:
+                if stage < self.model.horizon and is_chosen(self._sheet, part, t):
                     stages[stage].append((part.name, t))
         return stages
+
+
+def is_chosen(sheet: Sheet, part: Decision | Operation, year: int) -> bool:
+    """Whether a decision or an operation may be other than 0 in a year."""
+    if isinstance(part, Decision):
+        return sheet.is_open(part, year)
+    return part.years is None or year in part.years
 
 
 def attach_nodes(

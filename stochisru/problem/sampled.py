@@ -21,8 +21,8 @@ from stochisru.errors import InputError
 from stochisru.problem.bounds import column_bounds
 from stochisru.problem.information import Recourse
 from stochisru.problem.model import Model
-from stochisru.problem.on_path import Scenarios, attach_nodes, path_model
-from stochisru.problem.parts import Decision, Operation, State
+from stochisru.problem.on_path import Scenarios, attach_nodes, is_chosen, path_model
+from stochisru.problem.parts import Decision, State
 from stochisru.problem.paths import chain, fan
 from stochisru.problem.sheet import Sheet
 
@@ -147,18 +147,12 @@ class SampledScenarios:
             if part.upper is not None:
                 upper = np.array([float(np.max(number)) for number in sheet.numbers(part, "upper")])
             if not isinstance(part, State):
-                closed = [t for t in years if not self._is_open(sheet, part, t)]
+                closed = [t for t in years if not is_chosen(sheet, part, t)]
                 lower[closed] = upper[closed] = 0.0
             if isinstance(part, Decision) and not part.is_linear:
                 upper = np.minimum(upper, np.maximum(self._most[part.name], lower))
             bounds[part.name] = lower, upper
         return bounds
-
-    @staticmethod
-    def _is_open(sheet: Sheet, part: Decision | Operation, year: int) -> bool:
-        if isinstance(part, Decision):
-            return sheet.is_open(part, year)
-        return part.years is None or year in part.years
 
     @cached_property
     def _most(self) -> dict[str, Array]:
