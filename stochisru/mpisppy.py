@@ -208,11 +208,18 @@ def _refuse(cfg: Any, scenarios: Scenarios | SampledScenarios) -> None:
                 f"{below}, the scenarios below a node of the second stage, got {size}"
             )
     solver = str(cfg.get("solver_name") or "")
-    if "highs" in solver and not (model.is_linear or cfg.get("EF") or cfg.get("linearize_proximal_terms")):
+    if "highs" in solver and not model.is_linear and _is_quadratic(cfg):
         raise InputError(
             f"linearize-proximal-terms: {solver} solves no mixed-integer program with a quadratic term and "
             f"{model.name} has lots, curves or fixed costs; give it"
         )
+
+
+def _is_quadratic(cfg: Any) -> bool:
+    """Whether mpi-sppy will hedge, with a quadratic proximal term."""
+    instead = ("linearize_proximal_terms", "EF", "lshaped_hub", "subgradient_hub", "cg_hub", "dualcg_hub")
+    samples = cfg.get(_SEQUENTIAL) is not None and cfg.get("xhat_method") != "cylinders"
+    return "linearize_proximal_terms" in cfg and not samples and not any(cfg.get(option) for option in instead)
 
 
 def scenario_names_creator(num_scens: int, start: int | None = None) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -172,7 +174,10 @@ def test_what_is_no_problem(problem: str, message: str) -> None:
             {"problem": f"{CLASSICS}:reservoir", "sample_size_ratio": 1.0},
             "branching-factors: mpi-sppy's sequential sampling needs one per year for reservoir, 3 numbers",
         ),
-        ({"problem": f"{CLASSICS}:garage", "solver_name": "appsi_highs"}, "linearize-proximal-terms: appsi_highs"),
+        (
+            {"problem": f"{CLASSICS}:garage", "solver_name": "appsi_highs", "linearize_proximal_terms": False},
+            "linearize-proximal-terms: appsi_highs",
+        ),
         ({"num_scens": 5}, f"num-scens: 5: the tree of {CLASSICS}:farmer has 3 leaves, branching [3]"),
         ({"branching_factors": [3, 3]}, "branching-factors: [3, 3]: the tree of"),
         (
@@ -223,3 +228,40 @@ def test_options_that_mpisppy_drops_are_those_that_were_said() -> None:
     bare.quick_assign("start_seed", int, 9)
     found = kw_creator(bare)["scenarios"]
     assert (found.model.name, found.branching, found.seed) == ("reservoir", (5, 1, 1), (4, 9))
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "mpisppy.md"
+
+
+def _blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def test_commands_and_scripts_of_the_page_run(tmp_path: Path) -> None:
+    mine, farm, form = (block for block in _blocks("python") if ">>>" not in block)
+    (tmp_path / "mine.py").write_text(mine)
+    (tmp_path / "farm.py").write_text(farm)
+    (tmp_path / "form.py").write_text(form)
+    commands = "".join(_blocks("console")).replace("\\\n", " ").split("$ ")[1:]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    texts = []
+    for command in [*commands, "python form.py"]:
+        done = subprocess.run(
+            shlex.split(command),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+        texts.append(done.stdout)
+    assert _objective(texts[0]) == pytest.approx(120.0)  # 100 bought; 64, 100 and 100 sold
+    case = load_case("lunar-reference").replace(T=3)
+    _holds(_bracket(texts[2]), extensive_form(case, case_tree(case, (3, 3, 3))).objective, 1.1e-3)
+    low, high = (float(x.replace(",", "")) for x in re.findall(r"-[\d,]+", texts[-2])[-2:])
+    _holds((low, high), -108_390.0, 0.05)
+    modules = case.replace(T=2, lot=50.0)
+    best = extensive_form(modules, case_tree(modules, (3, 2)), rel_gap=1e-8).objective
+    assert float(texts[-1].split()[-2].replace(",", "")) == pytest.approx(best, rel=1e-4)
