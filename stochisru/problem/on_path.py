@@ -250,21 +250,13 @@ class Scenarios:
         self._sheet = Sheet(model, tree, information or Recourse())
         self._bounds = column_bounds(self._sheet)
         self._nodes = tree.node_paths()
+        self._decided = decided_at(self._sheet)
         T = model.horizon
         #: Place of each column, by part, shape ``(leaves, T + 1)``.
         self.places = {
             part.name: np.stack([self._sheet.places[part.name].seen_from(t, T) for t in model.years], axis=1)
             for part in model.columns
         }
-
-    @cached_property
-    def shared(self) -> tuple[Decision | Operation, ...]:
-        """Parts that are alike wherever the same is known: decisions, and operations where they are carried over.
-
-        Other operations are alike by themselves, or equally good.
-        """
-        carried = self.model.carried_over is not None
-        return (*self.model.decisions, *(self.model.operations if carried else ()))
 
     def block(self, leaf: int, target: Any | None = None) -> Any:
         """Path model of a scenario with the bounds of the whole tree: what is shared may serve other scenarios."""
@@ -298,21 +290,30 @@ class Scenarios:
             m,
             [self.node_names[node] for node in nodes[:-1]],
             (self.tree.probability[nodes[:-1]] / above[:-1]).tolist(),
-            self.decided,
+            self._decided,
         )
         m._mpisppy_probability = float(self.tree.probability[nodes[-1]])
         return m
 
-    @cached_property
-    def decided(self) -> list[list[tuple[str, int]]]:
-        """Part and year of what is alike at the nodes of each stage but the last, where there is a choice."""
-        stages: list[list[tuple[str, int]]] = [[] for _ in range(self.model.horizon)]
-        for part in self.shared:
-            for t in self.model.years:
-                stage = self._sheet.places[part.name].stage(t)
-                if stage < self.model.horizon and is_chosen(self._sheet, part, t):
-                    stages[stage].append((part.name, t))
-        return stages
+
+def shared_parts(model: Model) -> tuple[Decision | Operation, ...]:
+    """Parts that are alike wherever the same is known: decisions, and operations where they are carried over.
+
+    Other operations are alike by themselves, or equally good.
+    """
+    return (*model.decisions, *(model.operations if model.carried_over is not None else ()))
+
+
+def decided_at(sheet: Sheet) -> list[list[tuple[str, int]]]:
+    """Part and year of what is alike at the nodes of each stage but the last, where there is a choice."""
+    horizon = sheet.model.horizon
+    stages: list[list[tuple[str, int]]] = [[] for _ in range(horizon)]
+    for part in shared_parts(sheet.model):
+        for t in sheet.model.years:
+            stage = sheet.places[part.name].stage(t)
+            if stage < horizon and is_chosen(sheet, part, t):
+                stages[stage].append((part.name, t))
+    return stages
 
 
 def is_chosen(sheet: Sheet, part: Decision | Operation, year: int) -> bool:
@@ -353,7 +354,7 @@ def attach_nodes(
 def scenario_model(model: Model, tree: ScenarioTree, information: Information | None = None) -> pyo.ConcreteModel:
     """A problem on a tree in scenario form: a path block per leaf and nonanticipativity constraints.
 
-    ``nonanticipativity`` ties what is shared to that of the first scenario that knows the same; see `Scenarios.shared`.
+    ``nonanticipativity`` ties what is shared to that of the first scenario that knows the same; see `shared_parts`.
 
     Returns
     -------
@@ -368,7 +369,7 @@ def scenario_model(model: Model, tree: ScenarioTree, information: Information | 
     for leaf in range(tree.n_leaves):
         scenarios.block(leaf, m.scenario[leaf])
     m.nonanticipativity = pyo.ConstraintList()
-    for part in scenarios.shared:
+    for part in shared_parts(model):
         for t in model.years:
             _, first, which = np.unique(scenarios.places[part.name][:, t], return_index=True, return_inverse=True)
             for leaf, other in enumerate(first[which].tolist()):

@@ -21,7 +21,7 @@ from stochisru.errors import InputError
 from stochisru.problem.bounds import column_bounds
 from stochisru.problem.information import Recourse
 from stochisru.problem.model import Model
-from stochisru.problem.on_path import Scenarios, attach_nodes, is_chosen, path_model
+from stochisru.problem.on_path import attach_nodes, decided_at, is_chosen, path_model
 from stochisru.problem.parts import Decision, State
 from stochisru.problem.paths import chain, fan
 from stochisru.problem.sheet import Sheet
@@ -63,7 +63,8 @@ class SampledScenarios:
                 f"got {len(branching)}"
             )
         self.model, self.tree, self.branching, self.seed = model, tree, tuple(branching), tuple(seed)
-        self._stated = Scenarios(model, tree)
+        some = chain(self.path([0.0] * model.horizon))
+        self._decided = decided_at(Sheet(model, some, Recourse()))
 
     # ---------------------------------------------------------------- numbers
 
@@ -129,7 +130,7 @@ class SampledScenarios:
         m = path_model(self.model, path, bounds=self._bounds(path))
         m._stochisru_draws = tuple(draws)
         names = list(accumulate((str(child) for child in children[:-1]), "{}_{}".format, initial="ROOT"))
-        attach_nodes(m, names, [1.0, *(1.0 / count for count in branching[:-1])], self._stated.decided)
+        attach_nodes(m, names, [1.0, *(1.0 / count for count in branching[:-1])], self._decided)
         return m
 
     # ---------------------------------------------------------------- bounds
