@@ -136,10 +136,8 @@ def kw_creator(cfg: Any) -> dict[str, Any]:
             _said.update({name: cfg.get(name) for name in _OPTIONS})
         elif not _said:
             raise InputError("problem: must be said in the options of mpi-sppy, see inparser_adder")
-        if sampling or _said["sample_seed"] is not None:
-            scenarios: Scenarios | SampledScenarios = _sampled(cfg, counted=sampling)
-        else:
-            scenarios = _leaves(cfg)
+        drawn = sampling or _said["sample_seed"] is not None
+        scenarios = _sampled(cfg, counted=sampling) if drawn else _leaves(cfg)
         _refuse(cfg, scenarios)
         return {"scenarios": scenarios, "as_loss": bool(_said["as_loss"])}
 
@@ -157,8 +155,8 @@ def _leaves(cfg: Any) -> Scenarios:
     return Scenarios(model, tree)
 
 
-def _sampled(cfg: Any, counted: bool) -> SampledScenarios:
-    """Scenarios of a sample; ``counted`` where mpi-sppy has set their number itself."""
+def _sampled(cfg: Any, counted: bool) -> Scenarios | SampledScenarios:
+    """Scenarios of a sample; ``counted`` where mpi-sppy itself has set their number, and may ask for further ones."""
     seed, given = _said["sample_seed"] or 0, list(cfg.get("branching_factors") or ())
     if seed < 0:
         raise InputError(f"sample-seed: must be an integer >= 0, got {seed}")
@@ -172,10 +170,11 @@ def _sampled(cfg: Any, counted: bool) -> SampledScenarios:
         one = model.horizon == 1 and count is not None
         given = [int(count)] if one else list(tree.branching or (tree.n_leaves,))
     scenarios = SampledScenarios(model, tree, given, [seed, cfg.get("start_seed") or 0])
-    if not counted:
-        cfg.branching_factors = given if model.horizon > 1 else None
-        cfg.quick_assign("num_scens", int, prod(given))
-    return scenarios
+    if counted:
+        return scenarios
+    cfg.branching_factors = given if model.horizon > 1 else None
+    cfg.quick_assign("num_scens", int, prod(given))
+    return Scenarios(model, scenarios.sample_tree())
 
 
 def _refuse(cfg: Any, scenarios: Scenarios | SampledScenarios) -> None:
@@ -248,13 +247,11 @@ def sample_tree_scen_creator(
     seed: int,
     given_scenario: Any | None = None,
     *,
-    scenarios: Scenarios | SampledScenarios,
+    scenarios: SampledScenarios,
     as_loss: bool = False,
 ) -> Any:
     """Path model of a scenario in a sample tree below a node of ``stage`` that ``given_scenario`` passes."""
     with _one_line():
-        if not isinstance(scenarios, SampledScenarios):
-            scenarios = SampledScenarios(scenarios.model, scenarios.tree, [1] * scenarios.model.horizon, [0, 0])
         return _in_sense(scenarios.below(name, stage, sample_branching_factors, seed, given_scenario), as_loss)
 
 

@@ -85,10 +85,11 @@ def test_a_problem_of_ones_own(tmp_path: Path) -> None:
 
 
 LIMITS = ("--max-iterations", "40", "--rel-gap", "0.02", "--linearize-proximal-terms", "--solver-name", "appsi_highs")
+SPOKES = ("--lagrangian", "--xhatshuffle")
 STAGE2 = ("--stage2-ef-solver-name", "appsi_highs")
 
 
-def _bracket(text: str) -> tuple[float, float]:
+def bracket(text: str) -> tuple[float, float]:
     """Best bounds of a hub, the smaller one first."""
     table = text[text.index("Statistics at termination") :]
     outer, inner = re.findall(r"\]\s+\d+[A-Z ]*\s(-?[\d.]+)\s+(-?[\d.]+)\s", table)[-1]
@@ -96,7 +97,7 @@ def _bracket(text: str) -> tuple[float, float]:
     return low, high
 
 
-def _holds(bracket: tuple[float, float], best: float, width: float) -> None:
+def holds(bracket: tuple[float, float], best: float, width: float) -> None:
     slack = 1e-6 * abs(best)
     assert bracket[0] - slack <= best <= bracket[1] + slack
     assert bracket[1] - bracket[0] <= width * abs(best)
@@ -112,11 +113,11 @@ def _holds(bracket: tuple[float, float], best: float, width: float) -> None:
     ],
 )
 def test_hub_and_spokes_bracket_the_optimum(options: tuple[str, ...], tmp_path: Path) -> None:
-    text = driver(*options, *LIMITS, "--lagrangian", "--xhatshuffle", ranks=3, folder=tmp_path)
+    text = driver(*options, *LIMITS, *SPOKES, ranks=3, folder=tmp_path)
     model, tree = stated(options[1], [3, 3] if "3 3" in options else [])
     best = values(model, tree).point("rp")
     assert best is not None
-    _holds(_bracket(text), best, 0.05)
+    holds(bracket(text), best, 0.05)
 
 
 @pytest.mark.parametrize("bundles", [(), ("--scenarios-per-bundle", "3")])
@@ -124,8 +125,8 @@ def test_hub_and_spokes_bracket_the_optimum_in_modules(bundles: tuple[str, ...],
     case = load_case("lunar-reference").replace(T=2, lot=50.0)
     (tmp_path / "modules.toml").write_text(case.to_toml())
     options = ("--problem", "modules.toml", "--branching-factors", "3 3", "--default-rho", "1000", *STAGE2, *bundles)
-    text = driver(*options, *LIMITS, "--lagrangian", "--xhatshuffle", ranks=3, folder=tmp_path)
-    _holds(_bracket(text), extensive_form(case, case_tree(case, (3, 3)), rel_gap=1e-8).objective, 0.05)
+    text = driver(*options, *LIMITS, *SPOKES, ranks=3, folder=tmp_path)
+    holds(bracket(text), extensive_form(case, case_tree(case, (3, 3)), rel_gap=1e-8).objective, 0.05)
 
 
 def test_bundles_have_the_whole_objective(tmp_path: Path) -> None:
@@ -259,9 +260,9 @@ def test_commands_and_scripts_of_the_page_run(tmp_path: Path) -> None:
         texts.append(done.stdout)
     assert _objective(texts[0]) == pytest.approx(120.0)  # 100 bought; 64, 100 and 100 sold
     case = load_case("lunar-reference").replace(T=3)
-    _holds(_bracket(texts[2]), extensive_form(case, case_tree(case, (3, 3, 3))).objective, 1.1e-3)
+    holds(bracket(texts[2]), extensive_form(case, case_tree(case, (3, 3, 3))).objective, 1.1e-3)
     low, high = (float(x.replace(",", "")) for x in re.findall(r"-[\d,]+", texts[-2])[-2:])
-    _holds((low, high), -108_390.0, 0.05)
+    holds((low, high), -108_390.0, 0.05)
     modules = case.replace(T=2, lot=50.0)
     best = extensive_form(modules, case_tree(modules, (3, 2)), rel_gap=1e-8).objective
     assert float(texts[-1].split()[-2].replace(",", "")) == pytest.approx(best, rel=1e-4)

@@ -23,7 +23,7 @@ from stochisru.problem.sampled import SampledScenarios
 from stochisru.problem.sheet import Sheet
 from stochisru.worked.classics import farmer, newsvendor, newsvendor_lognormal, reservoir
 from stochisru.worked.classics.newsvendor import lognormal_answer
-from tests.test_mpisppy import CLASSICS, driver, python_program
+from tests.test_mpisppy import CLASSICS, LIMITS, SPOKES, STAGE2, bracket, driver, holds, python_program
 
 LUNAR = load_case("lunar-reference")
 #: Linear; whole modules; a fixed cost and a curve.
@@ -98,6 +98,13 @@ def test_scenarios_share_what_their_nodes_share(one: int, other: int, seed: int,
     assert not set(values[0]) & set(drawn.draws(ways[0], 2, (later,)))  # nor below a later node
 
 
+@pytest.mark.parametrize("name", ["lunar", "reservoir"])
+def test_a_sample_as_a_tree_is_that_of_its_scenarios(name: str) -> None:
+    model, lattice = reservoir()
+    drawn = drawn_lunar([3, 2, 4]) if name == "lunar" else SampledScenarios(model, lattice.to_tree(), [3, 2, 4], [0])
+    assert drawn.sample_tree() == as_tree(drawn)
+
+
 # ------------------------------------------------------------------- models
 
 
@@ -125,7 +132,7 @@ def test_a_plan_of_one_sample_is_possible_on_another(symbols: dict[str, Any]) ->
     import pyomo.environ as pyo
 
     drawn = drawn_lunar([1000, 1], 6, **symbols)
-    sample = as_tree(drawn)
+    sample = drawn.sample_tree()
     most = column_bounds(Sheet(drawn.model, sample, Recourse()))["dM"].upper.max()
     poorest = int(np.argmin(sample.value[sample.at(1)]))
     m = drawn.creator(f"scenario{poorest}")
@@ -155,6 +162,26 @@ def test_what_cannot_be_drawn() -> None:
         SampledScenarios(LUNAR.replace(T=2).model, ScenarioTree.from_process(LUNAR.process, [1, 1]), [3], [0])
     with pytest.raises(InputError, match="given_scenario: stage 2 needs a sampled scenario and 1 branching factors"):
         drawn_lunar([3, 2]).below("scenario0", 2, [2], 0)
+
+
+@pytest.mark.parametrize("bundles", [(), ("--scenarios-per-bundle", "3")])
+@pytest.mark.parametrize("symbols", CASES[:2])
+def test_hub_and_spokes_bracket_the_optimum_of_a_sample(
+    symbols: dict[str, Any], bundles: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Without bounds on decisions a Lagrangian subproblem has no end, and the outer bound was on the wrong side."""
+    case = LUNAR.replace(T=2, **symbols)
+    (tmp_path / "case.toml").write_text(case.to_toml())
+    problem = ("--problem", "case.toml", "--branching-factors", "4 3", "--sample-seed", "3")
+    stage2 = () if bundles else STAGE2
+    text = driver(*problem, "--sep-rho", *LIMITS, *bundles, *stage2, *SPOKES, ranks=3, folder=tmp_path)
+    holds(bracket(text), extensive_form(case, drawn_sample(case, [4, 3], 3), rel_gap=1e-8).objective, 0.05)
+
+
+def drawn_sample(case: Any, branching: list[int], seed: int) -> ScenarioTree:
+    """Tree of the draws that the module makes of a case."""
+    chain = ScenarioTree.from_process(case.process, [1] * len(branching))
+    return SampledScenarios(case.model, chain, branching, [seed, 0]).sample_tree()
 
 
 # --------------------------------------------------- mpi-sppy's intervals

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, product
+from math import prod
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     import pyomo.environ as pyo
 
 #: Paths that tell how large a decision may get, and what that is multiplied by.
-_PROBES, _ROOM = 256, 4.0
+_PROBES, _ROOM, _ROOM_MIXED = 256, 100.0, 4.0
 
 
 class SampledScenarios:
@@ -70,23 +72,51 @@ class SampledScenarios:
 
     def draws(self, children: Sequence[int], stage: int, seed: Sequence[int]) -> list[float]:
         """Standard normal numbers of the nodes below a node of ``stage`` (1 is the root) along a way of children."""
-        entropy = [*self.seed, *seed, stage]
-        ways = (tuple(children[: i + 1]) for i in range(len(children)))
-        generators = (np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=way)) for way in ways)
-        return [float(generator.standard_normal()) for generator in generators]
+        return [self._draw(children[: i + 1], stage, seed) for i in range(len(children))]
+
+    def _draw(self, way: Sequence[int], stage: int, seed: Sequence[int]) -> float:
+        sequence = np.random.SeedSequence([*self.seed, *seed, stage], spawn_key=tuple(way))
+        return float(np.random.default_rng(sequence).standard_normal())
 
     def path(self, draws: Sequence[float]) -> Array:
         """Factor of years 0..T that T numbers drive."""
+        normals = np.array(draws, dtype=float)[:, None]
         if self.model.process is not None:
-            return np.asarray(self.model.process.paths(np.array(draws)[:, None])[:, 0], dtype=float)
+            return np.asarray(self.model.process.paths(normals)[:, 0], dtype=float)
+        return self._walk(normals)[:, 0]
+
+    def _walk(self, normals: Array) -> Array:
+        """Values along ways through the tree, shape ``(T + 1, paths)``, from numbers of shape ``(T, paths)``."""
         from scipy.special import ndtr
 
-        tree, nodes = self.tree, [0]
-        for uniform in ndtr(draws):
-            first = int(tree.first_child[nodes[-1]])
-            shares = np.cumsum(tree.probability[first : first + int(tree.child_count[nodes[-1]])])
-            nodes.append(first + int(np.searchsorted(shares[:-1] / shares[-1], uniform, side="right")))
-        return tree.value[nodes]
+        tree, at = self.tree, np.zeros(normals.shape[1], dtype=np.int64)
+        values = [tree.value[at]]
+        for uniform in ndtr(normals):
+            for node in np.unique(at):
+                first = int(tree.first_child[node])
+                shares = np.cumsum(tree.probability[first : first + int(tree.child_count[node])])
+                here = at == node
+                at[here] = first + np.searchsorted(shares[:-1] / shares[-1], uniform[here], side="right")
+            values.append(tree.value[at])
+        return np.array(values)
+
+    def sample_tree(self) -> ScenarioTree:
+        """The whole sample as a tree: that of the scenarios of `creator` within ``branching``."""
+        leaves = prod(self.branching)
+        sizes = [1, *accumulate(self.branching, mul)]
+        normals = np.empty((len(self.branching), leaves))
+        for t, size in enumerate(sizes[1:]):
+            ways = product(*map(range, self.branching[: t + 1]))
+            normals[t] = np.repeat([self._draw(way, 1, ()) for way in ways], leaves // size)
+        paths = self._walk(normals) if self.model.process is None else self.model.process.paths(normals)
+        starts = np.cumsum([0, *sizes])
+        above = [starts[t] + np.repeat(np.arange(sizes[t]), self.branching[t]) for t in range(len(self.branching))]
+        return ScenarioTree(
+            np.concatenate([[-1], *above]).astype(np.int32),
+            np.repeat(np.arange(len(sizes)), sizes).astype(np.int16),
+            np.repeat(1.0 / np.array(sizes), sizes),
+            np.concatenate([paths[t, :: leaves // size] for t, size in enumerate(sizes)]),
+        )
 
     # ---------------------------------------------------------------- models
 
@@ -118,11 +148,11 @@ class SampledScenarios:
                 f"given_scenario: stage {stage} needs a sampled scenario and {needed} branching factors, "
                 f"got {type(given).__name__} and {len(branching)}"
             )
-        children = _children(_number(name) % int(np.prod(branching)), branching)
+        children = _children(_number(name) % prod(branching), branching)
         m = self._made(
             past + self.draws(children, stage, (seed,)), [0] * (stage - 1) + children, [1] * (stage - 1) + [*branching]
         )
-        m._mpisppy_probability = 1.0 / float(np.prod(branching))
+        m._mpisppy_probability = 1.0 / prod(branching)
         return m
 
     def _made(self, draws: list[float], children: Sequence[int], branching: Sequence[int]) -> pyo.ConcreteModel:
@@ -136,9 +166,10 @@ class SampledScenarios:
     # ---------------------------------------------------------------- bounds
 
     def _bounds(self, path: Array) -> dict[str, tuple[Array, Array]]:
-        """Bounds that parts say and no others: a plan made on another sample must be possible on this path.
+        """Bounds that parts say: a plan made on another sample must be possible on this path.
 
-        Only what curves and fixed costs need is limited, at several times what any plan of some other paths takes.
+        Only decisions have more, several times what any plan of some other paths takes, so that there is an end to what
+        prices on them can ask for.
         """
         sheet, years = Sheet(self.model, chain(path), Recourse()), self.model.years
         bounds: dict[str, tuple[Array, Array]] = {}
@@ -150,14 +181,14 @@ class SampledScenarios:
             if not isinstance(part, State):
                 closed = [t for t in years if not is_chosen(sheet, part, t)]
                 lower[closed] = upper[closed] = 0.0
-            if isinstance(part, Decision) and not part.is_linear:
+            if isinstance(part, Decision):
                 upper = np.minimum(upper, np.maximum(self._most[part.name], lower))
             bounds[part.name] = lower, upper
         return bounds
 
     @cached_property
     def _most(self) -> dict[str, Array]:
-        """Upper bounds of decisions with lots, curves or fixed costs, shape ``(T + 1,)``."""
+        """Upper bounds of decisions, shape ``(T + 1,)``."""
         numbers = np.random.default_rng(0).standard_normal((_PROBES, self.model.horizon))
         most: dict[str, Array] = {}
         for tree in (self.tree, fan(np.array([self.path(row) for row in numbers.tolist()]))):
@@ -166,7 +197,8 @@ class SampledScenarios:
             for part in self.model.decisions:
                 upper, places = bounds[part.name].upper, sheet.places[part.name]
                 largest = np.array([upper[places.at(t)].max() for t in self.model.years])
-                most[part.name] = np.maximum(most.get(part.name, 0.0), _ROOM * largest)
+                room = _ROOM if part.is_linear else _ROOM_MIXED
+                most[part.name] = np.maximum(most.get(part.name, 0.0), room * largest)
         return most
 
 
