@@ -172,10 +172,10 @@ def test_hub_and_spokes_bracket_the_optimum_of_a_sample(
     """Without bounds on decisions a Lagrangian subproblem has no end, and the outer bound was on the wrong side."""
     case = LUNAR.replace(T=2, **symbols)
     (tmp_path / "case.toml").write_text(case.to_toml())
-    problem = ("--problem", "case.toml", "--branching-factors", "4 3", "--sample-seed", "3")
+    problem = ("--problem", "case.toml", "--branching-factors", "6 3", "--sample-seed", "3")
     stage2 = () if bundles else STAGE2
-    text = driver(*problem, "--sep-rho", *LIMITS, *bundles, *stage2, *SPOKES, ranks=3, folder=tmp_path)
-    holds(bracket(text), extensive_form(case, drawn_sample(case, [4, 3], 3), rel_gap=1e-8).objective, 0.05)
+    text = driver(*problem, "--default-rho", "1000", *LIMITS, *bundles, *stage2, *SPOKES, ranks=3, folder=tmp_path)
+    holds(bracket(text), extensive_form(case, drawn_sample(case, [6, 3], 3), rel_gap=1e-8).objective, 0.05)
 
 
 def drawn_sample(case: Any, branching: list[int], seed: int) -> ScenarioTree:
