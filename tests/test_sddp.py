@@ -324,7 +324,9 @@ def test_same_bytes_for_any_number_of_workers(reference):
 
 
 def test_a_pass_does_not_depend_on_what_was_solved_before(reference):
-    programs = StagePrograms(reference.replace(T=5, lead_time=2), MarkovLattice.from_process(reference.process, 5, 4))
+    programs = StagePrograms.of(
+        reference.replace(T=5, lead_time=2), MarkovLattice.from_process(reference.process, 5, 4)
+    )
     trials = Trials(programs, 0)
     fresh, used = (Engine(programs, Expectation()) for _ in range(2))
     first = trials.rows(fresh, 0, 0, 2)
@@ -349,7 +351,7 @@ def test_dropping_dominated_cuts_keeps_the_bound(reference, monkeypatch):
 
 
 def test_selection_at_once_equals_selection_step_by_step(reference):
-    programs = StagePrograms(reference.replace(T=3), MarkovLattice.from_process(reference.process, 3, 4))
+    programs = StagePrograms.of(reference.replace(T=3), MarkovLattice.from_process(reference.process, 3, 4))
     engine = Engine(programs, Expectation())
     rng = np.random.default_rng(0)
     at_once, steps = (sddp_engine.CutPool(engine.layout) for _ in range(2))
@@ -365,7 +367,7 @@ def test_selection_at_once_equals_selection_step_by_step(reference):
 def test_cuts_bound_the_value_everywhere(reference):
     case = reference.replace(T=4, degradation=0.1)
     lattice = MarkovLattice.from_process(case.process, 4, 3)
-    programs = StagePrograms(case, lattice)
+    programs = StagePrograms.of(case, lattice)
     engine = Engine(programs, Expectation())
     engine.absorb(Trials(programs, 0).rows(engine, 0, 0, 1))
     exact = sddp(case, lattice, rel_gap=1e-10, iterations=10, simulations=2).plan
@@ -404,7 +406,7 @@ def test_report_before_iterating(reference):
     report = problem_report(reference.replace(T=50, lead_time=2), states=30, storage=Storage())
     assert (report.stages, report.states, report.models, report.state_entries) == (51, 1501, 1501, 3)
     assert report.objective[1] <= 4
-    assert report.matrix[0] >= 0.1
+    assert report.matrix[0] >= 0.05
     assert "coefficients: matrix" in str(report)
 
 
@@ -536,7 +538,7 @@ def test_killed_run_leaves_a_file_to_go_on_with(reference, root, tmp_path):
         process.send_signal(signal.SIGKILL)
     process.wait()
     case = reference.replace(T=9, lead_time=2)
-    programs = StagePrograms(case, case_lattice(case, 8))
+    programs = StagePrograms.of(case, case_lattice(case, 8))
     state = SddpState.load(
         sddp_checkpoint(tmp_path, programs, Expectation()), Engine(programs, Expectation()).layout.length
     )

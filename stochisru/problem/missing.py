@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linprog
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Mask
 
 #: A row that is short by no more than this, its coefficients near 1, can be kept.
 _TOLERANCE = 1e-9
@@ -65,7 +65,7 @@ class Missing:
 
 def _short(
     rows: Array, low: Array, high: Array, lower: Array, upper: Array, least: Array, most: Array, own: int
-) -> tuple[Array, Array]:
+) -> tuple[Mask, Mask]:
     """Rows that fall short of their lower side, or go beyond the upper one, in the best choice for all."""
     count = rows.shape[1]
     used = (rows != 0).any(axis=0)[:, :own]

@@ -222,18 +222,24 @@ class ModelStages:
     def entering(self) -> list[list[Key]]:
         """Columns of earlier stages that make the state of every stage, in the order in which they are decided."""
         last: dict[Key, int] = {}
-        uses = [(stage, row.terms) for stage, rows in enumerate(self.rows) for row in rows]
-        uses += [(self._stage(key), whole.terms) for key, whole in self.sums.items()]
-        for stage, terms in uses:
-            for key in terms:
-                last[key] = max(last.get(key, 0), stage)
+        uses = [(stage, key) for stage, rows in enumerate(self.rows) for row in rows for key in row.terms]
+        uses += [(self._stage(key), column) for key, whole in self.sums.items() for column in whole.terms]
+        for stage, key in uses:
+            last[key] = max(last.get(key, 0), stage)
         decided = [key for keys in self.decided for key in keys]
         return [[key for key in decided if self._stage(key) < s <= last.get(key, -1)] for s in self.model.years]
 
     def unit(self, key: Key) -> float:
-        """Unit of a column: a power of two near the largest size that it may have."""
-        size = max(abs(end) for end in self.sheet.spans[key[0]][key[1]])
+        """Unit of a column: a power of two near the size that it may have where factors are as expected."""
+        size = self._expected[key[0]][key[1]] or max(abs(end) for end in self.sheet.spans[key[0]][key[1]])
         return float(2.0 ** np.round(np.log2(size))) if size > 0 else 1.0
+
+    @cached_property
+    def _expected(self) -> Mapping[str, list[float]]:
+        """Sizes of all columns where factors are as expected."""
+        mean = self.lattice.stage_mean()
+        steps = (np.ones((1, 1)),) * self.horizon
+        return LatticeSheet.of(self.model, MarkovLattice(tuple(mean[:, None]), steps)).sizes
 
     def state_unit(self, t: int) -> Array:
         """Units of the state from which stage t starts."""
@@ -307,7 +313,7 @@ class ModelStages:
         carry, offset = np.zeros((len(leaving), columns)), np.zeros(len(leaving))
         for k, key in enumerate(leaving):
             terms, still = self._resolved({key: 1.0}, s)
-            offset[k] = float(still) / self.unit(key)  # type: ignore[arg-type]  # of floats alone, see `sums`
+            offset[k] = float(still) / self.unit(key)  # of floats alone, see `sums`
             for column, number in terms.items():
                 carry[k, place[column]] = number * unit[place[column]] / self.unit(key)
         least = np.array([self.sheet.spans[key[0]][key[1]][0] / self.unit(key) for key in leaving])
@@ -378,7 +384,8 @@ class ModelStages:
             needs = self._enough(key)
             if needs is None:
                 shift = np.mod(store + j * _GOLDEN, 1.0)
-                amount = low + (high - low) * np.maximum(2 * shift - 1, 0.0) ** 2  # bounds are seldom reached
+                reach = min(high, low + self._expected[key[0]][key[1]])  # bounds are seldom reached
+                amount = low + (reach - low) * np.maximum(2 * shift - 1, 0.0) ** 2
             else:
                 amount = np.clip(needs[0] * (_BEYOND * needs[1] / needs[0]) ** place, low, high)
             found[:, j] = amount / self.unit(key)

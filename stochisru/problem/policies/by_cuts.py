@@ -122,7 +122,7 @@ class _StagesSeen(ModelStages):
         return self.programs.unit(key)
 
     @property
-    def moneys(self) -> list[float]:  # type: ignore[override]
+    def moneys(self) -> list[float]:
         """As on the lattice."""
         return self.programs.moneys
 
