@@ -26,7 +26,6 @@ from stochisru.problem.on_lattice import ModelStages
 if TYPE_CHECKING:
     from stochisru.estimate import Estimate
     from stochisru.lunar.cut_plan import CutPlan
-    from stochisru.problem.lattice_plan import ModelCutPlan
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +61,12 @@ class StagePrograms(ModelStages):
         }
 
     @property
-    def orders_up_to(self) -> bool:  # type: ignore[override]
+    def orders_up_to(self) -> bool:
         """Whether plans of order-up-to levels, whose value is known exactly, are optimal under expectation."""
         return self.storage is None
 
     @property
-    def one_level(self) -> bool:  # type: ignore[override]
+    def one_level(self) -> bool:
         """Whether the level does not depend on what is on order."""
         return self.case.horizon.lead_time <= 1
 
@@ -93,12 +92,12 @@ class StagePrograms(ModelStages):
         lead = min(self.case.horizon.lead_time, self.horizon)
         return np.array([orders.get(("dM", year), 0.0) for year in range(lead + 1)])
 
-    def plan(self, root: Array, intercept: Sequence[Array], slope: Sequence[Array], neutral: bool) -> CutPlan:  # type: ignore[override]
+    def plan(self, root: Array, intercept: Sequence[Array], slope: Sequence[Array], neutral: bool) -> CutPlan:
         """The plan that cuts describe; see `CutPlan`."""
         from stochisru.lunar.cut_plan import CutPlan
 
         return CutPlan(self, root, tuple(intercept), tuple(slope), neutral=neutral)
 
-    def with_simulated(self, plan: CutPlan | ModelCutPlan, mean: Estimate) -> Any:
+    def with_simulated(self, plan: CutPlan, mean: Estimate) -> CutPlan:
         """A plan with its simulated mean NPV, $."""
         return replace(plan, simulated=mean)

@@ -15,7 +15,7 @@ others: the bound from above stays one, and a plan that buys any is no plan. Row
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -36,8 +36,7 @@ from stochisru.programs.stage import Duals, Stage
 from stochisru.programs.stage_model import StageModel
 
 if TYPE_CHECKING:
-    from stochisru.estimate import Estimate
-    from stochisru.problem.lattice_plan import ModelCutPlan
+    pass
 
 #: A column: its part and its year.
 Key = tuple[str, int]
@@ -70,7 +69,7 @@ class Sum:
 
 @dataclass(frozen=True, eq=False)
 class ModelStages:
-    """The stage programs of a model on a lattice; see `stochisru.protocols.StagePrograms`.
+    """The stage programs of a model on a lattice; with a plan they are `stochisru.protocols.StagePrograms`.
 
     Raises
     ------
@@ -81,9 +80,6 @@ class ModelStages:
 
     model: Model
     lattice: MarkovLattice
-    #: Plans have no order-up-to levels whose value is known.
-    orders_up_to = False
-    one_level = False
 
     def __post_init__(self) -> None:
         for part in self.model.decisions:
@@ -399,19 +395,6 @@ class ModelStages:
         number = self.sheet.numbers(part, "enough")[key[1]]
         low, high = float(np.min(number)), float(np.max(number))
         return (low, high) if low > 0 else None
-
-    def plan(self, root: Array, intercept: Sequence[Array], slope: Sequence[Array], neutral: bool) -> ModelCutPlan:
-        """The plan that cuts describe."""
-        from stochisru.problem.lattice_plan import ModelCutPlan
-
-        return ModelCutPlan(self, tuple(root.tolist()), tuple(intercept), tuple(slope))
-
-    def with_simulated(self, plan: ModelCutPlan, mean: Estimate) -> ModelCutPlan:
-        """A plan with its simulated mean, given as worth, in the model's sense."""
-        if self.sign > 0:
-            return replace(plan, simulated=mean)
-        turned = replace(mean, value=-mean.value, lower=-mean.upper, upper=-mean.lower)
-        return replace(plan, simulated=turned)
 
 
 def _shared(array: Array) -> Array:
