@@ -406,7 +406,7 @@ def _largest(stage: Stage) -> Array:
     """What a stage and all later ones are worth at most in each of its states, whatever they start from."""
     found = []
     for i in range(stage.ceiling.size):
-        found.append(StageModel(stage, i).solve(None, epoch=0)[1])
+        found.append(StageModel(stage, i).duals(None, epoch=0))
     intercept, slope = stage.bound(Duals(*(np.array(part) for part in zip(*found, strict=True))))
     low, high = slope * stage.lower[:, stage.state], slope * stage.upper[:, stage.state]
     return np.asarray(intercept + np.maximum(low, high).sum(axis=1))
