@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog
 
 from scenario_trees.arrays import Array, Mask
+from stochisru.errors import SolverError
+from stochisru.programs.solvers.highs import optimise
+from stochisru.programs.stage import StateProgram
+from stochisru.programs.stage_model import small_model
 
 #: A row that is short by no more than this, its coefficients near 1, can be kept.
 _TOLERANCE = 1e-9
@@ -88,10 +91,12 @@ def _short(
     left = np.concatenate([np.hstack([-flat, -eye, none]), np.hstack([flat, none, -eye])])
     right = np.concatenate([-floor.ravel(), roof.ravel()])
     kept = np.isfinite(right)
-    bounds = [*zip(x_low, x_high, strict=True), *[(0, None)] * (2 * count)]
-    cost = np.append(np.zeros(x_low.size), np.ones(2 * count))
-    found = linprog(cost, left[kept], right[kept], bounds=bounds, method="highs")
-    if found.x is None:
+    cost = np.append(np.zeros(x_low.size), -np.ones(2 * count))
+    x_low, x_high = np.append(x_low, np.zeros(2 * count)), np.append(x_high, np.full(2 * count, np.inf))
+    model = small_model(StateProgram(cost, x_low, x_high, left[kept], np.full(kept.sum(), -np.inf), right[kept], 0.0))
+    try:
+        optimise(model, "slacks of a stage")
+    except SolverError:
         return np.ones(count, dtype=bool), np.ones(count, dtype=bool)
-    short = found.x[x_low.size :] > _TOLERANCE
+    short = np.asarray(model.getSolution().col_value)[-2 * count :] > _TOLERANCE
     return short[:count], short[count:]
