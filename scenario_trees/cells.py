@@ -6,16 +6,17 @@ import numpy as np
 
 from scenario_trees.arrays import Array, Index
 
-#: Rounds in which cells follow their means; a few dozen are enough where they begin with equal shares.
-_ROUNDS = 100
+#: Rounds in which cells follow their means; seldom as many are needed.
+_ROUNDS = 1000
 
 
 def cells(values: Array, count: int) -> tuple[Array, Index]:
     """Put numbers into at most ``count`` cells.
 
-    Cells begin with equal shares of the sorted numbers; then each end moves to the middle between the means on its
-    two sides until none does (Lloyd 1982). With sums of the sorted numbers a round costs ``count`` searches and no
-    pass over the numbers. Zeros, from which a process of growth does not return, have a cell of their own.
+    Cells begin with shares of the sorted numbers; then each end moves to the middle between the means on its two sides
+    until none does (Lloyd 1982); the best of three beginnings is kept. With sums of the sorted numbers a round costs
+    ``count`` searches and no pass over the numbers. Zeros, from which a process of growth does not return, have a cell
+    of their own.
 
     Parameters
     ----------
@@ -33,28 +34,44 @@ def cells(values: Array, count: int) -> tuple[Array, Index]:
     """
     order = np.argsort(values, kind="stable")
     x = values[order]
-    new = np.concatenate([[True], np.diff(x) > 0])  # equal numbers are never parted
-    first = np.flatnonzero(new)
-    sums, n = np.concatenate([[0.0], np.cumsum(x)]), x.size
-    # A cell of zeros first, where there are zeros and other numbers.
-    nought = int(np.searchsorted(x, 0.0, side="right")) if x[0] == 0 and x[-1] > 0 else 0
-    free = max(count - (nought > 0), 1)
-    start = nought + ((n - nought) * np.arange(free)) // free
-    start = np.unique(first[np.searchsorted(first, start, side="right") - 1])
-    for _ in range(_ROUNDS):
-        ends = np.append(start, n)
-        mean = np.diff(sums[ends]) / np.diff(ends)
-        moved = np.unique(np.append(nought, np.searchsorted(x, (mean[1:] + mean[:-1]) / 2)))
-        moved = moved[(moved >= nought) & (moved < n)]
-        if moved.size == start.size and (moved == start).all():
-            break
-        start = moved
-    if nought and count > 1:
-        start = np.append(0, start)
-    elif nought:
-        start = np.array([0])
-    ends = np.append(start, n)
-    cell = np.empty(n, dtype=np.int64)
-    cell[order] = np.repeat(np.arange(start.size), np.diff(ends))
-    # Sums of few numbers one by one: differences of long sums lose the digits of small numbers.
+    nought = int(np.searchsorted(x, 0.0, side="right")) if count > 1 and x[0] == 0 < x[-1] else 0
+    ends = _best(x[nought:], count - (nought > 0)) + nought
+    if nought:
+        ends = np.append(0, ends)
+    cell = np.empty(x.size, dtype=np.int64)
+    cell[order] = np.repeat(np.arange(ends.size - 1), np.diff(ends))
+    # Not differences of the long sums below: they lose the digits of small numbers.
     return np.bincount(cell, weights=values) / np.diff(ends), cell
+
+
+def _best(x: Array, count: int) -> Index:
+    """Ends of the cells of ascending numbers, the number of numbers last."""
+    first = np.flatnonzero(np.concatenate([[True], np.diff(x) > 0]))  # equal numbers are never parted
+    sums, n = np.concatenate([[0.0], np.cumsum(x - x[0])]), x.size
+    best, most = np.array([0, n]), -np.inf
+    for share in _starts(x, count):
+        place = first[np.searchsorted(first, np.minimum((n * share).astype(np.int64), n - 1), side="right") - 1]
+        ends = np.append(np.unique(place), n)
+        for _ in range(_ROUNDS):
+            mean = x[0] + np.diff(sums[ends]) / np.diff(ends)
+            moved = np.unique(np.concatenate([[0], np.searchsorted(x, (mean[1:] + mean[:-1]) / 2), [n]]))
+            if moved.size == ends.size and (moved == ends).all():
+                break
+            ends = moved
+        between = float((np.diff(sums[ends]) ** 2 / np.diff(ends)).sum())  # what cells explain of the sum of squares
+        if between > most:
+            best, most = ends, between
+    return best
+
+
+def _starts(x: Array, count: int) -> list[Array]:
+    """Shares of the numbers below each cell, in the beginning: equal; wider in the tails; of equal width.
+
+    The best density of cells is the cube root of that of the numbers (Panter and Dite 1951): of a normal law a normal
+    law √3 times as wide.
+    """
+    from scipy.special import ndtr, ndtri
+
+    equal = np.arange(count) / count
+    wide = np.searchsorted(x, x[0] + (x[-1] - x[0]) * equal) / x.size
+    return [equal, np.asarray(ndtr(np.sqrt(3.0) * ndtri(equal))), wide]

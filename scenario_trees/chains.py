@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Index, Mask
 from scenario_trees.errors import TreeError
 from scenario_trees.law import Mixture
 from scenario_trees.processes.markov import MarkovProcess
@@ -41,7 +41,7 @@ def chain_states(
     process.require_step(dt)
     means = process.mean(np.arange(horizon + 1) * dt)
     points, mass = process.start[None, :], np.ones(1)
-    state = np.zeros(1, dtype=np.int64)
+    state: Index = np.zeros(1, dtype=np.int64)
     found, transitions = [points], []
     for t in range(horizon):
         points_after, flow = _advance(process, points, mass, t * dt, dt, max(_CELLS, _PER_STATE * states))
@@ -63,7 +63,7 @@ def chain_states(
     return found, transitions
 
 
-def _columns(matrix: Array, label: Array, size: int) -> Array:
+def _columns(matrix: Array, label: Index, size: int) -> Array:
     """Sums of the columns of a matrix by label."""
     out = np.zeros((matrix.shape[0], size))
     order = np.argsort(label, kind="stable")
@@ -101,7 +101,7 @@ def _advance(
     return np.concatenate(after), flow / flow.sum(axis=1, keepdims=True)
 
 
-def _cells(mixture: Mixture, chance: Array, mass: Array, some: Array, cells: int) -> tuple[Array, Array]:
+def _cells(mixture: Mixture, chance: Array, mass: Array, some: Mask, cells: int) -> tuple[Array, Array]:
     """Means of the cells of one kind of future, and the probability of each from each point."""
     low, high = _range(mixture, mass * chance)
     ends = np.linspace(low, high, cells + 1)[1:-1] if high > low else np.zeros(0)
@@ -122,11 +122,10 @@ def _cells(mixture: Mixture, chance: Array, mass: Array, some: Array, cells: int
     keep = (total > 1e-300) & (first > 0)
     # Cells that hold next to nothing are left to their neighbours: their means would be rounding.
     keep &= (total > _TAIL * total.sum()) | (first > _TAIL * first.sum())
-    label = np.cumsum(keep) - 1
-    label = np.clip(label, 0, None)
+    label: Index = np.maximum(np.cumsum(keep) - 1, 0).astype(np.int64)
     size = int(keep.sum())
-    total, first = (np.bincount(label, weights=x, minlength=size) for x in (total, first))
-    return first / total, _columns(flow, label, size)
+    mean = np.bincount(label, weights=first, minlength=size) / np.bincount(label, weights=total, minlength=size)
+    return np.asarray(mean), _columns(flow, label, size)
 
 
 def _range(mixture: Mixture, mass: Array) -> tuple[float, float]:
@@ -141,7 +140,7 @@ def _range(mixture: Mixture, mass: Array) -> tuple[float, float]:
     return low, high
 
 
-def _group(points: Array, mass: Array, states: int, tilt: float) -> tuple[Array, int]:
+def _group(points: Array, mass: Array, states: int, tilt: float) -> tuple[Index, int]:
     """State of every point: by kind of state, in the order of values, equal shares of probability and mean."""
     _, kind = np.unique(np.column_stack([points[:, 0] > 0, points[:, 1:]]), axis=0, return_inverse=True)
     kind = kind.reshape(-1)

@@ -10,6 +10,8 @@ import numpy as np
 from scenario_trees.arrays import Array
 from scenario_trees.errors import TreeError, is_integer
 from scenario_trees.origin import plain
+from scenario_trees.processes import PROCESSES
+from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.processes.several import CorrelatedFactors
 from scenario_trees.protocols import Quantization, Stepping
 from scenario_trees.tree import require_branching
@@ -19,20 +21,18 @@ if TYPE_CHECKING:
 
 
 def grown(
-    process: Stepping, branching: Sequence[int | tuple[int, ...]], rule: Quantization, dt: float, most: int
+    process: Any, branching: Sequence[int | tuple[int, ...]], rule: Quantization, dt: float, most: int
 ) -> dict[str, Any]:
     """Arrays of the tree of a process: ``parent``, ``stage``, ``probability``, ``value``, ``others``."""
-    process = plain(process)
-    if hasattr(process, "law") and hasattr(process, "growth"):  # a geometric Brownian motion
-        return _by_growth(process, branching, rule, dt, most)
-    if not isinstance(process, Stepping):
-        if hasattr(process, "growth") or not hasattr(process, "paths"):
-            return _by_growth(process, branching, rule, dt, most)
+    own = plain(process)
+    if isinstance(own, Stepping) and not isinstance(own, GeometricBrownianMotion):
+        return _by_steps(own, branching, rule, dt, most)
+    if type(own) in PROCESSES.values() and not isinstance(own, Stepping):
         raise TreeError(
-            f"process: {type(process).__name__} has no steps, it is for simulation only; "
+            f"process: {type(own).__name__} has no steps, it is for simulation only; "
             "tree_from_paths makes a tree of its paths"
         )
-    return _by_steps(process, branching, rule, dt, most)
+    return _by_growth(own, branching, rule, dt, most)
 
 
 def _by_growth(process: Any, branching: Sequence[Any], rule: Quantization, dt: float, most: int) -> dict[str, Any]:
@@ -76,10 +76,7 @@ def _by_steps(process: Stepping, branching: Sequence[Any], rule: Quantization, d
         if states.shape[0] * int(np.prod(b)) + total > most:
             raise TreeError(f"branching: the tree must have at most {most:,} nodes, got more at stage {t + 1}")
         after, share = process.step(states, b, rule, t=t * dt, dt=dt)
-        with np.errstate(under="ignore"):
-            there = share > 0
-        # A value of 0 stays: its successors are one.
-        above, place = np.nonzero(there)
+        above, place = np.nonzero(share > 0)
         parents.append(above + first)
         first, total = total, total + above.size
         states, chance = after[above, place], chance[above] * share[above, place]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -394,7 +394,7 @@ class MarkovLattice:
             "values": np.concatenate(self.values),
             "transitions": np.concatenate([np.zeros(0), *(m.ravel() for m in self.transitions)]),
         }
-        header = {"format": _FORMAT, "lattice": True, "origin": origin}
+        header: dict[str, Any] = {"format": _FORMAT, "lattice": True, "origin": origin}
         if self.names != ("value",):
             header["names"] = list(self.names)
         if self.others is not None:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Index
 
 #: Rounds of bisection: an interval of 1e3 is then known to 1e-15.
 _ROUNDS = 60
+#: Standard deviations of a logarithm below which it is certain.
+CERTAIN = 1e-10
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Mixture:
         """Whether all laws are the value 0."""
         return bool(np.isneginf(self.log_mean).all())
 
-    def rows(self, rows: slice | Array) -> Mixture:
+    def rows(self, rows: slice | Index) -> Mixture:
         """Some of the laws."""
         return Mixture(self.weight[rows], self.log_mean[rows], self.log_sd[rows])
 
@@ -73,7 +75,7 @@ class Mixture:
         m, s = self.log_mean[:, None, :], self.log_sd[:, None, :]
         with np.errstate(divide="ignore", invalid="ignore"):
             z = (y[:, :, None] - m) / s
-        return np.where(s > 0, z, np.where(y[:, :, None] >= m, np.inf, -np.inf))
+        return np.where(s > CERTAIN, z, np.where(y[:, :, None] >= m, np.inf, -np.inf))
 
     def below(self, y: Array) -> Array:
         """P(ln X ≤ y) for logarithms ``y`` of shape ``(n, b)``."""
@@ -143,6 +145,6 @@ class StepLaw:
         )
 
     @property
-    def kind_of_component(self) -> Array:
+    def kind_of_component(self) -> Index:
         """Kind of each component of `merged`."""
         return np.repeat(np.arange(len(self.kinds)), [law.weight.shape[1] for law in self.kinds])

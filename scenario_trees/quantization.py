@@ -13,7 +13,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from scenario_trees.errors import TreeError, require_number
-from scenario_trees.law import Mixture
+from scenario_trees.law import CERTAIN, Mixture
 from scenario_trees.processes.gbm import GeometricBrownianMotion, require_gbm
 from scenario_trees.protocols import Quantization, QuantizesLaws
 
@@ -93,7 +93,7 @@ class EqualProbability:
     def split(self, law: Mixture, branches: int) -> tuple[Array, Array]:
         """Values and probabilities: means of the bins between quantiles."""
         probability = _alike(law.n, np.full(branches, 1.0 / branches))
-        if not (law.log_sd > 0).all():  # atoms lie across the ends of bins
+        if not (law.log_sd > CERTAIN).all():  # atoms lie across the ends of bins
             return _means_by_share(law, np.arange(branches + 1) / branches), probability
         edges = law.log_quantile(np.tile(np.arange(branches + 1) / branches, (law.n, 1)))
         return branches * np.diff(law.mean_below(edges), axis=1), probability

@@ -47,7 +47,7 @@ def require_branching(branching: Sequence[int]) -> None:
         raise TreeError(f"branching: must have at most {_MAX_STAGES:,} factors, got {len(branching):,}")
 
 
-def require_others(others: object, names: object, rows: int) -> tuple[Array | None, tuple[str, ...]]:
+def require_others(others: Any, names: object, rows: int) -> tuple[Array | None, tuple[str, ...]]:
     """What else is known beside ``rows`` values, as a frozen array, and the names of all."""
     given = tuple(names) if isinstance(names, (tuple, list)) else ()
     if not given or len(set(given)) < len(given) or not all(isinstance(name, str) and name for name in given):

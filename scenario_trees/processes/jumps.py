@@ -3,7 +3,7 @@
 ``dD = μ D dt + σ D dW + D dJ``: jumps of kind i come at rate λ_i and multiply D by ``1 + Y_i``, with ``ln(1 + Y_i) ~
 N(ln(1 + y_i) − s_i²/2, s_i²)``, so ``E[Y_i] = y_i`` (Merton 1976); s_i = 0 is a jump of one size, and y_i = −1 ends
 demand (Dixit and Pindyck 1994, section 5.5). Then ``E[D_t] = D_0 exp((μ + Σ λ_i y_i) t)``. Given the numbers of
-jumps, a step is lognormal; numbers beyond all but 1e-16 of probability are left out.
+jumps, a step is lognormal; numbers beyond all but 1e-20 of probability are left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.processes.markov import MarkovProcess
 
 #: Probability of the numbers of jumps that are left out.
-_TAIL = 1e-16
+_TAIL = 1e-20
 _MAX_COMPONENTS = 5_000
 
 
@@ -153,10 +153,10 @@ class JumpDiffusion(MarkovProcess):
 
 def _poisson(mean: float) -> Array:
     """Probabilities of 0, 1, … events, up to all but `_TAIL`."""
-    from scipy.special import gammaincc, gammaln
+    from scipy.special import gammainc, gammaln
 
     count = np.arange(int(mean + 12 * np.sqrt(mean) + 40))
     chance = np.exp(count * np.log(mean) - mean - gammaln(count + 1)) if mean > 0 else np.eye(1, count.size)[0]
-    beyond = 1 - gammaincc(count + 1, mean)  # P(more than count)
+    beyond = gammainc(count + 1, mean)  # P(more than count)
     few = int(np.argmax(beyond <= _TAIL)) if (beyond <= _TAIL).any() else count.size - 1
     return np.asarray(chance[: few + 1])

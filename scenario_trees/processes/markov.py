@@ -141,9 +141,12 @@ class MarkovProcess(ABC):
             law, here = self.marginal(float(x)).merged, at == x
             nought = float(law.weight[0, np.isneginf(law.log_mean[0])].sum())
             alive = law.log_mean[0] > -np.inf
-            wanted = (level[here] - nought) / max(1 - nought, 1e-300)
+            if nought >= 1:
+                out[here] = 0.0
+                continue
+            wanted = (level[here] - nought) / (1 - nought)
             rest = type(law)(law.weight[:, alive] / (1 - nought), law.log_mean[:, alive], law.log_sd[:, alive])
-            found = np.exp(rest.log_quantile(np.clip(wanted, 1e-300, 1.0)[None, :])[0]) if alive.any() else 0.0
+            found = np.exp(rest.log_quantile(np.clip(wanted, 1e-300, 1.0)[None, :])[0])
             out[here] = np.where(wanted <= 0, 0.0, found)
         return out
 

@@ -48,7 +48,7 @@ class SaturatingGrowth(MarkovProcess):
     >>> from scenario_trees import SaturatingGrowth
     >>> demand = SaturatingGrowth(1000.0, capacity=20_000.0, imitation=0.5, volatility=0.1)
     >>> [round(float(x)) for x in demand.mean([5, 10, 30])]
-    [7716, 16782, 19591]
+    [7755, 17467, 19808]
     """
 
     initial: float

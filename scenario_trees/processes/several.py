@@ -90,7 +90,7 @@ class CorrelatedFactors:
     @property
     def start(self) -> Array:
         """State at time 0."""
-        return self._joined([part.start[None, :] for part in self.processes])[0]
+        return np.asarray(self._joined([part.start[None, :] for part in self.processes])[0])
 
     @cached_property
     def _columns(self) -> list[list[int]]:
@@ -115,7 +115,7 @@ class CorrelatedFactors:
     @cached_property
     def _root(self) -> Array:
         """L with L L′ the correlation; its first row is that of the identity."""
-        return np.linalg.cholesky(np.array(self.correlation) + 0.0)
+        return np.asarray(np.linalg.cholesky(np.array(self.correlation, dtype=float)))
 
     # ---------------------------------------------------------------- moments
 
