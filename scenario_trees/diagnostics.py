@@ -17,7 +17,7 @@ from scenario_trees.arrays import Array
 from scenario_trees.errors import TreeError, require_integer, require_number
 from scenario_trees.origin import plain
 from scenario_trees.processes.gbm import GeometricBrownianMotion
-from scenario_trees.protocols import Stepping
+from scenario_trees.protocols import Spread, Stepping
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +122,7 @@ def _lognormal_distance(value: Array, probability: Array, mean: float, s: float)
     return float(np.sum(below + above))
 
 
-def _distances(laws: list[tuple[Array, Array]], process: Stepping, mean: Array, dt: float) -> Array:
+def _distances(laws: list[tuple[Array, Array]], process: Spread, mean: Array, dt: float) -> Array:
     """Wasserstein-1 distance of the values of every stage to the process."""
     own = plain(process)
     if isinstance(own, GeometricBrownianMotion):
@@ -137,11 +137,13 @@ def _distances(laws: list[tuple[Array, Array]], process: Stepping, mean: Array, 
     return np.array(found)
 
 
-def _next_means(process: Stepping, value: Array, others: Array | None, t: int, dt: float) -> tuple[Array, Array]:
+def _next_means(process: Spread, value: Array, others: Array | None, t: int, dt: float) -> tuple[Array, Array]:
     """Mean of the next stage's value given each of these states of stage ``t``, and its deviation over that mean."""
     if isinstance(own := plain(process), GeometricBrownianMotion):
         growth = float(own.mean(dt)) / own.initial
         return growth * value, np.full(value.size, float(np.sqrt(own.variance(dt))) / float(own.mean(dt)))
+    if not isinstance(process, Stepping):
+        raise TreeError(f"process: {type(process).__name__} has no steps, so no conditional means to compare with")
     seen = np.zeros((value.size, 0)) if others is None else others
     states = np.column_stack([value, seen])
     if states.shape[1] != len(process.names):
@@ -166,7 +168,7 @@ def _variance_error(found: Array, variance: Array, found_mean: Array) -> Array:
         return np.where(variance > 0, found / variance - 1, np.where(some, np.inf, 0.0))
 
 
-def check(tree: ScenarioTree, process: Stepping, dt: float = 1.0, paths: int | None = None) -> TreeCheck:
+def check(tree: ScenarioTree, process: Spread, dt: float = 1.0, paths: int | None = None) -> TreeCheck:
     """Compare the marginal law of every stage of ``tree``, and the conditional mean of every node, with ``process``.
 
     Parameters
@@ -221,7 +223,7 @@ def _conditional_means(tree: ScenarioTree, t: int) -> tuple[Array, Array]:
     return np.divide(total, probability, out=np.full(total.shape, np.nan), where=probability > 0), probability
 
 
-def conditional_means(tree: ScenarioTree, process: Stepping, dt: float = 1.0, paths: int | None = None) -> pd.DataFrame:
+def conditional_means(tree: ScenarioTree, process: Spread, dt: float = 1.0, paths: int | None = None) -> pd.DataFrame:
     """What every node expects next, against the process.
 
     Parameters
@@ -275,7 +277,7 @@ def conditional_means(tree: ScenarioTree, process: Stepping, dt: float = 1.0, pa
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def check_lattice(lattice: MarkovLattice, process: Stepping, dt: float = 1.0) -> LatticeCheck:
+def check_lattice(lattice: MarkovLattice, process: Spread, dt: float = 1.0) -> LatticeCheck:
     """Compare the marginal laws and the conditional means of ``lattice`` with ``process``."""
     require_number("dt", dt, low=0.0, strict=True)
     stages = np.arange(lattice.horizon + 1)

@@ -25,7 +25,7 @@ from scenario_trees.errors import TreeError, numbers, require_integer, require_n
 from scenario_trees.files import read_arrays, write_arrays
 from scenario_trees.growing import unfolded
 from scenario_trees.origin import Origin, made_from, plain
-from scenario_trees.protocols import Quantization, Sampler, Stepping
+from scenario_trees.protocols import Process, Quantization, Sampler, Spread
 from scenario_trees.quantization import GaussHermite
 from scenario_trees.sampling import require_sampler
 from scenario_trees.states import MAX_STATES, recombined_states, states_of_paths
@@ -138,7 +138,7 @@ class MarkovLattice:
 
     @classmethod
     def from_process(
-        cls, process: Stepping, horizon: int, states: int | tuple[int, ...], dt: float = 1.0, tilt: float = 0.0
+        cls, process: Process, horizon: int, states: int | tuple[int, ...], dt: float = 1.0, tilt: float = 0.0
     ) -> MarkovLattice:
         """Quantise the law of every stage into bins.
 
@@ -182,7 +182,7 @@ class MarkovLattice:
     @classmethod
     def from_growth(
         cls,
-        process: Stepping,
+        process: Process,
         branching: Sequence[int],
         quantization: Quantization | None = None,
         dt: float = 1.0,
@@ -363,7 +363,7 @@ class MarkovLattice:
         """
         return made_from(self.origin, ScenarioTree(**unfolded(self, max_nodes), names=self.names))
 
-    def check(self, process: Stepping, dt: float = 1.0) -> LatticeCheck:
+    def check(self, process: Spread, dt: float = 1.0) -> LatticeCheck:
         """Compare the lattice with a process: see `scenario_trees.diagnostics.check_lattice`."""
         from scenario_trees.diagnostics import check_lattice
 

@@ -22,7 +22,7 @@ from scenario_trees.arrays import Array, Index
 from scenario_trees.errors import TreeError, is_integer, numbers, require_number
 from scenario_trees.files import read_arrays, write_arrays
 from scenario_trees.origin import Origin, made_from
-from scenario_trees.protocols import Quantization, Stepping
+from scenario_trees.protocols import Process, Quantization, Spread
 from scenario_trees.quantization import GaussHermite
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class ScenarioTree:
     @classmethod
     def from_process(
         cls,
-        process: Stepping,
+        process: Process,
         branching: Sequence[int | tuple[int, ...]],
         quantization: Quantization | None = None,
         dt: float = 1.0,
@@ -353,7 +353,7 @@ class ScenarioTree:
         values = self.value if values is None else values
         return np.asarray(np.add.reduceat(self.probability * values, self.offsets[:-1]))
 
-    def check(self, process: Stepping, dt: float = 1.0, paths: int | None = None) -> TreeCheck:
+    def check(self, process: Spread, dt: float = 1.0, paths: int | None = None) -> TreeCheck:
         """Compare the tree with a process: see `scenario_trees.diagnostics.check`."""
         from scenario_trees.diagnostics import check
 

@@ -7,12 +7,16 @@ from typing import Any
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.processes.historical import HistoricalIncrements
 from scenario_trees.processes.jumps import Jump, JumpDiffusion
+from scenario_trees.processes.markov import MarkovProcess
 from scenario_trees.processes.mean_reverting import MeanReverting
 from scenario_trees.processes.regimes import RegimeSwitching
 from scenario_trees.processes.saturating import SaturatingGrowth
 from scenario_trees.processes.several import CorrelatedFactors
 from scenario_trees.processes.steps import DatedStep
 from scenario_trees.processes.unknown_drift import DiscreteDrift, UnknownDrift
+
+#: A process with one value.
+OneFactor = GeometricBrownianMotion | MarkovProcess | HistoricalIncrements
 
 #: Every member by the name of its class; files and tests find them here.
 PROCESSES: dict[str, Any] = {
@@ -31,4 +35,19 @@ PROCESSES: dict[str, Any] = {
     )
 }
 
-__all__ = [*PROCESSES, "PROCESSES", "Jump"]
+__all__ = [
+    "PROCESSES",
+    "CorrelatedFactors",
+    "DatedStep",
+    "DiscreteDrift",
+    "GeometricBrownianMotion",
+    "HistoricalIncrements",
+    "Jump",
+    "JumpDiffusion",
+    "MarkovProcess",
+    "MeanReverting",
+    "OneFactor",
+    "RegimeSwitching",
+    "SaturatingGrowth",
+    "UnknownDrift",
+]

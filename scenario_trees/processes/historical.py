@@ -102,7 +102,8 @@ class HistoricalIncrements:
         """Refuse steps of another length than the period."""
         require_period(dt, self.period)
 
-    def _moment(self, t: ArrayLike, power: float) -> Array:
+    def moment(self, t: ArrayLike, power: float) -> Array:
+        """E[D_t^power] at times ``t`` ≥ 0."""
         at = times(t)
         stage = np.rint(at / self.period).astype(np.int64)
         if not np.allclose(stage * self.period, at, rtol=1e-9):
@@ -116,11 +117,11 @@ class HistoricalIncrements:
 
     def mean(self, t: ArrayLike) -> Array:
         """E[D_t] at whole numbers of periods."""
-        return self._moment(t, 1.0)
+        return self.moment(t, 1.0)
 
     def variance(self, t: ArrayLike) -> Array:
         """Var[D_t] at whole numbers of periods."""
-        return np.asarray(np.maximum(self._moment(t, 2.0) - self._moment(t, 1.0) ** 2, 0.0))
+        return np.asarray(np.maximum(self.moment(t, 2.0) - self.moment(t, 1.0) ** 2, 0.0))
 
     def quantile(self, q: ArrayLike, t: ArrayLike) -> Array:
         """Quantile of D_t of 20,000 paths, always the same; broadcasts ``q`` against ``t``."""

@@ -108,7 +108,8 @@ class MarkovProcess(ABC):
 
     # ---------------------------------------------------------------- moments
 
-    def _moment(self, t: ArrayLike, power: float) -> Array:
+    def moment(self, t: ArrayLike, power: float) -> Array:
+        """E[D_t^power] at times ``t`` ≥ 0."""
         at = times(t)
         found = {0.0: self.initial**power}
         for x in np.unique(at):
@@ -121,13 +122,13 @@ class MarkovProcess(ABC):
 
     def mean(self, t: ArrayLike) -> Array:
         """E[D_t] at times ``t`` ≥ 0."""
-        return self.limit.mean(t) if self.limit else self._moment(t, 1.0)
+        return self.limit.mean(t) if self.limit else self.moment(t, 1.0)
 
     def variance(self, t: ArrayLike) -> Array:
         """Var[D_t] at times ``t`` ≥ 0."""
         if self.limit:
             return self.limit.variance(t)
-        return np.asarray(np.maximum(self._moment(t, 2.0) - self._moment(t, 1.0) ** 2, 0.0))
+        return np.asarray(np.maximum(self.moment(t, 2.0) - self.moment(t, 1.0) ** 2, 0.0))
 
     def quantile(self, q: ArrayLike, t: ArrayLike) -> Array:
         """Quantile of D_t at level ``q`` in (0, 1); broadcasts ``q`` against ``t``."""

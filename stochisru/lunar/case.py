@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from scenario_trees.processes.gbm import GeometricBrownianMotion
+from scenario_trees.processes import GeometricBrownianMotion, OneFactor
 from stochisru.errors import InputError
+from stochisru.lunar.demand import Demand
 from stochisru.lunar.derivation import Rule
-from stochisru.lunar.parts import Costs, Demand, Economics, Horizon, Launch, Part, Points, Scale, Technology
+from stochisru.lunar.parts import Costs, Economics, Horizon, Launch, Part, Points, Scale, Technology
 from stochisru.programs.curves.curve import Curve
 
 if TYPE_CHECKING:
@@ -70,9 +71,21 @@ class DeploymentCase(Part):
         return f"{self.name} (changed, {self.digest()[:8]})" if changed else self.name
 
     @cached_property
-    def process(self) -> GeometricBrownianMotion:
+    def process(self) -> OneFactor:
         """The demand process."""
-        return GeometricBrownianMotion(self.demand.D0, self.demand.mu, self.demand.sigma)
+        return self.demand.made()
+
+    @property
+    def gbm(self) -> GeometricBrownianMotion:
+        """The demand process, for what is exact on a geometric Brownian motion alone; `InputError` for another."""
+        if not isinstance(self.process, GeometricBrownianMotion):
+            raise InputError(why_no_gbm(self, "an exact policy"))
+        return self.process
+
+    @cached_property
+    def is_certain(self) -> bool:
+        """Whether all paths of demand are one."""
+        return not np.any(self.process.variance(np.arange(self.horizon.T + 1)))
 
     @cached_property
     def model(self) -> Model:
@@ -181,7 +194,7 @@ class DeploymentCase(Part):
     @property
     def plain_values(self) -> dict[str, Any]:
         """All symbols as plain data: curves as their breakpoints and values."""
-        return {s: v.model_dump() if isinstance(v, Points) else v for s, v in self.values.items()}
+        return {s: v.model_dump() if isinstance(v, Part) else v for s, v in self.values.items()}
 
     def replace(self, **symbols: Any) -> DeploymentCase:
         """Return a copy with some symbols changed.
@@ -218,6 +231,8 @@ class DeploymentCase(Part):
 
         rows = []
         for part, symbol in _places():
+            if symbol == "process" and self.demand.process is None:
+                continue
             info = _PARTS[part].model_fields[symbol]
             extra = info.json_schema_extra
             rule = self.derivation.get(symbol)
@@ -229,7 +244,7 @@ class DeploymentCase(Part):
                 {
                     "part": part,
                     "symbol": symbol,
-                    "value": repr(v.curve) if isinstance(v := self.values[symbol], Points) else v,
+                    "value": self._shown(symbol),
                     "unit": extra["unit"] if isinstance(extra, dict) else "-",
                     "description": info.description,
                     "status": status,
@@ -237,6 +252,13 @@ class DeploymentCase(Part):
                 }
             )
         return pd.DataFrame(rows).set_index("symbol")
+
+    def _shown(self, symbol: str) -> Any:
+        """The value of a symbol in a table."""
+        value = self.values[symbol]
+        if isinstance(value, Points):
+            return repr(value.curve)
+        return str(self.process) if isinstance(value, Part) else value
 
     def to_toml(self) -> str:
         """Text of a case file that loads as this case; defaults that nobody gave are comments."""
@@ -267,7 +289,10 @@ class DeploymentCase(Part):
 
     def digest(self) -> str:
         """Hash of everything that the results depend on (not of name and sources)."""
-        text = self.model_dump_json(exclude={"name", "sources", "derivation"})
+        left_out: dict[str, Any] = {"name": True, "sources": True, "derivation": True}
+        if self.demand.process is None:  # the digest of cases that say nothing of it stays
+            left_out["demand"] = {"process"}
+        text = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
@@ -441,6 +466,12 @@ def require_case(case: object) -> None:
     if not isinstance(case, DeploymentCase):
         hint = f"; load_case({case!r}) makes one" if isinstance(case, str) else ""
         raise InputError(f"case: must be a DeploymentCase, got {type(case).__name__}{hint}")
+
+
+def why_no_gbm(case: DeploymentCase, what: str) -> str:
+    """Why something that asks for a geometric Brownian motion does not take a case, in one sentence."""
+    kind = getattr(case.demand.process, "kind", "gbm")
+    return f"demand.process: {what} needs a geometric Brownian motion, got {kind}"
 
 
 def why_no_case(problem: object, method: str) -> str | None:

@@ -141,6 +141,7 @@ class StagePrograms:
         rows = []
         for year in self.committed(t + 1):
             values = self.lattice.values[year]
+            values = values[values > 0] if values[-1] > 0 else np.ones(1)
             rows.append(values[0] * (_BEYOND * values[-1] / values[0]) ** place / self.case.technology.eta)
         if self.storage is not None:
             rows.append(_STORE * self.lattice.values[t][-1] * np.maximum(2 * store - 1, 0.0))
