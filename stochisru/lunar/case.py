@@ -21,8 +21,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from scenario_trees.processes import GeometricBrownianMotion, OneFactor
 from stochisru.errors import InputError
-from stochisru.lunar.demand import Demand
+from stochisru.lunar.demand import Demand, unused
 from stochisru.lunar.derivation import Rule
+from stochisru.lunar.explained import explained
 from stochisru.lunar.parts import Costs, Economics, Horizon, Launch, Part, Points, Scale, Technology
 from stochisru.programs.curves.curve import Curve
 
@@ -199,7 +200,8 @@ class DeploymentCase(Part):
     def replace(self, **symbols: Any) -> DeploymentCase:
         """Return a copy with some symbols changed.
 
-        Symbols that the case derives from others are derived again; one that is given here is no longer derived.
+        Symbols that the case derives from others are derived again; one that is given here is no longer derived. With
+        another ``process`` the case forgets ``mu`` and ``sigma`` where that does not take them.
 
         Raises
         ------
@@ -223,6 +225,9 @@ class DeploymentCase(Part):
             if value != now or symbol in self.derivation:
                 sources[symbol] = "given: changed by the user"
             parts[home[symbol]][symbol] = value
+        for symbol in unused(symbols.get("process")):  # what the new process does not take goes with the old one
+            if symbol not in symbols:
+                parts["demand"].pop(symbol, None)
         return case_from_dict({"name": name, "sources": sources, "derivation": rules, **parts})
 
     def to_frame(self) -> pd.DataFrame:
@@ -351,54 +356,6 @@ def _split_source(text: str) -> tuple[str, str]:
     return "given", text
 
 
-_RANGE = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >=", "max_length": "length <="}
-_LIMITS = {"greater_than_equal": "ge", "greater_than": "gt", "less_than_equal": "le", "less_than": "lt"}
-
-
-def _field_range(location: tuple[Any, ...]) -> str:
-    """Allowed range of a symbol, from the metadata of its field."""
-    model = _PARTS.get(str(location[0])) if location else None
-    info = model.model_fields.get(str(location[1])) if model and len(location) > 1 else None
-    if info is None:
-        return ""
-    metadata = list(info.metadata)
-    for argument in getattr(info.annotation, "__args__", ()):
-        for note in getattr(argument, "__metadata__", ()):
-            metadata.extend(getattr(note, "metadata", ()))
-    limits = [f"{sign} {getattr(m, key):g}" for m in metadata for key, sign in _RANGE.items() if hasattr(m, key)]
-    kind = "an integer" if info.annotation is int else "a finite number"
-    return f"{kind} {' and '.join(limits)}".strip()
-
-
-def _explain(error: ValidationError) -> str:
-    """All problems of a case on one line: field, what is allowed, what was given."""
-    problems = []
-    for item in error.errors():
-        where = ".".join(str(x) for x in item["loc"]) or "case"
-        kind = item["type"]
-        if where == "name":
-            given = item.get("input")
-            problems.append(
-                f"name: must be 1 to 100 characters without slashes, not beginning with a dot, got {given!r}"
-            )
-        elif kind == "extra_forbidden":
-            problems.append(f"{where}: unknown key")
-        elif kind == "missing":
-            problems.append(f"{where}: missing")
-        elif kind == "value_error":
-            problems.append(f"{where}.{item['ctx']['error']}")
-        elif kind in ("model_type", "model_attributes_type"):
-            problems.append(f"{where}: must be a table, got {item['input']!r}")
-        elif kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
-            allowed = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags", "")
-            problems.append(f"{where}: must be one of {allowed}, got {item['input']!r}")
-        elif len(item["loc"]) == 2 and (allowed := _field_range(item["loc"])):
-            problems.append(f"{where}: must be {allowed}, got {item['input']!r}")
-        else:
-            problems.append(f"{where}: {item['msg']}, got {item['input']!r}")
-    return "; ".join(dict.fromkeys(problems))
-
-
 def _derive(data: dict[str, Any], rules: Mapping[str, Rule]) -> None:
     """Compute the derived symbols of a raw case, in the order that their dependencies allow."""
     home = {symbol: part for part, symbol in _places()}
@@ -448,13 +405,13 @@ def case_from_dict(data: Mapping[str, Any]) -> DeploymentCase:
     try:
         rules = _RULES.validate_python(raw.get("derivation", {}))
     except ValidationError as error:
-        raise InputError("derivation." + _explain(error)) from error
+        raise InputError("derivation." + explained(error, _PARTS)) from error
     if all(isinstance(raw.get(part, {}), dict) for part in _PARTS):
         _derive(raw, rules)
     try:
         case = DeploymentCase.model_validate(raw)
     except ValidationError as error:
-        raise InputError(_explain(error)) from error
+        raise InputError(explained(error, _PARTS)) from error
     unknown = set(case.sources) - {symbol for _, symbol in _places()}
     if unknown:
         raise InputError(f"sources.{min(unknown)}: unknown symbol")

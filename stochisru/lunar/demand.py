@@ -6,7 +6,8 @@ Without a table ``process`` demand is a geometric Brownian motion with ``mu`` an
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -172,6 +173,18 @@ ProcessTable = Annotated[
 ]
 
 
+_KINDS = (Brownian, Jumps, Reverting, Regimes, Unknown, Discrete, Saturating, Step, Historical)
+
+
+def unused(table: object) -> tuple[str, ...]:
+    """Which of ``mu`` and ``sigma`` a process table, or plain values of one, does not take."""
+    kind = table.get("kind") if isinstance(table, Mapping) else getattr(table, "kind", None)
+    for own in _KINDS:
+        if kind in get_args(own.model_fields["kind"].annotation):
+            return tuple(name for name in _Kind.uses if name not in own.uses)
+    return ()
+
+
 class Demand(Part):
     """Yearly demand and its process."""
 
@@ -192,9 +205,9 @@ class Demand(Part):
             raise ValueError("; demand.".join(f"{name}: missing" for name in missing))
         if self.process is None:
             return self
-        unused = [name for name in ("mu", "sigma") if name in given and name not in uses]
-        if unused:
-            raise ValueError(f"{unused[0]}: kind {self.process.kind} does not take it; leave it out")
+        surplus = [name for name in unused(self.process) if name in given]
+        if surplus:
+            raise ValueError(f"{surplus[0]}: kind {self.process.kind} does not take it; leave it out")
         try:
             self.made()
         except TreeError as error:

@@ -18,7 +18,7 @@ from scenario_trees.processes import GeometricBrownianMotion, HistoricalIncremen
 from stochisru.lunar.case import DeploymentCase
 
 #: States per kind of state of the lattice behind the table.
-_STATES = 60
+_STATES = 100
 
 
 def has_one_outlook(case: DeploymentCase) -> bool:
@@ -75,8 +75,19 @@ def _table(case: DeploymentCase, level: float) -> tuple[tuple[Array, Array], ...
         for h in range(T - year + 1):
             if h:
                 reach = reach @ lattice.transitions[year + h - 1]
-            place = (np.cumsum(reach, axis=1) < level).sum(axis=1)
-            then = lattice.values[year + h][np.minimum(place, reach.shape[1] - 1)]
+            then = np.array([_quantile(lattice.values[year + h], chance, level) for chance in reach])
             growth[:, h] = np.divide(then, value, out=np.zeros_like(then), where=value > 0)
         found.append((np.column_stack([value, others]), growth))
     return tuple(found)
+
+
+def _quantile(value: Array, chance: Array, level: float) -> float:
+    """Quantile of a law on bins: their means stand at the middle of their shares, logarithms between are straight."""
+    some = chance > 0
+    value, chance = value[some], chance[some]
+    middle = np.cumsum(chance) - chance / 2
+    if value[0] == 0:
+        if level <= chance[0] or value.size == 1:
+            return 0.0
+        value, middle = value[1:], middle[1:]
+    return float(np.exp(np.interp(level, middle, np.log(value))))

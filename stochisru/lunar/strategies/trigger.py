@@ -78,7 +78,9 @@ class Trigger:
         seen = observation.beside(names)[-1] if names and self.hurdle else None
         return self._orders(observation.case, observation.year, observation.demand[-1], observation.position, seen)
 
-    def _orders(self, case: DeploymentCase, year: int, demand: Array, position: Array, seen: Array | None) -> Array:
+    def _orders(
+        self, case: DeploymentCase, year: int, demand: Array, position: Array, seen: Array | None = None
+    ) -> Array:
         eta = case.technology.eta
         if self.hurdle and (MeritOrder.of(case).limited or not has_one_outlook(case)):
             go = demand >= self.threshold * eta * position
