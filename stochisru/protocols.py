@@ -303,7 +303,7 @@ class Subtrees(Protocol[TreePlanT_co]):
 
 
 class StagePrograms(Protocol[LatticePlanT]):
-    """A problem on a lattice, a program per stage and state; see `stochisru.lunar.stage_program.StagePrograms`."""
+    """A problem on a lattice, a program per stage and state; see `stochisru.problem.on_lattice.ModelStages`."""
 
     @property
     def lattice(self) -> MarkovLattice:

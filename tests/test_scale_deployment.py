@@ -186,7 +186,7 @@ def test_what_the_dynamic_programme_does_not_take_is_refused_in_one_line():
         tree_dp(case, tree)
     steep = load_case("lunar-reference").replace(T=3, c_dev_curve={"breakpoints": [0, 100, 200], "values": [0, 1, 9e6]})
     with pytest.raises(InputError, match="must be concave in its size"):
-        value_table(steep, tree)
+        static_plan(steep, tree)
     # A convex cost is a linear program, which the extensive form takes.
     program = tree_program(steep, tree)
     assert not program.integer.any()

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenario_trees import MarkovLattice
+from scenario_trees import GeometricBrownianMotion, MarkovLattice
 from stochisru import InputError, SolverError, extensive_form, load_case, simulate
 from stochisru.lunar.exact.envelope import envelope_argmax
 from stochisru.lunar.exact.lattice_dp import lattice_dp
@@ -39,7 +40,9 @@ from stochisru.methods.stopping import (
     TimeLimit,
     any_of,
 )
+from stochisru.problem import Decision, Factor, Model, Operation, Row, State
 from stochisru.programs import stage_model
+from stochisru.programs.stage import Duals
 from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
@@ -324,7 +327,9 @@ def test_same_bytes_for_any_number_of_workers(reference):
 
 
 def test_a_pass_does_not_depend_on_what_was_solved_before(reference):
-    programs = StagePrograms(reference.replace(T=5, lead_time=2), MarkovLattice.from_process(reference.process, 5, 4))
+    programs = StagePrograms.of(
+        reference.replace(T=5, lead_time=2), MarkovLattice.from_process(reference.process, 5, 4)
+    )
     trials = Trials(programs, 0)
     fresh, used = (Engine(programs, Expectation()) for _ in range(2))
     first = trials.rows(fresh, 0, 0, 2)
@@ -349,7 +354,7 @@ def test_dropping_dominated_cuts_keeps_the_bound(reference, monkeypatch):
 
 
 def test_selection_at_once_equals_selection_step_by_step(reference):
-    programs = StagePrograms(reference.replace(T=3), MarkovLattice.from_process(reference.process, 3, 4))
+    programs = StagePrograms.of(reference.replace(T=3), MarkovLattice.from_process(reference.process, 3, 4))
     engine = Engine(programs, Expectation())
     rng = np.random.default_rng(0)
     at_once, steps = (sddp_engine.CutPool(engine.layout) for _ in range(2))
@@ -365,7 +370,7 @@ def test_selection_at_once_equals_selection_step_by_step(reference):
 def test_cuts_bound_the_value_everywhere(reference):
     case = reference.replace(T=4, degradation=0.1)
     lattice = MarkovLattice.from_process(case.process, 4, 3)
-    programs = StagePrograms(case, lattice)
+    programs = StagePrograms.of(case, lattice)
     engine = Engine(programs, Expectation())
     engine.absorb(Trials(programs, 0).rows(engine, 0, 0, 1))
     exact = sddp(case, lattice, rel_gap=1e-10, iterations=10, simulations=2).plan
@@ -375,6 +380,45 @@ def test_cuts_bound_the_value_everywhere(reference):
         rough = (intercept + slope @ (np.array([m]) / unit)).min(axis=0) * money
         fine = (exact.intercept[2] + exact.slope[2][:, :, 0] * m).min(axis=1)
         assert (rough >= fine - 1e-9 * np.abs(fine)).all()
+
+
+@pytest.mark.parametrize("storage", [None, Storage(boil_off=0.03, capacity=700.0)])
+def test_cuts_hold_in_exact_arithmetic(reference, storage):
+    """Weak duality in fractions, for any duals: what rounding takes from a cut its allowance gives back.
+
+    The oracle fails in a third of the draws if the allowance is left out of `Stage.bound`.
+    """
+    case = reference.replace(T=4, lead_time=2, degradation=0.07)
+    stage = StagePrograms.of(case, case_lattice(case, 3), storage).stages[2]
+    rng, F = np.random.default_rng(5), Fraction
+    for _ in range(40):
+        n, rows, d = stage.ceiling.size, stage.rows.shape[1], stage.leaving
+        dual = rng.normal(size=(n, rows)) * 10.0 ** rng.integers(-2, 2)
+        dual = np.where(np.isfinite(stage.low), dual, np.maximum(dual, 0.0))
+        dual = np.where(np.isfinite(stage.high), dual, np.minimum(dual, 0.0))
+        duals = Duals(dual, rng.normal(size=n), rng.normal(size=(n, d)), rng.uniform(size=n))
+        intercept, slope = stage.bound(duals)
+        for i in range(n):
+            p = stage.at(i)
+            used = [F(x) for x in duals.rows[i]]
+            exact = F(p.constant) + F(duals.intercept[i])
+            exact += sum(F(b) * F(o) for b, o in zip(duals.slope[i], stage.offset, strict=True))
+            for r, y in enumerate(used):
+                exact += y * F(p.high[r] if y >= 0 else p.low[r]) if y else 0
+            lines = []
+            for j in range(stage.columns):
+                reduced = F(p.cost[j]) - sum(y * F(p.rows[r, j]) for r, y in enumerate(used))
+                reduced += sum(F(b) * F(c) for b, c in zip(duals.slope[i], stage.carry[:, j], strict=True))
+                if stage.state.start <= j < stage.state.stop:
+                    lines.append(reduced)
+                elif j == stage.theta:
+                    exact += (1 - F(duals.weight[i])) * F(stage.ceiling[i])
+                else:
+                    exact += max(reduced * F(p.lower[j]), reduced * F(p.upper[j]))
+            for corner in itertools.product(*zip(p.lower[stage.state], p.upper[stage.state], strict=True)):
+                value = exact + sum(line * F(x) for line, x in zip(lines, corner, strict=True))
+                said = F(intercept[i]) + sum(F(b) * F(x) for b, x in zip(slope[i], corner, strict=True))
+                assert said >= value
 
 
 def test_a_failed_program_names_stage_and_state(reference, monkeypatch):
@@ -404,7 +448,7 @@ def test_report_before_iterating(reference):
     report = problem_report(reference.replace(T=50, lead_time=2), states=30, storage=Storage())
     assert (report.stages, report.states, report.models, report.state_entries) == (51, 1501, 1501, 3)
     assert report.objective[1] <= 4
-    assert report.matrix[0] >= 0.1
+    assert report.matrix[0] >= 0.05
     assert "coefficients: matrix" in str(report)
 
 
@@ -536,7 +580,7 @@ def test_killed_run_leaves_a_file_to_go_on_with(reference, root, tmp_path):
         process.send_signal(signal.SIGKILL)
     process.wait()
     case = reference.replace(T=9, lead_time=2)
-    programs = StagePrograms(case, case_lattice(case, 8))
+    programs = StagePrograms.of(case, case_lattice(case, 8))
     state = SddpState.load(
         sddp_checkpoint(tmp_path, programs, Expectation()), Engine(programs, Expectation()).layout.length
     )
@@ -596,6 +640,67 @@ def test_result_reads_like_the_others(reference):
     frame = result.deployments
     assert list(frame.columns) == ["stage", "state", "demand", "probability", "cuts", "level", "trigger"]
     assert len(frame) == 6 * 7
+
+
+def test_a_failed_program_of_a_pass_weakens_its_cut(reference, monkeypatch):
+    """One program in seven fails: cuts made without its duals still bound the value, and the plan is in hand."""
+    case = reference.replace(T=4, lead_time=2)
+    whole = sddp(case, states=4, rel_gap=0.0, iterations=3, simulations=10)
+    asked = itertools.count()
+    real = stage_model.optimise
+
+    def fail(model, name):
+        if next(asked) % 7 == 3 and "stage 0" not in name:
+            raise SolverError(f"{name}: highs ended with status 'Unknown'")
+        real(model, name)
+
+    monkeypatch.setattr(stage_model, "optimise", fail)
+    weak = sddp(case, states=4, rel_gap=0.0, iterations=3, simulations=10)
+    assert weak.bounds.lower <= whole.bounds.upper
+    assert weak.bounds.upper >= whole.bounds.lower
+    assert np.isfinite([weak.bounds.lower, weak.bounds.upper]).all()
+    assert len(weak.iterations) == 3
+
+
+def test_bounds_hold_however_short_the_time(reference):
+    """Cuts that were not made are ceilings, and a lower bound of few points is one."""
+    case = reference.replace(T=12, lead_time=2)
+    exact = lattice_dp(case, case_lattice(case, 12)).objective
+    for seconds in (1e-3, 0.3, 3.0):
+        found = sddp(case, case_lattice(case, 12), rel_gap=0.0, time_limit=seconds, iterations=30)
+        assert found.termination.limit == "time"
+        assert found.bounds.lower <= exact * (1 + 1e-9)
+        assert found.bounds.upper >= exact * (1 - 1e-9)
+
+
+def test_a_pass_without_time_says_ceilings(reference):
+    case = reference.replace(T=5)
+    programs = StagePrograms.of(case, case_lattice(case, 4))
+    engine = Engine(programs, Expectation())
+    rows = Trials(programs, 0).rows(engine, 0, 0, 1, until=0.0)
+    for t, stage in enumerate(programs.stages[:-1]):
+        intercept, slope, _ = engine.layout.split(rows, t)
+        assert (intercept == stage.ceiling).all()
+        assert (slope == 0).all()
+
+
+def test_an_optimum_of_zero_ends():
+    """A plant that costs more than it can ever earn; the bounds are as near as tolerances allow, and not equal."""
+    idle = Model(
+        "idle",
+        4,
+        [
+            Decision("order", lead=1, cost=50.0, upper=200.0),
+            State("plant", gains={"order": 1.0}, upper=800.0),
+            Operation("sold", value=1.0, upper=Factor("demand")),
+            Row("capacity", {"sold": 1.0, "plant": -1.0}, upper=0.0),
+        ],
+        process=GeometricBrownianMotion(100.0, 0.03, 0.25),
+    )
+    result = sddp(idle, states=4)
+    assert len(result.iterations) == 1
+    assert result.termination.reason == "optimal"
+    assert result.objective == pytest.approx(0.0, abs=1e-2)
 
 
 def test_a_failed_program_of_a_bound_weakens_the_bound(reference, monkeypatch):

@@ -117,7 +117,7 @@ class DeploymentCase(Part):
         from stochisru.lunar.stage_program import StagePrograms
         from stochisru.lunar.trees import case_lattice
 
-        return StagePrograms(self, case_lattice(self, lattice) if isinstance(lattice, int) else lattice, storage)
+        return StagePrograms.of(self, case_lattice(self, lattice) if isinstance(lattice, int) else lattice, storage)
 
     @property
     def investment_cost(self) -> float:

@@ -37,11 +37,11 @@ class CutPlan(RootOrders):
     root
         ΔM_0..ΔM_min(L, T), kg.
     intercept
-        Per stage 0..T−1: intercepts of the cuts of every state, $ of the stage's year, shape ``(states, cuts)``.
-        Rows are filled up with infinity.
+        Per stage 0..T−1: intercepts of the cuts of every state, $ of year 0, shape ``(states, cuts)``. Rows are filled
+        up with infinity.
     slope
-        Their slopes, $ per kilogram in the state that the stage leaves (plants of years t + 1..t + L, then the store),
-        shape ``(states, cuts, d)``. With L = 0 the plant is that of year t.
+        Their slopes, $ of year 0 per kilogram in the state that the stage leaves (plants of years t + 1..t + L, then
+        the store), shape ``(states, cuts, d)``. With L = 0 the plant is that of year t.
     simulated
         Mean NPV of the plan on fresh paths of the lattice, $, with its confidence interval.
     neutral
@@ -105,7 +105,7 @@ class CutPlan(RootOrders):
         """
         lead = self.case.horizon.lead_time
         n = passing.shape[1]
-        price = discount_factors(self.case)[lead] * self.case.investment_cost
+        price = self._price(t + lead)
         upper = float(self.programs.largest[t + lead] / self.case.technology.eta)
         if t == self.programs.horizon:  # only with L = 0
             a, b = np.zeros((n, 1)), np.zeros((n, 1))
@@ -120,16 +120,22 @@ class CutPlan(RootOrders):
             a, b = (a[:, :, None] + now_a).reshape(n, -1), (b[:, :, None] + now_b).reshape(n, -1)
         return envelope_argmax(a, b - price, upper)
 
+    def _price(self, year: int) -> float:
+        """Cost of a kilogram of plant in a year, $ of year 0: to deploy it, and to keep it whatever it makes."""
+        worth = self.programs.sheet.worth
+        return -float(worth["dM"][year] + worth["M"][year])
+
     def _present(self, t: int, state: int) -> tuple[Array, Array]:
-        """Profit of year t as the lower envelope of lines in M_t."""
+        """What M_t earns in year t, $ of year 0, as the lower envelope of lines; what it costs is in `_price`."""
         merit, eta = MeritOrder.of(self.case), self.case.technology.eta
         demand = self.lattice.values[t][state]
         beyond = float(merit.beyond_earth(np.array([demand]))[0])
         first, second = merit.against_shortage, merit.against_alternative
         intercept = np.array([0.0, (first - second) * beyond, (first - second) * beyond + second * demand])
-        slope = np.array([first, second, 0.0]) * eta - merit.idle * eta - self.case.costs.c_op
+        slope, today = np.array([first, second, 0.0]) * eta, float(discount_factors(self.case)[t])
         kept = slice(0, 3) if merit.limited else slice(1, 3)
-        return (intercept if merit.limited else intercept - (first - second) * beyond)[kept], slope[kept]
+        intercept = intercept if merit.limited else intercept - (first - second) * beyond
+        return today * intercept[kept], today * slope[kept]
 
     @cached_property
     def levels(self) -> tuple[Array, ...]:
@@ -157,7 +163,7 @@ class CutPlan(RootOrders):
         if lead <= 1:
             return float(self.level(t, state, np.zeros((0, 1)))[0])
         before = kept ** -np.arange(lead - 1.0, 0.0, -1.0) if kept > 0 else np.ones(lead - 1)
-        price = discount_factors(self.case)[lead] * self.case.investment_cost
+        price = self._price(t + lead)
         slope = self.slope[t][state]
         # Along this line of states the last plant alone pays; the others are there already and bring what they bring.
         m = np.unique(np.append(self._candidates(t), 0.0))

@@ -6,18 +6,21 @@ follow from the others and are expressions: they have a price, and no column.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, require_case
-from stochisru.lunar.storage import Storage
-from stochisru.problem.coefficients import Factor, Factors
+from stochisru.lunar.storage import Storage, worth_keeping
+from stochisru.problem.coefficients import Coefficient, Factor, Factors
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
 
 
-def deployment_model(case: DeploymentCase, storage: Storage | None = None) -> Model:
+def deployment_model(
+    case: DeploymentCase, storage: Storage | None = None, highest: Sequence[float] | None = None
+) -> Model:
     """The deployment problem of a case.
 
     Parameters
@@ -25,7 +28,15 @@ def deployment_model(case: DeploymentCase, storage: Storage | None = None) -> Mo
     case
         The problem; NPV in $ of year 0 is maximised.
     storage
-        A store of oxygen with a capacity; none if not given.
+        A store of oxygen; none if not given.
+    highest
+        Largest demand that each year can have, kg/yr, shape ``(T + 1,)``: it bounds the plant that may be worth having
+        to fill a store.
+
+    Raises
+    ------
+    InputError
+        If a store has neither a capacity nor ``highest``.
 
     Examples
     --------
@@ -58,14 +69,14 @@ def deployment_model(case: DeploymentCase, storage: Storage | None = None) -> Mo
             initial=tech.M0,
             cost=c.c_op,
             rule="balance",
-            enough=demand / tech.eta if storage is None else (lambda _, f: (f["demand"] + _room(storage)) / tech.eta),
+            enough=_enough(case, storage, highest),
         ),
         Expression("Qcap", {"M": tech.eta}, rule="capacity"),
         Operation("Q", value=case.economics.P_m, upper=2 * demand),
         Expression("byproduct", {"Q": tech.beta}, cost=c.c_by),
         Operation("Q_earth", value=-c.c_E, upper=earth),
         Operation("S", value=-c.c_bu, upper=2 * demand),
-        *_excess(case, storage),
+        *_excess(case, storage, highest),
         Row("demand", {"Q": 1.0, "Q_earth": 1.0, "S": 1.0}, equals=demand),
     ]
     return Model(
@@ -92,7 +103,7 @@ def _deployment(case: DeploymentCase) -> list[Part]:
     ]
 
 
-def _excess(case: DeploymentCase, storage: Storage | None) -> list[Part]:
+def _excess(case: DeploymentCase, storage: Storage | None, highest: Sequence[float] | None) -> list[Part]:
     """What is neither delivered nor, where there is a store, kept: Q ≤ Qcap, E = Qcap − Q."""
     c_S = case.costs.c_S
     if storage is None:
@@ -109,13 +120,25 @@ def _excess(case: DeploymentCase, storage: Storage | None) -> list[Part]:
             gains={"Qcap": 1.0, "Q": -1.0, "E": -1.0},
             initial=storage.initial,
             cost=storage.holding_cost,
-            upper=_room(storage),
+            upper=_capacity(storage) if highest is None else storage.capacity,
         ),
     ]
 
 
-def _room(storage: Storage) -> float:
-    """Capacity of the store, kg; the plant that may be worth having is bounded by it."""
+def _enough(case: DeploymentCase, storage: Storage | None, highest: Sequence[float] | None) -> Coefficient:
+    """Plant of which more earns nothing: it serves demand, and while it is there may fill a store for later years.
+
+    Where plant does not wear out what is there serves later years itself.
+    """
+    tech = case.technology
+    if storage is None or tech.degradation == 0:
+        return Factor("demand") / tech.eta
+    years = case.horizon.T + 1
+    room = [_capacity(storage)] * years if highest is None else worth_keeping(storage, highest)
+    return lambda year, factors: (factors["demand"] + room[year]) / tech.eta
+
+
+def _capacity(storage: Storage) -> float:
     if storage.capacity is None:
         raise InputError("capacity: the program on a tree needs a store with a capacity, got None")
     return storage.capacity

@@ -91,7 +91,7 @@ def problem_report(
     """
     if lattice is None:
         lattice = case_lattice(case, states)
-    return report_of(StagePrograms(case, lattice, storage))
+    return report_of(StagePrograms.of(case, lattice, storage))
 
 
 def _span(parts: list[Array]) -> tuple[float, float]:

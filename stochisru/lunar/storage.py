@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stochisru.errors import InputError
@@ -46,3 +47,20 @@ class Storage:
                 raise InputError(f"{name}: must be a finite number >= 0, got {number!r}")
         if self.capacity is not None and not (math.isfinite(self.capacity) and self.capacity >= 0):
             raise InputError(f"capacity: must be a finite number >= 0 or None, got {self.capacity!r}")
+
+
+def worth_keeping(storage: Storage, highest: Sequence[float]) -> list[float]:
+    """Most that is worth keeping at the end of each year, kg: what is left of it serves all later demand.
+
+    Parameters
+    ----------
+    highest
+        Largest demand that each year can have, kg/yr, shape ``(T + 1,)``.
+    """
+    limit = math.inf if storage.capacity is None else storage.capacity
+    room, later = [], 0.0
+    for demand in reversed(highest):
+        kept = later / (1 - storage.boil_off)
+        room.append(min(limit, kept))
+        later = demand + kept
+    return room[::-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -109,33 +109,59 @@ class ModelCutPlan:
         return Estimate.of_error(float(worth.mean()), error, paths, confidence)
 
     def on_paths(self, states: Index) -> Array:
-        """Discounted worth (more is better) of the plan on paths of the lattice, shape ``(n,)``.
-
-        Every stage program is solved on every path, so what it does is feasible to the solver's tolerances; −∞ where
-        it cannot keep a row.
-
-        Parameters
-        ----------
-        states
-            State of every stage, shape ``(T + 1, n)``.
-        """
-        models: dict[tuple[int, int], StageModel] = {}
-        total = np.zeros(states.shape[1])
-        for p, path in enumerate(states.T):
-            state = np.empty(0)
-            for t, (stage, i) in enumerate(zip(self.programs.stages, path.tolist(), strict=True)):
-                if (t, i) not in models:
-                    models[t, i] = StageModel(stage, i)
-                    if t < self.programs.horizon:
-                        models[t, i].add(*self.scaled_cuts(t, i))
-                columns, _ = models[t, i].solve(state, epoch=0)
-                missing = columns[stage.slack].max(initial=0.0) > _MISSING
-                total[p] += -np.inf if missing else stage.money * stage.cash(columns, i)
-                state = stage.left(columns)
-        return total
+        """Discounted worth of the plan on paths of the lattice; see `worth_on_paths`."""
+        return worth_on_paths(self, states)
 
     def scaled_cuts(self, t: int, i: int) -> tuple[Array, Array]:
         """Cuts of a state in the units of its program."""
-        money, known = self.programs.stages[t].money, np.isfinite(self.intercept[t][i])
-        slope = self.slope[t][i][known] * self.programs.state_unit(t + 1)
-        return self.intercept[t][i][known] / money, slope / money
+        return scaled_cuts(self, t, i)
+
+
+class PlanOfCuts(Protocol):
+    """What a plan that is read off cuts has of them."""
+
+    @property
+    def programs(self) -> ModelStages:
+        """The stage programs."""
+
+    @property
+    def intercept(self) -> tuple[Array, ...]:
+        """Intercepts of the cuts; see `ModelCutPlan`."""
+
+    @property
+    def slope(self) -> tuple[Array, ...]:
+        """Slopes of the cuts."""
+
+
+def worth_on_paths(plan: PlanOfCuts, states: Index) -> Array:
+    """Discounted worth (more is better) of a plan of cuts on paths of its lattice, shape ``(n,)``.
+
+    Every stage program is solved on every path, so what it does is feasible to the solver's tolerances; −∞ where it
+    cannot keep a row.
+
+    Parameters
+    ----------
+    states
+        State of every stage, shape ``(T + 1, n)``.
+    """
+    models: dict[tuple[int, int], StageModel] = {}
+    total = np.zeros(states.shape[1])
+    for p, path in enumerate(states.T):
+        state = np.empty(0)
+        for t, (stage, i) in enumerate(zip(plan.programs.stages, path.tolist(), strict=True)):
+            if (t, i) not in models:
+                models[t, i] = StageModel(stage, i)
+                if t < plan.programs.horizon:
+                    models[t, i].add(*scaled_cuts(plan, t, i))
+            columns, _ = models[t, i].solve(state, epoch=0)
+            missing = columns[stage.slack].max(initial=0.0) > _MISSING
+            total[p] += -np.inf if missing else stage.money * stage.cash(columns, i)
+            state = stage.left(columns)
+    return total
+
+
+def scaled_cuts(plan: PlanOfCuts, t: int, i: int) -> tuple[Array, Array]:
+    """Cuts of a state in the units of its program."""
+    money, known = plan.programs.stages[t].money, np.isfinite(plan.intercept[t][i])
+    slope = plan.slope[t][i][known] * plan.programs.state_unit(t + 1)
+    return plan.intercept[t][i][known] / money, slope / money

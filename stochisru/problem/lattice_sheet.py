@@ -122,9 +122,18 @@ class LatticeSheet(Sheet):
         InputError
             Naming part and year, if one of them is not finite.
         """
-        spans = _Spans(self)
-        for part in self.model.columns:
-            spans.known[part.name] = [self._finite(part, t, spans.of(part, t)) for t in self.model.years]
+        return self._year_by_year(_Spans(self))
+
+    @cached_property
+    def sizes(self) -> Mapping[str, list[float]]:
+        """What every column is like at most where each year's factors ask for what is enough in that year alone."""
+        found = self._year_by_year(_Sizes(self))
+        return {name: [max(map(abs, span)) for span in spans] for name, spans in found.items()}
+
+    def _year_by_year(self, spans: _Spans) -> Mapping[str, list[Span]]:
+        for t in self.model.years:  # what is in store bounds what may be taken out of it a year later
+            for part in self.model.columns:
+                spans.known.setdefault(part.name, []).append(self._finite(part, t, spans.of(part, t)))
         return spans.known
 
     def _finite(self, part: Decision | State | Operation, year: int, span: Span) -> Span:
@@ -150,21 +159,15 @@ class LatticeSheet(Sheet):
 
 @dataclass(eq=False)
 class _Spans:
-    """Intervals of the parts so far; each part refers to earlier ones only."""
+    """Intervals so far, year by year; each part refers to earlier years and, within a year, to earlier parts."""
 
     sheet: LatticeSheet
     known: dict[str, list[Span]] = field(default_factory=dict)
-    _now: dict[str, list[Span]] = field(default_factory=dict)
 
     def of(self, part: Decision | State | Operation, t: int) -> Span:
         if isinstance(part, Decision):
-            span = self._of_decision(part, t)
-        elif isinstance(part, Operation):
-            span = self._of_operation(part, t)
-        else:
-            span = self._of_state(part, t)
-        self._now.setdefault(part.name, []).append(span)
-        return span
+            return self._of_decision(part, t)
+        return self._of_operation(part, t) if isinstance(part, Operation) else self._of_state(part, t)
 
     def _own(self, part: Decision | State | Operation, t: int) -> Span:
         lower, upper = self.sheet.own(part, t)
@@ -172,8 +175,8 @@ class _Spans:
 
     def _ends(self, name: str, t: int) -> Span:
         """Interval of a column; of one that comes later, what it says."""
-        if len(self._now.get(name, ())) > t:
-            return self._now[name][t]
+        if len(self.known.get(name, ())) > t:
+            return self.known[name][t]
         return self._own(cast("Operation | State", self.sheet.model[name]), t)
 
     def _sum(self, terms: Linear, t: int, without: str = "") -> Span:
@@ -254,6 +257,13 @@ class _Spans:
             if keep[t + 1] > 0:
                 enough[t] = max(enough[t], enough[t + 1] / (1.0 if ahead else keep[t + 1]))
         return enough
+
+
+class _Sizes(_Spans):
+    """The same without plans for later years."""
+
+    def _enough(self, state: State) -> list[float]:
+        return [float(np.max(number)) for number in self.sheet.numbers(state, "enough")]
 
 
 def _ends(number: Number) -> Span:

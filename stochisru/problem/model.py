@@ -19,7 +19,7 @@ from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, 
 from stochisru.programs.sparse import Sense
 
 if TYPE_CHECKING:
-    from stochisru.problem.on_lattice import ModelStages
+    from stochisru.problem.lattice_problem import ModelOnLattice
     from stochisru.problem.subtrees import Subtrees
     from stochisru.problem.tree_problem import ModelOnTree
 
@@ -154,7 +154,7 @@ class Model:
 
         return Subtrees(self, tree, cut_stage)
 
-    def on_lattice(self, lattice: MarkovLattice | int, storage: None = None) -> ModelStages:
+    def on_lattice(self, lattice: MarkovLattice | int, storage: None = None) -> ModelOnLattice:
         """The problem on a lattice, given or made of its process with so many states per stage.
 
         Raises
@@ -162,7 +162,7 @@ class Model:
         InputError
             If they do not match, or a lattice is to be made and the model has no process.
         """
-        from stochisru.problem.on_lattice import ModelStages
+        from stochisru.problem.lattice_problem import ModelOnLattice
 
         if storage is not None:
             raise InputError(f"storage: {self.name} is a model, a store is one of its states")
@@ -170,7 +170,7 @@ class Model:
             if self.process is None:
                 raise InputError(f"lattice: {self.name} has no process to make one of")
             lattice = MarkovLattice.from_process(self.process, self.horizon, lattice)
-        return ModelStages(self, lattice)
+        return ModelOnLattice(self, lattice)
 
     # ----------------------------------------------------------------- others
 

@@ -3,16 +3,19 @@
 The program of stage s holds the columns that are known there: decisions of year s + lead, operations of year s, and the
 states that follow from them, years of one part with a lead before others. Its *state* are the columns of earlier
 stages that rows of this stage or a later one still refer to: plant that is committed, orders on the way, what is in
-store. Programs of one stage differ between its states in right sides, bounds and coefficients that depend on factors.
-All money is discounted to year 0 and maximised. Columns are measured in powers of two near the size that they may have.
+store. A state of the model that has no bound to keep but those that its balance implies needs no column at its own
+stage: it is the sum of what is added and what is left. Programs of one stage differ between its states in right sides,
+bounds and coefficients that depend on factors. All money is discounted to year 0 and maximised. Columns and money of a
+stage are measured in powers of two near the size that they may have.
 
 A stage may start from states in which its rows cannot be kept. What is then missing is bought at a price far above all
-others: the bound from above stays one, and a plan that buys any is no plan.
+others: the bound from above stays one, and a plan that buys any is no plan. Rows that can be kept from everywhere
+(`stochisru.problem.missing`) have no such slack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,6 +27,7 @@ from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
 from stochisru.problem.coefficients import Number
 from stochisru.problem.lattice_sheet import LatticeSheet
+from stochisru.problem.missing import Missing
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Row, State
 from stochisru.problem.paths import chain
@@ -32,8 +36,7 @@ from stochisru.programs.stage import Duals, Stage
 from stochisru.programs.stage_model import StageModel
 
 if TYPE_CHECKING:
-    from stochisru.estimate import Estimate
-    from stochisru.problem.lattice_plan import ModelCutPlan
+    pass
 
 #: A column: its part and its year.
 Key = tuple[str, int]
@@ -41,6 +44,10 @@ Key = tuple[str, int]
 _PRICE = 1e3
 #: Steps of trial points in the entries of a state: the golden section spreads any number of them evenly.
 _GOLDEN = 0.6180339887498949
+#: Trial points of a state with an ``enough`` reach from its least to this multiple of its largest.
+_BEYOND = 1.3
+#: Least unit of money of a stage, in that of the next.
+_FALL = 2.0**-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +60,16 @@ class ModelRow:
 
 
 @dataclass(frozen=True, eq=False)
+class Sum:
+    """A state that has no column at its own stage: ``constant`` and a sum of columns."""
+
+    terms: dict[Key, float]
+    constant: float
+
+
+@dataclass(frozen=True, eq=False)
 class ModelStages:
-    """The stage programs of a model on a lattice; see `stochisru.protocols.StagePrograms`.
+    """The stage programs of a model on a lattice; with a plan they are `stochisru.protocols.StagePrograms`.
 
     Raises
     ------
@@ -65,9 +80,6 @@ class ModelStages:
 
     model: Model
     lattice: MarkovLattice
-    #: Plans have no order-up-to levels whose value is known.
-    orders_up_to = False
-    one_level = False
 
     def __post_init__(self) -> None:
         for part in self.model.decisions:
@@ -99,7 +111,7 @@ class ModelStages:
     def flows(self) -> float:
         """Size of the sums of money that values are differences of."""
         path = chain(self.lattice.stage_mean())
-        return max(flows_on_mean_path(self.model, path), self.stages[0].money)
+        return max(flows_on_mean_path(self.model, path), *self.moneys)
 
     # ---------------------------------------------------------- rows and columns
 
@@ -107,13 +119,62 @@ class ModelStages:
         return self.sheet.places[key[0]].stage(key[1])
 
     @cached_property
-    def own(self) -> list[list[Key]]:
-        """Columns of every stage."""
+    def decided(self) -> list[list[Key]]:
+        """What is decided at every stage, or follows from it."""
         found: list[list[Key]] = [[] for _ in self.model.years]
         for part in self.model.columns:
             for t in self.model.years:
                 found[self._stage((part.name, t))].append((part.name, t))
         return found
+
+    @cached_property
+    def own(self) -> list[list[Key]]:
+        """Columns of every stage: of what is decided, but for `sums`."""
+        return [[key for key in keys if key not in self.sums] for keys in self.decided]
+
+    @cached_property
+    def sums(self) -> dict[Key, Sum]:
+        """States without a column at their own stage: of no upper bound, and of a lower one that their balance keeps.
+
+        `State.enough` is no bound to keep: it says where no optimal plan goes beyond.
+        """
+        found: dict[Key, Sum] = {}
+        for state in self.model.states:
+            least = 0.0
+            for t in self.model.years:
+                row = self._balances[state.name][t]
+                before = least
+                least = float(np.max(self.sheet.numbers(state, "lower")[t]))
+                numbers = (*row.terms.values(), row.low, row.high)
+                if state.upper is not None or not all(isinstance(number, float) for number in numbers):
+                    continue
+                terms = {key: -float(number) for key, number in row.terms.items() if key != (state.name, t)}
+                ends = {
+                    key: (before, np.inf) if key[0] == state.name else self.sheet.spans[key[0]][key[1]] for key in terms
+                }
+                low = float(row.low) + sum(x * ends[key][0 if x > 0 else 1] for key, x in terms.items() if x != 0)
+                if low >= least:
+                    found[state.name, t] = Sum(terms, float(row.low))
+        return found
+
+    def _resolved(self, terms: Mapping[Key, Number], stage: int) -> tuple[dict[Key, Number], Number]:
+        """A linear expression in the columns of a stage, and its constant."""
+        found: dict[Key, Number] = {}
+        constant: Number = 0.0
+        for key, number in terms.items():
+            whole = self.sums.get(key) if self._stage(key) == stage else None
+            if whole is None:
+                found[key] = found.get(key, 0.0) + number
+                continue
+            within, still = self._resolved(whole.terms, stage)
+            constant = constant + number * (whole.constant + still)
+            for column, x in within.items():
+                found[column] = found.get(column, 0.0) + number * x
+        return found, constant
+
+    @cached_property
+    def _balances(self) -> dict[str, list[ModelRow]]:
+        return {state.name: [self._balance(state, t) for t in self.model.years] for state in self.model.states}
 
     @cached_property
     def rows(self) -> list[list[ModelRow]]:
@@ -122,7 +183,8 @@ class ModelStages:
         for part in self.model.parts:
             if isinstance(part, State):
                 for t in self.model.years:
-                    found[self._stage((part.name, t))].append(self._balance(part, t))
+                    if (part.name, t) not in self.sums:
+                        found[self._stage((part.name, t))].append(self._balances[part.name][t])
             elif isinstance(part, Row):
                 places = self.sheet.row_places(part)
                 for t in places.years:
@@ -156,17 +218,24 @@ class ModelStages:
     def entering(self) -> list[list[Key]]:
         """Columns of earlier stages that make the state of every stage, in the order in which they are decided."""
         last: dict[Key, int] = {}
-        for stage, rows in enumerate(self.rows):
-            for row in rows:
-                for key in row.terms:
-                    last[key] = max(last.get(key, 0), stage)
-        decided = [key for keys in self.own for key in keys]
+        uses = [(stage, key) for stage, rows in enumerate(self.rows) for row in rows for key in row.terms]
+        uses += [(self._stage(key), column) for key, whole in self.sums.items() for column in whole.terms]
+        for stage, key in uses:
+            last[key] = max(last.get(key, 0), stage)
+        decided = [key for keys in self.decided for key in keys]
         return [[key for key in decided if self._stage(key) < s <= last.get(key, -1)] for s in self.model.years]
 
     def unit(self, key: Key) -> float:
-        """Unit of a column: a power of two near the largest size that it may have."""
-        size = max(abs(end) for end in self.sheet.spans[key[0]][key[1]])
+        """Unit of a column: a power of two near the size that it may have where factors are as expected."""
+        size = self._expected[key[0]][key[1]] or max(abs(end) for end in self.sheet.spans[key[0]][key[1]])
         return float(2.0 ** np.round(np.log2(size))) if size > 0 else 1.0
+
+    @cached_property
+    def _expected(self) -> Mapping[str, list[float]]:
+        """Sizes of all columns where factors are as expected."""
+        mean = self.lattice.stage_mean()
+        steps = (np.ones((1, 1)),) * self.horizon
+        return LatticeSheet.of(self.model, MarkovLattice(tuple(mean[:, None]), steps)).sizes
 
     def state_unit(self, t: int) -> Array:
         """Units of the state from which stage t starts."""
@@ -175,14 +244,19 @@ class ModelStages:
     # ------------------------------------------------------------------- programs
 
     @cached_property
-    def money(self) -> float:
-        """Unit of money of all stages: a power of two near the largest that one column can be worth."""
-        most = max(
-            float(np.max(np.abs(number))) * self.unit((name, t))
-            for name, worth in self.sheet.worth.items()
-            for t, number in enumerate(worth)
-        )
-        return float(2.0 ** np.round(np.log2(most))) if most > 0 else 1.0
+    def moneys(self) -> list[float]:
+        """Unit of money of every stage: a power of two near the largest that one of its columns can be worth."""
+        most = [
+            max(
+                (float(np.max(np.abs(self.sheet.worth[name][t]))) * self.unit((name, t)) for name, t in keys),
+                default=0.0,
+            )
+            for keys in self.decided
+        ]
+        for s in range(self.horizon - 1, -1, -1):
+            most[s] = max(most[s], _FALL * most[s + 1])
+        largest = max(most) or 1.0
+        return [float(2.0 ** np.round(np.log2(size or largest))) for size in most]
 
     @cached_property
     def _unpriced(self) -> list[Stage]:
@@ -190,64 +264,73 @@ class ModelStages:
         return [self._assemble(s) for s in self.model.years]
 
     def _assemble(self, s: int) -> Stage:
-        own, entering = self.own[s], self.entering[s]
+        own, entering, money = self.own[s], self.entering[s], self.moneys[s]
         count, columns = self.lattice.sizes[s], len(own) + len(entering)
         place = {key: j for j, key in enumerate([*own, *entering])}
-        unit = np.ones(columns)
+        unit = np.array([self.unit(key) for key in place])
         lower, upper, cost = np.zeros((3, count, columns))
+        constant = np.zeros(count)
         for key, j in place.items():
-            unit[j] = self.unit(key)
             lower[:, j], upper[:, j] = self.sheet.spans[key[0]][key[1]]
+        for key in self.decided[s]:
+            worth = self.sheet.expected(self.sheet.worth[key[0]][key[1]], key[1], s)
+            terms, still = self._resolved({key: worth}, s)
+            constant += still
+            for column, number in terms.items():
+                cost[:, place[column]] += number
         for key in own:
             j, part = place[key], self.model[key[0]]
-            worth = self.sheet.worth[key[0]][key[1]]
-            cost[:, j] = self.sheet.expected(worth, key[1], s)
             if self.sheet.spans[key[0]][key[1]] != (0.0, 0.0):
                 said = self.sheet.own(part, key[1])  # type: ignore[arg-type]
                 lower[:, j], upper[:, j] = np.maximum(lower[:, j], said[0]), np.minimum(upper[:, j], said[1])
         rows = np.zeros((count, len(self.rows[s]), columns))
         low, high = np.zeros((2, count, len(self.rows[s])))
         for r, row in enumerate(self.rows[s]):
-            for key, number in row.terms.items():
+            terms, still = self._resolved(row.terms, s)
+            for key, number in terms.items():
                 rows[:, r, place[key]] += number
-            low[:, r], high[:, r] = row.low, row.high
+            low[:, r], high[:, r] = row.low - still, row.high - still
         rows = rows * unit
         size = np.abs(rows).max(axis=(0, 2), initial=0.0)
         scale = np.where(size > 0, 2.0 ** -np.round(np.log2(np.where(size > 0, size, 1.0))), 1.0)
         rows, low, high = rows * scale[:, None], low * scale, high * scale
-        lower, upper, cost = lower / unit, upper / unit, cost * unit / self.money
-        missing, most = _missing(rows, low, high, lower, upper) if s else (np.zeros((0, low.shape[1])), np.zeros(0))
-        theta = len(own) + most.size
+        lower, upper, cost = lower / unit, upper / unit, cost * unit / money
+        slack = Missing.of(rows, low, high, lower, upper, len(own)) if s else Missing.none(low.shape[1])
+        price = _PRICE * max(self.moneys) / money
+        theta = len(own) + slack.most.size
 
-        def wide(array: Array, slack: Array, theta: float) -> Array:
+        def wide(array: Array, slacks: Array, theta: float) -> Array:
             """With the columns of slacks and θ between a stage's own and its state."""
-            shape = (*array.shape[:-1], most.size + 1)
-            between = np.broadcast_to(np.append(slack, np.full((*slack.shape[:-1], 1), theta), axis=-1), shape)
+            shape = (*array.shape[:-1], slack.most.size + 1)
+            between = np.broadcast_to(np.append(slacks, np.full((*slacks.shape[:-1], 1), theta), axis=-1), shape)
             return np.concatenate([array[..., : len(own)], between, array[..., len(own) :]], axis=-1)
 
         leaving = self.entering[s + 1] if s < self.horizon else []
-        carry = np.zeros((len(leaving), columns))
+        carry, offset = np.zeros((len(leaving), columns)), np.zeros(len(leaving))
         for k, key in enumerate(leaving):
-            carry[k, place[key]] = 1.0
+            terms, still = self._resolved({key: 1.0}, s)
+            offset[k] = float(still) / self.unit(key)  # of floats alone, see `sums`
+            for column, number in terms.items():
+                carry[k, place[column]] = number * unit[place[column]] / self.unit(key)
         least = np.array([self.sheet.spans[key[0]][key[1]][0] / self.unit(key) for key in leaving])
         return Stage(
             year=s,
-            money=self.money,
-            cost=_shared(wide(cost, np.full(most.size, -_PRICE), 1.0)),
-            lower=_shared(wide(lower, np.zeros(most.size), 0.0)),
-            upper=_shared(wide(upper, most, 0.0)),
-            rows=_shared(wide(rows, missing.T, 0.0)),
+            money=money,
+            cost=_shared(wide(cost, np.full(slack.most.size, -price), 1.0)),
+            lower=_shared(wide(lower, np.zeros(slack.most.size), 0.0)),
+            upper=_shared(wide(upper, slack.most, 0.0)),
+            rows=_shared(wide(rows, slack.coefficients.T, 0.0)),
             low=_shared(low),
             high=_shared(high),
-            constant=np.zeros(1),
+            constant=_shared(constant / money),
             slack=slice(len(own), theta),
             theta=theta,
-            state=slice(theta + 1, columns + most.size + 1),
+            state=slice(theta + 1, columns + slack.most.size + 1),
             ceiling=np.zeros(count),
-            carry=wide(carry, np.zeros(most.size), 0.0),
-            offset=np.zeros(len(leaving)),
+            carry=wide(carry, np.zeros(slack.most.size), 0.0),
+            offset=offset,
             least=least,
-            factor=1.0,
+            factor=self.moneys[s + 1] / money if s < self.horizon else 0.0,
         )
 
     @cached_property
@@ -258,7 +341,7 @@ class ModelStages:
             if not found:
                 found.append(stage)
                 continue
-            most = self.lattice.transitions[stage.year] @ _largest(found[-1])
+            most = stage.factor * (self.lattice.transitions[stage.year] @ _largest(found[-1]))
             found.append(replace(stage, ceiling=most + 1e-12 * np.abs(most)))
         return tuple(found[::-1])
 
@@ -282,42 +365,36 @@ class ModelStages:
         ]
 
     def spread(self, t: int, place: Array, store: Array) -> Array:
-        """States leaving stage t that are spread over their range, in their units, shape ``(k, d)``."""
+        """States leaving stage t that are spread over their range, in their units, shape ``(k, d)``.
+
+        Parameters
+        ----------
+        place, store
+            Numbers in [0, 1), shape ``(k,)``. States that have an ``enough`` are spread by ``place``, evenly in
+            logarithms and all alike, over what is enough in the year's states: where they are short or more than enough
+            together. Others are spread by ``store`` over their bounds, one point in two at the lower one.
+        """
         found = np.empty((place.size, len(self.entering[t + 1])))
         for j, key in enumerate(self.entering[t + 1]):
             low, high = self.sheet.spans[key[0]][key[1]]
-            shift = np.mod(place + j * _GOLDEN, 1.0)
-            found[:, j] = (low + (high - low) * shift**2) / self.unit(key)  # bounds are seldom reached
+            needs = self._enough(key)
+            if needs is None:
+                shift = np.mod(store + j * _GOLDEN, 1.0)
+                reach = min(high, low + self._expected[key[0]][key[1]])  # bounds are seldom reached
+                amount = low + (reach - low) * np.maximum(2 * shift - 1, 0.0) ** 2
+            else:
+                amount = np.clip(needs[0] * (_BEYOND * needs[1] / needs[0]) ** place, low, high)
+            found[:, j] = amount / self.unit(key)
         return found
 
-    def plan(self, root: Array, intercept: Sequence[Array], slope: Sequence[Array], neutral: bool) -> ModelCutPlan:
-        """The plan that cuts describe."""
-        from stochisru.problem.lattice_plan import ModelCutPlan
-
-        return ModelCutPlan(self, tuple(root.tolist()), tuple(intercept), tuple(slope))
-
-    def with_simulated(self, plan: ModelCutPlan, mean: Estimate) -> ModelCutPlan:
-        """A plan with its simulated mean, given as worth, in the model's sense."""
-        if self.sign > 0:
-            return replace(plan, simulated=mean)
-        turned = replace(mean, value=-mean.value, lower=-mean.upper, upper=-mean.lower)
-        return replace(plan, simulated=turned)
-
-
-def _missing(rows: Array, low: Array, high: Array, lower: Array, upper: Array) -> tuple[Array, Array]:
-    """Slacks that rows may need: their coefficients, shape ``(slacks, rows)``, and how large each can be.
-
-    A row that holds for all columns within their bounds needs none.
-    """
-    ends = rows * lower[:, None], rows * upper[:, None]
-    least, most = np.minimum(*ends).sum(axis=2), np.maximum(*ends).sum(axis=2)
-    below, above = (low - least).max(axis=0), (most - high).max(axis=0)
-    coefficients, sizes = [], []
-    for sign, short in ((1.0, below), (-1.0, above)):
-        for r in np.flatnonzero(np.isfinite(short) & (short > 0)):
-            coefficients.append(sign * np.eye(short.size)[r])
-            sizes.append(short[r])
-    return np.array(coefficients).reshape(-1, low.shape[1]), np.array(sizes)
+    def _enough(self, key: Key) -> tuple[float, float] | None:
+        """Least and most that is enough of a state in the states of its year; None of what has no such number."""
+        part = self.model[key[0]]
+        if not isinstance(part, State) or part.enough is None:
+            return None
+        number = np.atleast_1d(self.sheet.numbers(part, "enough")[key[1]])
+        some = number[number > 0]  # where demand has ended nothing is enough
+        return (float(some.min()), float(some.max())) if some.size else None
 
 
 def _shared(array: Array) -> Array:
@@ -329,7 +406,7 @@ def _largest(stage: Stage) -> Array:
     """What a stage and all later ones are worth at most in each of its states, whatever they start from."""
     found = []
     for i in range(stage.ceiling.size):
-        found.append(StageModel(stage, i).solve(None, epoch=0)[1])
+        found.append(StageModel(stage, i).duals(None, epoch=0))
     intercept, slope = stage.bound(Duals(*(np.array(part) for part in zip(*found, strict=True))))
     low, high = slope * stage.lower[:, stage.state], slope * stage.upper[:, stage.state]
     return np.asarray(intercept + np.maximum(low, high).sum(axis=1))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scenario_trees.arrays import Array
+from stochisru.errors import SolverError
 from stochisru.programs.solvers.highs import new_model, optimise
 from stochisru.programs.stage import Stage, StateProgram
 
@@ -120,3 +121,10 @@ class StageModel:
             total = 1.0
         rows = np.clip(dual[: self._rows], self._least, self._most)
         return np.asarray(solution.col_value), (rows, float(cuts @ self._intercept), cuts @ self._slope, total)
+
+    def duals(self, state: Array | None, epoch: int) -> tuple[Array, float, Array, float]:
+        """Duals of `solve`; where it fails they are 0, which bound the value too: all columns at their best."""
+        try:
+            return self.solve(state, epoch)[1]
+        except SolverError:
+            return np.zeros(self._rows), 0.0, np.zeros(self._stage.leaving), 0.0

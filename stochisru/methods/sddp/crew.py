@@ -35,17 +35,23 @@ class Crew:
     workers: int
     folder: Path | None
 
-    def iteration(self, number: int) -> Array:
-        """Rows of all passes of iteration ``number`` (from 0), in the order of the passes."""
+    def iteration(self, number: int, until: float | None = None) -> Array:
+        """Rows of all passes of iteration ``number`` (from 0), in the order of the passes.
+
+        Parameters
+        ----------
+        until
+            Time (`time.monotonic`, the same in all processes) at which they are to be over.
+        """
         count = self.trials.count(number, self.passes)
         if self.folder is None:
-            parts = [self.trials.rows(self.engine, number, k, self.passes) for k in range(count)]
+            parts = [self.trials.rows(self.engine, number, k, self.passes, until) for k in range(count)]
         else:
             from joblib import Parallel, delayed
 
             task = delayed(_remote_pass)
             arguments = (self.folder, self.trials, self.engine.risk, self.engine.version, number)
-            parts = Parallel(n_jobs=self.workers)(task(*arguments, k, self.passes) for k in range(count))
+            parts = Parallel(n_jobs=self.workers)(task(*arguments, k, self.passes, until) for k in range(count))
         return np.concatenate(parts)
 
     def absorb(self, rows: Array) -> None:
@@ -68,7 +74,14 @@ def crew_of(engine: Engine, trials: Trials, passes: int, workers: int, state: Sd
 
 
 def _remote_pass(
-    folder: Path, trials: Trials, risk: RiskMeasure, version: int, number: int, index: int, passes: int
+    folder: Path,
+    trials: Trials,
+    risk: RiskMeasure,
+    version: int,
+    number: int,
+    index: int,
+    passes: int,
+    until: float | None,
 ) -> Array:
     """One pass in a worker process."""
     key = str(folder)
@@ -78,4 +91,4 @@ def _remote_pass(
     engine = _ENGINES[key]
     for missing in range(engine.version, version):
         engine.absorb(np.load(folder / f"{missing}.npy"))
-    return trials.rows(engine, number, index, passes)
+    return trials.rows(engine, number, index, passes, until)

@@ -7,6 +7,7 @@ With so few columns the start from slacks costs little (measured: 0.10 ms agains
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,19 +65,34 @@ class Engine:
         return found
 
     def values(self, t: int, state: Array) -> tuple[Array, Array]:
-        """Affine bounds from above on the values of all states of stage t, tight at ``state``; see `Stage.bound`."""
-        solved = [self.model(t, i).solve(state, self._epoch)[1] for i in range(self.programs.lattice.sizes[t])]
+        """Affine bounds from above on the values of all states of stage t, tight at ``state``; see `Stage.bound`.
+
+        A program that fails has a weaker one; see `StageModel.duals`.
+        """
+        solved = [self.model(t, i).duals(state, self._epoch) for i in range(self.programs.lattice.sizes[t])]
         return self.programs.stages[t].bound(Duals(*(np.array(part) for part in zip(*solved, strict=True))))
 
     def root(self) -> tuple[float, Array]:
-        """Upper bound, $, and what is decided at the root, in the units of the problem."""
+        """Upper bound, $, and what is decided at the root, in the units of the problem.
+
+        Raises
+        ------
+        SolverError
+            If its program fails.
+        """
         self.begin()
         intercept, _ = self.values(0, np.empty(0))
         columns, _ = self.model(0, 0).solve(np.empty(0), self._epoch)
         return float(intercept[0]) * self.programs.stages[0].money, self.programs.root(columns)
 
     def forward(self, states: Sequence[int]) -> list[Array]:
-        """States that the policy passes on a path of the lattice: those leaving stages 0..T−1."""
+        """States that the policy passes on a path of the lattice: those leaving stages 0..T−1.
+
+        Raises
+        ------
+        SolverError
+            If one of its programs fails.
+        """
         found = []
         state = np.empty(0)
         for stage, i in zip(self.programs.stages[:-1], states, strict=False):
@@ -85,13 +101,17 @@ class Engine:
             found.append(state)
         return found
 
-    def backward(self, points: Sequence[Array]) -> Array:
+    def backward(self, points: Sequence[Array], until: float | None = None) -> Array:
         """Cuts of every stage at its trial points, the later stages' already used for the earlier.
+
+        Where time is over the cuts that are left say no more than the ceiling of their stage.
 
         Parameters
         ----------
         points
             Trial points of the states leaving stages 0..T−1, shapes ``(k, d)``.
+        until
+            Time (`time.monotonic`) at which it is to be over.
 
         Returns
         -------
@@ -103,7 +123,10 @@ class Engine:
             intercept, slope, point = self.layout.split(rows, t)
             transition, factor = self.programs.lattice.transitions[t], self.programs.stages[t].factor
             point[:] = points[t]
+            intercept[:], slope[:] = self.programs.stages[t].ceiling, 0.0
             for k, x in enumerate(points[t]):
+                if until is not None and time.monotonic() >= until:
+                    break
                 later_intercept, later_slope = self.values(t + 1, x)
                 weights = factor * self.risk.weights(transition, later_intercept + later_slope @ x)
                 # einsum, not BLAS: the sums must not depend on the number of threads.

@@ -19,6 +19,7 @@ from stochisru.errors import InputError, require_integer
 from stochisru.methods.problems import stated_on_lattices
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.methods.risk import Expectation
+from stochisru.methods.sddp.clock import Clock
 from stochisru.methods.sddp.crew import crew_of
 from stochisru.methods.sddp.monitor import SddpIteration, SddpState, sddp_checkpoint
 from stochisru.methods.sddp.run import SddpRun
@@ -69,7 +70,8 @@ def sddp(
     rel_gap
         Stop when (upper − lower) / max(|lower|, |upper|) is at most this.
     iterations, time_limit
-        Stop after so many iterations (of all parts of a resumed run) or seconds (of this part).
+        Stop after so many iterations (of all parts of a resumed run) or seconds (of this part, the simulation and the
+        last lower bound included).
     stopping
         Further rules of `stochisru.methods.stopping`, one or several.
     passes
@@ -124,9 +126,9 @@ def sddp(
         raise InputError("resume: needs the checkpoint folder of the run to go on with")
     rule = _rule(rel_gap, iterations, time_limit, stopping, risk)
 
-    start = time.perf_counter()
+    start, clock = time.perf_counter(), Clock(time_limit)
     programs = stated_on_lattices(case).on_lattice(states if lattice is None else lattice, storage)
-    run = SddpRun(programs, risk, rule, rel_gap, seed)
+    run = SddpRun(programs, risk, rule, rel_gap, seed, clock)
     if not risk.neutral and not run.by_vertices:
         raise InputError(
             f"lead_time: nested risk needs states of at most {MOST_DIMENSIONS} entries, got {run.dimensions}"
@@ -141,7 +143,7 @@ def sddp(
         with crew_of(run.engine, Trials(programs, seed), passes, workers, run.state) as crew:
             limit = run.limit()
             while limit is None:
-                crew.absorb(crew.iteration(len(run.log)))
+                crew.absorb(crew.iteration(len(run.log), clock.passes_until))
                 line = run.advance()
                 if progress:
                     progress(line.shown(programs.sign))
@@ -162,7 +164,7 @@ def sddp(
         ends = [plan.simulated.lower if programs.sign > 0 else -plan.simulated.upper, run.upper]
         low = min(ends) if np.isfinite(ends).all() else -np.inf  # a plan that breaks a row is none
         bounds = Bounds(low, run.upper, simulated, Of.LATTICE, programs.flows, confidence)
-    met = bounds.certified and bounds.meets(rel_gap)  # an interval proves nothing
+    met = bounds.certified and run.met  # an interval proves nothing
     last = run.log[-1]
     mean = f"mean {plan.simulated.value:,.0f} ± {plan.simulated.upper - plan.simulated.value:,.0f} $"
     seen = mean if np.isfinite(plan.simulated.value) else f"plan: {plan.simulated.reason}"

@@ -11,14 +11,19 @@ from typing import Generic
 import numpy as np
 
 from scenario_trees.arrays import Array
+from stochisru.errors import SolverError
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
 from stochisru.methods.result import Bounds, Kind, Of, require_order
+from stochisru.methods.sddp.clock import AT_THE_END, ON_THE_WAY, Clock
 from stochisru.methods.sddp.engine import Engine
 from stochisru.methods.sddp.monitor import SddpIteration, SddpState, parts
-from stochisru.methods.sddp.vertices import MOST_DIMENSIONS, vertex_bound
+from stochisru.methods.sddp.vertices import ALLOWANCES, MOST_DIMENSIONS, vertex_bound
 from stochisru.methods.stopping import Status
 from stochisru.protocols import LatticePlanT, RiskMeasure, StagePrograms, StoppingRule
+
+#: Paths that are simulated however little time is left.
+_FEWEST_PATHS = 30
 
 
 @dataclass
@@ -30,6 +35,7 @@ class SddpRun(Generic[LatticePlanT]):
     rule: StoppingRule
     rel_gap: float
     seed: int
+    clock: Clock = field(default_factory=lambda: Clock(None))
     lower: float = -np.inf
     upper: float = np.inf
     log: list[SddpIteration] = field(default_factory=list)
@@ -78,11 +84,17 @@ class SddpRun(Generic[LatticePlanT]):
 
     def advance(self) -> SddpIteration:
         """Form the bounds after an iteration was absorbed, and its line of the log."""
-        value, root = self.engine.root()
-        self.upper = min(self.upper, value)
         number = len(self.log) + 1
+        try:
+            value, root = self.engine.root()
+        except SolverError:
+            if self.plan is None:
+                raise
+            value, plan = np.inf, self.plan  # the iteration is lost, what is in hand is not
+        else:
+            plan = self.snapshot(root)
+        self.upper = min(self.upper, value)
         self._counts.append(self.engine.pool.count)
-        plan = self.snapshot(root)
         if self.plan is None or not self.by_levels:
             self.plan, self._best = plan, number
         if self.by_levels:
@@ -90,8 +102,8 @@ class SddpRun(Generic[LatticePlanT]):
             if found > self.worth:
                 self.worth, self.plan, self._best = found, plan, number
             self.lower = max(self.lower, found)
-        if self.by_vertices and number & (number - 1) == 0 and not self.met:
-            self._mix()
+        if self.by_vertices and number & (number - 1) == 0 and not self.met and self.clock.has_room:
+            self._mix(ON_THE_WAY)
         require_order("lower bound", self.lower, "upper bound", self.upper, self.programs.flows)
         line = SddpIteration(
             number=number,
@@ -108,18 +120,22 @@ class SddpRun(Generic[LatticePlanT]):
     def close(self) -> None:
         """Improve the lower bound a last time, where that is worth the effort; the last line of the log has it too."""
         if self.by_vertices and self._mixed < len(self.log) and not self.met:
-            self._mix()
+            self._mix(AT_THE_END)
             self.log[-1] = replace(self.log[-1], lower=float(self.lower))
 
-    def _mix(self) -> None:
+    def _mix(self, share: float) -> None:
         points = [self.engine.pool.of(t)[2] for t in range(self.programs.horizon)]
-        self.lower = max(self.lower, vertex_bound(self.programs, self.risk, points))
+        with self.clock.bounding(share) as until:
+            self.lower = max(self.lower, vertex_bound(self.programs, self.risk, points, until))
         self._mixed = len(self._counts)
 
     @property
     def met(self) -> bool:
         """Whether the gap is the one asked for."""
-        return bool(np.isfinite(self.lower)) and self.bounds.meets(self.rel_gap)
+        if not np.isfinite(self.lower):
+            return False
+        near = self.by_vertices and self.upper - self.lower <= ALLOWANCES * self.programs.flows  # an optimum of 0
+        return near or self.bounds.meets(self.rel_gap)
 
     # -------------------------------------------------------------------- stop
 
@@ -132,7 +148,11 @@ class SddpRun(Generic[LatticePlanT]):
         """The limit that ends the run, or None to go on."""
         if not self.log:
             return None
-        return Limit.GAP if self.met else self.rule.met(Status(self.log, self.seconds, self._simulate))
+        if self.met:
+            return Limit.GAP
+        return self.rule.met(Status(self.log, self.seconds, self._simulate)) or (
+            Limit.TIME if self.clock.over else None
+        )
 
     def _simulate(self, paths: int, confidence: float) -> Estimate:
         assert self.plan is not None
@@ -180,7 +200,22 @@ class SddpRun(Generic[LatticePlanT]):
     def finished_plan(self, simulations: int, confidence: float) -> LatticePlanT:
         """The plan in hand with its simulated mean."""
         assert self.plan is not None
-        return self.programs.with_simulated(self.plan, self._simulate(simulations, confidence))
+        try:
+            mean = self._simulate(self._affordable(simulations, confidence), confidence)
+        except SolverError as error:
+            nan = float("nan")
+            mean = Estimate(-np.inf, nan, nan, nan, str(error))
+        return self.programs.with_simulated(self.plan, mean)
+
+    def _affordable(self, simulations: int, confidence: float) -> int:
+        """Paths that can be simulated in the time that is left, a few at least."""
+        fewest = min(simulations, _FEWEST_PATHS)
+        if self.clock.until is None or fewest == simulations:
+            return simulations
+        before = time.monotonic()
+        self._simulate(fewest, confidence)
+        now = time.monotonic()
+        return int(np.clip(fewest * (self.clock.until - now) / max(now - before, 1e-9), fewest, simulations))
 
 
 def _padded(parts: Sequence[Array], fill: float) -> Array:

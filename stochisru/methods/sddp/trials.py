@@ -14,6 +14,7 @@ Uniform numbers are stratified (Latin hypercube) and depend on seed, iteration a
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
+from stochisru.errors import SolverError
 from stochisru.methods.sddp.engine import Engine
 from stochisru.protocols import StagePrograms
 
@@ -62,8 +64,11 @@ class Trials:
         """Passes of an iteration: one in the first, whose points no cut has a say in."""
         return passes if number else 1
 
-    def rows(self, engine: Engine, number: int, index: int, passes: int) -> Array:
-        """Cuts of pass ``index`` of iteration ``number`` (from 0); see `Engine.backward`."""
+    def rows(self, engine: Engine, number: int, index: int, passes: int, until: float | None = None) -> Array:
+        """Cuts of pass ``index`` of iteration ``number`` (from 0); see `Engine.backward`.
+
+        A path on which a program fails gives no points.
+        """
         engine.begin()
         passes = self.count(number, passes)
         T = self.programs.horizon
@@ -76,9 +81,12 @@ class Trials:
         if following:
             plain, uniforms = following // 4, _stratified(stream, (T, following))
             lattices = (self.programs.lattice, uniforms[:, :plain]), (self._weighted, uniforms[:, plain:])
-            visited = [engine.forward(path) for lattice, u in lattices for path in lattice.walk(u).T]
-            points = [np.concatenate([a, b]) for a, *b in zip(points, *visited, strict=True)]
-        return engine.backward(points)
+            visited = []
+            for path in (path for lattice, u in lattices for path in lattice.walk(u).T):
+                with contextlib.suppress(SolverError):
+                    visited.append(engine.forward(path))
+            points = [np.concatenate([a, b]) if b else a for a, *b in zip(points, *visited, strict=True)]
+        return engine.backward(points, until)
 
     def _spread(self, place: Array, store: Array) -> list[Array]:
         """States leaving stages 0..T−1 with plants at ``place`` in [0, 1] of their range, shapes ``(k, d)``."""

@@ -9,6 +9,7 @@ is worth at least the value found at the root, in the nested measure of the run.
 from __future__ import annotations
 
 import itertools
+import time
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,17 @@ from stochisru.protocols import RiskMeasure, StagePrograms
 
 #: Entries of a state up to which its corners are listed.
 MOST_DIMENSIONS = 6
-#: Points per stage, besides corners.
-POINTS = 60
+#: Points per stage, besides corners, and the fewest where time is short.
+POINTS, FEWEST_POINTS = 60, 4
 #: Allowance for the solver's tolerance, per unit of money.
 _SLACK = 1e-8
+#: Share of a problem's flows by which such allowances may keep bounds apart that have met.
+ALLOWANCES = 1e-7
 
 
-def vertex_bound(programs: StagePrograms[Any], risk: RiskMeasure, points: list[Array]) -> float:
+def vertex_bound(
+    programs: StagePrograms[Any], risk: RiskMeasure, points: list[Array], until: float | None = None
+) -> float:
     """Lower bound on the value at the root, $.
 
     A point at which a program has no solution, or fails, is left out of the mixtures, which weakens the bound; it is −∞
@@ -38,16 +43,20 @@ def vertex_bound(programs: StagePrograms[Any], risk: RiskMeasure, points: list[A
     ----------
     points
         States leaving stages 0..T−1 in units of the next stage, shapes ``(k, d)``; corners are added.
+    until
+        Time (`time.monotonic`) at which it should be done: stages take fewer points where it draws near.
     """
+    pace = _Pace(programs, until)
     worth: Array | None = None  # of the points that a stage leaves, per state, in its own money
     left: Array | None = None  # these points
     for stage in programs.stages[::-1]:
         t = stage.year
-        here = _with_corners(points[t - 1], stage) if t else np.zeros((1, 0))
+        here = _with_corners(points[t - 1], stage, pace.points(t)) if t else np.zeros((1, 0))
         value = np.empty((programs.lattice.sizes[t], here.shape[0]))
         for i in range(value.shape[0]):
             model = _model(stage, i, None if worth is None else worth[i], left)
             value[i] = [_solve(model, stage, x, f"lower bound of stage {t}, state {i}") for x in here]
+        pace.solved(value.size)
         known = np.isfinite(value)
         largest = 0.0 if worth is None else float(np.abs(worth[np.isfinite(worth)]).max(initial=0.0))
         value -= _SLACK * (1 + np.abs(value) + largest)
@@ -62,11 +71,36 @@ def vertex_bound(programs: StagePrograms[Any], risk: RiskMeasure, points: list[A
     raise AssertionError("there is a stage 0")
 
 
-def _with_corners(points: Array, stage: Stage) -> Array:
+class _Pace:
+    """How many points the stages that are left can take in the time that is left."""
+
+    def __init__(self, programs: StagePrograms[Any], until: float | None) -> None:
+        self._sizes, self._until = programs.lattice.sizes, until
+        self._before = time.monotonic()
+        self._each: float | None = None
+
+    def solved(self, count: int) -> None:
+        """So many programs of a stage were solved."""
+        now = time.monotonic()
+        self._each, self._before = (now - self._before) / count, now
+
+    def points(self, t: int) -> int:
+        """Points of stage t."""
+        if self._until is None:
+            return POINTS
+        if self._each is None:
+            return FEWEST_POINTS
+        left = self._until - time.monotonic()
+        return int(np.clip(left / (self._each * sum(self._sizes[: t + 1])), FEWEST_POINTS, POINTS))
+
+
+def _with_corners(points: Array, stage: Stage, most: int) -> Array:
     lower, upper = stage.lower[0, stage.state], stage.upper[0, stage.state]
     inside = np.clip(points, lower, upper)
     corners = np.array(list(itertools.product(*zip(lower, upper, strict=True)))).reshape(-1, upper.size)
-    return np.unique(np.concatenate([corners, inside[-POINTS:]]), axis=0)
+    latest = inside[-POINTS:]
+    chosen = latest[np.linspace(0, len(latest) - 1, min(most, len(latest))).round().astype(int)]  # trials are in order
+    return np.unique(np.concatenate([corners, chosen]), axis=0)
 
 
 def _model(stage: Stage, state: int, worth: Array | None, points: Array | None) -> Any:

@@ -131,9 +131,9 @@ class _StagesSeen(ModelStages):
         return self.programs.unit(key)
 
     @property
-    def money(self) -> float:
+    def moneys(self) -> list[float]:
         """As on the lattice."""
-        return self.programs.money
+        return self.programs.moneys
 
     def at(self, t: int, state: Index) -> Stage:
         """The program of a year, a state for every path; θ is at most what it is in the nearest state."""
