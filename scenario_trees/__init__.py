@@ -8,6 +8,7 @@ stage, a *leaf* is one scenario.
 from scenario_trees.calibration import Goodness, ProcessFit
 from scenario_trees.diagnostics import LatticeCheck, TreeCheck, check, check_lattice, conditional_means
 from scenario_trees.errors import CalibrationWarning, TreeError
+from scenario_trees.estimation import ESTIMATED, LikelihoodFit, compare_processes, drift_prior, estimate, history
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from scenario_trees.processes import PROCESSES
@@ -27,6 +28,7 @@ from scenario_trees.sampling import SAMPLERS, Antithetic, PseudoRandom, Sobol
 from scenario_trees.tree import ScenarioTree
 
 __all__ = [
+    "ESTIMATED",
     "PROCESSES",
     "QUANTIZATIONS",
     "SAMPLERS",
@@ -44,6 +46,7 @@ __all__ = [
     "Jump",
     "JumpDiffusion",
     "LatticeCheck",
+    "LikelihoodFit",
     "MarkovLattice",
     "MeanReverting",
     "Origin",
@@ -65,8 +68,12 @@ __all__ = [
     "UnknownDrift",
     "check",
     "check_lattice",
+    "compare_processes",
     "conditional_means",
+    "drift_prior",
+    "estimate",
     "forward_selection",
+    "history",
     "k_means",
     "tree_from_paths",
 ]

@@ -90,6 +90,38 @@ class Mixture:
         whole = self.weight * np.exp(self.log_mean + 0.5 * self.log_sd**2)
         return np.asarray((whole[:, None, :] * ndtr(self._standard(y) - self.log_sd[:, None, :])).sum(2))
 
+    def mean_up_to(self, share: Array) -> Array:
+        """∫_0^u of the quantile function for shares u in [0, 1], shape ``(n, shares)``.
+
+        That is the mean below the quantile, plus what an atom there gives up to u; the value 0 gives nothing.
+        """
+        nought = np.where(np.isneginf(self.log_mean), self.weight, 0.0).sum(1)
+        if nought.any():
+            alive = np.where(np.isneginf(self.log_mean), 0.0, self.weight)
+            rest = 1 - nought
+            kept = Mixture(
+                np.divide(alive, rest[:, None], out=np.full(alive.shape, 1 / alive.shape[1]), where=rest[:, None] > 0),
+                np.where(np.isneginf(self.log_mean), 0.0, self.log_mean),
+                self.log_sd,
+            )
+            level = np.clip((share - nought[:, None]) / np.maximum(rest, 1e-300)[:, None], 0.0, 1.0)
+            return np.asarray(rest[:, None] * kept._mean_up_to(level))
+        return self._mean_up_to(np.tile(share, (self.n, 1)))
+
+    def _mean_up_to(self, level: Array) -> Array:
+        at = self.log_quantile(np.clip(level, 1e-15, 1 - 1e-15))
+        under = np.nextafter(at, -np.inf) - 1e-12 * np.abs(at)
+        found = self.mean_below(under) + np.exp(at) * (level - self.below(under))
+        return np.where(level <= 0, 0.0, np.where(level >= 1, self.moment()[:, None], found))
+
+    def log_density(self, y: Array) -> Array:
+        """Logarithm of the density of ln X at logarithms ``y`` of shape ``(n,)``."""
+        z = (y[:, None] - self.log_mean) / np.maximum(self.log_sd, CERTAIN)
+        with np.errstate(divide="ignore"):
+            each = np.log(self.weight) - 0.5 * z**2 - np.log(np.maximum(self.log_sd, CERTAIN)) - 0.5 * np.log(2 * np.pi)
+        top = each.max(axis=1, keepdims=True)
+        return np.asarray(top[:, 0] + np.log(np.exp(each - top).sum(axis=1)))
+
     def log_quantile(self, level: Array) -> Array:
         """Logarithms y with P(ln X ≤ y) = level in [0, 1], of shape ``(n, b)``; ±∞ at 0 and 1."""
         from scipy.special import ndtri

@@ -92,7 +92,7 @@ def test_a_case_states_its_process_and_keeps_it(name, tmp_path):
 
 def test_cases_without_a_process_are_as_they_were():
     case = load_case("lunar-reference")
-    assert "process" not in case.to_frame().index
+    assert case.to_frame().loc["process", "value"] is None
     assert case.process == case.gbm == GeometricBrownianMotion(1000.0, case.demand.mu, case.demand.sigma)
     assert stated({"kind": "jumps", "jumps": [{"rate": 0.0, "size": -1.0}]}).process == stated({"kind": "gbm"}).process
 

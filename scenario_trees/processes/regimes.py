@@ -142,6 +142,26 @@ class RegimeSwitching(MarkovProcess):
         logs = np.log(self.initial) + np.concatenate(middle)
         return StepLaw.one(Mixture.of(1, np.concatenate(weight), logs, np.sqrt(np.concatenate(variance))))
 
+    def over_periods(self, steps: int) -> tuple[Array, Array, Array]:
+        """Growth of the logarithm over some periods, from every regime.
+
+        Returns
+        -------
+        chance
+            Of every way to spend the periods and the regime after them, shape ``(regimes, ways, regimes)``.
+        middle, sd
+            Of every way, shape ``(ways,)``.
+        """
+        found = [_counts(self.switching, r, steps) for r in range(len(self.drifts))]
+        counts = np.unique(np.concatenate([c for c, _ in found]), axis=0)
+        place = {tuple(row): i for i, row in enumerate(counts)}
+        chance = np.zeros((len(found), counts.shape[0], len(self.drifts)))
+        for r, (own, share) in enumerate(found):
+            chance[r, [place[tuple(row)] for row in own]] = share
+        mu, sigma = np.array(self.drifts), np.array(self.volatilities)
+        time = counts * self.period
+        return chance, time @ (mu - 0.5 * sigma**2), np.sqrt(time @ sigma**2)
+
     def __str__(self) -> str:
         """The process in one line."""
 

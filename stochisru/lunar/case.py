@@ -236,8 +236,6 @@ class DeploymentCase(Part):
 
         rows = []
         for part, symbol in _places():
-            if symbol == "process" and self.demand.process is None:
-                continue
             info = _PARTS[part].model_fields[symbol]
             extra = info.json_schema_extra
             rule = self.derivation.get(symbol)

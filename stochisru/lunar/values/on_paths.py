@@ -30,13 +30,15 @@ from stochisru.lunar.solving import optimum_on_lattice
 from stochisru.lunar.strategies import STRATEGIES, Schedule, Strategy
 from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, other_seed
 from stochisru.lunar.values.table import DIFFERENCES
-from stochisru.methods.result import Kind, Result
+from stochisru.methods.result import Kind, Result, require_order
 from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, why_no_mean
 from stochisru.simulation.sampling import Sampling
 
 #: Paths on which a policy is chosen.
 _PILOT = 4096
+#: Standard errors by which a simulated end may pass another by chance.
+_FAR = 5.0
 
 
 class _Control:
@@ -84,12 +86,18 @@ def path_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     known = control.mean(foresight, seen, confidence, chosen)
     ceiling = optima["ev"].value if case.is_linear else np.inf
     top = min(known.upper, ceiling)
+    flows = abs(optima["ev"].value) + abs(worth["nothing"].value)
     found = {"nothing": ProcessValue.estimated(worth["nothing"]), "eev": ProcessValue.estimated(worth["ev"])}
     found["ev"] = ProcessValue.bounded(optima["ev"].value, optima["ev"].value, optima["ev"].bound or optima["ev"].value)
     for name in ("static", "fixed"):
-        bound = optima[name].value if optima[name].bound is None else optima[name].bound
-        found[name] = _between(worth[name].lower, worth[name].value, max(bound or 0.0, worth[name].lower))
+        proven = optima[name].bound
+        bound = optima[name].value if proven is None else proven
+        own, far = worth[name], _FAR * worth[name].standard_error
+        require_order(f"{name} plan on paths", own.lower - far, f"optimum of {name} on bins", bound, flows)
+        found[name] = _between(own.lower, own.value, max(bound, own.lower))
     floor = max(found[name].lower for name in ("static", "fixed", "nothing"))
+    chance = _FAR * max(worth["chosen"].standard_error, known.standard_error)
+    require_order("lower bound of RP", max(worth["chosen"].lower, floor) - chance, "upper bound of RP", top, flows)
     below = min(max(worth["chosen"].lower, floor), top)
     found["rp"] = _between(below, max(worth["chosen"].value, found["static"].value), top)
     if case.horizon.lead_time >= case.horizon.T:  # all is decided at the root
