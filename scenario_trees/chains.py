@@ -1,11 +1,11 @@
 """Lattices of any process of the family with one value, by a fine chain on the logarithm.
 
-The law of every stage is kept on several hundred cells of equal width of the logarithm, per kind of state (a regime;
-a date that has come); each cell stands at its conditional mean. The step from each cell into the next stage's cells
-is exact: masses and means of a mixture of lognormals between ends. Cells are then put together into the states that
-were asked for, with the probability and the mean that is in them. So stage means are kept as far as the mean given
-the value is linear (growth that does not depend on the value: to rounding; else to about 1e-5), and conditional means
-on average over each state.
+The law of every stage is kept on several hundred cells of the logarithm, narrow in the middle, per kind of state (a
+regime; a date that has come); each cell stands at its conditional mean. The step from each cell into the next stage's
+cells is exact: masses and means of a mixture of lognormals between ends. Cells are then put together into the states
+that were asked for, with the probability and the mean that is in them. So stage means are kept as far as the mean
+given the value is linear (growth that does not depend on the value: to rounding; else to about 1e-5), and conditional
+means on average over each state.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from scenario_trees.states import MAX_STATES
 
 #: Cells of a stage per kind of state, at least and per state that is asked for; deviations of a component that count.
 _CELLS, _PER_STATE, _REACH = 400, 4, 8.0
+#: How much narrower cells are in the middle than at the ends: cosh of it.
+_BEND = 2.5
 #: Mass, and share of the mean, of what is cut off at each end of the law of a stage.
 _TAIL = 1e-14
 #: Elements of the arrays of one step at once.
@@ -103,8 +105,11 @@ def _advance(
 
 def _cells(mixture: Mixture, chance: Array, mass: Array, some: Mask, cells: int) -> tuple[Array, Array]:
     """Means of the cells of one kind of future, and the probability of each from each point."""
-    low, high = _range(mixture, mass * chance)
-    ends = np.linspace(low, high, cells + 1)[1:-1] if high > low else np.zeros(0)
+    low, centre, high = _range(mixture, mass * chance)
+    place = np.linspace(-1, 1, cells + 1)[1:-1]
+    width = np.sinh(_BEND * np.abs(place)) / np.sinh(_BEND)
+    ends = np.where(place < 0, centre - (centre - low) * width, centre + (high - centre) * width)
+    ends = ends if high > low else np.zeros(0)
     n, c = mixture.weight.shape
     reached, value = np.zeros((n, ends.size + 1)), np.zeros((n, ends.size + 1))
     rows = np.flatnonzero(some)
@@ -128,16 +133,19 @@ def _cells(mixture: Mixture, chance: Array, mass: Array, some: Mask, cells: int)
     return np.asarray(mean), _columns(flow, label, size)
 
 
-def _range(mixture: Mixture, mass: Array) -> tuple[float, float]:
-    """Where the logarithm of the next value lies, but for tails of next to no mass and no share of the mean."""
+def _range(mixture: Mixture, mass: Array) -> tuple[float, float, float]:
+    """Low end, mean and high end of the logarithm of the next value.
+
+    Tails of next to no mass and no share of the mean are left out.
+    """
     joint = mass[:, None] * mixture.weight
     counts = joint > _TAIL * joint.sum()
     m, s = mixture.log_mean[counts], mixture.log_sd[counts]
     if not m.size:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     low = float((m - _REACH * s).min())
     high = float((m + s * (_REACH + s)).max())
-    return low, high
+    return low, float(np.average(m, weights=joint[counts])), high
 
 
 def _group(points: Array, mass: Array, states: int, tilt: float) -> tuple[Index, int]:
