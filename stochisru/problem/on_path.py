@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -250,21 +250,13 @@ class Scenarios:
         self._sheet = Sheet(model, tree, information or Recourse())
         self._bounds = column_bounds(self._sheet)
         self._nodes = tree.node_paths()
+        self._decided = decided_at(self._sheet)
         T = model.horizon
         #: Place of each column, by part, shape ``(leaves, T + 1)``.
         self.places = {
             part.name: np.stack([self._sheet.places[part.name].seen_from(t, T) for t in model.years], axis=1)
             for part in model.columns
         }
-
-    @cached_property
-    def shared(self) -> tuple[Decision | Operation, ...]:
-        """Parts that are alike wherever the same is known: decisions, and operations where they are carried over.
-
-        Other operations are alike by themselves, or equally good.
-        """
-        carried = self.model.carried_over is not None
-        return (*self.model.decisions, *(self.model.operations if carried else ()))
 
     def block(self, leaf: int, target: Any | None = None) -> Any:
         """Path model of a scenario with the bounds of the whole tree: what is shared may serve other scenarios."""
@@ -290,39 +282,79 @@ class Scenarios:
 
     def creator(self, name: str) -> pyo.ConcreteModel:
         """Path model of one of `names` with the nodes that it passes: the ``scenario_creator`` of mpi-sppy."""
-        from mpisppy.scenario_tree import ScenarioNode
-
         leaf = int(name.removeprefix("scenario"))
         m = self.block(leaf)
-        m._mpisppy_node_list = []
-        for stage in range(self.model.horizon):  # every node but the leaf, even those where nothing is decided
-            node = int(self._nodes[leaf, stage])
-            parent = int(self.tree.parent[node])
-            above = float(self.tree.probability[parent]) if stage else 1.0
-            m._mpisppy_node_list.append(
-                ScenarioNode(
-                    name=self.node_names[node],
-                    cond_prob=float(self.tree.probability[node]) / above,
-                    stage=stage + 1,
-                    cost_expression=0.0,
-                    nonant_list=[
-                        m.component(part.name)[t]
-                        for part in self.shared
-                        for t in self.model.years
-                        if self._sheet.places[part.name].stage(t) == stage
-                    ],
-                    scen_model=m,
-                    parent_name=None if stage == 0 else self.node_names[parent],
-                )
-            )
-        m._mpisppy_probability = float(self.tree.probability[self._nodes[leaf, -1]])
+        nodes = self._nodes[leaf]
+        above = [1.0, *self.tree.probability[nodes[:-1]].tolist()]
+        attach_nodes(
+            m,
+            [self.node_names[node] for node in nodes[:-1]],
+            (self.tree.probability[nodes[:-1]] / above[:-1]).tolist(),
+            self._decided,
+        )
+        m._mpisppy_probability = float(self.tree.probability[nodes[-1]])
         return m
+
+
+def shared_parts(model: Model) -> tuple[Decision | Operation, ...]:
+    """Parts that are alike wherever the same is known: decisions, and operations where they are carried over.
+
+    Other operations are alike by themselves, or equally good.
+    """
+    return (*model.decisions, *(model.operations if model.carried_over is not None else ()))
+
+
+def decided_at(sheet: Sheet) -> list[list[tuple[str, int]]]:
+    """Part and year of what is alike at the nodes of each stage but the last, where there is a choice."""
+    horizon = sheet.model.horizon
+    stages: list[list[tuple[str, int]]] = [[] for _ in range(horizon)]
+    for part in shared_parts(sheet.model):
+        for t in sheet.model.years:
+            stage = sheet.places[part.name].stage(t)
+            if stage < horizon and is_chosen(sheet, part, t):
+                stages[stage].append((part.name, t))
+    return stages
+
+
+def is_chosen(sheet: Sheet, part: Decision | Operation, year: int) -> bool:
+    """Whether a decision or an operation may be other than 0 in a year."""
+    if isinstance(part, Decision):
+        return sheet.is_open(part, year)
+    return part.years is None or year in part.years
+
+
+def attach_nodes(
+    m: Any, names: Sequence[str], shares: Sequence[float], decided: Sequence[Sequence[tuple[str, int]]]
+) -> None:
+    """Tell mpi-sppy which nodes a path model passes, even those where nothing is decided, and what is alike there.
+
+    Parameters
+    ----------
+    names, shares
+        Of every node but the leaf: its name, and its probability given the node before.
+    decided
+        Part and year of each variable that is alike at a node.
+    """
+    from mpisppy.scenario_tree import ScenarioNode
+
+    m._mpisppy_node_list = [
+        ScenarioNode(
+            name=name,
+            cond_prob=share,
+            stage=stage + 1,
+            cost_expression=0.0,
+            nonant_list=[m.component(part)[t] for part, t in alike],
+            scen_model=m,
+            parent_name=None if stage == 0 else names[stage - 1],
+        )
+        for stage, (name, share, alike) in enumerate(zip(names, shares, decided, strict=True))
+    ]
 
 
 def scenario_model(model: Model, tree: ScenarioTree, information: Information | None = None) -> pyo.ConcreteModel:
     """A problem on a tree in scenario form: a path block per leaf and nonanticipativity constraints.
 
-    ``nonanticipativity`` ties what is shared to that of the first scenario that knows the same; see `Scenarios.shared`.
+    ``nonanticipativity`` ties what is shared to that of the first scenario that knows the same; see `shared_parts`.
 
     Returns
     -------
@@ -337,7 +369,7 @@ def scenario_model(model: Model, tree: ScenarioTree, information: Information | 
     for leaf in range(tree.n_leaves):
         scenarios.block(leaf, m.scenario[leaf])
     m.nonanticipativity = pyo.ConstraintList()
-    for part in scenarios.shared:
+    for part in shared_parts(model):
         for t in model.years:
             _, first, which = np.unique(scenarios.places[part.name][:, t], return_index=True, return_inverse=True)
             for leaf, other in enumerate(first[which].tolist()):
