@@ -163,7 +163,8 @@ class Stage:
         largest = np.maximum(np.abs(self.lower), np.abs(self.upper))
         blur = 16 * _EPS * (np.abs(self.cost) + np.abs(rows) + np.abs(duals.slope) @ np.abs(self.carry))
         size = np.abs(self.constant) + np.abs(worth).sum(axis=1) + sum(np.abs(part) for part in parts)
-        return np.asarray(intercept + (blur * largest).sum(axis=1) + 64 * _EPS * size), reduced[:, self.state]
+        blurred = (blur * largest).sum(axis=1) + 16 * _EPS * np.abs(self.ceiling)  # duals of cuts sum to 1 ± rounding
+        return np.asarray(intercept + blurred + 64 * _EPS * size), reduced[:, self.state]
 
     def _sided(self, dual: Array, row: int) -> Array:
         """Duals of a row times the sides that they hold to."""

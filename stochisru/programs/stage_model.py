@@ -14,6 +14,9 @@ from stochisru.programs.stage import Stage, StateProgram
 #: Feasibility tolerances of HiGHS; quantities and money are near 1.
 _TOLERANCE = 1e-9
 
+#: Duals of cuts whose sum is no further from 1 than this are scaled to it: any duals ≥ 0 give a bound.
+_NEARLY = 1e-6
+
 
 def small_model(program: StateProgram) -> Any:
     """A program of few columns that is near 1 already, in HiGHS."""
@@ -116,7 +119,7 @@ class StageModel:
         dual = np.asarray(solution.row_dual)
         cuts = np.maximum(dual[self._rows :], 0.0)
         total = float(cuts.sum())
-        if total > 1.0:  # rounding: θ has no lower bound to charge it to
+        if total > 1.0 - _NEARLY:  # θ is free: but for tolerances they sum to 1, and its ceiling may be large
             cuts /= total
             total = 1.0
         rows = np.clip(dual[: self._rows], self._least, self._most)

@@ -5,10 +5,12 @@ the value of the plan in hand and the optimum on a lattice whose states are the 
 (`stochisru.lunar.policies.open_loop_optima`). RP is a bracket. From below it is the value of the best of three policies
 that are at hand, chosen on paths of its own and then judged on fresh ones: the plan of a lattice, and the exact
 policies of two problems nearby, one in which Earth supplies any amount and one in which it supplies nothing. From above
-it is the lower of two bounds that hold for the process:
+it is the least of three bounds that hold for the process:
 
 - the exact optimum of a relaxation, in which Earth supplies any amount and no deployment costs more than the dearest
   linear cost that undercuts it (`DeploymentCase.linear_bound`);
+- where Earth's supply is limited, the optimum of the linear problem with growth in bins and demand as a state
+  (`stochisru.methods.jensen`), which knows the limit;
 - wait-and-see on the same paths, of the case where perfect information is solved for it and else of its linear bound;
   and that of the mean path under linear costs, which bounds it (Jensen).
 
@@ -44,6 +46,7 @@ from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.solving import has_exact_policy, optimum_on_lattice
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.table import DIFFERENCES
+from stochisru.lunar.values.upper import rp_at_most
 from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
 from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
@@ -222,6 +225,8 @@ def policy_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     flows = relaxed.exact.bounds.flows
     ceiling = expected_value_plan_on_process(case.linear_bound).value + ROUNDING * flows
     proven = min(relaxed.exact.bounds.upper, ceiling)
+    if not has_exact_policy(case.linear_bound) and case.process.volatility > 0:
+        proven = min(proven, rp_at_most(case))
     top = proven if heavy else min(known.upper, proven)
     if case.horizon.lead_time >= case.horizon.T:  # all is decided at the root
         found["rp"] = found["static"]

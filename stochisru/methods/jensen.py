@@ -1,0 +1,239 @@
+"""A bound on the recourse problem that holds for the process: the factor as a state, its growth in a few bins.
+
+Where a factor of independent growth enters right sides alone, the best that can still be earned is concave in plant and
+factor together (a linear program in its right side). Let growth be worth the conditional mean of its bin; by Jensen's
+inequality the problem with this growth earns at least as much in every year and from every state, whatever was done
+before (Birge and Louveaux 2011, ch. 8). It has few growths a year, independent of each other, and the factor is one of
+its states: the cuts of SDDP bound it from above, so that they bound the process. Nothing is sampled, and no value of
+the factor stands for others, as on a lattice of its values.
+
+Costs that are minimised are the same with the other sign: the bound is one from below.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.special import ndtri
+
+from scenario_trees.arrays import Array
+from scenario_trees.lattice import MarkovLattice
+from scenario_trees.processes.gbm import GeometricBrownianMotion
+from stochisru.errors import InputError, SolverError, require_integer
+from stochisru.methods.risk import Expectation
+from stochisru.methods.sddp.engine import Engine
+from stochisru.methods.sddp.trials import Trials
+from stochisru.problem.coefficients import Factor
+from stochisru.problem.lattice_problem import ModelOnLattice
+from stochisru.problem.lattice_sheet import LatticeSheet
+from stochisru.problem.model import Model
+from stochisru.problem.parts import Decision, Operation, Part, Row, State
+
+#: Bins of a year's growth.
+BINS = 30
+#: Where cuts are made: plant from this share to this multiple of what is enough today, and the factor as it is likely.
+_SHORT, _AMPLE, _LIKELY = 0.15, 6.0, 2.5
+#: Largest factor, in terms of the expected one, beyond which duals of 16 digits bound nothing.
+_FAR = 1e12
+
+
+def jensen_bound(model: Model, *, bins: int = BINS, passes: int = 2, seed: int = 0) -> float:
+    """Bound the recourse problem of a linear model on its process.
+
+    Parameters
+    ----------
+    model
+        A model with one factor, a `GeometricBrownianMotion`, which is nowhere but in sides of rows, inflows, bounds of
+        operations and ``enough`` of states.
+    bins
+        Bins of a year's growth, equally likely; more are nearer.
+    passes
+        Passes of SDDP; more are nearer, and any number gives a bound.
+    seed
+        Seed of the trial points, >= 0; the bound holds for each.
+
+    Returns
+    -------
+    float
+        An upper bound on RP where the model is maximised, a lower one where it is minimised; it is proven. Infinite
+        where the largest factor is so far from the expected one that rounding leaves none.
+
+    Raises
+    ------
+    InputError
+        If the model is none of these; the message names the part.
+
+    Examples
+    --------
+    >>> from stochisru import load_case, threshold
+    >>> from stochisru.lunar.values.upper import bounded_by_rows
+    >>> case = load_case("lunar-reference").replace(T=3)
+    >>> ratio = jensen_bound(bounded_by_rows(case)) / threshold(case).objective
+    >>> 1 < ratio < 1.01
+    True
+    """
+    for name, count, least in (("bins", bins, 1), ("passes", passes, 1), ("seed", seed, 0)):
+        require_integer(name, count, least)
+    programs = _Grown.of(model, bins)
+    best = np.inf
+    if programs.farthest > _FAR:
+        return model.sign * best
+    engine, trials = Engine(programs, Expectation()), Trials(programs, seed)
+    for number in range(passes):
+        engine.absorb(trials.rows(engine, number, 0, 1))
+        with contextlib.suppress(SolverError):
+            best = min(best, engine.root()[0])
+    return model.sign * best
+
+
+@dataclass(frozen=True, eq=False)
+class _Grown(ModelOnLattice):
+    """The model whose factor is a state, on a lattice of independent growths; trial points follow the process."""
+
+    source: Model = field(kw_only=True)
+
+    @classmethod
+    def of(cls, model: Model, bins: int) -> _Grown:
+        process = model.process
+        if not isinstance(process, GeometricBrownianMotion):
+            raise InputError(f"process: must be a GeometricBrownianMotion, {model.name} has {process!r}")
+        (factor,) = tuple(model.factors)
+        of_year = MarkovLattice.from_process(GeometricBrownianMotion(1.0, process.drift, process.volatility), 1, bins)
+        growth, chance = of_year.values[1], of_year.transitions[0][0]
+        T = model.horizon
+        lattice = MarkovLattice.independent([[1.0], *[growth] * T], [[1.0], *[chance] * T])
+        most = process.initial * float(growth[-1]) ** np.arange(T + 1.0)
+        return cls(_with_state(model, factor, process.initial, most), lattice, source=model)
+
+    @property
+    def farthest(self) -> float:
+        """Largest factor of all years in terms of the expected one."""
+        growth = self.lattice.values[-1][-1] / float(self.process.mean(1.0) / self.process.initial)
+        return float(np.exp(min(self.horizon * np.log(growth), np.log(1e300))))
+
+    @property
+    def process(self) -> GeometricBrownianMotion:
+        """The process of the source."""
+        process = self.source.process
+        assert isinstance(process, GeometricBrownianMotion)
+        return process
+
+    @cached_property
+    def _level(self) -> str:
+        return _level_of(self.source)
+
+    @cached_property
+    def _expected(self) -> Mapping[str, list[float]]:
+        """Sizes of the source where its factor is as expected: of what it may be at most columns have no size."""
+        mean = np.asarray(self.process.mean(np.arange(self.horizon + 1.0)))
+        path = MarkovLattice(tuple(mean[:, None]), (np.ones((1, 1)),) * self.horizon)
+        return {**LatticeSheet.of(self.source, path).sizes, self._level: mean.tolist()}
+
+    def spread(self, t: int, place: Array, store: Array) -> Array:
+        """States leaving stage t: the factor as it is likely, plant as a multiple of what is enough of it."""
+        found = super().spread(t, place, store)
+        sigma = self.process.volatility * np.sqrt(max(t, 1))
+        likely = float(self.process.mean(float(t))) * np.exp(sigma * np.clip(ndtri(store), -_LIKELY, _LIKELY))
+        for j, (name, year) in enumerate(self.entering[t + 1]):
+            part = None if name == self._level else self.source[name]
+            if part is None:
+                amount = likely
+            elif isinstance(part, State) and isinstance(part.enough, Factor):
+                amount = part.enough.times * likely * _SHORT * (_AMPLE / _SHORT) ** place
+            else:
+                continue
+            low, high = self.sheet.spans[name][year]
+            found[:, j] = np.clip(amount, low, high) / self.unit((name, year))
+        return found
+
+
+def _level_of(model: Model) -> str:
+    """Name of the state that is the factor."""
+    (factor,) = tuple(model.factors)
+    name, taken = f"{factor}_level", {part.name for part in model.parts}
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _with_state(model: Model, factor: str, initial: float, most: Array) -> Model:
+    """The model with its factor as a state that grows by a factor ``growth``; ``most`` bounds it, by year."""
+    level = _level_of(model)
+    parts: list[Part] = [State(level, keep=Factor("growth"), initial=initial)]
+    rows: list[Row] = []
+    for part in model.parts:
+        for what, given in part.coefficients.items():
+            allowed = isinstance(given, Factor) and (type(part), what) in _ALLOWED
+            if (isinstance(given, Factor) or callable(given)) and not allowed:
+                raise InputError(
+                    f"{part.label}: {what} depends on {factor} other than in sides of rows, inflows and bounds of "
+                    "operations, so the optimum need not be concave in it"
+                )
+        if isinstance(part, Row):
+            parts.extend(_sides(part, level))
+        elif isinstance(part, Operation):
+            free, bound = _freed(part, level)
+            parts.append(free)
+            rows.extend(bound)
+        elif isinstance(part, Decision) and part.upper is None:
+            parts.append(replace(part, upper=_most_added(model, part, most)))
+        elif isinstance(part, State):
+            gains = dict(part.gains)
+            if isinstance(part.inflow, Factor):
+                gains[level] = part.inflow.times
+                part = replace(part, inflow=0.0)
+            parts.append(replace(part, gains=gains, enough=None))
+        else:
+            parts.append(part)
+    return replace(model, parts=(*parts, *rows), factors=("growth",), process=None)
+
+
+#: Where a factor may be.
+_ALLOWED = {(Row, "lower"), (Row, "upper"), (Operation, "lower"), (Operation, "upper"), (State, "inflow")}
+_ALLOWED |= {(State, "enough")}
+
+
+def _sides(row: Row, level: str) -> list[Row]:
+    """The row with a factor of its sides among its terms; two rows where they differ in it."""
+    times = [side.times if isinstance(side, Factor) else 0.0 for side in (row.lower, row.upper)]
+    still = [0.0 if isinstance(side, Factor) else side for side in (row.lower, row.upper)]
+    if times[0] == times[1]:
+        terms = {**row.terms, level: -times[0]} if times[0] else row.terms
+        return [replace(row, terms=terms, lower=still[0], upper=still[1])]
+    found = []
+    for side, share, number in zip(("lower", "upper"), times, still, strict=True):
+        if isinstance(number, float) and not np.isfinite(number):
+            continue
+        terms = {**row.terms, level: -share} if share else row.terms
+        found.append(Row(f"{row.name}_{side}", terms, **{side: number}, years=row.years))
+    return found
+
+
+def _freed(part: Operation, level: str) -> tuple[Operation, list[Row]]:
+    """An operation without bounds that depend on the factor, and these as rows."""
+    rows = []
+    low, high = part.lower, part.upper
+    if isinstance(low, Factor):
+        rows.append(Row(f"{part.name}_lower", {part.name: 1.0, level: -low.times}, lower=0.0, years=part.years))
+        part = replace(part, lower=0.0)
+    if isinstance(high, Factor):
+        rows.append(Row(f"{part.name}_upper", {part.name: 1.0, level: -high.times}, upper=0.0, years=part.years))
+        part = replace(part, upper=None)
+    return part, rows
+
+
+def _most_added(model: Model, decision: Decision, most: Array) -> float:
+    """Bound of a decision that feeds a state with ``enough``: B of `stochisru.problem.bounds`, the largest there is."""
+    found = np.inf
+    for state in model.states:
+        gain, keep = state.gains.get(decision.name), np.atleast_1d(np.asarray(state.keep, dtype=float))
+        if isinstance(state.enough, Factor) and isinstance(gain, float) and gain > 0 and (keep > 0).all():
+            kept = np.broadcast_to(keep, most.shape)[1:]
+            found = min(found, state.enough.times * float(most.max()) / float(np.prod(np.minimum(kept, 1.0))) / gain)
+    if not np.isfinite(found):
+        raise InputError(f"{decision.label}: needs an upper bound, or to feed a state with enough and keep > 0")
+    return found
