@@ -73,7 +73,7 @@ class Mixture:
     def _standard(self, y: Array) -> Array:
         """(y − m)/s of logarithms ``y`` of shape ``(n, b)``, shape ``(n, b, c)``; ±∞ where a component is certain."""
         m, s = self.log_mean[:, None, :], self.log_sd[:, None, :]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             z = (y[:, :, None] - m) / s
         return np.where(s > CERTAIN, z, np.where(y[:, :, None] >= m, np.inf, -np.inf))
 

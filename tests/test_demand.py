@@ -38,6 +38,7 @@ from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.strategies.outlook import quantile_growth
 from stochisru.lunar.strategies.trigger import added_margin
 from stochisru.lunar.trees import case_lattice, case_tree
+from stochisru.problem.sampled import SampledScenarios
 from stochisru.simulation.metrics import lognormal_kurtosis
 from stochisru.testing import check_strategy
 
@@ -245,6 +246,16 @@ def test_hurdles_look_from_where_demand_stands():
     assert margins.shape == (2,)
     with pytest.raises(InputError, match="demand: the rule needs regime beside demand"):
         npv_on_paths(case, policy_named("moderate", case), np.full((5, 3), 1000.0))
+
+
+def test_sample_trees_of_mpi_sppy_take_one_normal_number_a_step():
+    one = case_of("mean-reverting", T=2)
+    assert SampledScenarios(one.model, case_tree(one, [2, 2]), [2, 2], [1]).path([0.0, 0.0]).shape == (3,)
+    more = case_of("regimes", T=2)
+    with pytest.raises(
+        InputError, match=r"process: sample trees have one normal number per node, RegimeSwitching takes 2"
+    ):
+        SampledScenarios(more.model, case_tree(more, [2, 2]), [2, 2], [1])
 
 
 def test_kurtosis_of_demand():

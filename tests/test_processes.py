@@ -397,15 +397,15 @@ def test_states_of_lattices_know_their_regime():
 
 
 def test_states_of_any_process_are_the_bins_of_a_normal_law_where_it_is_one():
-    """The fine chain, sent down what is a geometric Brownian motion but for a jump in 10¹² years: quadrature as oracle."""
+    """The fine chain, sent down a geometric Brownian motion with one jump in 10¹² years: quadrature as oracle."""
     near = JumpDiffusion(1000.0, 0.07, 0.2, (Jump(1e-12, -0.5),))
     exact, found = (MarkovLattice.from_process(process, 15, 30, tilt=0.5) for process in (GBM, near))
     assert found.sizes == exact.sizes
     for t in (1, 5, 15):
         assert np.allclose(found.values[t], exact.values[t], rtol=0.03)
-        assert np.allclose(found.probabilities[t], exact.probabilities[t], atol=0.004)
+        assert np.allclose(found.probabilities[t], exact.probabilities[t], atol=0.01)
     assert np.allclose(found.transitions[5], exact.transitions[5], atol=0.03)
-    assert np.allclose(found.stage_mean(), exact.stage_mean(), rtol=1e-12)
+    assert np.allclose(found.stage_mean(), exact.stage_mean(), rtol=1e-10)
 
 
 def test_demand_that_has_ended_stays_at_nothing():
