@@ -48,8 +48,39 @@ class Goodness(NamedTuple):
     p_value: float
 
 
+class Residuals:
+    """Tests of increments that are standard normal and independent if a process is right: ``standardised``, (n,)."""
+
+    standardised: Array
+
+    @cached_property
+    def normality(self) -> Goodness:
+        """Are the increments normal? Shapiro and Wilk's test, beyond 5,000 steps that of Jarque and Bera."""
+        from scipy import stats
+
+        name = "Shapiro-Wilk" if self.standardised.size <= _SHAPIRO else "Jarque-Bera"
+        if not self.standardised.any():
+            return Goodness(name, float("nan"), float("nan"))
+        found = (stats.shapiro if self.standardised.size <= _SHAPIRO else stats.jarque_bera)(self.standardised)
+        return Goodness(name, float(found.statistic), float(found.pvalue))
+
+    @cached_property
+    def autocorrelation(self) -> Goodness:
+        """Are they independent? Ljung and Box's test over min(10, n/5) lags, at least one."""
+        from scipy.stats import chi2
+
+        n, z = self.standardised.size, self.standardised - self.standardised.mean()
+        lags = np.arange(1, max(1, min(10, n // 5)) + 1)
+        name, power = f"Ljung-Box, {lags.size} lag{'s' * (lags.size > 1)}", float(z @ z)
+        if power == 0:
+            return Goodness(name, float("nan"), float("nan"))
+        rho = np.array([z[k:] @ z[:-k] for k in lags]) / power
+        statistic = float(n * (n + 2) * (rho**2 / (n - lags)).sum())
+        return Goodness(name, statistic, float(chi2.sf(statistic, lags.size)))
+
+
 @dataclass(frozen=True)
-class ProcessFit:
+class ProcessFit(Residuals):
     """Calibrated process with the asymptotic standard errors of its estimates.
 
     Attributes
@@ -90,31 +121,6 @@ class ProcessFit:
                 f"volatility_se: must leave a volatility >= 0, got {volatility_se:g}, which leaves {volatility:g}"
             )
         return GeometricBrownianMotion(self.process.initial, self.process.drift + drift_se * self.drift_se, volatility)
-
-    @cached_property
-    def normality(self) -> Goodness:
-        """Are the increments normal? Shapiro and Wilk's test, beyond 5,000 steps that of Jarque and Bera."""
-        from scipy import stats
-
-        name = "Shapiro-Wilk" if self.returns <= _SHAPIRO else "Jarque-Bera"
-        if not self.standardised.any():
-            return Goodness(name, float("nan"), float("nan"))
-        found = (stats.shapiro if self.returns <= _SHAPIRO else stats.jarque_bera)(self.standardised)
-        return Goodness(name, float(found.statistic), float(found.pvalue))
-
-    @cached_property
-    def autocorrelation(self) -> Goodness:
-        """Are they independent? Ljung and Box's test over min(10, n/5) lags, at least one."""
-        from scipy.stats import chi2
-
-        n, z = self.returns, self.standardised - self.standardised.mean()
-        lags = np.arange(1, max(1, min(10, n // 5)) + 1)
-        name, power = f"Ljung-Box, {lags.size} lag{'s' * (lags.size > 1)}", float(z @ z)
-        if power == 0:
-            return Goodness(name, float("nan"), float("nan"))
-        rho = np.array([z[k:] @ z[:-k] for k in lags]) / power
-        statistic = float(n * (n + 2) * (rho**2 / (n - lags)).sum())
-        return Goodness(name, statistic, float(chi2.sf(statistic, lags.size)))
 
     def to_frame(self) -> pd.DataFrame:
         """One row per estimate and test.
@@ -187,6 +193,12 @@ def fit(series: ArrayLike | pd.Series, dt: float | ArrayLike | None = None) -> P
         span=span,
         standardised=np.zeros(n) if certain else residuals / sigma,
     )
+
+
+def seen(series: Any, dt: float | ArrayLike | None) -> tuple[Array, Array]:
+    """Values of a series that are there, and when each was seen, checked as in `fit`."""
+    values, times, _ = _seen(series, dt)
+    return values, times
 
 
 def _seen(series: Any, dt: float | ArrayLike | None) -> tuple[Array, Array, list[str]]:

@@ -1,9 +1,9 @@
 """How well a tree or a lattice represents a process.
 
-Per stage: the error of the mean, of the variance, and the Wasserstein-1 distance between the node values
-and the lognormal law of the process. The distance is exact: it is the integral over u of
-``|F_tree^{-1}(u) − F^{-1}(u)|``, and on the interval of u that belongs to one node the lognormal quantile
-integrates in closed form, ``∫_a^b F^{-1}(u) du = E[D] (Φ(z_b − s) − Φ(z_a − s))`` with ``s = σ√t``.
+Per stage: the error of the mean, of the variance, and the Wasserstein-1 distance between the node values and the law
+of the process. It is the integral over u of ``|F_tree^{-1}(u) − F^{-1}(u)|``. For a lognormal law it is exact: on the
+interval of u that belongs to one node the quantile integrates in closed form, ``∫_a^b F^{-1}(u) du = E[D] (Φ(z_b − s)
+− Φ(z_a − s))`` with ``s = σ√t``. For others it is the mean over the middles of 2,000 equal shares of u.
 """
 
 from __future__ import annotations
@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scenario_trees.arrays import Array
-from scenario_trees.errors import require_integer, require_number
+from scenario_trees.errors import TreeError, require_integer, require_number
+from scenario_trees.origin import plain
 from scenario_trees.processes.gbm import GeometricBrownianMotion
+from scenario_trees.protocols import Spread, Stepping
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from scenario_trees.lattice import MarkovLattice
     from scenario_trees.tree import ScenarioTree
+
+#: Shares of probability over which the distance to a law that is no lognormal is averaged.
+_SHARES = 2_000
 
 
 class _ByStage:
@@ -117,6 +122,45 @@ def _lognormal_distance(value: Array, probability: Array, mean: float, s: float)
     return float(np.sum(below + above))
 
 
+def _distances(laws: list[tuple[Array, Array]], process: Spread, mean: Array, dt: float) -> Array:
+    """Wasserstein-1 distance of the values of every stage to the process."""
+    own = plain(process)
+    if isinstance(own, GeometricBrownianMotion):
+        spread = own.volatility * np.sqrt(np.arange(len(laws)) * dt)
+        return np.array([_lognormal_distance(x, p, mean[t], spread[t]) for t, (x, p) in enumerate(laws)])
+    level = (np.arange(_SHARES) + 0.5) / _SHARES
+    found = []
+    for t, (x, p) in enumerate(laws):
+        order = np.argsort(x, kind="stable")
+        place = np.searchsorted(np.cumsum(p[order]), level * p.sum())
+        found.append(float(np.abs(x[order][np.minimum(place, x.size - 1)] - process.quantile(level, t * dt)).mean()))
+    return np.array(found)
+
+
+def _next_means(process: Spread, value: Array, others: Array | None, t: int, dt: float) -> tuple[Array, Array]:
+    """Mean of the next stage's value given each of these states of stage ``t``, and its deviation over that mean."""
+    if isinstance(own := plain(process), GeometricBrownianMotion):
+        growth = float(own.mean(dt)) / own.initial
+        return growth * value, np.full(value.size, float(np.sqrt(own.variance(dt))) / float(own.mean(dt)))
+    if not isinstance(process, Stepping):
+        raise TreeError(f"process: {type(process).__name__} has no steps, so no conditional means to compare with")
+    seen = np.zeros((value.size, 0)) if others is None else others
+    states = np.column_stack([value, seen])
+    if states.shape[1] != len(process.names):
+        raise TreeError(f"process: needs {', '.join(process.names)} at every node, got {states.shape[1]} number(s)")
+    mean = process.expected(states, t=t * dt, dt=dt)
+    spread = getattr(process, "spread", None)
+    if spread is None:
+        return mean, np.full(value.size, np.nan)
+    deviation = np.divide(spread(states, t=t * dt, dt=dt), mean, out=np.zeros_like(mean), where=mean > 0)
+    return mean, deviation
+
+
+def _off(found: Array, expected: Array) -> Array:
+    """Relative error; 0 where both are 0."""
+    return np.divide(found, expected, out=np.ones_like(found), where=(expected > 0) | (found > 0)) - 1
+
+
 def _variance_error(found: Array, variance: Array, found_mean: Array) -> Array:
     """Relative error; 0 where neither law has a variance, infinite where only the approximation has one."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -124,7 +168,7 @@ def _variance_error(found: Array, variance: Array, found_mean: Array) -> Array:
         return np.where(variance > 0, found / variance - 1, np.where(some, np.inf, 0.0))
 
 
-def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0, paths: int | None = None) -> TreeCheck:
+def check(tree: ScenarioTree, process: Spread, dt: float = 1.0, paths: int | None = None) -> TreeCheck:
     """Compare the marginal law of every stage of ``tree``, and the conditional mean of every node, with ``process``.
 
     Parameters
@@ -144,34 +188,27 @@ def check(tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0,
     tree_mean = tree.stage_mean()
     centred = (tree.value - np.repeat(tree_mean, np.diff(tree.offsets))) ** 2
     tree_variance = tree.stage_mean(centred)
-    distance = [
-        _lognormal_distance(
-            tree.value[tree.at(t)],
-            tree.probability[tree.at(t)],
-            mean[t],
-            process.volatility * np.sqrt(t * dt),
-        )
-        for t in range(tree.horizon + 1)
-    ]
-    growth = float(process.mean(dt)) / process.initial
-    spread = float(np.sqrt(process.variance(dt))) / float(process.mean(dt))  # of the growth of one path
+    stage = [tree.at(t) for t in range(tree.horizon + 1)]
+    distance = _distances([(tree.value[here], tree.probability[here]) for here in stage], process, mean, dt)
     largest, average, sampling, foresight = np.zeros((4, stages.size))
     sampling[1:] = np.nan
     for t in range(tree.horizon):
         found, weight = _conditional_means(tree, t)
         possible = weight > 0
-        weight = weight[possible]
-        error = np.abs(found / (growth * tree.value[tree.at(t)]) - 1)[possible]
+        others = None if tree.others is None else tree.others[tree.at(t)]
+        expected, spread = _next_means(process, tree.value[tree.at(t)], others, t, dt)
+        weight, spread = weight[possible], spread[possible]
+        error = np.abs(_off(found, expected))[possible]
         largest[t + 1], average[t + 1] = error.max(), weight @ error
-        if spread > 0:
-            foresight[t + 1] = weight @ error**2 / spread**2
+        if (unsure := weight @ spread**2) > 0:
+            foresight[t + 1] = weight @ error**2 / unsure
         if paths is not None:  # E|N(0, 1)| = √(2/π), and a node of probability p has p·paths of them
-            sampling[t + 1] = spread * np.sqrt(2 / (np.pi * paths)) * np.sqrt(weight).sum()
+            sampling[t + 1] = np.sqrt(2 / (np.pi * paths)) * (spread * np.sqrt(weight)).sum()
     return TreeCheck(
         probability_error=np.abs(total - 1),
         mean_error=tree_mean / mean - 1,
         variance_error=_variance_error(tree_variance, variance, tree_mean),
-        wasserstein=np.array(distance) / mean,
+        wasserstein=distance / mean,
         conditional_mean_error=largest,
         conditional_mean_error_average=average,
         conditional_mean_error_sampling=sampling,
@@ -186,9 +223,7 @@ def _conditional_means(tree: ScenarioTree, t: int) -> tuple[Array, Array]:
     return np.divide(total, probability, out=np.full(total.shape, np.nan), where=probability > 0), probability
 
 
-def conditional_means(
-    tree: ScenarioTree, process: GeometricBrownianMotion, dt: float = 1.0, paths: int | None = None
-) -> pd.DataFrame:
+def conditional_means(tree: ScenarioTree, process: Spread, dt: float = 1.0, paths: int | None = None) -> pd.DataFrame:
     """What every node expects next, against the process.
 
     Parameters
@@ -217,12 +252,11 @@ def conditional_means(
     require_number("dt", dt, low=0.0, strict=True)
     if paths is not None:
         require_integer("paths", paths, 1)
-    growth = float(process.mean(dt)) / process.initial
-    spread = float(np.sqrt(process.variance(dt))) / float(process.mean(dt))
     parts = []
     for t in range(tree.horizon):
         found, probability = _conditional_means(tree, t)
-        value = tree.value[tree.at(t)]
+        value, others = tree.value[tree.at(t)], None if tree.others is None else tree.others[tree.at(t)]
+        expected, spread = _next_means(process, value, others, t, dt)
         with np.errstate(divide="ignore"):
             sampling = np.full(value.size, np.nan) if paths is None else spread / np.sqrt(paths * probability)
         parts.append(
@@ -233,8 +267,8 @@ def conditional_means(
                     "probability": probability,
                     "value": value,
                     "mean": found,
-                    "process_mean": growth * value,
-                    "error": found / (growth * value) - 1,
+                    "process_mean": expected,
+                    "error": _off(found, expected),
                     "sampling_error": sampling,
                 }
             )
@@ -243,7 +277,7 @@ def conditional_means(
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def check_lattice(lattice: MarkovLattice, process: GeometricBrownianMotion, dt: float = 1.0) -> LatticeCheck:
+def check_lattice(lattice: MarkovLattice, process: Spread, dt: float = 1.0) -> LatticeCheck:
     """Compare the marginal laws and the conditional means of ``lattice`` with ``process``."""
     require_number("dt", dt, low=0.0, strict=True)
     stages = np.arange(lattice.horizon + 1)
@@ -251,21 +285,18 @@ def check_lattice(lattice: MarkovLattice, process: GeometricBrownianMotion, dt: 
     laws = list(zip(lattice.values, lattice.probabilities, strict=True))
     lattice_mean = lattice.stage_mean()
     lattice_variance = np.array([p @ (v - m) ** 2 for (v, p), m in zip(laws, lattice_mean, strict=True)])
-    distance = [
-        _lognormal_distance(value, probability, mean[t], process.volatility * np.sqrt(t * dt))
-        for t, (value, probability) in enumerate(laws)
-    ]
-    growth = float(process.mean(dt)) / process.initial
+    distance = _distances(laws, process, mean, dt)
     largest, average = np.zeros(stages.size), np.zeros(stages.size)
     for t, matrix in enumerate(lattice.transitions):
         value, probability = laws[t]
-        error = np.abs(matrix @ lattice.values[t + 1] / (growth * value) - 1)
+        others = None if lattice.others is None else lattice.others[t]
+        error = np.abs(_off(matrix @ lattice.values[t + 1], _next_means(process, value, others, t, dt)[0]))
         largest[t + 1], average[t + 1] = error[probability > 0].max(), probability @ error
     return LatticeCheck(
         probability_error=np.abs(np.array([p.sum() for _, p in laws]) - 1),
         mean_error=lattice_mean / mean - 1,
         variance_error=_variance_error(lattice_variance, variance, lattice_mean),
-        wasserstein=np.array(distance) / mean,
+        wasserstein=distance / mean,
         conditional_mean_error=largest,
         conditional_mean_error_average=average,
     )

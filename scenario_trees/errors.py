@@ -51,3 +51,11 @@ def numbers(name: str, values: Any) -> Array:
     except (TypeError, ValueError) as error:
         shown = " ".join(repr(values).split())
         raise TreeError(f"{name}: must hold numbers, got {shown[:60]}{'…' * (len(shown) > 60)}") from error
+
+
+def times(t: Any) -> Array:
+    """Times as an array; raise `TreeError` for negative ones."""
+    found = numbers("t", t)
+    if not (found >= 0).all():  # also refuses NaN
+        raise TreeError(f"t: times must be >= 0, got {t!r}")
+    return found

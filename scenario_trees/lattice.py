@@ -14,21 +14,22 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array, Index
+from scenario_trees.discretised import states_of_process
 from scenario_trees.errors import TreeError, numbers, require_integer, require_number
 from scenario_trees.files import read_arrays, write_arrays
-from scenario_trees.normal_bins import bin_masses, bin_transitions, normal_edges
-from scenario_trees.origin import Origin, made_from
-from scenario_trees.processes.gbm import GeometricBrownianMotion, require_gbm
-from scenario_trees.protocols import Quantization, Sampler
+from scenario_trees.growing import unfolded
+from scenario_trees.origin import Origin, made_from, plain
+from scenario_trees.protocols import Process, Quantization, Sampler, Spread
 from scenario_trees.quantization import GaussHermite
 from scenario_trees.sampling import require_sampler
-from scenario_trees.tree import ScenarioTree, require_branching
+from scenario_trees.states import MAX_STATES, recombined_states, states_of_paths
+from scenario_trees.tree import ScenarioTree, require_branching, require_others
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,10 +38,7 @@ if TYPE_CHECKING:
 
 
 _FORMAT = 2
-_MAX_STATES = 5_000
 _MAX_HORIZON = 10_000
-#: Values that differ by less than this share are one state of a recombining lattice.
-_SAME = 1e-10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,11 +48,16 @@ class MarkovLattice:
     Parameters
     ----------
     values
-        Value of the process in every state, one array per stage 0..T, > 0, finite and ascending; stage 0 has one
-        state.
+        Value of the process in every state, one array per stage 0..T, ≥ 0, finite and ascending; stage 0 has one
+        state. Of several factors the first.
     transitions
         Probability of going from state i of stage t to state j of stage t + 1, one array of shape
         ``(states of t, states of t + 1)`` per stage 0..T−1; every row sums to 1.
+    others
+        What else is known in every state, one array of shape ``(states, k − 1)`` per stage: further factors, a regime.
+        States of equal value then differ by it. None if not given.
+    names
+        Names of the value and of the columns of ``others``.
 
     Attributes
     ----------
@@ -76,6 +79,8 @@ class MarkovLattice:
 
     values: tuple[Array, ...]
     transitions: tuple[Array, ...]
+    others: tuple[Array, ...] | None = None
+    names: tuple[str, ...] = ("value",)
     origin: Origin | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -91,7 +96,17 @@ class MarkovLattice:
                 array.setflags(write=False)
                 arrays.append(array)
             object.__setattr__(self, name, tuple(arrays))
+        self._keep_others()
         self._validate()
+
+    def _keep_others(self) -> None:
+        if self.others is not None and len(self.others) != len(self.values):
+            raise TreeError(f"others: must be one array per stage, {len(self.values)}, got {len(self.others)}")
+        given = self.others or (None,) * len(self.values)
+        kept = [require_others(other, self.names, value.size) for other, value in zip(given, self.values, strict=True)]
+        object.__setattr__(self, "names", kept[0][1] if kept else tuple(self.names))
+        found = tuple(other for other, _ in kept if other is not None)
+        object.__setattr__(self, "others", found if found else None)
 
     def _validate(self) -> None:
         if len(self.values) != len(self.transitions) + 1:
@@ -102,11 +117,11 @@ class MarkovLattice:
         if self.values[0].size != 1:
             raise TreeError(f"values: stage 0 must have 1 state, got {self.values[0].size}")
         for t, value in enumerate(self.values):
-            good = np.isfinite(value) & (value > 0)
-            good[1:] &= np.diff(value) > 0
+            good = np.isfinite(value) & (value >= 0)
+            good[1:] &= (np.diff(value) > 0) if self.others is None else (np.diff(value) >= 0)
             if value.size == 0 or not good.all():
                 where = f"state {int(np.flatnonzero(~good)[0])}" if value.size else "no state"
-                raise TreeError(f"values: must be > 0, finite and ascending, violated at stage {t}, {where}")
+                raise TreeError(f"values: must be >= 0, finite and ascending, violated at stage {t}, {where}")
         for t, matrix in enumerate(self.transitions):
             shape = (self.values[t].size, self.values[t + 1].size)
             if matrix.shape != shape:
@@ -123,24 +138,26 @@ class MarkovLattice:
 
     @classmethod
     def from_process(
-        cls, process: GeometricBrownianMotion, horizon: int, states: int, dt: float = 1.0, tilt: float = 0.0
+        cls, process: Process, horizon: int, states: int | tuple[int, ...], dt: float = 1.0, tilt: float = 0.0
     ) -> MarkovLattice:
         """Quantise the law of every stage into bins.
 
         A state is worth the conditional mean of its bin, so the mean of every stage is exact. Transition probabilities
         are those of the process between bins: an integral over the normal law of the first stage, by Gauss–Legendre
         quadrature on pieces no longer than the kernel is wide; its error is about 1e-14. Rows are then divided by
-        their sums.
+        their sums. Other processes of one value go by a fine chain (`scenario_trees.chains`); several factors by cells
+        of 32,768 Sobol paths, so that their means have a sampling error.
 
         Parameters
         ----------
         process
-            Process whose values the states take; without volatility every stage has one state. The bins are of a
-            lognormal law, so that what only looks like a `GeometricBrownianMotion` is refused.
+            Process whose values the states take; without volatility every stage has one state. What only looks like a
+            `GeometricBrownianMotion` is refused.
         horizon
             Last stage T >= 0.
         states
-            States of every stage but the first, >= 1.
+            States of every stage but the first, >= 1; of a process with regimes, or whose step may have come, in each
+            of these; the value 0 is one more. Of several factors a tuple, one number for each.
         dt
             Time between two stages.
         tilt
@@ -149,38 +166,23 @@ class MarkovLattice:
             with 0.5 both ends are resolved (30 stages of σ = 0.2, 100 states: the error of the optimum falls from
             0.7 % to 0.3 %, the loss of the lattice's policy on fresh paths from 0.5 % to 0.1 %).
         """
-        require_gbm(
-            process, "use MarkovLattice.from_paths on its paths, or from_growth with a quantization of your own"
-        )
-        _require_size(horizon, states)
+        _require_size(horizon, *(states if isinstance(states, tuple) and states else (states,)))
         require_number("dt", dt, low=0.0, strict=True)
         if require_number("tilt", tilt, low=0.0) > 1:
             raise TreeError(f"tilt: must be in [0, 1], got {tilt!r}")
-        count = states if process.volatility > 0 else 1
-        with np.errstate(over="ignore"):
-            means = process.mean(np.arange(horizon + 1) * dt)
-        if not (np.isfinite(means) & (means > 0)).all():
-            raise TreeError(f"drift: the mean of stage {horizon} must be a finite number, got {means[-1]:g}")
-        values, edges = [means[:1]], [np.array([-np.inf, np.inf])]
-        for t in range(1, horizon + 1):
-            spread = process.volatility * np.sqrt(t * dt)
-            edges.append(normal_edges(count, tilt, spread))
-            share = bin_masses(edges[t] - spread)
-            level = share / share.sum() / bin_masses(edges[t])
-            if not (np.diff(level) > 0).all():
-                raise TreeError(
-                    f"states: {count} states cannot be told apart at stage {t}; "
-                    f"use fewer, or a volatility other than {process.volatility:g}"
-                )
-            values.append(means[t] * level)
-        transitions = [bin_masses(edges[1])[None, :]] if horizon else []
-        transitions += [bin_transitions(edges[t], edges[t + 1], t) for t in range(1, horizon)]
-        return made_from(Origin.of(process, dt), cls(tuple(values), tuple(transitions)))
+        found, transitions = states_of_process(plain(process), horizon, states, dt, tilt)
+        names = getattr(plain(process), "names", ("value",))
+        return made_from(Origin.of(process, dt), cls._of_states(found, transitions, names))
+
+    @classmethod
+    def _of_states(cls, states: Sequence[Array], transitions: Sequence[Array], names: tuple[str, ...]) -> MarkovLattice:
+        others = tuple(state[:, 1:] for state in states) if len(names) > 1 else None
+        return cls(tuple(state[:, 0] for state in states), tuple(transitions), others, names)
 
     @classmethod
     def from_growth(
         cls,
-        process: GeometricBrownianMotion,
+        process: Process,
         branching: Sequence[int],
         quantization: Quantization | None = None,
         dt: float = 1.0,
@@ -205,26 +207,7 @@ class MarkovLattice:
         require_branching(branching)
         require_number("dt", dt, low=0.0, strict=True)
         rule = quantization or GaussHermite()
-        values, transitions = [np.array([process.initial])], []
-        for t, branches in enumerate(branching):
-            factor, weight = rule.growth(process, int(branches), dt)
-            with np.errstate(over="ignore"):
-                reached = np.multiply.outer(values[-1], factor)
-            order = np.argsort(reached, axis=None)
-            ascending = reached.ravel()[order]
-            new = np.concatenate([[True], np.diff(ascending) > _SAME * ascending[1:]])
-            shape = (reached.shape[0], int(new.sum()))
-            if shape[1] > _MAX_STATES:
-                raise TreeError(
-                    f"branching: stage {t + 1} would have {shape[1]:,} states, at most {_MAX_STATES:,} are allowed; "
-                    "take fewer branches, or 2 or 3 at every stage, which recombine"
-                )
-            state = np.empty(order.size, dtype=np.int64)
-            state[order] = np.cumsum(new) - 1
-            cell = np.repeat(np.arange(shape[0]) * shape[1], factor.size) + state
-            mass = np.bincount(cell, weights=np.tile(weight, shape[0]), minlength=shape[0] * shape[1])
-            values.append(ascending[new])
-            transitions.append(mass.reshape(shape))
+        values, transitions = recombined_states(plain(process), branching, rule, dt)
         return made_from(Origin.of(process, dt), cls(tuple(values), tuple(transitions)))
 
     @classmethod
@@ -248,45 +231,40 @@ class MarkovLattice:
         return cls(outcomes, tuple(np.tile(after, (before.size, 1)) for before, after in pairwise(chances)))
 
     @classmethod
-    def from_paths(cls, paths: ArrayLike, states: int, seed: int = 0) -> MarkovLattice:
-        """Cluster sample paths stage by stage and count how often they go from cluster to cluster.
+    def from_paths(
+        cls, paths: ArrayLike, states: int | tuple[int, ...], seed: int = 0, names: Sequence[str] = ("value",)
+    ) -> MarkovLattice:
+        """Put sorted sample paths into cells stage by stage and count how often they go from cell to cell.
 
-        A state is worth the mean of its paths, so the lattice keeps the sample mean of every stage. Clusters that run
-        empty are left out: every state has paths, and every path goes on.
+        A state is worth the mean of its paths, so the lattice keeps the sample mean of every stage. Cells begin with
+        equal shares of the paths and follow their means (`scenario_trees.cells`): every state has paths, and every path
+        goes on. Paths at 0 are a state of their own.
 
         Parameters
         ----------
         paths
-            Shape ``(T + 1, paths)``, positive; all begin at one value, or in one state worth their mean.
+            Shape ``(T + 1, paths)``, ≥ 0; all begin at one value, or in one state worth their mean. Of several factors
+            shape ``(T + 1, paths, k)``.
         states
-            Most states per stage.
+            Most states per stage; of several factors a tuple, one number for each: cells of the second lie within those
+            of the first.
         seed
-            Seed of the starts of the clustering.
+            Takes no part: nothing is drawn. Kept for callers of earlier versions.
+        names
+            Names of the factors.
         """
-        from scenario_trees.reduction import k_means
-
         sample = numbers("paths", paths)
-        if sample.ndim != 2 or 0 in sample.shape:
-            raise TreeError(f"paths: must have shape (T + 1, paths), got {sample.shape}")
-        if not (np.isfinite(sample) & (sample > 0)).all():
-            raise TreeError("paths: every value must be > 0 and finite")
-        _require_size(sample.shape[0] - 1, states)
+        if sample.ndim not in (2, 3) or 0 in sample.shape:
+            raise TreeError(f"paths: must have shape (T + 1, paths) or (T + 1, paths, factors), got {sample.shape}")
+        sample = sample.reshape(*sample.shape[:2], -1)
+        if not (np.isfinite(sample).all() and (sample[..., 0] >= 0).all()):
+            raise TreeError("paths: every value must be >= 0 and finite")
+        counts = states if isinstance(states, tuple) else (states,) * sample.shape[2]
+        if len(counts) != sample.shape[2] or len(names) != sample.shape[2]:
+            raise TreeError(f"states, names: need one entry per factor, {sample.shape[2]}, got {states!r}, {names!r}")
+        _require_size(sample.shape[0] - 1, *counts)
         require_integer("seed", seed, 0)
-        streams = np.random.SeedSequence(seed).spawn(sample.shape[0])
-        values, groups = [np.array([sample[0].mean()])], np.zeros(sample.shape[1], dtype=np.int64)
-        transitions = []
-        for row, stream in zip(sample[1:], streams[1:], strict=True):
-            found = k_means(row[None, :], min(states, row.size), stream)
-            order = np.argsort(found.paths[0])
-            rank = np.empty_like(order)
-            rank[order] = np.arange(order.size)
-            after = rank[found.group]
-            shape = (values[-1].size, order.size)
-            visits = np.bincount(groups * shape[1] + after, minlength=shape[0] * shape[1]).reshape(shape)
-            transitions.append(visits / visits.sum(axis=1, keepdims=True))
-            values.append(found.paths[0][order])
-            groups = after
-        return cls(tuple(values), tuple(transitions))
+        return cls._of_states(*states_of_paths(sample, counts), tuple(names))
 
     # ------------------------------------------------------------------- shape
 
@@ -383,28 +361,9 @@ class MarkovLattice:
         TreeError
             If the tree would have more than ``max_nodes`` nodes.
         """
-        reach = np.ones(1)
-        total = 1.0
-        for matrix in self.transitions:
-            reach = reach @ (matrix > 0)
-            total += float(reach.sum())
-        if total > max_nodes:
-            raise TreeError(f"max_nodes: the unfolded tree has {total:,.0f} nodes, at most {max_nodes:,} are allowed")
-        state = np.zeros(1, dtype=np.int64)
-        parent, stage, probability, value = ([np.array([x])] for x in (-1, 0, 1.0, self.values[0][0]))
-        offset = 0
-        for t, matrix in enumerate(self.transitions):
-            above, after = np.nonzero(matrix[state] > 0)
-            parent.append(above + offset)
-            stage.append(np.full(above.size, t + 1))
-            probability.append(probability[-1][above] * matrix[state[above], after])
-            value.append(self.values[t + 1][after])
-            offset += state.size
-            state = after
-        arrays = (np.concatenate(part) for part in (parent, stage, probability, value))
-        return made_from(self.origin, ScenarioTree(*arrays))
+        return made_from(self.origin, ScenarioTree(**unfolded(self, max_nodes), names=self.names))
 
-    def check(self, process: GeometricBrownianMotion, dt: float = 1.0) -> LatticeCheck:
+    def check(self, process: Spread, dt: float = 1.0) -> LatticeCheck:
         """Compare the lattice with a process: see `scenario_trees.diagnostics.check_lattice`."""
         from scenario_trees.diagnostics import check_lattice
 
@@ -413,7 +372,7 @@ class MarkovLattice:
     # --------------------------------------------------------------------- i/o
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per state: ``stage``, ``state``, ``probability``, ``value``."""
+        """One row per state: ``stage``, ``state``, ``probability``, ``value`` and the names of what else is known."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -423,6 +382,7 @@ class MarkovLattice:
                 "probability": np.concatenate(self.probabilities),
                 "value": np.concatenate(self.values),
             }
+            | dict(zip(self.names[1:], np.concatenate(self.others or [np.zeros((sum(self.sizes), 0))]).T, strict=True))
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -434,8 +394,13 @@ class MarkovLattice:
             "values": np.concatenate(self.values),
             "transitions": np.concatenate([np.zeros(0), *(m.ravel() for m in self.transitions)]),
         }
+        header: dict[str, Any] = {"format": _FORMAT, "lattice": True, "origin": origin}
+        if self.names != ("value",):
+            header["names"] = list(self.names)
+        if self.others is not None:
+            arrays["others"] = np.concatenate(self.others)
         try:
-            write_arrays(target, {"format": _FORMAT, "lattice": True, "origin": origin}, arrays)
+            write_arrays(target, header, arrays)
         except OSError as error:
             raise TreeError(f"path: cannot write the lattice to {target}: {error.strerror}") from error
         return target
@@ -453,9 +418,12 @@ class MarkovLattice:
                 raise TreeError(f"path: {path} is not a saved lattice of format 1 to {_FORMAT}")
             cells = sizes[:-1] * sizes[1:]
             matrices = np.split(flat, np.cumsum(cells)[:-1]) if cells.size else []
+            ends = np.cumsum(sizes)[:-1]
             lattice = cls(
-                tuple(np.split(values, np.cumsum(sizes)[:-1])),
+                tuple(np.split(values, ends)),
                 tuple(m.reshape(a, b) for m, a, b in zip(matrices, sizes[:-1], sizes[1:], strict=True)),
+                tuple(np.split(arrays["others"], ends)) if "others" in arrays else None,
+                tuple(header.get("names", ("value",))),
             )
             return made_from(Origin.from_dict(header.get("origin")), lattice)
         except OSError as error:
@@ -468,17 +436,16 @@ class MarkovLattice:
     def digest(self) -> str:
         """Hash of the arrays, for manifests and checkpoints."""
         sha = hashlib.sha256(repr(self.sizes).encode())
-        for array in (*self.values, *self.transitions):
+        for array in (*self.values, *self.transitions, *(self.others or ())):
             sha.update(np.ascontiguousarray(array).tobytes())
         return sha.hexdigest()[:16]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MarkovLattice):
             return NotImplemented
-        return self.sizes == other.sizes and all(
-            np.array_equal(a, b)
-            for a, b in zip((*self.values, *self.transitions), (*other.values, *other.transitions), strict=True)
-        )
+        mine, theirs = ((*each.values, *each.transitions, *(each.others or ())) for each in (self, other))
+        alike = (self.sizes, self.names, len(mine)) == (other.sizes, other.names, len(theirs))
+        return alike and all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -488,6 +455,7 @@ class MarkovLattice:
         )
 
 
-def _require_size(horizon: int, states: int) -> None:
+def _require_size(horizon: int, *states: int) -> None:
     require_integer("horizon", horizon, 0, _MAX_HORIZON)
-    require_integer("states", states, 1, _MAX_STATES)
+    for count in states:
+        require_integer("states", count, 1, MAX_STATES)

@@ -136,7 +136,7 @@ def tree_from_paths(
     Parameters
     ----------
     paths
-        Shape ``(T + 1, paths)``, positive.
+        Shape ``(T + 1, paths)``, ≥ 0.
     branching
         Most children per node at stages 0..T−1.
     reducer
@@ -145,8 +145,8 @@ def tree_from_paths(
         Seed of the reducer, an integer >= 0.
     """
     sample = _paths(paths)
-    if not (sample > 0).all():
-        raise TreeError("paths: every value must be > 0")
+    if not (sample >= 0).all():
+        raise TreeError("paths: every value must be >= 0")
     if len(branching) != sample.shape[0] - 1:
         raise TreeError(f"branching: needs {sample.shape[0] - 1} factors for these paths, got {len(branching)}")
     require_branching(branching)

@@ -13,17 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.arrays import Array, Index
-from scenario_trees.errors import TreeError, is_integer, require_number
+from scenario_trees.errors import TreeError, is_integer, numbers, require_number
 from scenario_trees.files import read_arrays, write_arrays
 from scenario_trees.origin import Origin, made_from
-from scenario_trees.processes.gbm import GeometricBrownianMotion
-from scenario_trees.protocols import Quantization
+from scenario_trees.protocols import Process, Quantization, Spread
 from scenario_trees.quantization import GaussHermite
 
 if TYPE_CHECKING:
@@ -48,6 +47,22 @@ def require_branching(branching: Sequence[int]) -> None:
         raise TreeError(f"branching: must have at most {_MAX_STAGES:,} factors, got {len(branching):,}")
 
 
+def require_others(others: Any, names: object, rows: int) -> tuple[Array | None, tuple[str, ...]]:
+    """What else is known beside ``rows`` values, as a frozen array, and the names of all."""
+    given = tuple(names) if isinstance(names, (tuple, list)) else ()
+    if not given or len(set(given)) < len(given) or not all(isinstance(name, str) and name for name in given):
+        raise TreeError(f"names: must be one or more different names, got {names!r}")
+    if others is None or np.shape(others) == (rows, 0):
+        if len(given) > 1:
+            raise TreeError(f"others: must be given, there are {len(given)} names: {', '.join(given)}")
+        return None, given
+    array = np.array(numbers("others", others))
+    if array.shape != (rows, len(given) - 1) or not np.isfinite(array).all():
+        raise TreeError(f"others: must be finite and of shape {(rows, len(given) - 1)}, got shape {array.shape}")
+    array.setflags(write=False)
+    return array, given
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ScenarioTree:
     """A scenario tree in stage-major order.
@@ -61,7 +76,12 @@ class ScenarioTree:
     probability
         Unconditional probability; the children of a node share its probability.
     value
-        Value of the process, > 0 and finite.
+        Value of the process, ≥ 0 and finite; of several factors the first.
+    others
+        What else is known at every node, one column each: further factors, a regime; shape ``(nodes, k − 1)``. None if
+        not given.
+    names
+        Names of the value and of the columns of ``others``.
 
     Attributes
     ----------
@@ -80,6 +100,8 @@ class ScenarioTree:
     stage: NDArray[np.int16]
     probability: Array
     value: Array
+    others: Array | None = None
+    names: tuple[str, ...] = ("value",)
     origin: Origin | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +122,9 @@ class ScenarioTree:
             array = np.asarray(given, dtype=dtype) if frozen else np.array(given, dtype=dtype)
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        others, names = require_others(self.others, self.names, self.value.size)
+        object.__setattr__(self, "others", others)
+        object.__setattr__(self, "names", names)
         self._validate()
 
     def _validate(self) -> None:
@@ -125,9 +150,9 @@ class ScenarioTree:
         if (self.stage[leaf] != self.stage[-1]).any():
             bad = int(np.flatnonzero(leaf)[0])
             raise TreeError(f"stage: all leaves must have the last stage, node {bad} ends early")
-        if not (np.isfinite(self.value) & (self.value > 0)).all():
-            bad = int(np.flatnonzero(~(np.isfinite(self.value) & (self.value > 0)))[0])
-            raise TreeError(f"value: must be > 0 and finite, got {float(self.value[bad])} at node {bad}")
+        if not (np.isfinite(self.value) & (self.value >= 0)).all():
+            bad = int(np.flatnonzero(~(np.isfinite(self.value) & (self.value >= 0)))[0])
+            raise TreeError(f"value: must be >= 0 and finite, got {float(self.value[bad])} at node {bad}")
         if not (self.probability >= 0).all():
             bad = int(np.flatnonzero(~(self.probability >= 0))[0])
             raise TreeError(f"probability: must lie in [0, 1], got {float(self.probability[bad])} at node {bad}")
@@ -149,55 +174,36 @@ class ScenarioTree:
     @classmethod
     def from_process(
         cls,
-        process: GeometricBrownianMotion,
-        branching: Sequence[int],
+        process: Process,
+        branching: Sequence[int | tuple[int, ...]],
         quantization: Quantization | None = None,
         dt: float = 1.0,
     ) -> ScenarioTree:
-        """Build the tree whose stage ``t`` has ``branching[t]`` children per node.
+        """Build the tree whose stage ``t`` has ``branching[t]`` children per node and kind of future.
 
         Parameters
         ----------
         process
-            Process whose values the nodes take.
+            Process whose values the nodes take. A geometric Brownian motion has one kind of future; a process of
+            regimes has one per regime that may follow, so its nodes have several times ``branching[t]`` children, and
+            one that may end has one child of value 0 more. Nodes of value 0 have one child.
         branching
-            Children per node at stages 0..T−1, each >= 1.
+            Values per kind of future at stages 0..T−1, each >= 1; of several factors a tuple, one number for each.
         quantization
-            Growth factors of a step; Gauss–Hermite if not given. Those of the package are of a
-            `GeometricBrownianMotion` and refuse what only looks like one.
+            Growth factors of a step; Gauss–Hermite if not given. Those of the package refuse what only looks like a
+            `GeometricBrownianMotion`.
         dt
             Time between two stages, > 0.
         """
+        from scenario_trees.growing import grown
+
         quantization = quantization or GaussHermite()
-        require_branching(branching)
         require_number("dt", dt, low=0.0, strict=True)
-        counts = [1]
-        for b in branching:
-            counts.append(counts[-1] * int(b))
-        n = sum(counts)
-        if n > _MAX_NODES:
-            raise TreeError(f"branching: the tree must have at most {_MAX_NODES:,} nodes, got {n:,}")
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        parent = np.empty(n, dtype=np.int32)
-        stage = np.empty(n, dtype=np.int16)
-        probability = np.empty(n)
-        value = np.empty(n)
-        parent[0], stage[0], probability[0], value[0] = -1, 0, 1.0, process.initial
-        steps: dict[int, tuple[Array, Array]] = {}
-        for t, b in enumerate(branching):
-            if b not in steps:
-                steps[b] = quantization.growth(process, int(b), dt)
-            factor, weight = steps[b]
-            above, here = slice(offsets[t], offsets[t + 1]), slice(offsets[t + 1], offsets[t + 2])
-            shape = (counts[t], int(b))
-            parent[here].reshape(shape)[:] = np.arange(offsets[t], offsets[t + 1], dtype=np.int32)[:, None]
-            stage[here] = t + 1
-            with np.errstate(over="ignore", invalid="ignore"):  # the constructor refuses values that are not finite
-                np.multiply.outer(value[above], factor, out=value[here].reshape(shape))
-            np.multiply.outer(probability[above], weight, out=probability[here].reshape(shape))
-        for array in (parent, stage, probability, value):
+        parts = grown(process, branching, quantization, dt, _MAX_NODES)
+        for array in parts.values():
             array.setflags(write=False)
-        return made_from(Origin.of(process, dt), cls(parent, stage, probability, value))
+        names = getattr(process, "names", ("value",))
+        return made_from(Origin.of(process, dt), cls(**parts, names=names))
 
     # ------------------------------------------------------------------ shape
 
@@ -230,6 +236,13 @@ class ScenarioTree:
     def first_child(self) -> Index:
         """First child of every node (meaningless for leaves)."""
         return 1 + np.concatenate([[0], np.cumsum(self.child_count)[:-1]])
+
+    def factor(self, name: str) -> Array:
+        """Values of one factor, or of what else is known, at every node; `TreeError` if there is none of that name."""
+        if name not in self.names:
+            raise TreeError(f"factor: must be one of {', '.join(self.names)}, got {name!r}")
+        at = self.names.index(name)
+        return self.value if at == 0 or self.others is None else self.others[:, at - 1]
 
     @property
     def branching(self) -> tuple[int, ...] | None:
@@ -311,6 +324,8 @@ class ScenarioTree:
             stage=self.stage[origin],
             probability=probability,
             value=self.value[origin],
+            others=None if self.others is None else self.others[origin],
+            names=self.names,
         )
         return made_from(self.origin, tree), origin
 
@@ -338,7 +353,7 @@ class ScenarioTree:
         values = self.value if values is None else values
         return np.asarray(np.add.reduceat(self.probability * values, self.offsets[:-1]))
 
-    def check(self, process: GeometricBrownianMotion, dt: float = 1.0, paths: int | None = None) -> TreeCheck:
+    def check(self, process: Spread, dt: float = 1.0, paths: int | None = None) -> TreeCheck:
         """Compare the tree with a process: see `scenario_trees.diagnostics.check`."""
         from scenario_trees.diagnostics import check
 
@@ -347,7 +362,7 @@ class ScenarioTree:
     # -------------------------------------------------------------------- i/o
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per node: ``parent``, ``stage``, ``probability``, ``value``."""
+        """One row per node: ``parent``, ``stage``, ``probability``, ``value``, and the names of what else is known."""
         import pandas as pd
 
         columns = {
@@ -355,16 +370,21 @@ class ScenarioTree:
             "stage": self.stage,
             "probability": self.probability,
             "value": self.value,
-        }
+        } | {name: self.factor(name) for name in self.names[1:]}
         return pd.DataFrame(columns, index=pd.RangeIndex(self.n_nodes, name="node"))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the tree to one compressed ``.npz`` file, atomically; return its path."""
         target = Path(path)
         origin = None if self.origin is None else self.origin.to_dict()
-        header = {"format": _FORMAT, "nodes": self.n_nodes, "origin": origin}
+        header: dict[str, Any] = {"format": _FORMAT, "nodes": self.n_nodes, "origin": origin}
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        if self.others is not None:
+            header["names"], arrays["others"] = list(self.names), self.others
+        elif self.names != ("value",):
+            header["names"] = list(self.names)
         try:
-            write_arrays(target, header, {name: getattr(self, name) for name in _ARRAYS})
+            write_arrays(target, header, arrays)
         except OSError as error:
             raise TreeError(f"path: cannot write the tree to {target}: {error.strerror}") from error
         return target
@@ -381,7 +401,8 @@ class ScenarioTree:
                 raise TreeError(
                     f"path: {path} has tree format {header.get('format')!r}, this version reads 1 to {_FORMAT}"
                 )
-            tree = cls(**{name: arrays[name] for name in _ARRAYS})
+            names = tuple(header.get("names", ("value",)))
+            tree = cls(**{name: arrays[name] for name in _ARRAYS}, others=arrays.get("others"), names=names)
             return made_from(Origin.from_dict(header.get("origin")), tree)
         except OSError as error:
             raise TreeError(f"path: cannot read a tree from {path}: {error.strerror or error}") from error
@@ -395,12 +416,15 @@ class ScenarioTree:
         sha = hashlib.sha256()
         for name in _ARRAYS:
             sha.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        if self.others is not None:
+            sha.update(np.ascontiguousarray(self.others).tobytes())
         return sha.hexdigest()[:16]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScenarioTree):
             return NotImplemented
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in _ARRAYS)
+        parts = ("others", *_ARRAYS) if self.others is not None or other.others is not None else _ARRAYS
+        return self.names == other.names and all(np.array_equal(getattr(self, n), getattr(other, n)) for n in parts)
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -156,13 +156,13 @@ def test_save_load_and_digest(tmp_path):
         (
             ([1.0], [2.0, 2.0]),
             ([[0.5, 0.5]],),
-            "values: must be > 0, finite and ascending, violated at stage 1, state 1",
+            "values: must be >= 0, finite and ascending, violated at stage 1, state 1",
         ),
         (([1.0], [2.0]), ([[0.5, 0.5]],), r"transitions: must have shape \(1, 1\) at stage 0"),
         (([1.0], [2.0, 3.0]), ([[0.5, 0.6]],), "transitions: every row must be >= 0 and sum to 1, row 0 of stage 0"),
         (([1.0], [2.0, 3.0]), ([[1.5, -0.5]],), "transitions: every row must be >= 0"),
         (([1.0], [2.0, 3.0]), ([[np.nan, 0.5]],), "transitions: every row must be >= 0"),
-        (([1.0], []), (np.zeros((1, 0)),), "values: must be > 0, finite and ascending, violated at stage 1, no state"),
+        (([1.0], []), (np.zeros((1, 0)),), "values: must be >= 0, finite and ascending, violated at stage 1, no state"),
         (([1.0],), ([[1.0]],), "transitions: must have one matrix less"),
         ((["x"],), (), "values: must hold numbers"),
         ("abc", (), "values: must be a sequence"),
@@ -186,8 +186,8 @@ def test_lattices_that_cannot_be_are_refused(values, transitions, message):
 def test_bad_sizes_are_refused(process, horizon, states, message):
     with pytest.raises(TreeError, match=message):
         MarkovLattice.from_process(process, horizon, states)
-    with pytest.raises(TreeError, match="paths: every value must be > 0"):
-        MarkovLattice.from_paths(np.zeros((2, 3)), 2)
+    with pytest.raises(TreeError, match="paths: every value must be >= 0"):
+        MarkovLattice.from_paths(-np.ones((2, 3)), 2)
     with pytest.raises(TreeError, match="dt: must be > 0"):
         MarkovLattice.from_process(PROCESS, 2, 2, dt=0.0)
 

@@ -190,8 +190,8 @@ def test_tree_round_trip_and_immutability(tmp_path):
         ({"probability": [1, 0.6, 0.6]}, "children of node 0 must sum"),
         ({"probability": [0.9, 0.45, 0.45]}, "root must have probability 1"),
         ({"probability": [1, 1.5, -0.5]}, "probability: must lie in"),
-        ({"value": [1, np.nan, 1]}, "value: must be > 0 and finite"),
-        ({"value": [1, 0, 1]}, "value: must be > 0 and finite"),
+        ({"value": [1, np.nan, 1]}, "value: must be >= 0 and finite"),
+        ({"value": [1, -1, 1]}, "value: must be >= 0 and finite"),
         ({"parent": [-1, 0, 5]}, "parent: must be known before"),
         ({"stage": [0, 1, 2]}, "stage: must be the parent's stage"),
         ({"value": [1.0]}, "one length"),
@@ -225,7 +225,7 @@ def test_bad_inputs_name_the_field(tmp_path):
         GeometricBrownianMotion.fit([1, 2, -3, 4])
     with pytest.raises(TreeError, match="drift, volatility"):
         GeometricBrownianMotion(1, 50, 0.1).sample(2, 30, seed=1)
-    with pytest.raises(TreeError, match="value: must be > 0 and finite"):
+    with pytest.raises(TreeError, match="value: must be >= 0 and finite"):
         ScenarioTree.from_process(GeometricBrownianMotion(1, 500, 0.1), [1, 1, 1])
     with pytest.raises(TreeError, match="paths"):
         process.sample(0, 3, seed=1)
@@ -338,7 +338,7 @@ def test_reducers_refuse_bad_input():
         forward_selection(np.full((2, 2), np.nan), 1)
     with pytest.raises(TreeError, match="branching: needs 2"):
         tree_from_paths(paths, [2])
-    with pytest.raises(TreeError, match="> 0"):
+    with pytest.raises(TreeError, match=">= 0"):
         tree_from_paths(-paths, [2, 2])
 
 

@@ -7,28 +7,22 @@ The process solves ``dD = μ D dt + σ D dW``. With ``Z`` standard normal, one s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array
-from scenario_trees.errors import TreeError, numbers, require_integer, require_number
-from scenario_trees.protocols import Sampler
+from scenario_trees.errors import TreeError, numbers, require_integer, require_number, times
+from scenario_trees.law import Mixture, StepLaw
+from scenario_trees.protocols import Process, Quantization, Sampler, Spread, draws_of
 from scenario_trees.sampling import require_sampler
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from scenario_trees.calibration import ProcessFit
-
-
-def _times(t: ArrayLike) -> Array:
-    times = numbers("t", t)
-    if not (times >= 0).all():  # also refuses NaN
-        raise TreeError(f"t: times must be >= 0, got {t!r}")
-    return times
 
 
 def _levels(level: ArrayLike) -> Array:
@@ -74,11 +68,11 @@ class GeometricBrownianMotion:
 
     def mean(self, t: ArrayLike) -> Array:
         """E[D_t] = D_0 e^{μt}."""
-        return np.asarray(self.initial * np.exp(self.drift * _times(t)))
+        return np.asarray(self.initial * np.exp(self.drift * times(t)))
 
     def variance(self, t: ArrayLike) -> Array:
         """Var[D_t] = D_0² e^{2μt} (e^{σ²t} − 1)."""
-        return np.asarray(self.mean(t) ** 2 * np.expm1(self.volatility**2 * _times(t)))
+        return np.asarray(self.mean(t) ** 2 * np.expm1(self.volatility**2 * times(t)))
 
     def quantile(self, q: ArrayLike, t: ArrayLike) -> Array:
         """Quantile of D_t at level ``q`` in (0, 1); broadcasts ``q`` against ``t``."""
@@ -87,7 +81,7 @@ class GeometricBrownianMotion:
         levels = numbers("q", q)
         if not np.all((levels > 0) & (levels < 1)):
             raise TreeError(f"q: levels must lie in (0, 1), got {q!r}")
-        t = _times(t)
+        t = times(t)
         return np.asarray(
             self.initial
             * np.exp((self.drift - 0.5 * self.volatility**2) * t + self.volatility * np.sqrt(t) * ndtri(levels))
@@ -103,7 +97,7 @@ class GeometricBrownianMotion:
         """E[min(D_t, level)] for levels ≥ 0, the lognormal partial expectation; broadcasts ``level`` against ``t``."""
         from scipy.special import ndtr
 
-        level, t = _levels(level), _times(t)
+        level, t = _levels(level), times(t)
         distance = self._distance(level, t)
         # One distance for both tails: its rounding, of 1e-16/σ, then cancels.
         below = self.mean(t) * ndtr(-distance - self.volatility * np.sqrt(t))
@@ -111,7 +105,7 @@ class GeometricBrownianMotion:
 
     def _distance(self, level: ArrayLike, t: ArrayLike) -> Array:
         """(ln(D_0/level) + (μ − σ²/2) t) / (σ √t), infinite where D_t is certain."""
-        level, t = _levels(level), _times(t)
+        level, t = _levels(level), times(t)
         spread = self.volatility * np.sqrt(t)
         with np.errstate(divide="ignore", invalid="ignore"):
             ahead = np.log(self.initial / level) + (self.drift - 0.5 * self.volatility**2) * t
@@ -128,13 +122,7 @@ class GeometricBrownianMotion:
         pandas.DataFrame
             Index ``t`` (stages 0..horizon), column ``mean`` and one column per level.
         """
-        import pandas as pd
-
-        require_integer("horizon", horizon, 0)
-        require_number("dt", dt, low=0.0, strict=True)
-        stages = np.arange(horizon + 1)
-        table = {"mean": self.mean(stages * dt)} | {q: self.quantile(q, stages * dt) for q in levels}
-        return pd.DataFrame(table, index=pd.Index(stages, name="t"))
+        return fan_of(self, horizon, levels, dt)
 
     def paths(self, normals: Array, dt: float = 1.0) -> Array:
         """Turn standard normal numbers into paths.
@@ -179,17 +167,55 @@ class GeometricBrownianMotion:
         numpy.ndarray
             Shape ``(horizon + 1, paths)``, in the unit of ``initial``.
         """
-        require_integer("paths", paths, 1)
-        require_integer("horizon", horizon, 0)
-        require_integer("seed", seed, 0)
-        require_number("dt", dt, low=0.0, strict=True)
-        sampler = require_sampler(sampler)
-        size = sampler.block_size(paths)
-        out = np.empty((horizon + 1, paths))
-        for index, first in enumerate(range(0, paths, size)):
-            last = min(first + size, paths)
-            out[:, first:last] = self.paths(sampler.block(seed, index, last - first, horizon), dt)
-        return out
+        return draw_paths(self, paths, horizon, seed, sampler, dt)
+
+    # ------------------------------------------ as a member of the family
+
+    @classmethod
+    def example(cls) -> GeometricBrownianMotion:
+        """A member with plain numbers, for tests and documents."""
+        return cls(1000.0, 0.05, 0.2)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``value``."""
+        return ("value",)
+
+    @property
+    def start(self) -> Array:
+        """State at time 0."""
+        return np.array([self.initial])
+
+    def scaled(self, initial: float) -> GeometricBrownianMotion:
+        """The same process from another start."""
+        return replace(self, initial=initial)
+
+    def law(self, states: Array, t: float, dt: float) -> StepLaw:
+        """Law of the value ``dt`` after each state, shape ``(n, 1)``."""
+        step = (self.drift - 0.5 * self.volatility**2) * dt
+        middle = np.log(states[:, :1]) + step
+        return StepLaw.one(Mixture.of(states.shape[0], 1.0, middle, self.volatility * np.sqrt(dt)))
+
+    def state_paths(self, normals: Array, dt: float = 1.0) -> Array:
+        """Paths of the whole state, shape ``(steps + 1, n, 1)``."""
+        return self.paths(normals, dt)[:, :, None]
+
+    def expected(self, states: Array, *, t: float = 0.0, dt: float = 1.0) -> Array:
+        """Mean of the value ``dt`` after each state, shape ``(n,)``."""
+        return np.asarray(states[:, 0] * (float(self.mean(dt)) / self.initial))
+
+    def spread(self, states: Array, *, t: float = 0.0, dt: float = 1.0) -> Array:
+        """Standard deviation of the value ``dt`` after each state, shape ``(n,)``."""
+        return np.asarray(states[:, 0] * (float(np.sqrt(self.variance(dt))) / self.initial))
+
+    def step(
+        self, states: Array, branches: int, quantization: Quantization | None = None, *, t: float = 0.0, dt: float = 1.0
+    ) -> tuple[Array, Array]:
+        """Successors of states, shape ``(n, branches, 1)``, and their probabilities, shape ``(n, branches)``."""
+        from scenario_trees.quantization import GaussHermite
+
+        factor, weight = (quantization or GaussHermite()).growth(self, branches, dt)
+        return np.multiply.outer(states[:, 0], factor)[:, :, None], np.tile(weight, (states.shape[0], 1))
 
     def same_step(self, other: GeometricBrownianMotion, dt: float = 1.0, other_dt: float = 1.0) -> bool:
         """Whether a step of length ``dt`` has the law of ``other``'s step of ``other_dt``, and both begin alike.
@@ -210,6 +236,32 @@ class GeometricBrownianMotion:
         from scenario_trees.calibration import fit
 
         return fit(series, dt)
+
+
+def fan_of(process: Spread, horizon: int, levels: Sequence[float], dt: float) -> pd.DataFrame:
+    """Quantile fan of a process: index ``t`` (stages 0..horizon), column ``mean`` and one column per level."""
+    import pandas as pd
+
+    require_integer("horizon", horizon, 0)
+    require_number("dt", dt, low=0.0, strict=True)
+    stages = np.arange(horizon + 1)
+    table = {"mean": process.mean(stages * dt)} | {q: process.quantile(q, stages * dt) for q in levels}
+    return pd.DataFrame(table, index=pd.Index(stages, name="t"))
+
+
+def draw_paths(process: Process, paths: int, horizon: int, seed: int, sampler: Sampler | None, dt: float) -> Array:
+    """Sample paths of a process, block by block, shape ``(horizon + 1, paths)``."""
+    require_integer("paths", paths, 1)
+    require_integer("horizon", horizon, 0)
+    require_integer("seed", seed, 0)
+    require_number("dt", dt, low=0.0, strict=True)
+    sampler = require_sampler(sampler)
+    size, rows = sampler.block_size(paths), horizon * draws_of(process)
+    out = np.empty((horizon + 1, paths))
+    for index, first in enumerate(range(0, paths, size)):
+        last = min(first + size, paths)
+        out[:, first:last] = process.paths(sampler.block(seed, index, last - first, rows), dt)
+    return out
 
 
 def require_gbm(process: object, way: str) -> None:

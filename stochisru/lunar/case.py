@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from scenario_trees.processes.gbm import GeometricBrownianMotion
+from scenario_trees.processes import GeometricBrownianMotion, OneFactor
 from stochisru.errors import InputError
+from stochisru.lunar.demand import Demand, unused
 from stochisru.lunar.derivation import Rule
-from stochisru.lunar.parts import Costs, Demand, Economics, Horizon, Launch, Part, Points, Scale, Technology
+from stochisru.lunar.explained import explained
+from stochisru.lunar.parts import Costs, Economics, Horizon, Launch, Part, Points, Scale, Technology
 from stochisru.programs.curves.curve import Curve
 
 if TYPE_CHECKING:
@@ -70,9 +72,21 @@ class DeploymentCase(Part):
         return f"{self.name} (changed, {self.digest()[:8]})" if changed else self.name
 
     @cached_property
-    def process(self) -> GeometricBrownianMotion:
+    def process(self) -> OneFactor:
         """The demand process."""
-        return GeometricBrownianMotion(self.demand.D0, self.demand.mu, self.demand.sigma)
+        return self.demand.made()
+
+    @property
+    def gbm(self) -> GeometricBrownianMotion:
+        """The demand process, for what is exact on a geometric Brownian motion alone; `InputError` for another."""
+        if not isinstance(self.process, GeometricBrownianMotion):
+            raise InputError(why_no_gbm(self, "an exact policy"))
+        return self.process
+
+    @cached_property
+    def is_certain(self) -> bool:
+        """Whether all paths of demand are one."""
+        return not np.any(self.process.variance(np.arange(self.horizon.T + 1)))
 
     @cached_property
     def model(self) -> Model:
@@ -181,12 +195,13 @@ class DeploymentCase(Part):
     @property
     def plain_values(self) -> dict[str, Any]:
         """All symbols as plain data: curves as their breakpoints and values."""
-        return {s: v.model_dump() if isinstance(v, Points) else v for s, v in self.values.items()}
+        return {s: v.model_dump() if isinstance(v, Part) else v for s, v in self.values.items()}
 
     def replace(self, **symbols: Any) -> DeploymentCase:
         """Return a copy with some symbols changed.
 
-        Symbols that the case derives from others are derived again; one that is given here is no longer derived.
+        Symbols that the case derives from others are derived again; one that is given here is no longer derived. With
+        another ``process`` the case forgets ``mu`` and ``sigma`` where that does not take them.
 
         Raises
         ------
@@ -210,6 +225,9 @@ class DeploymentCase(Part):
             if value != now or symbol in self.derivation:
                 sources[symbol] = "given: changed by the user"
             parts[home[symbol]][symbol] = value
+        for symbol in unused(symbols.get("process")):  # what the new process does not take goes with the old one
+            if symbol not in symbols:
+                parts["demand"].pop(symbol, None)
         return case_from_dict({"name": name, "sources": sources, "derivation": rules, **parts})
 
     def to_frame(self) -> pd.DataFrame:
@@ -229,7 +247,7 @@ class DeploymentCase(Part):
                 {
                     "part": part,
                     "symbol": symbol,
-                    "value": repr(v.curve) if isinstance(v := self.values[symbol], Points) else v,
+                    "value": self._shown(symbol),
                     "unit": extra["unit"] if isinstance(extra, dict) else "-",
                     "description": info.description,
                     "status": status,
@@ -237,6 +255,13 @@ class DeploymentCase(Part):
                 }
             )
         return pd.DataFrame(rows).set_index("symbol")
+
+    def _shown(self, symbol: str) -> Any:
+        """The value of a symbol in a table."""
+        value = self.values[symbol]
+        if isinstance(value, Points):
+            return repr(value.curve)
+        return str(self.process) if isinstance(value, Part) else value
 
     def to_toml(self) -> str:
         """Text of a case file that loads as this case; defaults that nobody gave are comments."""
@@ -267,7 +292,10 @@ class DeploymentCase(Part):
 
     def digest(self) -> str:
         """Hash of everything that the results depend on (not of name and sources)."""
-        text = self.model_dump_json(exclude={"name", "sources", "derivation"})
+        left_out: dict[str, Any] = {"name": True, "sources": True, "derivation": True}
+        if self.demand.process is None:  # the digest of cases that say nothing of it stays
+            left_out["demand"] = {"process"}
+        text = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
@@ -326,54 +354,6 @@ def _split_source(text: str) -> tuple[str, str]:
     return "given", text
 
 
-_RANGE = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >=", "max_length": "length <="}
-_LIMITS = {"greater_than_equal": "ge", "greater_than": "gt", "less_than_equal": "le", "less_than": "lt"}
-
-
-def _field_range(location: tuple[Any, ...]) -> str:
-    """Allowed range of a symbol, from the metadata of its field."""
-    model = _PARTS.get(str(location[0])) if location else None
-    info = model.model_fields.get(str(location[1])) if model and len(location) > 1 else None
-    if info is None:
-        return ""
-    metadata = list(info.metadata)
-    for argument in getattr(info.annotation, "__args__", ()):
-        for note in getattr(argument, "__metadata__", ()):
-            metadata.extend(getattr(note, "metadata", ()))
-    limits = [f"{sign} {getattr(m, key):g}" for m in metadata for key, sign in _RANGE.items() if hasattr(m, key)]
-    kind = "an integer" if info.annotation is int else "a finite number"
-    return f"{kind} {' and '.join(limits)}".strip()
-
-
-def _explain(error: ValidationError) -> str:
-    """All problems of a case on one line: field, what is allowed, what was given."""
-    problems = []
-    for item in error.errors():
-        where = ".".join(str(x) for x in item["loc"]) or "case"
-        kind = item["type"]
-        if where == "name":
-            given = item.get("input")
-            problems.append(
-                f"name: must be 1 to 100 characters without slashes, not beginning with a dot, got {given!r}"
-            )
-        elif kind == "extra_forbidden":
-            problems.append(f"{where}: unknown key")
-        elif kind == "missing":
-            problems.append(f"{where}: missing")
-        elif kind == "value_error":
-            problems.append(f"{where}.{item['ctx']['error']}")
-        elif kind in ("model_type", "model_attributes_type"):
-            problems.append(f"{where}: must be a table, got {item['input']!r}")
-        elif kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
-            allowed = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags", "")
-            problems.append(f"{where}: must be one of {allowed}, got {item['input']!r}")
-        elif len(item["loc"]) == 2 and (allowed := _field_range(item["loc"])):
-            problems.append(f"{where}: must be {allowed}, got {item['input']!r}")
-        else:
-            problems.append(f"{where}: {item['msg']}, got {item['input']!r}")
-    return "; ".join(dict.fromkeys(problems))
-
-
 def _derive(data: dict[str, Any], rules: Mapping[str, Rule]) -> None:
     """Compute the derived symbols of a raw case, in the order that their dependencies allow."""
     home = {symbol: part for part, symbol in _places()}
@@ -423,13 +403,13 @@ def case_from_dict(data: Mapping[str, Any]) -> DeploymentCase:
     try:
         rules = _RULES.validate_python(raw.get("derivation", {}))
     except ValidationError as error:
-        raise InputError("derivation." + _explain(error)) from error
+        raise InputError("derivation." + explained(error, _PARTS)) from error
     if all(isinstance(raw.get(part, {}), dict) for part in _PARTS):
         _derive(raw, rules)
     try:
         case = DeploymentCase.model_validate(raw)
     except ValidationError as error:
-        raise InputError(_explain(error)) from error
+        raise InputError(explained(error, _PARTS)) from error
     unknown = set(case.sources) - {symbol for _, symbol in _places()}
     if unknown:
         raise InputError(f"sources.{min(unknown)}: unknown symbol")
@@ -441,6 +421,12 @@ def require_case(case: object) -> None:
     if not isinstance(case, DeploymentCase):
         hint = f"; load_case({case!r}) makes one" if isinstance(case, str) else ""
         raise InputError(f"case: must be a DeploymentCase, got {type(case).__name__}{hint}")
+
+
+def why_no_gbm(case: DeploymentCase, what: str) -> str:
+    """Why something that asks for a geometric Brownian motion does not take a case, in one sentence."""
+    kind = getattr(case.demand.process, "kind", "gbm")
+    return f"demand.process: {what} needs a geometric Brownian motion, got {kind}"
 
 
 def why_no_case(problem: object, method: str) -> str | None:

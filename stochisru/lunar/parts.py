@@ -15,7 +15,8 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 
 
-def _symbol(description: str, unit: str, default: Any = ...) -> Any:
+def symbol(description: str, unit: str, default: Any = ...) -> Any:
+    """A field of a part with its unit."""
     return Field(default, description=description, json_schema_extra={"unit": unit})
 
 
@@ -28,30 +29,28 @@ class Part(BaseModel):
 class Horizon(Part):
     """Years and the rules of time."""
 
-    T: Annotated[int, Field(ge=1, le=200, strict=True)] = _symbol("last year of the horizon", "yr")
-    lead_time: Annotated[int, Field(ge=0, le=200, strict=True)] = _symbol(
+    T: Annotated[int, Field(ge=1, le=200, strict=True)] = symbol("last year of the horizon", "yr")
+    lead_time: Annotated[int, Field(ge=0, le=200, strict=True)] = symbol(
         "years between commitment and arrival of a plant (L)", "yr", 1
     )
-    initial_deployment: Literal["free", "fixed"] = _symbol(
-        "whether ΔM_0 is a decision (free) or 0 (fixed)", "-", "free"
-    )
+    initial_deployment: Literal["free", "fixed"] = symbol("whether ΔM_0 is a decision (free) or 0 (fixed)", "-", "free")
 
 
 class Economics(Part):
     """Discounting and price."""
 
-    r: Annotated[float, Field(ge=0, lt=10, allow_inf_nan=False, strict=True)] = _symbol("discount rate", "1/yr")
-    P_m: NonNegative = _symbol("price of delivered oxygen", "$/kg")
+    r: Annotated[float, Field(ge=0, lt=10, allow_inf_nan=False, strict=True)] = symbol("discount rate", "1/yr")
+    P_m: NonNegative = symbol("price of delivered oxygen", "$/kg")
 
 
 class Technology(Part):
     """The plant."""
 
-    eta: Positive = _symbol("oxygen per year and kilogram of plant", "kg/(kg yr)")
-    alpha: Positive = _symbol("mass in LEO per landed kilogram", "kg/kg")
-    beta: NonNegative = _symbol("by-product per kilogram of oxygen", "kg/kg")
-    M0: NonNegative = _symbol("plant mass in place before year 0", "kg")
-    degradation: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)] = _symbol(
+    eta: Positive = symbol("oxygen per year and kilogram of plant", "kg/(kg yr)")
+    alpha: Positive = symbol("mass in LEO per landed kilogram", "kg/kg")
+    beta: NonNegative = symbol("by-product per kilogram of oxygen", "kg/kg")
+    M0: NonNegative = symbol("plant mass in place before year 0", "kg")
+    degradation: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)] = symbol(
         "share of the plant lost per year (δ)", "1/yr", 0.0
     )
 
@@ -59,37 +58,23 @@ class Technology(Part):
 class Costs(Part):
     """Unit costs, in dollars of year 0."""
 
-    c_L: NonNegative = _symbol("launch to LEO", "$/kg")
-    c_dev: NonNegative = _symbol("development and manufacture of plant", "$/kg")
-    c_op: NonNegative = _symbol("operation of plant", "$/(kg yr)")
-    c_bu: NonNegative = _symbol("shortage (back-up)", "$/kg")
-    c_S: NonNegative = _symbol("excess oxygen", "$/kg")
-    c_by: NonNegative = _symbol("by-product", "$/kg")
-    c_E: NonNegative = _symbol("oxygen supplied from Earth", "$/kg")
-    earth_limit: NonNegative | None = _symbol(
-        "most oxygen supplied from Earth per year (none: no limit)", "kg/yr", None
-    )
-
-
-class Demand(Part):
-    """Geometric Brownian motion of yearly demand."""
-
-    D0: Positive = _symbol("demand in year 0", "kg/yr")
-    mu: Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False, strict=True)] = _symbol(
-        "growth rate of mean demand", "1/yr"
-    )
-    sigma: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False, strict=True)] = _symbol(
-        "volatility of demand", "1/√yr"
-    )
+    c_L: NonNegative = symbol("launch to LEO", "$/kg")
+    c_dev: NonNegative = symbol("development and manufacture of plant", "$/kg")
+    c_op: NonNegative = symbol("operation of plant", "$/(kg yr)")
+    c_bu: NonNegative = symbol("shortage (back-up)", "$/kg")
+    c_S: NonNegative = symbol("excess oxygen", "$/kg")
+    c_by: NonNegative = symbol("by-product", "$/kg")
+    c_E: NonNegative = symbol("oxygen supplied from Earth", "$/kg")
+    earth_limit: NonNegative | None = symbol("most oxygen supplied from Earth per year (none: no limit)", "kg/yr", None)
 
 
 class Launch(Part):
     """What a launch campaign costs and carries beyond its mass."""
 
-    lot: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, strict=True)] | None = _symbol(
+    lot: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, strict=True)] | None = symbol(
         "mass of a module: ΔM is a whole number of them (none: any mass)", "kg", None
     )
-    fixed_cost: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=True)] = _symbol(
+    fixed_cost: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=True)] = symbol(
         "cost of a campaign, in every year in which plant arrives", "$", 0.0
     )
 
@@ -132,15 +117,15 @@ _POWERS = (0.0, *(2.0**k for k in range(-4, 11)))
 class Scale(Part):
     """How cost and output of one deployment depend on its size; without this table they are proportional to it."""
 
-    reference: Positive | None = _symbol("size of a deployment at which c_dev and eta hold", "kg", None)
-    c_dev_exponent: Annotated[float, Field(gt=0, le=3, allow_inf_nan=False, strict=True)] = _symbol(
+    reference: Positive | None = symbol("size of a deployment at which c_dev and eta hold", "kg", None)
+    c_dev_exponent: Annotated[float, Field(gt=0, le=3, allow_inf_nan=False, strict=True)] = symbol(
         "scale exponent of development and manufacture", "-", 1.0
     )
-    eta_exponent: Annotated[float, Field(gt=0, le=3, allow_inf_nan=False, strict=True)] = _symbol(
+    eta_exponent: Annotated[float, Field(gt=0, le=3, allow_inf_nan=False, strict=True)] = symbol(
         "scale exponent of output", "-", 1.0
     )
-    c_dev_curve: Points | None = _symbol("development and manufacture of a deployment, by its mass", "$", None)
-    eta_curve: Points | None = _symbol("output of a deployment, by its mass", "kg/yr", None)
+    c_dev_curve: Points | None = symbol("development and manufacture of a deployment, by its mass", "$", None)
+    eta_curve: Points | None = symbol("output of a deployment, by its mass", "kg/yr", None)
 
     @model_validator(mode="after")
     def _one_form_each(self) -> Scale:

@@ -176,7 +176,7 @@ def threshold_ignoring(
         for flown in (case.linear_bound, case)
     )
     lost = mean_estimate(all_costs.npv[0] - plain.npv[0], plain.units, confidence)
-    kind = Kind.STATISTICAL if case.process.volatility > 0 else Kind.EXACT
+    kind = Kind.EXACT if case.is_certain else Kind.STATISTICAL
     return _judged(case, exact, shifted(lost, exact.objective), kind, confidence, f"{paths:,} paths", start)
 
 

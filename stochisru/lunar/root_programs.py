@@ -12,6 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from scenario_trees.arrays import Array
+from scenario_trees.processes import MarkovProcess
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import SolverError
 from stochisru.lunar.case import DeploymentCase
@@ -35,8 +37,7 @@ def program_optima(case: DeploymentCase) -> dict[str, OpenLoopPlan]:
 
     ``value`` is what the plan earns on the bins or the mean path, ``bound`` what no plan exceeds.
     """
-    lattice = case_lattice(case, _BINS, tilt=0.0)
-    bins = np.stack([np.broadcast_to(values, lattice.values[-1].shape) for values in lattice.values], axis=1)
+    bins = _bins(case)
     law, mean = fan(bins), chain(case.process.mean(np.arange(case.horizon.T + 1)))
     asked: list[tuple[str, ScenarioTree, Information]] = [
         ("static", law, Static()),
@@ -44,6 +45,18 @@ def program_optima(case: DeploymentCase) -> dict[str, OpenLoopPlan]:
         ("ev", mean, Static()),
     ]
     return {name: _optimum(name, case, on, information) for name, on, information in asked}
+
+
+def _bins(case: DeploymentCase) -> Array:
+    """Conditional means of equally likely bins of demand in every year, shape ``(bins, T + 1)``."""
+    process = case.process
+    if isinstance(process, MarkovProcess):
+        share = np.arange(_BINS + 1) / _BINS
+        laws = [process.marginal(float(t)).merged.mean_up_to(share)[0] for t in range(1, case.horizon.T + 1)]
+        years = [np.full(_BINS, process.initial), *(_BINS * np.diff(law) for law in laws)]
+        return np.stack(years, axis=1)
+    lattice = case_lattice(case, _BINS, tilt=0.0)
+    return np.stack([np.broadcast_to(values, lattice.values[-1].shape) for values in lattice.values], axis=1)
 
 
 def _optimum(name: str, case: DeploymentCase, on: ScenarioTree, information: Information) -> OpenLoopPlan:

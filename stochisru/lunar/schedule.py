@@ -12,6 +12,7 @@ from scenario_trees.arrays import Array
 from stochisru.lunar.exact.in_advance import perfect_information
 from stochisru.lunar.policies import open_loop_plans
 from stochisru.lunar.simulation import follow
+from stochisru.lunar.simulation.drawing import drawn_paths
 from stochisru.lunar.strategies import Schedule
 from stochisru.lunar.values.process import ProcessValues
 from stochisru.lunar.values.table import ValueTable
@@ -61,13 +62,13 @@ class _Year:
 
 def _on_process(values: ProcessValues, sample: Sampling) -> Iterator[_Year]:
     case, paths = values.case, min(sample.paths, SCHEDULE_PATHS)
-    demand = case.process.sample(paths, case.horizon.T, seed=sample.seed, sampler=sample.source)
+    demand, seen = drawn_paths(case, paths, sample.seed, sample.source)
     even = np.full(paths, 1 / paths)
     strategies = {"RP": values.recourse.policy(name="RP")}
     plans = open_loop_plans(case)
     strategies |= {name: Schedule(name, tuple(map(float, plans[key]))) for name, key in _IN_ADVANCE.items()}
     for name, strategy in strategies.items():
-        for t, (deployment, plant) in enumerate(follow(case, strategy, demand)):
+        for t, (deployment, plant) in enumerate(follow(case, strategy, demand, seen)):
             yield _Year(Of.PROCESS, name, t, deployment, plant, even, paths)
     if values.foresight == "case":
         foreseen = perfect_information(case, demand)[1]

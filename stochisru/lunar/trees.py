@@ -9,6 +9,7 @@ from operator import mul
 import numpy as np
 
 from scenario_trees.lattice import MarkovLattice
+from scenario_trees.processes import GeometricBrownianMotion, MarkovProcess
 from scenario_trees.quantization import QUANTIZATIONS
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
@@ -47,10 +48,54 @@ def default_branching(T: int, scenarios: int = DEFAULT_NODES) -> tuple[int, ...]
 
 def _default_branching(case: DeploymentCase) -> tuple[int, ...]:
     """`default_branching` of a case: fewer scenarios where each is a program of its own."""
-    if why_not_in_advance(case) is None:
-        return default_branching(case.horizon.T)
-    whole = case.launch.lot is not None or not case.investment.is_convex
-    return default_branching(case.horizon.T, DEFAULT_MIXED_SCENARIOS if whole else DEFAULT_SCENARIOS)
+    scenarios = DEFAULT_NODES
+    if why_not_in_advance(case) is not None:
+        whole = case.launch.lot is not None or not case.investment.is_convex
+        scenarios = DEFAULT_MIXED_SCENARIOS if whole else DEFAULT_SCENARIOS
+    if isinstance(case.process, MarkovProcess):
+        return _branching_of_kinds(case, case.process, scenarios)
+    return default_branching(case.horizon.T, scenarios)
+
+
+def _branching_of_kinds(case: DeploymentCase, process: MarkovProcess, scenarios: int) -> tuple[int, ...]:
+    """The same where several kinds of future may follow a state: regimes, a date, the end of demand."""
+    T = case.horizon.T
+    best = (1,) * T
+    nodes, leaves = _size_by_kinds(process, best)
+    if nodes > DEFAULT_NODES:
+        raise InputError(
+            f"branching: the smallest tree of {process} over {T} years has {nodes:,.0f} nodes; take a lattice "
+            "(--method sddp or lattice-dp) or a shorter horizon"
+        )
+    for years in range(1, T + 1):
+        for threefold in range(years + 1):
+            factors = (3,) * threefold + (2,) * (years - threefold) + (1,) * (T - years)
+            nodes, leaves = _size_by_kinds(process, factors)
+            if nodes <= DEFAULT_NODES and leaves <= scenarios:
+                best = factors
+            elif threefold == 0:
+                return best
+    return best
+
+
+def _size_by_kinds(process: MarkovProcess, branching: Sequence[int]) -> tuple[float, float]:
+    """Nodes and leaves of the tree of a process, by what is seen beside the value and whether the value is 0."""
+    counts = {tuple(process.start[1:]): 1.0}
+    dead, total = 0.0, 1.0
+    for t, branches in enumerate(branching):
+        after: dict[tuple[float, ...], float] = {}
+        for seen, number in counts.items():
+            states = np.array([[process.initial, *seen]])
+            following, chance = process.step(states, 1, t=float(t))
+            for state in following[0][chance[0] > 0]:
+                if state[0] == 0:
+                    dead += number
+                else:
+                    key = tuple(state[1:])
+                    after[key] = after.get(key, 0.0) + number * branches
+        counts = after
+        total += dead + sum(counts.values())
+    return total, dead + sum(counts.values())
 
 
 def parse_branching(text: str) -> tuple[int, ...]:
@@ -101,6 +146,6 @@ def case_lattice(case: DeploymentCase, states: int = DEFAULT_STATES, tilt: float
     and are known to about n·1e-16 of it.
     """
     process = case.process
-    if process.volatility > 0 and isinstance(states, int):
+    if isinstance(process, GeometricBrownianMotion) and process.volatility > 0 and isinstance(states, int):
         states = min(states, max(1, int(np.sqrt(_APART * process.volatility))))
     return MarkovLattice.from_process(process, case.horizon.T, states, tilt=tilt)

@@ -77,9 +77,7 @@ class LatticeSheet(Sheet):
                     f"lattice: was made from {lattice.origin}, the process of {self.model.name} is {own}; "
                     "take lattice.as_belief() to say that it is what you believe"
                 )
-        names = tuple(self.model.factors)
-        if len(names) > 1:
-            raise InputError(f"lattice: has 1 factor, {self.model.name} has {len(names)}: {', '.join(names)}")
+        self.model.require_factors("lattice", lattice.names)
 
     @classmethod
     def of(cls, model: Model, lattice: MarkovLattice) -> LatticeSheet:
@@ -98,7 +96,12 @@ class LatticeSheet(Sheet):
 
     @cached_property
     def _whole(self) -> Mapping[str, Array]:
-        return dict.fromkeys(self.model.factors, np.concatenate(self.lattice.values))
+        lattice, names = self.lattice, tuple(self.model.factors)
+        first = np.concatenate(lattice.values)
+        if lattice.others is None or (len(names) == 1 and names[0] not in lattice.names):
+            return dict.fromkeys(names, first)
+        table = dict(zip(lattice.names, (first, *np.concatenate(lattice.others).T), strict=True))
+        return {name: table[name] for name in names}
 
     def expected(self, number: Number, year: int, stage: int) -> Number:
         """Expectation of a number of ``year`` in every state of an earlier stage."""

@@ -242,9 +242,20 @@ class Model:
                     "take tree.as_belief() to say that it is what you believe"
                 )
         names = cast("tuple[str, ...]", self.factors)
-        if len(names) > 1:
-            raise InputError(f"tree: has 1 factor, {self.name} has {len(names)}: {', '.join(names)}")
-        return dict.fromkeys(names, tree.value)
+        self.require_factors("tree", tree.names)
+        if len(names) == 1 and names[0] not in tree.names:
+            return {names[0]: tree.value}
+        return {name: tree.factor(name) for name in names}
+
+    def require_factors(self, what: str, known: tuple[str, ...]) -> None:
+        """Refuse a tree or lattice that lacks a factor; a model of one factor means the first, whatever its name."""
+        names = cast("tuple[str, ...]", self.factors)
+        lacking = [name for name in names if name not in known]
+        if lacking and len(names) > 1:
+            raise InputError(
+                f"{what}: lacks the factor {lacking[0]!r}; {self.name} has {len(names)}: {', '.join(names)}, "
+                f"the {what} has {', '.join(known)}"
+            )
 
 
 @dataclass

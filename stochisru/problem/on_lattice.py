@@ -392,9 +392,9 @@ class ModelStages:
         part = self.model[key[0]]
         if not isinstance(part, State) or part.enough is None:
             return None
-        number = self.sheet.numbers(part, "enough")[key[1]]
-        low, high = float(np.min(number)), float(np.max(number))
-        return (low, high) if low > 0 else None
+        number = np.atleast_1d(self.sheet.numbers(part, "enough")[key[1]])
+        some = number[number > 0]  # where demand has ended nothing is enough
+        return (float(some.min()), float(some.max())) if some.size else None
 
 
 def _shared(array: Array) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -59,4 +61,8 @@ def fan(paths: ArrayLike, probability: ArrayLike | None = None) -> ScenarioTree:
 
 def mean_path(tree: ScenarioTree) -> ScenarioTree:
     """The path on which every factor is at its mean; coefficients that are functions are taken there."""
-    return chain(tree.stage_mean())
+    path = chain(tree.stage_mean())
+    if tree.others is None:
+        return path
+    others = np.stack([tree.stage_mean(column) for column in tree.others.T], axis=1)
+    return replace(path, others=others, names=tree.names)

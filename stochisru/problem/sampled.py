@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scenario_trees.arrays import Array
+from scenario_trees.protocols import draws_of
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.problem.bounds import column_bounds
@@ -63,6 +64,11 @@ class SampledScenarios:
             raise InputError(
                 f"branching-factors: needs one per stage after the first, {model.horizon} for {model.name}, "
                 f"got {len(branching)}"
+            )
+        if draws_of(model.process) > 1:
+            raise InputError(
+                f"process: sample trees have one normal number per node, {type(model.process).__name__} takes "
+                f"{draws_of(model.process)} per step; give a tree of it instead"
             )
         self.model, self.tree, self.branching, self.seed = model, tree, tuple(branching), tuple(seed)
         some = chain(self.path([0.0] * model.horizon))

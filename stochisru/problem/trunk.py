@@ -191,7 +191,12 @@ def trunk_of(tree: ScenarioTree, cut_stage: int) -> tuple[ScenarioTree, Index]:
     for i in range(levels[0].size, origin.size):  # parents come first
         probability[i] = probability[parent[i]]
     made = ScenarioTree(
-        parent=parent.astype(np.int32), stage=tree.stage[origin], probability=probability, value=tree.value[origin]
+        parent=parent.astype(np.int32),
+        stage=tree.stage[origin],
+        probability=probability,
+        value=tree.value[origin],
+        others=None if tree.others is None else tree.others[origin],
+        names=tree.names,
     )
     return made, origin
 

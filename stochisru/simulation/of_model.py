@@ -12,6 +12,7 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
+from scenario_trees.protocols import draws_of
 from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 from stochisru.files import plainly
@@ -207,7 +208,7 @@ def _drawn(model: Model, source: Any, sample: Sampling) -> Array:
     sampler, size = sample.source, sample.source.block_size(sample.paths)
     blocks = []
     for index, first in enumerate(range(0, sample.paths, size)):
-        normals = sampler.block(sample.seed, index, min(size, sample.paths - first), model.horizon)
+        normals = sampler.block(sample.seed, index, min(size, sample.paths - first), draws_of(source) * model.horizon)
         blocks.append(np.asarray(source.paths(normals), dtype=float).T)
     return np.concatenate(blocks)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scenario_trees.arrays import Array
+from scenario_trees.protocols import draws_of
 from stochisru.errors import InputError, require_integer
 from stochisru.problem.model import Model
 from stochisru.problem.policies.follow import Followed, follow
@@ -62,7 +63,7 @@ def check_policy(policy: Policy, model: Model, *, process: Any = None, paths: in
     if source is None:
         raise InputError(f"process: {model.name} has none; name the process to draw paths from")
     rng = np.random.default_rng(seed)
-    drawn = np.asarray(source.paths(rng.standard_normal((model.horizon, paths))), dtype=float).T
+    drawn = np.asarray(source.paths(rng.standard_normal((draws_of(source) * model.horizon, paths))), dtype=float).T
     check = _Check(model, policy)
     base = check.decided(drawn)
     check.alike(base, check.decided(drawn), "two runs on the same paths differ")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Index
+from scenario_trees.sampling import PseudoRandom
 from stochisru.errors import require_integer
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.simulation import follow
+from stochisru.lunar.simulation.drawing import drawn_paths
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.testing.require import require
 
@@ -30,20 +32,21 @@ def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64,
     """
     require_integer("paths", paths, 2)
     lead, T = case.horizon.lead_time, case.horizon.T
-    demand = case.process.sample(paths, T, seed=seed)
+    demand, beside = drawn_paths(case, paths, seed, PseudoRandom())
     rng = np.random.default_rng(seed)
 
-    def deployments(paths_of_demand: Array) -> Array:
-        return np.stack([arriving for arriving, _ in follow(case, strategy, paths_of_demand)])
+    def deployments(paths_of_demand: Array, which: slice | Index = slice(None)) -> Array:
+        seen = None if beside is None else beside[:, which]
+        return np.stack([arriving for arriving, _ in follow(case, strategy, paths_of_demand, seen)])
 
     base = deployments(demand)
     require(np.array_equal(base, deployments(demand)), f"{strategy.name}: two runs on the same paths differ")
     order = rng.permutation(paths)
     require(
-        np.allclose(base[:, order], deployments(np.ascontiguousarray(demand[:, order])), rtol=1e-12),
+        np.allclose(base[:, order], deployments(np.ascontiguousarray(demand[:, order]), order), rtol=1e-12),
         f"{strategy.name}: the order of the paths changes its deployments",
     )
-    alone = deployments(np.ascontiguousarray(demand[:, : paths // 2]))
+    alone = deployments(np.ascontiguousarray(demand[:, : paths // 2]), slice(paths // 2))
     require(
         np.allclose(base[:, : paths // 2], alone, rtol=1e-12),
         f"{strategy.name}: its deployments on one path depend on the other paths",

@@ -35,6 +35,7 @@ BASE: dict[str, Any] = {
     "D0": 1000.0,
     "mu": 0.15,
     "sigma": 0.25,
+    "process": None,
     "lot": None,
     "fixed_cost": 0.0,
     "reference": None,

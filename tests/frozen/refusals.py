@@ -144,7 +144,7 @@ def _calls() -> dict[str, Callable[[], Any]]:
         "ScenarioTree root": lambda: _tree(parent=[0, 0, 0]),
         "ScenarioTree stages": lambda: _tree(stage=[0, 1, 2]),
         "ScenarioTree lengths": lambda: _tree(value=[1.0, 1.0]),
-        "ScenarioTree value": lambda: _tree(value=[1.0, 0.0, 2.0]),
+        "ScenarioTree value": lambda: _tree(value=[1.0, -1.0, 2.0]),
         "ScenarioTree probability below 0": lambda: _tree(probability=[1.0, -0.5, 1.5]),
         "ScenarioTree probability of children": lambda: _tree(probability=[1.0, 0.5, 0.4]),
         "MarkovLattice rows": lambda: _lattice(transitions=([[0.5, 0.4]],)),

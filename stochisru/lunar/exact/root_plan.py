@@ -140,7 +140,7 @@ def plan_value_on_process(case: DeploymentCase, deployment: Array) -> float:
     Exact for lognormal demand: with K = η·M_t given, a year's profit is made of min(D, level) at the levels K, the
     limit l of Earth and l + K, since min(K, (D − l)^+) = min(D, l + K) − min(D, l).
     """
-    merit, process = MeritOrder.of(case), case.process
+    merit, process = MeritOrder.of(case), case.gbm
     year = np.arange(case.horizon.T + 1)
     kept = (1 - case.technology.degradation) ** year
     plant = kept * (case.technology.M0 + np.cumsum(deployment / kept))

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scenario_trees.arrays import Array
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from stochisru.errors import InputError
-from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.case import DeploymentCase, why_no_gbm
 from stochisru.lunar.operations import MeritOrder, discount_factors
 
 
@@ -32,7 +32,9 @@ def scales_with_demand(case: DeploymentCase) -> bool:
 
 
 def why_no_unit_value(case: DeploymentCase) -> str | None:
-    """Why the value of a case with linear costs does not scale with demand, in one sentence, or None where it does."""
+    """Why a case with linear costs has no exact policy on its process, in one sentence, or None where it has one."""
+    if not isinstance(case.process, GeometricBrownianMotion):
+        return why_no_gbm(case, "an exact policy") + "; lattices and simulation take any process"
     if scales_with_demand(case):
         return None
     return (
@@ -87,14 +89,14 @@ class UnitValue:
         scarce = merit.limited and merit.earth_limit == 0
         years = np.arange(case.horizon.T + 1)
         with np.errstate(over="ignore", invalid="ignore"):
-            largest = case.process.mean(years) * np.exp(case.demand.sigma**2 * years)
+            largest = case.gbm.mean(years) * np.exp(case.demand.sigma**2 * years)
         if not np.isfinite(largest).all():
             raise InputError(
                 f"mu, sigma: the moments of demand in year {case.horizon.T} must be finite numbers, "
                 f"got mu = {case.demand.mu:g} and sigma = {case.demand.sigma:g}"
             )
         return cls(
-            process=case.process,
+            process=case.gbm,
             years=case.horizon.T,
             eta=case.technology.eta,
             worth=merit.against_shortage if scarce else merit.against_alternative,

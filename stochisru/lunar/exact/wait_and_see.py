@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
+from scenario_trees.protocols import draws_of
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import perfect_information
@@ -78,6 +79,7 @@ def wait_and_see_on_paths(case: DeploymentCase, chosen: Index, sample: Sampling)
         first = int(block) * size
         inside = chosen // size == block
         # A block is drawn whole: its numbers depend on its size.
-        demand = case.process.paths(source.block(sample.seed, int(block), min(size, total - first), case.horizon.T))
+        rows = draws_of(case.process) * case.horizon.T
+        demand = case.process.paths(source.block(sample.seed, int(block), min(size, total - first), rows))
         value[inside] = perfect_information(case, np.ascontiguousarray(demand[:, chosen[inside] - first]))[0]
     return value

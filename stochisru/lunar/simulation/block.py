@@ -37,11 +37,16 @@ class PathBlock:
 
 
 def simulate_block(
-    case: DeploymentCase, strategies: Sequence[Strategy], demand: Array, units: Index, keep: int
+    case: DeploymentCase,
+    strategies: Sequence[Strategy],
+    demand: Array,
+    units: Index,
+    keep: int,
+    seen: Array | None = None,
 ) -> PathBlock:
     """Outcome of strategies on paths of demand, shape ``(T + 1, n)``; ``units`` are their independent groups.
 
-    Indicators are of the first ``keep`` paths.
+    Indicators are of the first ``keep`` paths; ``seen`` is what is seen beside demand, shape ``(T + 1, n, k)``.
     """
     demand.setflags(write=False)  # strategies look, they do not touch: all see the same paths
     merit = MeritOrder.of(case)
@@ -65,7 +70,7 @@ def simulate_block(
         unpaid = np.ones(n, dtype=bool)
         waiting = np.ones(n, dtype=bool)
         shortage = np.zeros(n)
-        for t, (deployment, plant) in enumerate(follow(case, strategy, demand)):
+        for t, (deployment, plant) in enumerate(follow(case, strategy, demand, seen)):
             capacity = plant * eta
             served = merit.delivered(capacity, demand[t])
             if merit.limited:

@@ -23,13 +23,17 @@ def _checked(orders: Any, shape: tuple[int, ...], who: str, lot: float | None) -
     return whole_modules(array, lot)
 
 
-def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[tuple[Array, Array]]:
+def follow(
+    case: DeploymentCase, strategy: Strategy, demand: Array, seen: Array | None = None
+) -> Iterator[tuple[Array, Array]]:
     """Run a strategy down paths of demand; where plants come in modules, orders are rounded up to whole ones.
 
     Parameters
     ----------
     demand
         Shape ``(T + 1, n)``, kg/yr.
+    seen
+        What is seen beside it, shape ``(T + 1, n, k)``.
 
     Yields
     ------
@@ -55,8 +59,8 @@ def follow(case: DeploymentCase, strategy: Strategy, demand: Array) -> Iterator[
             history = demand[: t + 1]
             history.setflags(write=False)
             plant.setflags(write=False)
-            seen = Observation(case, t, history, plant, pipeline)
-            arrivals[t + lead] = _checked(strategy.order(seen), (n,), strategy.name, lot)
+            today = Observation(case, t, history, plant, pipeline, None if seen is None else seen[: t + 1])
+            arrivals[t + lead] = _checked(strategy.order(today), (n,), strategy.name, lot)
             if lead == 0:
                 arriving = arrivals.pop(t)
                 plant = plant + arriving

@@ -23,6 +23,7 @@ from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.indicators import KEPT_PATHS
 from stochisru.lunar.simulation.block import PathBlock, simulate_block
 from stochisru.lunar.simulation.chosen import resolve
+from stochisru.lunar.simulation.drawing import drawn_block
 from stochisru.lunar.simulation.outcome import Simulation
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.simulation.blocks import in_order
@@ -102,10 +103,10 @@ def simulated(
         done = []
         for block in range(first, min(first + per_task, blocks)):
             count = min(size, paths - block * size)
-            demand = case.process.paths(source.block(seed, block, count, case.horizon.T))
+            demand, seen = drawn_block(case, source, seed, block, count)
             own = units[first_unit[block] : last_unit[block]]
             keep = max(0, min(count, KEPT_PATHS - block * size))
-            done.append(simulate_block(case, chosen, demand, own, keep))
+            done.append(simulate_block(case, chosen, demand, own, keep, seen))
         return done
 
     npv = np.empty((len(chosen), paths))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
+from scenario_trees.processes import GeometricBrownianMotion
 from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 from stochisru.files import plainly
@@ -213,4 +214,11 @@ class Simulation:
 
 def demand_kurtosis(case: DeploymentCase) -> float:
     """Kurtosis of demand in the last year, which drives the tails of NPV."""
-    return lognormal_kurtosis(case.process.volatility**2 * case.horizon.T)
+    process, T = case.process, case.horizon.T
+    if isinstance(process, GeometricBrownianMotion):
+        return lognormal_kurtosis(process.volatility**2 * T)
+    first, second, third, fourth = (float(process.moment(T, power)) for power in (1.0, 2.0, 3.0, 4.0))
+    variance = second - first**2
+    if variance <= 1e-12 * second:
+        return 3.0
+    return (fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4) / variance**2

@@ -12,6 +12,7 @@ from scenario_trees.protocols import Sampler
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.operations import MeritOrder
 from stochisru.lunar.simulation.chosen import resolve
+from stochisru.lunar.simulation.drawing import drawn_paths
 from stochisru.lunar.simulation.following import follow
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.simulation.sampling import Sampling
@@ -42,12 +43,12 @@ def simulate_panel(
 
     chosen = resolve(case, strategies)
     source = Sampling(paths, seed, sampler).source
-    demand = case.process.sample(paths, case.horizon.T, seed=seed, sampler=source)
+    demand, seen = drawn_paths(case, paths, seed, source)
     merit = MeritOrder.of(case)
     shape = (len(chosen), *demand.shape)
     deployment, plant = np.empty(shape), np.empty(shape)
     for s, strategy in enumerate(chosen):
-        for t, (arriving, standing) in enumerate(follow(case, strategy, demand)):
+        for t, (arriving, standing) in enumerate(follow(case, strategy, demand, seen)):
             deployment[s, t], plant[s, t] = arriving, standing
     capacity = case.technology.eta * plant
     delivered = merit.delivered(capacity, demand)

@@ -14,7 +14,18 @@ import numpy as np
 from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.cut_plan import CutPlan
-from stochisru.lunar.strategies.protocol import Observation, believed, ignored_by, require_made_for
+from stochisru.lunar.strategies.protocol import (
+    Observation,
+    believed,
+    ignored_by,
+    require_demand_alone,
+    require_made_for,
+)
+
+
+def _log(value: Array) -> Array:
+    """Logarithm; that of 0 is far below all others."""
+    return np.asarray(np.log(np.maximum(value, 1e-300)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +38,14 @@ class CutPolicy:
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments of the plan."""
         require_made_for(self.name, "lattice", self.plan.case, self.plan.lattice.origin, case)
+        require_demand_alone(self.name, self.plan.lattice)
         return self.plan.root
 
     def order(self, observation: Observation) -> Array:
         """Order what is missing of the level."""
         demand, year = observation.demand[-1], observation.year
         values = self.plan.lattice.values[year]
-        place = np.interp(np.log(demand), np.log(values), np.arange(values.size))
+        place = np.interp(_log(demand), _log(values), np.arange(values.size))
         kept = 1 - observation.case.technology.degradation
         passing = np.empty(observation.pipeline.shape)
         left = observation.plant
@@ -43,7 +55,7 @@ class CutPolicy:
         below = np.minimum(place.astype(np.int64), values.size - 1)
         for state, share in ((below, 1 - (place - below)), (below + 1, place - below)):
             for i in np.unique(state[share > 0]):
-                here = (state == i) & (share > 0)
+                here = (state == i) & (share > 0) & (demand > 0)
                 ratio = values[i] / demand[here]
                 level[here] += share[here] * self.plan.level(year, int(i), passing[:, here] * ratio) / ratio
         return np.maximum(level - observation.projected(), 0.0)

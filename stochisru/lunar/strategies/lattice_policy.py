@@ -27,10 +27,25 @@ class LatticePolicy:
     name: str = "lattice"
 
     @cached_property
-    def _curves(self) -> tuple[tuple[Array, Array], ...]:
-        """Logarithm of demand and level per demand, for the states of stages 1..T−L."""
-        values = self.plan.lattice.values[1:]
-        return tuple((np.log(v), level / v) for v, level in zip(values, self.plan.levels, strict=False))
+    def _curves(self) -> tuple[tuple[tuple[Array | None, Array, Array], ...], ...]:
+        """What is seen beside demand, logarithm of demand and level per demand, for the states of stages 1..T−L."""
+        lattice = self.plan.lattice
+        found: list[tuple[tuple[Array | None, Array, Array], ...]] = []
+        for t, level in enumerate(self.plan.levels, start=1):
+            value, alive = lattice.values[t], lattice.values[t] > 0
+            if lattice.others is None:
+                found.append(((None, np.log(value[alive]), (level[alive] / value[alive])),))
+                continue
+            kinds, kind = np.unique(lattice.others[t], axis=0, return_inverse=True)
+            own = [alive & (kind.reshape(-1) == k) for k in range(kinds.shape[0])]
+            found.append(
+                tuple(
+                    (seen, np.log(value[here]), level[here] / value[here])
+                    for seen, here in zip(kinds, own, strict=True)
+                    if here.any()
+                )
+            )
+        return tuple(found)
 
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments of the plan."""
@@ -40,8 +55,13 @@ class LatticePolicy:
     def order(self, observation: Observation) -> Array:
         """Order what is missing of the level."""
         demand = observation.demand[-1]
-        place, ratio = self._curves[observation.year - 1]
-        level = np.interp(np.log(demand), place, ratio) * demand
+        level = np.zeros(demand.size)  # where demand is 0, and will be
+        log = np.log(np.maximum(demand, 1e-300))
+        for kind, place, ratio in self._curves[observation.year - 1]:
+            here = demand > 0
+            if kind is not None:
+                here &= (observation.beside(self.plan.lattice.names[1:])[-1] == kind).all(axis=1)
+            level[here] = np.interp(log[here], place, ratio) * demand[here]
         return np.asarray(np.maximum(level - observation.projected(), 0.0))
 
     def describe(self, case: DeploymentCase) -> str:

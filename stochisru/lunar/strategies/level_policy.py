@@ -15,7 +15,7 @@ from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.level_plan import LevelPlan
 from stochisru.lunar.exact.levels import shrinkage
-from stochisru.lunar.strategies.protocol import Observation, believed, require_made_for
+from stochisru.lunar.strategies.protocol import Observation, believed, require_demand_alone, require_made_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,25 +28,28 @@ class LevelPolicy:
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments of the plan."""
         require_made_for(self.name, "lattice", self.plan.case, self.plan.lattice.origin, case)
+        require_demand_alone(self.name, self.plan.lattice)
         return self.plan.root
 
     @cached_property
     def _middles(self) -> tuple[Array, ...]:
         """Logarithm of demand at which the nearest state changes, per stage 1..T−L."""
-        logs = [np.log(values) for values in self.plan.lattice.values[1:]]
+        logs = [np.log(np.maximum(values, 1e-300)) for values in self.plan.lattice.values[1:]]
         return tuple((v[1:] + v[:-1]) / 2 for v in logs)
 
     def order(self, observation: Observation) -> Array:
         """Order what is missing of the level."""
         year, demand = observation.year, observation.demand[-1]
-        state = np.searchsorted(self._middles[year - 1], np.log(demand))
+        state = np.searchsorted(self._middles[year - 1], np.log(np.maximum(demand, 1e-300)))
         levels = self.plan.problem.levels
         case = self.plan.case
-        unit = shrinkage(case)[year + case.horizon.lead_time] * demand / self.plan.lattice.values[year][state]
+        value = self.plan.lattice.values[year][state]
+        share = np.divide(demand, value, out=np.zeros(demand.size), where=value > 0)
+        unit = shrinkage(case)[year + case.horizon.lead_time] * np.where(share > 0, share, 1.0)
         there = observation.projected()
         before = np.searchsorted((levels[1:] + levels[:-1]) / 2, there / unit)
         then = self.plan.rule.choice[year - 1][state, before]
-        missing = np.where(then > before, np.maximum(levels[then] * unit - there, 0.0), 0.0)
+        missing = np.where((then > before) & (share > 0), np.maximum(levels[then] * unit - there, 0.0), 0.0)
         lot = case.launch.lot
         return np.asarray(missing if lot is None else np.rint(missing / lot) * lot)
 

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from scenario_trees.arrays import Array
+from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -34,6 +35,9 @@ class Observation:
         Plant in place today before today's order, kg, shape ``(n,)``.
     pipeline
         Plant ordered before that arrives in years ``year + 1``..``year + L − 1``, kg, shape ``(max(L − 1, 0), n)``.
+    seen
+        What is seen beside demand (a regime; whether a date has come) in years 0..year, shape ``(year + 1, n, k)``;
+        None where there is nothing, or paths of demand alone were given.
     """
 
     case: DeploymentCase
@@ -41,6 +45,13 @@ class Observation:
     demand: Array
     plant: Array
     pipeline: Array
+    seen: Array | None = None
+
+    def beside(self, names: tuple[str, ...]) -> Array:
+        """``seen``, for a rule that needs these names; `InputError` where it is not known."""
+        if self.seen is None or self.seen.shape[2] != len(names):
+            raise InputError(f"demand: the rule needs {', '.join(names)} beside demand, which given paths do not tell")
+        return self.seen
 
     @property
     def position(self) -> Array:
@@ -144,3 +155,12 @@ def require_process(name: str, origin: Origin | None, case: DeploymentCase) -> N
 def believed(origin: Origin | None) -> str:
     """Words for the description of a rule whose tree or lattice is of the user's own numbers."""
     return " of one's own numbers (not made from the case's process)" if origin is None else ""
+
+
+def require_demand_alone(name: str, lattice: MarkovLattice) -> None:
+    """Refuse a lattice whose states differ by more than demand, for rules that look at demand alone."""
+    if lattice.others is not None:
+        raise InputError(
+            f"strategy {name}: looks at demand alone, the states of its lattice differ by "
+            f"{', '.join(lattice.names[1:])} too; the plans of lattice-dp and of trees follow it"
+        )

@@ -25,7 +25,7 @@ from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.quantization import QUANTIZATIONS
 from scenario_trees.tree import require_branching
 from stochisru.errors import InputError
-from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.case import DeploymentCase, why_no_gbm
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.unit_value import why_no_unit_value
 from stochisru.lunar.operations import MeritOrder
@@ -60,6 +60,8 @@ class RollingHorizon:
             raise InputError(f"quantization: must be one of {', '.join(QUANTIZATIONS)}, got {self.quantization!r}")
 
     def _require(self, case: DeploymentCase) -> None:
+        if not isinstance(case.process, GeometricBrownianMotion):
+            raise InputError(why_no_gbm(case, f"strategy {self.name}"))
         least = max(case.horizon.lead_time, 1)
         if len(self.branching) < least:
             raise InputError(

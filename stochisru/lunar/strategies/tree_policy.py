@@ -28,6 +28,13 @@ from stochisru.lunar.strategies.protocol import Observation, believed, require_m
 from stochisru.lunar.tree_program import TreePlan
 
 MAPPINGS = ("scaled", "nearest")
+#: Distance of another regime: more than any two demands are apart.
+_OTHER = 1e4
+
+
+def _log(value: Array) -> Array:
+    """Logarithm; that of 0 is far below all others."""
+    return np.asarray(np.log(np.maximum(value, 1e-300)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,35 +68,45 @@ class TreePolicy:
     def order(self, observation: Observation) -> Array:
         """Order up to the plan of the nearest node."""
         tree = self.plan.tree
-        node = self._follow(observation.demand)
+        node = self._follow(observation)
         arrival = observation.year + observation.case.horizon.lead_time
         commitment = self._commitments.offsets[arrival] + node - tree.offsets[observation.year]
         later = self._first_node[commitment]
         target = self.plan.plant[later]
         if self.mapping == "scaled":
             ordering = self.plan.deployment[later] > 1e-9 * target  # a solver's dust is no order
-            target = np.where(ordering, target * observation.demand[-1] / tree.value[node], 0.0)
+            here = tree.value[node]  # a node of demand 0 orders nothing
+            ratio = np.divide(observation.demand[-1], here, out=np.zeros_like(here), where=here > 0)
+            target = np.where(ordering, target * ratio, 0.0)
         return np.asarray(np.maximum(target - observation.projected(), 0.0))
 
-    def _follow(self, demand: Array) -> Index:
-        """Node of the tree that each path has come to."""
-        tree = self.plan.tree
+    def _follow(self, observation: Observation) -> Index:
+        """Node of the tree that each path has come to; what is seen beside demand is the node's wherever one has it."""
+        tree, demand = self.plan.tree, observation.demand
+        seen = None if tree.others is None else observation.beside(tree.names[1:])
         node = np.zeros(demand.shape[1], dtype=np.int64)
         for t in range(1, demand.shape[0]):
-            level = np.log(demand[t])
+            level = _log(demand[t])
             first, count = tree.first_child[node], tree.child_count[node]
-            best, nearest = first, np.abs(level - self._log_value[first])
+            best, nearest = first, self._apart(first, level, seen, t)
             for j in range(1, int(count.max())):
                 candidate = np.minimum(first + j, tree.n_nodes - 1)
-                distance = np.where(j < count, np.abs(level - self._log_value[candidate]), np.inf)
+                distance = np.where(j < count, self._apart(candidate, level, seen, t), np.inf)
                 best = np.where(distance < nearest, candidate, best)
                 nearest = np.minimum(nearest, distance)
             node = best
         return node
 
+    def _apart(self, node: Index, level: Array, seen: Array | None, t: int) -> Array:
+        """Distance of paths to nodes, by the logarithm of demand."""
+        apart = np.abs(level - self._log_value[node])
+        if seen is None or self.plan.tree.others is None:
+            return np.asarray(apart)
+        return np.asarray(apart + _OTHER * np.abs(self.plan.tree.others[node] - seen[t]).sum(axis=1))
+
     @cached_property
     def _log_value(self) -> Array:
-        return np.asarray(np.log(self.plan.tree.value))
+        return _log(self.plan.tree.value)
 
     def describe(self, case: DeploymentCase) -> str:
         """The rule as one sentence."""

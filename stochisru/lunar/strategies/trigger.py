@@ -11,6 +11,7 @@ from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.operations import MeritOrder
+from stochisru.lunar.strategies.outlook import has_one_outlook, quantile_growth
 from stochisru.lunar.strategies.protocol import Observation, first_arrival, root_years
 
 
@@ -68,18 +69,22 @@ class Trigger:
             plan[first] = max(0.0, self.initial_ratio * D0 / eta - case.technology.M0)
         if plan.size > 1:
             position = np.array([case.technology.M0 + plan.sum()])
-            plan[-1] += float(self._orders(case, 0, np.array([D0]), position)[0])
+            plan[-1] += float(self._orders(case, 0, np.array([D0]), position, _seen_at_the_root(case))[0])
         return plan
 
     def order(self, observation: Observation) -> Array:
         """Order ``magnitude·position`` where utilisation and hurdle allow."""
-        return self._orders(observation.case, observation.year, observation.demand[-1], observation.position)
+        names = getattr(observation.case.process, "names", ("value",))[1:]
+        seen = observation.beside(names)[-1] if names and self.hurdle else None
+        return self._orders(observation.case, observation.year, observation.demand[-1], observation.position, seen)
 
-    def _orders(self, case: DeploymentCase, year: int, demand: Array, position: Array) -> Array:
+    def _orders(
+        self, case: DeploymentCase, year: int, demand: Array, position: Array, seen: Array | None = None
+    ) -> Array:
         eta = case.technology.eta
-        if self.hurdle and MeritOrder.of(case).limited:
+        if self.hurdle and (MeritOrder.of(case).limited or not has_one_outlook(case)):
             go = demand >= self.threshold * eta * position
-            margin = added_margin(case, year, demand, position, self.magnitude, self.risk_tolerance)
+            margin = added_margin(case, year, demand, position, self.magnitude, self.risk_tolerance, seen)
             go &= margin >= self.cost_sensitivity * _investment(case, self.magnitude * position)
         else:
             critical = _critical_utilization(self, case)[year]
@@ -104,13 +109,25 @@ class Trigger:
         return text + "."
 
 
+def _seen_at_the_root(case: DeploymentCase) -> Array | None:
+    """What is seen beside demand in year 0, shape ``(1, k)``."""
+    start = getattr(case.process, "start", np.zeros(1))
+    return start[None, 1:] if start.size > 1 else None
+
+
 def _investment(case: DeploymentCase, order: Array) -> Array:
     """Cost of an order, discounted from its arrival to today, $."""
     return np.asarray(case.investment(order) / (1 + case.economics.r) ** case.horizon.lead_time)
 
 
 def added_margin(
-    case: DeploymentCase, year: int, demand: Array, position: Array, magnitude: float, quantile: float
+    case: DeploymentCase,
+    year: int,
+    demand: Array,
+    position: Array,
+    magnitude: float,
+    quantile: float,
+    seen: Array | None = None,
 ) -> Array:
     """Discounted margin that an order earns on a quantile path of demand, $.
 
@@ -122,12 +139,14 @@ def added_margin(
         Plant in place and on order, kg, shape ``(n,)``; the order is ``magnitude`` times that.
     quantile
         Level of the path: its demand ``h`` years from now is the quantile of D_{year + h} given D_year.
+    seen
+        What is seen beside demand today, shape ``(n, k)``.
     """
     merit = MeritOrder.of(case)
     tech, lead = case.technology, case.horizon.lead_time
     kept = 1 - tech.degradation
     h = np.arange(lead, case.horizon.T - year + 1)[:, None]
-    growth = case.process.quantile(quantile, h) / case.demand.D0
+    growth = quantile_growth(case, year, quantile, h[:, 0].astype(np.int64), demand, seen)
     old = position * kept**h
     added = magnitude * position * kept ** (h - lead)
     seen = demand * growth
@@ -157,7 +176,9 @@ def _critical_utilization(rule: Trigger, case: DeploymentCase) -> tuple[float, .
         growth = case.process.quantile(rule.risk_tolerance, horizon) / case.demand.D0
         old = kept**horizon
         added = rule.magnitude * kept ** (horizon - lead)
-        points = np.unique(np.concatenate([[0.0], old / growth, (old + added) / growth]))
+        some = growth > 0  # years in which demand has ended on that path bend nothing
+        bends = [x[some] / growth[some] for x in (old, old + added)]
+        points = np.unique(np.concatenate([[0.0], *bends]))
         margin = added_margin(case, year, points * eta, position, rule.magnitude, rule.risk_tolerance)
         above = np.flatnonzero(margin >= need)
         if above.size == 0:

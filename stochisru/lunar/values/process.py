@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scenario_trees.processes import GeometricBrownianMotion
 from scenario_trees.protocols import Sampler
 from stochisru.errors import InputError
 from stochisru.files import plainly
@@ -45,6 +46,7 @@ from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.unit_value import UnitValue
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.solving import has_exact_policy
+from stochisru.lunar.values.on_paths import path_values
 from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, policy_values
 from stochisru.lunar.values.table import DIFFERENCES as _ON_TREES
 from stochisru.lunar.values.table import MEANING, Differences
@@ -353,9 +355,14 @@ def process_values(
     """
     require_case(case)
     sample = Sampling(paths, seed, sampler, workers, confidence).at_least(2)
-    found = _exact_values(case, sample) if has_exact_policy(case) else policy_values(case, sample)
+    if has_exact_policy(case):
+        found = _exact_values(case, sample)
+    elif isinstance(case.process, GeometricBrownianMotion):
+        found = policy_values(case, sample)
+    else:
+        found = path_values(case, sample)
     values = {name: replace(found.values[name], confidence=confidence) for name in _MEANING if name in found.values}
-    if case.process.volatility == 0:  # all paths are one path, and what it earns is no sample
+    if case.is_certain:  # all paths are one path, and what it earns is no sample
         values = {name: replace(v, kind=Kind.EXACT) for name, v in values.items()}
     return ProcessValues(
         case=case,

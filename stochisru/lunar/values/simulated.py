@@ -185,7 +185,7 @@ def _best_policy(case: DeploymentCase, controls: Mapping[str, _Control], sample:
     plans: dict[str, Result[Plan]] = {name: control.exact for name, control in controls.items()}
     plans["lattice"] = optimum_on_lattice(case)
     policies = {name: plan.policy(name=name) for name, plan in plans.items()}
-    pilot = replace(sample, paths=min(sample.paths, _PILOT), seed=_other_seed(sample.seed))
+    pilot = replace(sample, paths=min(sample.paths, _PILOT), seed=other_seed(sample.seed))
     tried = _npv(case, policies, pilot)
     best = max(tried, key=lambda name: float(tried[name].mean()))
     closest = min(controls, key=lambda name: float((tried[best] - controls[name].npv(pilot)).std()))
@@ -195,7 +195,7 @@ def _best_policy(case: DeploymentCase, controls: Mapping[str, _Control], sample:
     return _Judged(plans[best], npv, control.estimate(npv, control.npv(sample), units, sample.confidence))
 
 
-def _other_seed(seed: int) -> int:
+def other_seed(seed: int) -> int:
     """Seed of the pilot paths."""
     return int(np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(1)[0])
 
@@ -225,7 +225,7 @@ def policy_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     flows = relaxed.exact.bounds.flows
     ceiling = expected_value_plan_on_process(case.linear_bound).value + ROUNDING * flows
     proven = min(relaxed.exact.bounds.upper, ceiling)
-    if not has_exact_policy(case.linear_bound) and case.process.volatility > 0:
+    if not has_exact_policy(case.linear_bound) and case.gbm.volatility > 0:
         proven = min(proven, rp_at_most(case))
     top = proven if heavy else min(known.upper, proven)
     if case.horizon.lead_time >= case.horizon.T:  # all is decided at the root

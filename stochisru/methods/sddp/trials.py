@@ -49,11 +49,11 @@ class Trials:
         for matrix in lattice.transitions[::-1]:
             worth.append(np.einsum("ij,j->i", matrix, worth[-1]))
         worth.reverse()
-        tilted = [
-            matrix * after / before[:, None]
-            for matrix, before, after in zip(lattice.transitions, worth, worth[1:], strict=False)
-        ]
-        return MarkovLattice(lattice.values, tuple(tilted))
+        tilted = []
+        for matrix, before, after in zip(lattice.transitions, worth, worth[1:], strict=False):
+            ended = before == 0  # nobody comes here: from a demand of 0 there is no final demand
+            tilted.append(np.where(ended[:, None], matrix, matrix * after / np.where(ended, 1.0, before)[:, None]))
+        return MarkovLattice(lattice.values, tuple(tilted), lattice.others, lattice.names)
 
     @cached_property
     def _following(self) -> int:

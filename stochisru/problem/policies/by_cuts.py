@@ -14,6 +14,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
+from stochisru.errors import InputError
 from stochisru.problem.information import Recourse
 from stochisru.problem.lattice_plan import ModelCutPlan
 from stochisru.problem.lattice_sheet import LatticeSheet
@@ -35,6 +36,14 @@ class ByCuts:
 
     plan: ModelCutPlan
     name: str = "sddp"
+
+    def __post_init__(self) -> None:
+        lattice = self.plan.programs.lattice
+        if lattice.others is not None:
+            raise InputError(
+                f"policy: cuts are followed on one factor alone, the states of the lattice differ by "
+                f"{', '.join(lattice.names[1:])} too"
+            )
 
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Decisions and operations of the year: the best for its cash and the cuts."""

@@ -1,0 +1,43 @@
+"""States of a lattice from a process: which way each kind of process goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scenario_trees.arrays import Array
+from scenario_trees.chains import chain_states
+from scenario_trees.errors import TreeError
+from scenario_trees.processes.gbm import GeometricBrownianMotion, require_gbm
+from scenario_trees.processes.markov import MarkovProcess
+from scenario_trees.processes.several import CorrelatedFactors
+from scenario_trees.sampling import Sobol
+from scenario_trees.states import normal_states, states_of_paths
+
+#: Sobol paths from which states of several factors are made.
+_PATHS = 2**15
+
+
+def states_of_process(
+    process: Any, horizon: int, states: int | tuple[int, ...], dt: float, tilt: float
+) -> tuple[list[Array], list[Array]]:
+    """States, one array of shape ``(states, k)`` per stage, and transitions; see `MarkovLattice.from_process`."""
+    way = "use MarkovLattice.from_paths on its paths, or from_growth with a quantization of your own"
+    several = isinstance(process, CorrelatedFactors)
+    if isinstance(states, tuple) and not several:
+        raise TreeError(f"states: must be one number for a process of one factor, got {states!r}")
+    if isinstance(process, CorrelatedFactors) or (isinstance(process, MarkovProcess) and process.continuous):
+        counts = states if isinstance(states, tuple) else (states,) * len(process.names)
+        if len(counts) != len(process.names):
+            raise TreeError(f"states: needs one number per factor, {', '.join(process.names)}, got {states!r}")
+        normals = Sobol(replicates=1).block(0, 0, _PATHS, process.draws * horizon)
+        return states_of_paths(process.state_paths(normals, dt), counts)
+    if isinstance(states, tuple):
+        raise TreeError(f"states: must be one number for a process of one factor, got {states!r}")
+    if isinstance(process, MarkovProcess):
+        return chain_states(process, horizon, states, dt, tilt)
+    if not hasattr(process, "volatility") and hasattr(process, "paths"):
+        raise TreeError(f"process: {type(process).__name__} is for simulation only; {way}")
+    require_gbm(process, way)
+    assert isinstance(process, GeometricBrownianMotion)
+    values, transitions = normal_states(process, horizon, states, dt, tilt)
+    return [value[:, None] for value in values], transitions
