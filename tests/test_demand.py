@@ -33,6 +33,7 @@ from stochisru import (
     value_table,
     wait_and_see,
 )
+from stochisru.lunar.run import run_case
 from stochisru.lunar.simulation import npv_on_paths
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.strategies.outlook import quantile_growth
@@ -194,6 +195,20 @@ def test_brackets_of_the_process(name):
         assert found.point(value) == pytest.approx(getattr(table, value).lower, rel=0.03)
     assert json.dumps(found.to_dict())
     assert found.decision["dM1"] > 0
+
+
+def test_what_is_committed_is_what_the_value_is_of(tmp_path):
+    """Modules with regimes have no policy of a lattice: the rule that RP is of is the decision, and a run flies it."""
+    case = case_of("regimes").replace(lot=50.0)
+    found = process_values(case, paths=4096, seed=1)
+    rule = found.recourse.policy(name="again")
+    assert found.method in found.recourse.termination.detail
+    assert found.decision["rule"] == rule.describe(case)
+    assert found.recourse.bounds.of == "process"
+    worth = simulate(case, [rule], paths=4096, seed=99).metrics["again"]["npv_mean"]
+    assert worth.lower < found.values["rp"].value < worth.upper
+    outcome = run_case(case, tmp_path / "run", tree=case_tree(case, [2, 2, 1]), paths=200)
+    assert outcome.values.decision["dM1"] > 0
 
 
 def test_values_are_those_of_the_exact_policy_where_it_exists(monkeypatch):

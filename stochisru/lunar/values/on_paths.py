@@ -28,9 +28,10 @@ from stochisru.lunar.simulation.monte_carlo import simulated
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.solving import optimum_on_lattice
 from stochisru.lunar.strategies import STRATEGIES, Schedule, Strategy
+from stochisru.lunar.values.rule_plan import RulePlan
 from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, other_seed
 from stochisru.lunar.values.table import DIFFERENCES
-from stochisru.methods.result import Kind, Result, require_order
+from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination, require_order
 from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, why_no_mean
 from stochisru.simulation.sampling import Sampling
@@ -76,8 +77,8 @@ def path_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
         name: Schedule(name, tuple(map(float, found.deployment))) for name, found in optima.items()
     }
     rules["nothing"] = Schedule("nothing", (0.0,) * (case.horizon.T + 1))
-    best, policy = _chosen(case, plan, rules, sample)
-    run = simulated(case, [replace_name(policy, "chosen"), *rules.values()], sample)
+    best = _chosen(case, plan, rules, sample)
+    run = simulated(case, [best.policy(name="chosen"), *rules.values()], sample)
     npv = dict(zip(("chosen", *rules), run.npv, strict=True))
     control = _Control(case, sample)
     worth = {name: control.mean(row, units, confidence) for name, row in npv.items()}
@@ -111,6 +112,10 @@ def path_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
         if name not in found and high in found and low in found:
             found[name] = found[high].over(found[low])
     best = replace(best, plan=as_placed(best.plan, case))
+    if isinstance(best.plan, RulePlan):
+        rp = found["rp"]
+        bounds = Bounds(rp.lower, rp.upper, Kind.STATISTICAL, Of.PROCESS, flows, confidence)
+        best = replace(best, objective=rp.value, bounds=bounds)
     return PolicyValues(found, best, chosen.size, "case" if solved else "linear relaxation", sample.source.name)
 
 
@@ -118,10 +123,8 @@ def _between(lower: float, value: float, upper: float) -> ProcessValue:
     return ProcessValue(min(max(value, lower), upper), lower, upper, Kind.STATISTICAL)
 
 
-def _chosen(
-    case: DeploymentCase, plan: Result[Plan], rules: dict[str, Strategy], sample: Sampling
-) -> tuple[Result[Plan], Strategy]:
-    """The plan of the lattice, and the policy that earns most on paths of their own: its, or a simpler one."""
+def _chosen(case: DeploymentCase, plan: Result[Plan], rules: dict[str, Strategy], sample: Sampling) -> Result[Plan]:
+    """The plan that earns most on paths of their own: that of the lattice, or a simpler rule."""
     pilot = replace(sample, paths=min(sample.paths, _PILOT), seed=other_seed(sample.seed))
     tried: list[Strategy] = [*STRATEGIES.values(), *rules.values()]
     own: Strategy = plan.policy(name="lattice")
@@ -129,9 +132,8 @@ def _chosen(
         run = simulated(case, [own, *tried], pilot)
     except InputError:  # a rule that looks at demand alone, where there is more to see
         run = simulated(case, tried, pilot)
-    return plan, run.strategies[int(run.npv.mean(axis=1).argmax())]
-
-
-def replace_name(policy: Strategy, name: str) -> Strategy:
-    """The policy under another name."""
-    return replace(policy, name=name)  # type: ignore[type-var]  # all policies of the package are dataclasses
+    best = run.strategies[int(run.npv.mean(axis=1).argmax())]
+    if best is own:
+        return plan
+    why = Termination(Reason.LIMIT, detail=f"of the rules at hand {best.name} earns most on pilot paths")
+    return replace(plan, method=best.name, plan=RulePlan.of(case, best), termination=why, solver="none")
