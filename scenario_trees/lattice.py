@@ -292,6 +292,15 @@ class MarkovLattice:
         """Expectation of the process per stage, shape ``(T + 1,)``."""
         return np.array([p @ v for p, v in zip(self.probabilities, self.values, strict=True)])
 
+    def mean_path(self) -> MarkovLattice:
+        """One state a stage, worth the expectation of each of its numbers."""
+        weights = self.probabilities
+        values = tuple(np.array([p @ v]) for p, v in zip(weights, self.values, strict=True))
+        others = None
+        if self.others is not None:
+            others = tuple((p @ other)[None, :] for p, other in zip(weights, self.others, strict=True))
+        return MarkovLattice(values, (np.ones((1, 1)),) * self.horizon, others, self.names)
+
     # -------------------------------------------------------------- operations
 
     def as_belief(self) -> MarkovLattice:

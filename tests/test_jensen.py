@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree
+from scenario_trees import GeometricBrownianMotion, Jump, JumpDiffusion, MarkovLattice, ScenarioTree
 from stochisru import InputError, extensive_form, load_case, process_values, threshold
+from stochisru.lunar.exact.lattice_dp import lattice_dp
+from stochisru.lunar.trees import case_lattice
 from stochisru.lunar.values.upper import bounded_by_rows, rp_at_most
 from stochisru.methods.jensen import jensen_bound
 from stochisru.problem import Decision, Factor, Model, Operation, Row, State
@@ -108,6 +110,25 @@ def test_a_limit_on_supply_from_earth_is_known_to_the_bound(name):
     assert found - values["rp"].lower < 0.75 * (relaxed - values["rp"].lower)
 
 
+@pytest.mark.parametrize("sizes", [[-1.0], [-0.5], [-0.3, 0.4]])
+def test_jumps_and_ends(sizes):
+    """Below the bound: a policy on fresh paths; just below it: the optimum of a fine lattice."""
+    jumps = [{"rate": 0.08, "size": size, "spread": 0.0} for size in sizes]
+    case = load_case("lunar-reference").replace(T=4, process={"kind": "jumps", "jumps": jumps})
+    found = rp_at_most(case)
+    rp = process_values(case, paths=4096).values["rp"]
+    assert rp.lower <= rp.upper <= found + 1.0
+    assert found - rp.lower < 0.01 * abs(found)
+    assert found == pytest.approx(lattice_dp(case, case_lattice(case, 100)).objective, rel=0.01)
+
+
+def test_jumps_that_never_come_change_nothing():
+    case = load_case("lunar-reference").replace(T=3)
+    never = JumpDiffusion(case.demand.D0, case.demand.mu, case.demand.sigma, (Jump(0.0, -1.0),))
+    model = bounded_by_rows(case)
+    assert jensen_bound(replace(model, process=never)) == pytest.approx(jensen_bound(model), rel=1e-9)
+
+
 def test_far_factors_leave_no_bound():
     case = load_case("lunar-reference").replace(T=30, sigma=2.0)
     assert jensen_bound(bounded_by_rows(case)) == np.inf
@@ -116,7 +137,7 @@ def test_far_factors_leave_no_bound():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (models.power(2), r"process: must be a GeometricBrownianMotion, power has None"),
+        (models.power(2), r"process: must grow by independent factors, .*, power has None"),
         (
             replace(models.power(2), process=DEMAND).with_part(Operation("blackout", value=-5.0 * Factor("demand"))),
             "operation 'blackout': value depends on demand other than in sides of rows",

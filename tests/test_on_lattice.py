@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenario_trees import GeometricBrownianMotion, MarkovLattice
+from scenario_trees import CorrelatedFactors, GeometricBrownianMotion, MarkovLattice
 from stochisru import InputError, load_case
 from stochisru.lunar.storage import Storage
 from stochisru.lunar.trees import case_lattice
@@ -263,3 +263,25 @@ def test_a_plan_that_breaks_a_row_is_no_plan() -> None:
     assert broken.plan.simulated is not None
     assert "a row is broken" in broken.plan.simulated.reason
     assert broken.bounds.upper == np.inf
+
+
+def test_two_factors() -> None:
+    """A price beside demand: SDDP on the lattice of both against its unfolded tree."""
+    price = GeometricBrownianMotion(10.0, 0.0, 0.1)
+    both = CorrelatedFactors(("demand", "price"), (GROWTH, price), ((1, 0.5), (0.5, 1)))
+    model = Model(
+        "two",
+        3,
+        [
+            Decision("order", lead=1, cost=20.0),
+            State("plant", gains={"order": 1.0}, enough=Factor("demand")),
+            Operation("sold", value=Factor("price"), upper=Factor("demand")),
+            Row("capacity", {"sold": 1.0, "plant": -1.0}, upper=0.0),
+        ],
+        process=both,
+        factors=("demand", "price"),
+    )
+    lattice = MarkovLattice.from_process(both, 3, 9)
+    result = sddp(model, lattice, rel_gap=1e-4, iterations=10, simulations=20)
+    assert _holds(result.bounds, _optimum(model, lattice))
+    assert result.bounds.gap <= 1e-4

@@ -23,6 +23,8 @@ from scipy.special import ndtri
 from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.processes.gbm import GeometricBrownianMotion
+from scenario_trees.processes.jumps import JumpDiffusion
+from scenario_trees.quantization import EqualProbability
 from stochisru.errors import InputError, SolverError, require_integer
 from stochisru.methods.risk import Expectation
 from stochisru.methods.sddp.engine import Engine
@@ -47,8 +49,9 @@ def jensen_bound(model: Model, *, bins: int = BINS, passes: int = 2, seed: int =
     Parameters
     ----------
     model
-        A model with one factor, a `GeometricBrownianMotion`, which is nowhere but in sides of rows, inflows, bounds of
-        operations and ``enough`` of states.
+        A model with one factor, which is nowhere but in sides of rows, inflows, bounds of operations and ``enough`` of
+        states. It must grow by factors that are independent of each other and of where it stands: a
+        `GeometricBrownianMotion` or a `JumpDiffusion`.
     bins
         Bins of a year's growth, equally likely; more are nearer.
     passes
@@ -99,11 +102,13 @@ class _Grown(ModelOnLattice):
     @classmethod
     def of(cls, model: Model, bins: int) -> _Grown:
         process = model.process
-        if not isinstance(process, GeometricBrownianMotion):
-            raise InputError(f"process: must be a GeometricBrownianMotion, {model.name} has {process!r}")
+        if not isinstance(process, (GeometricBrownianMotion, JumpDiffusion)):
+            raise InputError(
+                f"process: must grow by independent factors, a GeometricBrownianMotion or a JumpDiffusion, "
+                f"{model.name} has {process!r}"
+            )
         (factor,) = tuple(model.factors)
-        of_year = MarkovLattice.from_process(GeometricBrownianMotion(1.0, process.drift, process.volatility), 1, bins)
-        growth, chance = of_year.values[1], of_year.transitions[0][0]
+        growth, chance = _growth(process, bins)
         T = model.horizon
         lattice = MarkovLattice.independent([[1.0], *[growth] * T], [[1.0], *[chance] * T])
         most = process.initial * float(growth[-1]) ** np.arange(T + 1.0)
@@ -116,10 +121,10 @@ class _Grown(ModelOnLattice):
         return float(np.exp(min(self.horizon * np.log(growth), np.log(1e300))))
 
     @property
-    def process(self) -> GeometricBrownianMotion:
+    def process(self) -> GeometricBrownianMotion | JumpDiffusion:
         """The process of the source."""
         process = self.source.process
-        assert isinstance(process, GeometricBrownianMotion)
+        assert isinstance(process, (GeometricBrownianMotion, JumpDiffusion))
         return process
 
     @cached_property
@@ -136,8 +141,9 @@ class _Grown(ModelOnLattice):
     def spread(self, t: int, place: Array, store: Array) -> Array:
         """States leaving stage t: the factor as it is likely, plant as a multiple of what is enough of it."""
         found = super().spread(t, place, store)
-        sigma = self.process.volatility * np.sqrt(max(t, 1))
-        likely = float(self.process.mean(float(t))) * np.exp(sigma * np.clip(ndtri(store), -_LIKELY, _LIKELY))
+        mean, after = float(self.process.mean(float(t))), float(max(t, 1))
+        spread = np.log1p(float(self.process.variance(after)) / float(self.process.mean(after)) ** 2) ** 0.5
+        likely = mean * np.exp(spread * np.clip(ndtri(store), -_LIKELY, _LIKELY))
         for j, (name, year) in enumerate(self.entering[t + 1]):
             part = None if name == self._level else self.source[name]
             if part is None:
@@ -149,6 +155,18 @@ class _Grown(ModelOnLattice):
             low, high = self.sheet.spans[name][year]
             found[:, j] = np.clip(amount, low, high) / self.unit((name, year))
         return found
+
+
+def _growth(process: GeometricBrownianMotion | JumpDiffusion, bins: int) -> tuple[Array, Array]:
+    """Growth of a year, ascending, and its probabilities: means of bins that are equally likely, and the end."""
+    if isinstance(process, GeometricBrownianMotion):
+        one = GeometricBrownianMotion(1.0, process.drift, process.volatility)
+        lattice = MarkovLattice.from_process(one, 1, bins)
+        return lattice.values[1], lattice.transitions[0][0]
+    after, chance = process.scaled(1.0).step(np.ones((1, 1)), bins, EqualProbability())
+    growth, share = after[0, chance[0] > 0, 0], chance[0, chance[0] > 0]
+    order = np.argsort(growth)
+    return growth[order], share[order]
 
 
 def _level_of(model: Model) -> str:

@@ -30,7 +30,6 @@ from stochisru.problem.lattice_sheet import LatticeSheet
 from stochisru.problem.missing import Missing
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Row, State
-from stochisru.problem.paths import chain
 from stochisru.problem.tree_problem import flows_on_mean_path
 from stochisru.programs.stage import Duals, Stage
 from stochisru.programs.stage_model import StageModel
@@ -110,7 +109,7 @@ class ModelStages:
     @cached_property
     def flows(self) -> float:
         """Size of the sums of money that values are differences of."""
-        path = chain(self.lattice.stage_mean())
+        path = self.lattice.mean_path().to_tree()
         return max(flows_on_mean_path(self.model, path), *self.moneys)
 
     # ---------------------------------------------------------- rows and columns
@@ -233,9 +232,7 @@ class ModelStages:
     @cached_property
     def _expected(self) -> Mapping[str, list[float]]:
         """Sizes of all columns where factors are as expected."""
-        mean = self.lattice.stage_mean()
-        steps = (np.ones((1, 1)),) * self.horizon
-        return LatticeSheet.of(self.model, MarkovLattice(tuple(mean[:, None]), steps)).sizes
+        return LatticeSheet.of(self.model, self.lattice.mean_path()).sizes
 
     def state_unit(self, t: int) -> Array:
         """Units of the state from which stage t starts."""

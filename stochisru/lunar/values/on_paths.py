@@ -1,10 +1,11 @@
 """Values on a process that is no geometric Brownian motion: all of them from fresh paths, between ends that hold.
 
-RP lies between the value of a policy, chosen on paths of its own and judged on fresh ones, and wait-and-see on the same
-paths or the optimum of the mean path, which bounds it where costs are linear (Jensen). The policies are the plan of a
-lattice, the heuristics, and the plans that are fixed in advance. Plans that are fixed lie between what they earn on the
-paths and their optimum on bins of the law of every year (Jensen again). NPV is measured against the discounted sum of
-demand, whose mean is known (a control variate; Glasserman 2004, section 4.1).
+RP lies between the value of a policy, chosen on paths of its own and judged on fresh ones, and wait-and-see on the
+same paths, the optimum of the mean path, which bounds it where costs are linear (Jensen), or where growth is
+independent the bound of `stochisru.methods.jensen`. The policies are the plan of a lattice, the heuristics, and the
+plans that are fixed in advance. Plans that are fixed lie between what they earn on the paths and their optimum on
+bins of the law of every year (Jensen again). NPV is measured against the discounted sum of demand, whose mean is
+known (a control variate; Glasserman 2004, section 4.1).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from stochisru.lunar.strategies import STRATEGIES, Schedule, Strategy
 from stochisru.lunar.values.rule_plan import RulePlan
 from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, other_seed
 from stochisru.lunar.values.table import DIFFERENCES
+from stochisru.lunar.values.upper import rp_at_most
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination, require_order
 from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, why_no_mean
@@ -86,7 +88,7 @@ def path_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     foresight = wait_and_see_on_paths(case if solved else case.linear_bound, chosen, sample)
     known = control.mean(foresight, seen, confidence, chosen)
     ceiling = optima["ev"].value if case.is_linear else np.inf
-    top = min(known.upper, ceiling)
+    top = min(known.upper, ceiling, rp_at_most(case))
     flows = abs(optima["ev"].value) + abs(worth["nothing"].value)
     found = {"nothing": ProcessValue.estimated(worth["nothing"]), "eev": ProcessValue.estimated(worth["ev"])}
     found["ev"] = ProcessValue.bounded(optima["ev"].value, optima["ev"].value, optima["ev"].bound or optima["ev"].value)
@@ -105,9 +107,11 @@ def path_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
         found["rp"] = found["static"]
     above = mean_estimate(foresight - npv["chosen"][chosen], seen, confidence)
     lowest = found["rp"].lower
-    found["ws"] = _between(max(lowest, known.lower) if solved else lowest, known.value, max(top, lowest))
+    highest = max(min(known.upper, ceiling), lowest)
+    found["ws"] = _between(max(lowest, known.lower) if solved else lowest, known.value, highest)
     gain = max(0.0, found["ws"].value - found["rp"].value)
-    found["evpi"] = _between(0.0, gain, max(above.upper, gain))
+    least = max(0.0, known.lower - top) if solved else 0.0
+    found["evpi"] = _between(min(least, gain), gain, max(above.upper, gain))
     for name, (high, low) in DIFFERENCES.items():
         if name not in found and high in found and low in found:
             found[name] = found[high].over(found[low])

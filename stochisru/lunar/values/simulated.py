@@ -225,7 +225,7 @@ def policy_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     flows = relaxed.exact.bounds.flows
     ceiling = expected_value_plan_on_process(case.linear_bound).value + ROUNDING * flows
     proven = min(relaxed.exact.bounds.upper, ceiling)
-    if not has_exact_policy(case.linear_bound) and case.gbm.volatility > 0:
+    if not has_exact_policy(case.linear_bound):
         proven = min(proven, rp_at_most(case))
     top = proven if heavy else min(known.upper, proven)
     if case.horizon.lead_time >= case.horizon.T:  # all is decided at the root

@@ -1,10 +1,12 @@
-"""An upper bound on RP that holds for the process where there is no exact policy: a limit on supply from Earth."""
+"""An upper bound on RP of the process where there is no exact policy: a limit on supply from Earth, or jumps."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
 
+from scenario_trees.processes import GeometricBrownianMotion
+from scenario_trees.processes.jumps import JumpDiffusion
 from stochisru.lunar.case import DeploymentCase
 from stochisru.methods.jensen import jensen_bound
 from stochisru.problem.model import Model
@@ -22,5 +24,10 @@ def bounded_by_rows(case: DeploymentCase) -> Model:
 
 @lru_cache(maxsize=32)
 def rp_at_most(case: DeploymentCase) -> float:
-    """No policy earns more on the process, $; `stochisru.methods.jensen` of the case's linear bound."""
+    """No policy earns more on the process, $; `stochisru.methods.jensen` of the case's linear bound.
+
+    Infinite where demand does not grow by independent factors, or is certain.
+    """
+    if case.is_certain or not isinstance(case.process, (GeometricBrownianMotion, JumpDiffusion)):
+        return float("inf")
     return jensen_bound(bounded_by_rows(case.linear_bound))

@@ -88,6 +88,8 @@ class _LatticeSeen:
 
     values: tuple[Array, ...]
     transitions: tuple[Array, ...]
+    #: One factor is seen.
+    others = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
