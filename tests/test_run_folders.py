@@ -157,7 +157,8 @@ def test_the_command_says_what_failed_and_keeps_the_tables(tmp_path, monkeypatch
 def test_defaults_are_not_given():
     frame = load_case("lunar-reference").to_frame()
     defaults = set(frame.index[frame["status"] == "default"])
-    assert defaults == {"lot", "fixed_cost", "reference", "c_dev_exponent", "eta_exponent", "c_dev_curve", "eta_curve"}
+    by_size = {"reference", "c_dev_exponent", "eta_exponent", "c_dev_curve", "eta_curve"}
+    assert defaults == {"lot", "fixed_cost", *by_size, "process"}
     assert set(frame.loc[list(defaults), "source"]) == {"not in the case file"}
     case = load_case("lunar-reference").replace(lot=60.0, r=0.08, T=5)
     frame = case.to_frame()

@@ -88,7 +88,7 @@ def default_ranges(case: DeploymentCase) -> tuple[dict[str, Range], dict[str, st
     ranges: dict[str, Range] = {}
     left_out: dict[str, str] = {}
     for symbol, value in case.values.items():
-        if symbol in _TIME or symbol in _NOT_LINEAR or isinstance(value, str):
+        if symbol in _TIME or symbol in _NOT_LINEAR or symbol == "process" or isinstance(value, str):
             continue
         if value is None:
             left_out[symbol] = "is none"
