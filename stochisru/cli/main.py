@@ -298,7 +298,8 @@ def case_init(
 ) -> None:
     """Start a case file from a shipped case."""
     from stochisru.files import require_writable, write_text
-    from stochisru.lunar.case import case_text, shipped_cases, toml_string
+    from stochisru.lunar.case import case_text, shipped_cases
+    from stochisru.lunar.toml import toml_string
 
     if base not in shipped_cases():
         raise InputError(f"base: must be one of {', '.join(shipped_cases())}, got {base!r}")
