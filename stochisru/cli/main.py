@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,10 +28,19 @@ from stochisru.cli.tables import (
     print_process_values,
     print_strategies,
     print_tree_values,
+    print_values,
     warn_of_gap,
 )
 from stochisru.errors import InputError, StochisruError, TreeError
-from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, QuantizationOpt, named_case, named_tree
+from stochisru.lunar.terminal import (
+    BranchingOpt,
+    CaseArg,
+    HorizonOpt,
+    QuantizationOpt,
+    named_case,
+    named_problem,
+    named_tree,
+)
 from stochisru.terminal import (
     JsonOpt,
     PathsOpt,
@@ -52,6 +61,7 @@ from stochisru.worked import WORKED
 if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.strategies import Strategy
+    from stochisru.lunar.tables.case import GeneralCase
 
 app = typer.Typer(
     name="stochisru",
@@ -156,6 +166,7 @@ def value(
     json: JsonOpt = None,
 ) -> None:
     """Value of information and of flexibility: of the demand process, of a lattice, or of a scenario tree."""
+    from stochisru.lunar.tables.case import is_general
     from stochisru.lunar.values.distance import distance
     from stochisru.lunar.values.lattice import lattice_values
     from stochisru.lunar.values.process import process_values
@@ -163,7 +174,7 @@ def value(
     from stochisru.programs.solvers import solver_named
 
     json_target(json, case)
-    problem = named_case(case, horizon)
+    problem = named_problem(case, horizon)
     if on not in (None, "tree", "lattice", "process"):
         raise InputError(f"on: must be one of tree, lattice, process, got {on!r}")
     if on is None:
@@ -179,6 +190,9 @@ def value(
         "states": states,
     }
     chosen = given_options(given, _VALUE_OPTIONS, "on", on)
+    if is_general(problem):
+        _value_of_general(problem, on, chosen, json)
+        return
     if on == "process":
         with progress(f"valuing {problem.name}"):
             found = process_values(problem, **chosen)
@@ -197,6 +211,24 @@ def value(
         away = distance(problem, tree)
     emit({**table.to_dict(), "distance": away.to_dict()}, json, lambda: print_tree_values(table, away))
     warn_of_gap(table.recourse)
+
+
+def _value_of_general(case: GeneralCase, on: str, chosen: dict[str, Any], json: str | None) -> None:
+    """Values of a case with tables beyond the base problem, those of its model on a tree."""
+    from stochisru.lunar.values.tree import value_table
+    from stochisru.programs.solvers import solver_named
+
+    if on != "tree":
+        raise InputError(f"on: {case.name} says {case.what} and has values on a tree alone; give --branching")
+    solver = chosen.get("solver", "highs")
+    solver_named(solver)
+    tree = named_tree(case, chosen.get("branching"), chosen.get("quantization", "gauss-hermite"))
+    with progress(f"valuing {case.name}") as step:
+        found = value_table(case, tree, solver=solver, progress=step)
+    data = {"case": case.name, "unit": "$", "branching": tree.branching, "nodes": tree.n_nodes, **found.to_dict()}
+    emit(
+        data, json, lambda: print_values(found.to_frame().reset_index(), f"{case.title}: values of the tree, {tree!r}")
+    )
 
 
 @app.command()
@@ -281,8 +313,15 @@ def case_list(json: JsonOpt = None) -> None:
 @case_app.command("show")
 def case_show(case: CaseArg, json: JsonOpt = None) -> None:
     """Show every parameter with unit, status and source."""
+    from stochisru.lunar.tables.case import is_general
+
     json_target(json, case)
-    problem = named_case(case)
+    problem = named_problem(case)
+    if is_general(problem):
+        text = problem.to_toml()
+        tables = {"name": problem.name, "hash": problem.digest(), "tables": problem.to_dict()}
+        emit(tables, json, lambda: typer.echo(text, nl=False))
+        return
     frame = problem.to_frame().reset_index()
     rows = [{**row, "value": problem.plain_values[str(row["symbol"])]} for row in frame.to_dict("records")]
     data = {"name": problem.name, "hash": problem.digest(), "parameters": rows}
@@ -319,14 +358,16 @@ def case_init(
 @case_app.command("check")
 def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     """Check a case file; exit with 2 and one line if it cannot be used."""
+    from stochisru.lunar.tables.case import is_general
     from stochisru.lunar.usual import unusual
 
     json_target(json, case)
-    problem = named_case(case)
+    problem = named_problem(case)
+    size = f"with {problem.what}" if is_general(problem) else f"{len(problem.values)} parameters"
     emit(
         {"name": problem.name, "hash": problem.digest(), "ok": True, "warnings": unusual(problem)},
         json,
-        lambda: typer.echo(f"{problem.title}: ok ({len(problem.values)} parameters, hash {problem.digest()})"),
+        lambda: typer.echo(f"{problem.title}: ok ({size}, hash {problem.digest()})"),
     )
 
 

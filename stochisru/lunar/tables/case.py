@@ -27,6 +27,8 @@ from stochisru.lunar.tables.series import Series
 from stochisru.lunar.toml import to_toml
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
     from stochisru.lunar.storage import Storage
     from stochisru.problem.lattice_problem import ModelOnLattice
     from stochisru.problem.model import Model
@@ -44,6 +46,11 @@ _KEYS = {
 }
 #: Tables whose numbers may move over time.
 _MOVING = ("economics", "technology", "costs")
+
+
+def is_general(case: object) -> TypeIs[GeneralCase]:
+    """Whether a case says more than the base problem."""
+    return isinstance(case, GeneralCase)
 
 
 def said_beyond(data: Mapping[str, Any]) -> list[str]:
@@ -184,10 +191,15 @@ class GeneralCase(Part):
         return general_model(self)
 
     @property
+    def what(self) -> str:
+        """What it says beyond the base problem."""
+        return ", ".join(said_beyond(self.to_dict()))
+
+    @property
     def beyond(self) -> str:
         """What it says beyond the base problem, and who takes it, in one sentence."""
         return (
-            f"{self.name}: says {' and '.join(said_beyond(self.to_dict()))}; solve --method ef, ph or sddp, value and "
+            f"{self.name}: says {self.what}; solve --method ef, ph or sddp, value and "
             "evaluate take that (extensive_form, progressive_hedging, sddp, value_table), this does not"
         )
 

@@ -22,6 +22,7 @@ from stochisru.lunar.tables.worth import idle_worth, scrapped
 from stochisru.problem.coefficients import Coefficient, Factors
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
+from stochisru.problem.tail import TailOfTotal
 from stochisru.programs.curves.curve import Curve
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def general_model(case: GeneralCase, highest: Sequence[float] | None = None) -> 
     InputError
         If tables do not fit each other, or ``highest`` is needed.
     """
-    stated = _Stated(case, highest)
+    stated, risk = _Stated(case, highest), case.risk
     return Model(
         case.name,
         horizon=case.horizon.T,
@@ -53,6 +54,7 @@ def general_model(case: GeneralCase, highest: Sequence[float] | None = None) -> 
         discount_rate=(1 + case.economics.r) ** case.horizon.step - 1,
         factors=case.factor_names,
         process=case.process,
+        risk=None if risk is None or risk.kind == "nested" else TailOfTotal(risk.weight, risk.tail),
     )
 
 
