@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,7 +24,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.programs.sparse import LinearProgram, ProgramBuilder
 
-#: A row of shared columns alone: its columns and coefficients as bytes, and its sides.
+#: A row: its columns and its coefficients, 8 bytes each, and its sides.
 _Statement = tuple[bytes, bytes, float, float]
 
 
@@ -108,14 +107,18 @@ def join(
     builder = ProgramBuilder(name, programs[0].sense)
     builder.constant = float(sum(w * p.constant for w, p in zip(factors, programs, strict=True)))
     _add_shared(builder, sets.size, programs, factors, columns, names)
-    stated: set[_Statement] = set()
-    for program, weight, column, block in zip(programs, factors, columns, names, strict=True):
+    stated = _rows_to_state(programs, columns)
+    for program, weight, column, block, new in zip(programs, factors, columns, names, stated, strict=True):
         own = np.flatnonzero(column < 0)
         column[own] = builder.variables(
             block, own.size, lower=program.lower[own], upper=program.upper[own],
             objective=weight * program.objective[own], integer=program.integer[own],
         ).index  # fmt: skip
-        _add_rows(builder, block, program, column, sets.size, stated)
+        matrix = program.matrix.tocoo()
+        row, entry = matrix.coords
+        number, here = np.cumsum(new) - 1, new[row]
+        terms = number[row[here]], column[entry[here]], matrix.data[here]
+        builder.rows(block, program.row_lower[new], program.row_upper[new], terms)
     return JointProgram(builder.build(), tuple(columns))
 
 
@@ -224,41 +227,35 @@ def _add_shared(
     builder.variables("shared", count, lower=lower, upper=upper, objective=cost, integer=integer)
 
 
-def _add_rows(
-    builder: ProgramBuilder, name: str, program: LinearProgram, column: Index, shared: int, stated: set[_Statement]
-) -> None:
-    """Rows of a program whose columns stand at ``column``, without those that an earlier one has stated."""
-    matrix = program.matrix.tocoo()
-    row, own = (c.astype(np.int64) for c in matrix.coords)
-    place = column[own]
-    private = np.zeros(program.row_lower.size, dtype=bool)
-    private[row[place >= shared]] = True
-    alone = ~private[row]
-    again = _said_before(program, row[alone], place[alone], matrix.data[alone], stated)
-    if again.any():
-        kept = ~again
-        here = kept[row]
-        number = np.cumsum(kept) - 1
-        terms = number[row[here]], place[here], matrix.data[here]
-        builder.rows(name, program.row_lower[kept], program.row_upper[kept], terms)
-    else:
-        builder.rows(name, program.row_lower, program.row_upper, (row, place, matrix.data))
+def _rows_to_state(programs: Sequence[LinearProgram], columns: Sequence[Index]) -> list[Mask]:
+    """Rows of each program, without those of shared columns alone that an earlier program has too."""
+    stated = [np.ones(program.row_lower.size, dtype=bool) for program in programs]
+    alone = [_of_shared_alone(program, column) for program, column in zip(programs, columns, strict=True)]
+    if sum(rows.size > 0 for rows in alone) > 1:
+        known: set[_Statement] = set()
+        for program, column, rows, new in zip(programs, columns, alone, stated, strict=True):
+            statements = _statements(program, column, rows)
+            new[rows] = [statement not in known for statement in statements]
+            known.update(statements)
+    return stated
 
 
-def _said_before(program: LinearProgram, row: Index, column: Index, value: Array, stated: set[_Statement]) -> Mask:
-    """Rows that are in ``stated``, of those whose entries are given; the others are added to it."""
-    again = np.zeros(program.row_lower.size, dtype=bool)
-    order = np.lexsort((column, row))
-    row, column, value = row[order], column[order], value[order]
-    new: set[_Statement] = set()
-    for first, last in pairwise([*np.flatnonzero(np.diff(row, prepend=-1)).tolist(), row.size]):
-        at = row[first]
-        statement = (
-            column[first:last].tobytes(), value[first:last].tobytes(),
-            float(program.row_lower[at]), float(program.row_upper[at]),
-        )  # fmt: skip
-        if statement in stated:
-            again[at] = True
-        new.add(statement)
-    stated.update(new)
-    return again
+def _of_shared_alone(program: LinearProgram, column: Index) -> Index:
+    """Rows in which shared columns stand and no others."""
+    matrix = program.matrix
+    shared = np.repeat(column >= 0, np.diff(matrix.indptr))
+    found = np.zeros(program.row_lower.size, dtype=bool)
+    found[matrix.indices[shared]] = True
+    found[matrix.indices[~shared]] = False
+    return np.flatnonzero(found)
+
+
+def _statements(program: LinearProgram, column: Index, rows: Index) -> list[_Statement]:
+    """What rows of shared columns say, whatever the order of their columns in the program."""
+    shared = np.flatnonzero(column >= 0)
+    shared = shared[np.argsort(column[shared], kind="stable")]
+    part = program.matrix[:, shared].tocsr()[rows]
+    numbers, values = column[shared][part.indices].tobytes(), part.data.tobytes()
+    ends = (8 * part.indptr).tolist()
+    sides = (side[rows].tolist() for side in (program.row_lower, program.row_upper))
+    return [(numbers[a:b], values[a:b], low, high) for a, b, low, high in zip(ends, ends[1:], *sides, strict=False)]
