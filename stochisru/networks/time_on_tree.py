@@ -3,7 +3,7 @@
 Every path of the tree has a network over time of its own (demands, costs, failures as they turn out), one step per
 stage. Flows that leave at step t, and what is built for them, are one decision for all paths that are still together at
 stage t; what arrives follows from the path. The extensive form has the columns of a step once per node of its stage,
-and the rows once per path.
+and the rows once per path, or once for all paths where they say the same of common steps.
 """
 
 from __future__ import annotations

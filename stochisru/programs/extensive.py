@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,8 +25,8 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.programs.sparse import LinearProgram, ProgramBuilder
 
-#: A row: its columns and its coefficients, 8 bytes each, and its sides.
-_Statement = tuple[bytes, bytes, float, float]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,7 @@ def join(
     builder = ProgramBuilder(name, programs[0].sense)
     builder.constant = float(sum(w * p.constant for w, p in zip(factors, programs, strict=True)))
     _add_shared(builder, sets.size, programs, factors, columns, names)
-    stated = _rows_to_state(programs, columns)
+    stated = _rows_to_state(programs, columns, sets.size)
     for program, weight, column, block, new in zip(programs, factors, columns, names, stated, strict=True):
         own = np.flatnonzero(column < 0)
         column[own] = builder.variables(
@@ -115,7 +116,7 @@ def join(
             objective=weight * program.objective[own], integer=program.integer[own],
         ).index  # fmt: skip
         matrix = program.matrix.tocoo()
-        row, entry = matrix.coords
+        row, entry = (c.astype(np.int64) for c in matrix.coords)
         number, here = np.cumsum(new) - 1, new[row]
         terms = number[row[here]], column[entry[here]], matrix.data[here]
         builder.rows(block, program.row_lower[new], program.row_upper[new], terms)
@@ -227,16 +228,29 @@ def _add_shared(
     builder.variables("shared", count, lower=lower, upper=upper, objective=cost, integer=integer)
 
 
-def _rows_to_state(programs: Sequence[LinearProgram], columns: Sequence[Index]) -> list[Mask]:
+def _rows_to_state(programs: Sequence[LinearProgram], columns: Sequence[Index], count: int) -> list[Mask]:
     """Rows of each program, without those of shared columns alone that an earlier program has too."""
+    from scipy.sparse import vstack
+
     stated = [np.ones(program.row_lower.size, dtype=bool) for program in programs]
     alone = [_of_shared_alone(program, column) for program, column in zip(programs, columns, strict=True)]
-    if sum(rows.size > 0 for rows in alone) > 1:
-        known: set[_Statement] = set()
-        for program, column, rows, new in zip(programs, columns, alone, stated, strict=True):
-            statements = _statements(program, column, rows)
-            new[rows] = [statement not in known for statement in statements]
-            known.update(statements)
+    if sum(rows.size > 0 for rows in alone) < 2:
+        return stated
+    every = list(zip(programs, columns, alone, strict=True))
+    matrix = vstack([_by_set(program, column, count)[rows] for program, column, rows in every], format="csr")
+    sides = np.concatenate([[p.row_lower[rows], p.row_upper[rows]] for p, _, rows in every], axis=1)
+    low, high = (np.unique(side, return_inverse=True)[1] for side in sides)
+    # Rows that are alike have one mark, and few others have; the earliest of a mark is looked at.
+    marks = matrix @ np.sqrt(np.arange(2, count + 2)) + np.pi * low + np.e * high
+    _, first, which = np.unique(marks, return_index=True, return_inverse=True)
+    earliest, owner = first[which], np.repeat(np.arange(len(alone)), [rows.size for rows in alone])
+    later = np.flatnonzero((owner > owner[earliest]) & (sides == sides[:, earliest]).all(axis=0))
+    apart = matrix[later] - matrix[earliest[later]]
+    apart.eliminate_zeros()
+    said = later[np.diff(apart.indptr) == 0]
+    number = np.concatenate(alone)[said]
+    for program, new in enumerate(stated):
+        new[number[owner[said] == program]] = False
     return stated
 
 
@@ -250,12 +264,11 @@ def _of_shared_alone(program: LinearProgram, column: Index) -> Index:
     return np.flatnonzero(found)
 
 
-def _statements(program: LinearProgram, column: Index, rows: Index) -> list[_Statement]:
-    """What rows of shared columns say, whatever the order of their columns in the program."""
+def _by_set(program: LinearProgram, column: Index, count: int) -> csr_array:
+    """A program's rows over the shared columns of the joint program, whatever their order in the program."""
+    from scipy.sparse import csr_array
+
     shared = np.flatnonzero(column >= 0)
-    shared = shared[np.argsort(column[shared], kind="stable")]
-    part = program.matrix[:, shared].tocsr()[rows]
-    numbers, values = column[shared][part.indices].tobytes(), part.data.tobytes()
-    ends = (8 * part.indptr).tolist()
-    sides = (side[rows].tolist() for side in (program.row_lower, program.row_upper))
-    return [(numbers[a:b], values[a:b], low, high) for a, b, low, high in zip(ends, ends[1:], *sides, strict=False)]
+    shared = shared[np.argsort(column[shared])]
+    part = program.matrix[:, shared].tocsr()
+    return csr_array((part.data, column[shared][part.indices], part.indptr), shape=(program.row_lower.size, count))
