@@ -20,8 +20,8 @@ from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from stochisru.errors import InputError
-from stochisru.problem.bounds import never_ahead
 from stochisru.problem.coefficients import Number
+from stochisru.problem.enough import Enough, never_ahead
 from stochisru.problem.information import Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Operation, State
@@ -190,6 +190,9 @@ class _Spans:
     sheet: LatticeSheet
     known: dict[str, list[Span]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._by_enough = Enough(self.sheet)
+
     def of(self, part: Decision | State | Operation, t: int) -> Span:
         if isinstance(part, Decision):
             return self._of_decision(part, t)
@@ -217,10 +220,11 @@ class _Spans:
         if not self.sheet.is_open(part, t):
             return 0.0, 0.0
         low, high = self._own(part, t)
-        for state in self.sheet.model.states:
-            gain = self.sheet.gains[state.name][t].get(part.name, 0.0)
-            if state.enough is not None and part.name in state.gains and np.all(gain > 0):
-                high = min(high, max(self._enough(state)[t] / float(np.min(gain)), low))
+        fed = self._by_enough.bounds(part)
+        gains = [float(np.min(self.sheet.gains[state.name][t].get(part.name, 0.0))) for state in fed]
+        if fed and min(gains) > 0:
+            most = max(self._enough(state)[t] / gain for state, gain in zip(fed, gains, strict=True))
+            high = min(high, max(most, low))
         return low, high
 
     def _of_operation(self, part: Operation, t: int) -> Span:
@@ -269,7 +273,7 @@ class _Spans:
         own = self._own(part, t)
         left, added = self._left(part, t), self._sum(self.sheet.gains[part.name][t], t)
         high = left[1] + added[1]
-        if part.enough is not None and added[1] > added[0]:
+        if self._by_enough.caps(part) and added[1] > added[0]:
             high = min(high, max(self._enough(part)[t], left[1] + added[0]))
         return own[0], min(high, own[1])
 
