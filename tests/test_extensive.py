@@ -92,9 +92,11 @@ def test_rows_of_shared_columns_are_stated_once_where_they_say_the_same():
         builder.rows("empty", -1.0, 1.0)
         return builder.build()
 
-    joint = join("p", [program(9.0), program(6.0)], [1.0, 0.5], [np.arange(2)] * 2, ["first", "second"])
-    assert joint.program.shape == (5, 2)  # the row without columns is each program's own
-    assert list(joint.program.rows) == ["first", "second"]
+    programs = [program(9.0), program(6.0), program(6.0)]
+    joint = join("p", programs, [1.0, 0.25, 0.25], [[0, 1]] * 3, ["first", "second", "third"])
+    # The row without columns is each program's own.
+    assert {name: block.size for name, block in joint.program.rows.items()} == {"first": 3, "second": 2, "third": 1}
+    assert joint.program.shape == (6, 2)
     assert joint.program.integer.tolist() == [True, False]
     best = max((a + b for a in range(6) if (b := min(8.5 - 2 * a, (6.0 - a) / 3, 5.0)) >= 0), default=0)
     assert solve_mixed(joint.program, rel_gap=0).objective == pytest.approx(1.5 * (best + 2.0))

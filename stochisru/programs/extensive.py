@@ -60,7 +60,7 @@ def join(
     name: str,
     programs: Sequence[LinearProgram],
     weights: ArrayLike,
-    shared: Sequence[Index],
+    shared: Sequence[ArrayLike],
     names: Sequence[str] | None = None,
 ) -> JointProgram:
     """Join programs into one that has a column per information set.
@@ -96,15 +96,16 @@ def join(
     ...     first = np.zeros(1, dtype=int)
     ...     builder.rows("there", -np.inf, 0.0, (first, sold.index, 1.0), (first, order.index, -1.0))
     ...     return builder.build()
-    >>> joint = join("newsvendor", [newsvendor(50), newsvendor(100)], [0.5, 0.5], [np.array([0, -1])] * 2)
+    >>> joint = join("newsvendor", [newsvendor(50), newsvendor(100)], [0.5, 0.5], [[0, -1]] * 2)
     >>> solution = solve(joint.program)
     >>> joint.program.shape, round(solution.objective, 6), joint.of(solution.x, 0).round(6).tolist()
     ((2, 3), 125.0, [100.0, 50.0])
     """
     names = [f"scenario {i}" for i in range(len(programs))] if names is None else names
-    factors = _checked(programs, weights, shared, names)
-    sets = np.unique(np.concatenate([ids[ids >= 0] for ids in shared]))
-    columns = [np.where(ids >= 0, np.searchsorted(sets, ids), -1) for ids in shared]
+    known = [np.asarray(ids) for ids in shared]
+    factors = _checked(programs, weights, known, names)
+    sets = np.unique(np.concatenate([ids[ids >= 0] for ids in known]))
+    columns = [np.where(ids >= 0, np.searchsorted(sets, ids), -1) for ids in known]
     builder = ProgramBuilder(name, programs[0].sense)
     builder.constant = float(sum(w * p.constant for w, p in zip(factors, programs, strict=True)))
     _add_shared(builder, sets.size, programs, factors, columns, names)
@@ -127,7 +128,7 @@ def join_scenarios(
     name: str,
     programs: Sequence[LinearProgram],
     probability: ArrayLike,
-    shared: Sequence[Index],
+    shared: Sequence[ArrayLike],
     names: Sequence[str] | None = None,
 ) -> JointProgram:
     """Join programs of scenarios: the objective is the expectation; see `join`.
