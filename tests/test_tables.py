@@ -377,3 +377,33 @@ def test_on_the_command_line(tmp_path, capsys) -> None:
     assert run("case", "check", str(file))[0] == 0
     code, out, _ = run("case", "show", str(file))
     assert problem_from_dict(tomllib.loads(out)) == load_case(file)
+
+
+def test_a_plan_of_several_technologies_is_evaluated(tmp_path, capsys) -> None:
+    """What the extensive form decides at the root of a certain case is worth its objective."""
+    from stochisru.cli.main import main
+
+    data = stated(**CASES["campaigns and a grant"])
+    data["demand"]["sigma"] = 0.0
+    case = problem_from_dict(data)
+    best = extensive_form(case, ScenarioTree.from_process(case.process, [1, 1, 1]), rel_gap=1e-9)
+    file, plan = tmp_path / "case.toml", tmp_path / "plan.csv"
+    file.write_text(case.to_toml())
+    rows = [
+        f"{year},{technology.name},{mass!r}"
+        for technology, name in zip(case.technologies, ("dM_ice", "dM_regolith_plant"), strict=True)
+        for year, mass in enumerate(best.plan.columns[name].tolist())
+    ]
+    plan.write_text("\n".join(["year,technology,kg", *rows]))
+    for words in (["--branching", "1,1,1"], ["--paths", "10"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["evaluate", str(file), "--plan", str(plan), *words, "--json", "-"])
+        assert not ended.value.code
+        told = json.loads(capsys.readouterr().out)
+        assert told["value"] == pytest.approx(best.objective, rel=1e-9)
+        assert set(told["plan"]) == {"ice", "regolith plant"}
+    plan.write_text("year,kg\n1,10\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", str(file), "--plan", str(plan)])
+    assert ended.value.code == 2
+    assert "must have a column technology, one of ice, regolith plant" in capsys.readouterr().err

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from scenario_trees import CorrelatedFactors, GeometricBrownianMotion
+from scenario_trees.arrays import Array
 from scenario_trees.errors import TreeError
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import plain
@@ -208,6 +209,11 @@ class GeneralCase(Part):
         """Whether its programs have no whole numbers and no curves."""
         return all(plant.is_linear for plant in plants(self)) and self.launch.fixed_cost == 0
 
+    @property
+    def shares_campaigns(self) -> bool:
+        """Whether several technologies share the cost of a launch campaign."""
+        return len(self.technologies) > 1 and self.launch.fixed_cost > 0
+
     def on_tree(self, tree: ScenarioTree) -> ModelOnTree:
         """The problem on a tree, as the methods on trees take it."""
         return self.model_on(tree).on_tree(tree)
@@ -234,8 +240,8 @@ class GeneralCase(Part):
             count = (each,) * len(self.factor_names)
         return MarkovLattice.from_process(self.process, self.horizon.T, count)
 
-    def model_on(self, ground: ScenarioTree | MarkovLattice) -> Model:
-        """The problem where the largest demand of every year is that of a tree or lattice."""
+    def model_on(self, ground: ScenarioTree | MarkovLattice | Array) -> Model:
+        """The problem where the largest demand of every year is that of a tree, a lattice or paths."""
         from stochisru.lunar.tables.customers import highest_wanted
         from stochisru.lunar.tables.model import general_model
 

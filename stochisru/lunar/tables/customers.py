@@ -125,11 +125,13 @@ def all_wanted(case: GeneralCase) -> Callable[[int, Factors], Array]:
     return wanted
 
 
-def highest_wanted(case: GeneralCase, ground: ScenarioTree | MarkovLattice) -> list[float]:
-    """The most that all customers want in each year, anywhere on a tree or lattice, shape ``(T + 1,)``."""
+def highest_wanted(case: GeneralCase, ground: ScenarioTree | MarkovLattice | Array) -> list[float]:
+    """The most that all customers want in each year, anywhere on a tree, a lattice or paths, shape ``(T + 1,)``."""
     wanted = all_wanted(case)
     if isinstance(ground, MarkovLattice):
         values = list(ground.values)
-    else:
+    elif isinstance(ground, ScenarioTree):
         values = [ground.value[ground.at(t)] for t in range(ground.horizon + 1)]
+    else:
+        values = list(ground.T)
     return [float(np.max(wanted(t, {"demand": demand}))) for t, demand in enumerate(values[: case.horizon.T + 1])]

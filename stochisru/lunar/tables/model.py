@@ -206,7 +206,7 @@ class _Stated:
                 raise InputError("launch.mass_limit: takes plant whose landed mass is in proportion to its size")
             masses = {f"dM{k.suffix}": self.number(k.alpha * float(k.mass.slopes[0])) for k in self.kinds}
             found.append(Row("launch_mass", masses, upper=self.number(self.symbols.series(limit))))
-        if self.case.launch.fixed_cost == 0 or len(self.kinds) == 1:
+        if not self.case.shares_campaigns:
             return found
         lead = min(kind.lead_time for kind in self.kinds)
         shares = {kind.payment for kind in self.kinds if kind.lead_time == lead}
