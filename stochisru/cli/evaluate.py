@@ -63,9 +63,7 @@ def evaluate(
     )
     with progress(f"evaluating {plan.name}"):
         try:
-            model = (
-                problem.model_on(ground if place == "tree" else fan(ground)) if is_general(problem) else problem.model
-            )
+            model = problem.model_on(ground) if is_general(problem) else problem.model
             found = evaluated(model, given, ground, solver=solver)
         except InfeasibleError as error:
             raise InputError(f"plan: {plan} cannot be carried out: {error}") from error
