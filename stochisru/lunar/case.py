@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, overload
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
@@ -437,6 +437,14 @@ def case_text(name: str) -> str:
 def _shipped_digest(name: str) -> str:
     shipped: DeploymentCase = load_case(name)
     return shipped.digest()
+
+
+@overload
+def load_case(source: Literal["contested-market", "lunar-reference", "predecessor"]) -> DeploymentCase: ...
+
+
+@overload
+def load_case(source: str | Path) -> Any: ...
 
 
 def load_case(source: str | Path) -> Any:

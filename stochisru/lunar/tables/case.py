@@ -89,20 +89,20 @@ class GeneralCase(Part):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]*$")]
-    horizon: parts.Horizon
-    economics: parts.Economics
-    technology: parts.Plant = Field(default_factory=parts.Plant)
-    technologies: tuple[parts.Technology, ...] = ()
-    costs: parts.Costs
+    horizon: parts.HorizonTable
+    economics: parts.EconomicsTable
+    technology: parts.PlantTable = Field(default_factory=parts.PlantTable)
+    technologies: tuple[parts.TechnologyTable, ...] = ()
+    costs: parts.CostsTable
     demand: Demand
-    launch: parts.Launch = Field(default_factory=parts.Launch)
+    launch: parts.LaunchTable = Field(default_factory=parts.LaunchTable)
     scale: Scale = Field(default_factory=Scale)
-    customers: tuple[parts.Customer, ...] = ()
-    support: parts.Support = Field(default_factory=parts.Support)
-    payment: parts.Payment = Field(default_factory=parts.Payment)
-    terminal: parts.Terminal | None = None
-    storage: parts.Store | None = None
-    risk: parts.Risk | None = None
+    customers: tuple[parts.CustomerTable, ...] = ()
+    support: parts.SupportTable = Field(default_factory=parts.SupportTable)
+    payment: parts.PaymentTable = Field(default_factory=parts.PaymentTable)
+    terminal: parts.TerminalTable | None = None
+    storage: parts.StoreTable | None = None
+    risk: parts.RiskTable | None = None
     factors: tuple[parts.FactorTable, ...] = ()
     derivation: Mapping[str, Rule] = Field(default_factory=dict)
     sources: Mapping[str, str] = Field(default_factory=dict)
@@ -299,12 +299,12 @@ class GeneralCase(Part):
 
 
 _HOMES: dict[str, type[Part]] = {
-    "horizon": parts.Horizon,
-    "economics": parts.Economics,
-    "technology": parts.Plant,
-    "costs": parts.Costs,
+    "horizon": parts.HorizonTable,
+    "economics": parts.EconomicsTable,
+    "technology": parts.PlantTable,
+    "costs": parts.CostsTable,
     "demand": Demand,
-    "launch": parts.Launch,
+    "launch": parts.LaunchTable,
 }
 _RULES: TypeAdapter[dict[str, Rule]] = TypeAdapter(dict[str, Rule])
 

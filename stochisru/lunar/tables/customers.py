@@ -12,7 +12,7 @@ from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.lunar.tables.parts import Customer
+from stochisru.lunar.tables.parts import CustomerTable
 from stochisru.lunar.tables.plants import Symbols
 from stochisru.lunar.tables.quantity import Quantity
 from stochisru.problem.coefficients import Factors
@@ -91,7 +91,7 @@ def _needed(symbols: Symbols, symbol: str) -> Quantity:
 
 
 def _wanted(
-    customer: Customer, symbols: Symbols, above: tuple[Callable[[int, Factors], Array], ...], T: int
+    customer: CustomerTable, symbols: Symbols, above: tuple[Callable[[int, Factors], Array], ...], T: int
 ) -> Callable[[int, Factors], Array]:
     """What a tier wants: a share of demand, a quantity of what the tiers above leave, or a firm quantity."""
     last = T if customer.last is None else customer.last

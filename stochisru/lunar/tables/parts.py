@@ -21,7 +21,7 @@ Lot = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, strict=True)]
 FixedCost = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=True)]
 
 
-class Horizon(Part):
+class HorizonTable(Part):
     """Stages and the rules of time."""
 
     T: Annotated[int, Field(ge=1, le=200, strict=True)]
@@ -30,7 +30,7 @@ class Horizon(Part):
     step: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, strict=True)] = 1.0
 
 
-class Economics(Part):
+class EconomicsTable(Part):
     """Discounting and price."""
 
     r: Annotated[float, Field(ge=0, lt=10, allow_inf_nan=False, strict=True)]
@@ -38,7 +38,7 @@ class Economics(Part):
     earth_sold: Annotated[bool, Field(strict=True)] = False
 
 
-class Plant(Part):
+class PlantTable(Part):
     """What a kind of plant is like; what is left out comes from elsewhere."""
 
     eta: PositiveAmount | None = None
@@ -51,7 +51,7 @@ class Plant(Part):
     build_limit: Amount | None = None
 
 
-class Payment(Part):
+class PaymentTable(Part):
     """When plant is paid."""
 
     when: Literal["arrival", "order", "shares"] = "arrival"
@@ -59,13 +59,13 @@ class Payment(Part):
     price: Literal["arrival", "order"] = "arrival"
 
     @model_validator(mode="after")
-    def _shares_where_asked_for(self) -> Payment:
+    def _shares_where_asked_for(self) -> PaymentTable:
         if (self.when == "shares") != (self.shares is not None):
             raise ValueError('shares: belong to when = "shares", lead_time + 1 numbers from order to arrival')
         return self
 
 
-class Technology(Plant):
+class TechnologyTable(PlantTable):
     """A kind of plant with a name, costs and rules of its own."""
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
@@ -75,10 +75,10 @@ class Technology(Plant):
     lot: Lot | None = None
     fixed_cost: FixedCost = 0.0
     scale: Scale | None = None
-    payment: Payment | None = None
+    payment: PaymentTable | None = None
 
 
-class Costs(Part):
+class CostsTable(Part):
     """Unit costs, in dollars of year 0; those of plant may be left to the technologies."""
 
     c_L: Amount | None = None
@@ -91,7 +91,7 @@ class Costs(Part):
     earth_limit: Amount | None = None
 
 
-class Launch(Part):
+class LaunchTable(Part):
     """What a launch campaign costs and carries."""
 
     lot: Lot | None = None
@@ -99,7 +99,7 @@ class Launch(Part):
     mass_limit: Amount | None = None
 
 
-class Customer(Part):
+class CustomerTable(Part):
     """A tier of demand."""
 
     name: str | None = None
@@ -113,7 +113,7 @@ class Customer(Part):
     earth: Annotated[bool, Field(strict=True)] = True
 
     @model_validator(mode="after")
-    def _one_size(self) -> Customer:
+    def _one_size(self) -> CustomerTable:
         if (self.quantity is None) == (self.share is None):
             raise ValueError("share: give exactly one of share and quantity (kg/yr)")
         if self.firm and self.quantity is None:
@@ -123,38 +123,38 @@ class Customer(Part):
         return self
 
 
-class Purchase(Part):
+class PurchaseTable(Part):
     """A guaranteed purchase of what capacity is left."""
 
     quantity: Amount
     price: Amount
 
 
-class Support(Part):
+class SupportTable(Part):
     """What a government pays, seen from the firm."""
 
     dev_share: Share = Series(0.0)
     launch_share: Share = Series(0.0)
     grant: Amount = Series(0.0)
     premium: Amount = Series(0.0)
-    purchase: Purchase | None = None
+    purchase: PurchaseTable | None = None
     equity: Lost = Series(0.0)
 
 
-class Terminal(Part):
+class TerminalTable(Part):
     """Worth of plant at the end."""
 
     salvage: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] | None = None
     margin_years: NonNegative | None = None
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Terminal:
+    def _one_of_two(self) -> TerminalTable:
         if (self.salvage is None) == (self.margin_years is None):
             raise ValueError("salvage: give exactly one of salvage (a share) and margin_years")
         return self
 
 
-class Store(Part):
+class StoreTable(Part):
     """A store of oxygen."""
 
     capacity: NonNegative | None = None
@@ -163,7 +163,7 @@ class Store(Part):
     initial: NonNegative = 0.0
 
 
-class Risk(Part):
+class RiskTable(Part):
     """What is maximised instead of the expectation."""
 
     measure: Literal["mean-cvar"] = "mean-cvar"

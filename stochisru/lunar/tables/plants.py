@@ -12,7 +12,7 @@ import numpy as np
 
 from stochisru.errors import InputError
 from stochisru.lunar.parts import Scale
-from stochisru.lunar.tables.parts import Payment, Plant
+from stochisru.lunar.tables.parts import PaymentTable, PlantTable
 from stochisru.lunar.tables.quantity import Quantity
 from stochisru.lunar.tables.series import Series
 from stochisru.programs.curves.curve import Curve
@@ -165,7 +165,7 @@ def plants(case: GeneralCase) -> list[Kind]:
     return [_kind(case, symbols, technology, "" if single else technology.name) for technology in case.technologies]
 
 
-def _kind(case: GeneralCase, symbols: Symbols, technology: Plant | None, suffix: str) -> Kind:
+def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, suffix: str) -> Kind:
     base, own = case.technology, technology
     name = getattr(own, "name", "plant")
     where = "technology" if own is None else f"technologies {name!r}"
@@ -209,11 +209,11 @@ def _kind(case: GeneralCase, symbols: Symbols, technology: Plant | None, suffix:
         payment=None,
     )
     said = plain("payment", case.payment)
-    assert isinstance(said, Payment)
+    assert isinstance(said, PaymentTable)
     return replace(kind, payment=_shares(said, kind, where))
 
 
-def _shares(payment: Payment, kind: Kind, where: str) -> tuple[float, ...] | None:
+def _shares(payment: PaymentTable, kind: Kind, where: str) -> tuple[float, ...] | None:
     """Shares of a bill from order to arrival, None where all is paid at arrival."""
     lead = kind.lead_time
     if payment.when == "arrival":
