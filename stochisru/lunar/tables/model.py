@@ -16,7 +16,7 @@ from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.storage import Storage, worth_keeping
 from stochisru.lunar.tables.customers import Tier, all_wanted, tiers
-from stochisru.lunar.tables.plants import Plant, Symbols, plants
+from stochisru.lunar.tables.plants import KindOfPlant, Symbols, plants
 from stochisru.lunar.tables.quantity import Quantity
 from stochisru.lunar.tables.worth import idle_worth, scrapped
 from stochisru.problem.coefficients import Coefficient, Factors
@@ -105,7 +105,7 @@ class _Stated:
 
     # ------------------------------------------------------------------ plant
 
-    def _plant(self, kind: Plant) -> list[Part]:
+    def _plant(self, kind: KindOfPlant) -> list[Part]:
         """ΔM, M and capacity of a kind of plant."""
         x, T = kind.suffix, self.T
         keep = kind.keep(T, self.step)
@@ -132,12 +132,12 @@ class _Stated:
             Expression(f"Qcap{x}", {f"M{x}": self.number(kind.capacity)}, rule=f"capacity{x}"),
         ]
 
-    def _bill(self, kind: Plant) -> Quantity:
+    def _bill(self, kind: KindOfPlant) -> Quantity:
         """What the firm pays for a kilogram, $."""
         launch = (1.0 - self.support["launch_share"]) * kind.c_L * kind.alpha
         return (launch + (1.0 - self.support["dev_share"]) * kind.c_dev) * self.ours
 
-    def _order(self, kind: Plant, cost: Quantity) -> Decision:
+    def _order(self, kind: KindOfPlant, cost: Quantity) -> Decision:
         fixed = Quantity.of(kind.fixed_cost)
         if len(self.kinds) == 1:
             fixed = fixed + self._campaign()
@@ -154,7 +154,7 @@ class _Stated:
             return Decision(f"dM{kind.suffix}", cost=self.number(cost), fixed_cost=self.number(paid), **order)  # type: ignore[arg-type]
         return Decision(f"dM{kind.suffix}", curve=self._curve(kind, paid), **order)  # type: ignore[arg-type]
 
-    def _curve(self, kind: Plant, fixed: Quantity) -> Curve:
+    def _curve(self, kind: KindOfPlant, fixed: Quantity) -> Curve:
         """Bill of a deployment by its size, where size matters: of prices that do not move."""
         support = self.support
         parts = (kind.c_L, kind.alpha, kind.c_dev, support["dev_share"], support["launch_share"], self.ours, fixed)
@@ -167,8 +167,8 @@ class _Stated:
         flight = Curve.linear(c_L * alpha * (1 - launch) * ours, development.upper, fixed=campaign)
         return scaled.plus(flight).of(kind.mass)
 
-    def _enough(self, kind: Plant) -> Coefficient:
-        """Plant of which more earns nothing: it serves all that is wanted, and may fill a store for later years."""
+    def _enough(self, kind: KindOfPlant) -> Coefficient:
+        """KindOfPlant of which more earns nothing: it serves all that is wanted, and may fill a store for later years."""
         room: Sequence[float] = [0.0] * (self.T + 1)
         wears = kind.lifetime is not None or np.any(kind.degradation.known(self.T))
         if self.store is not None and wears:
@@ -226,7 +226,7 @@ class _Stated:
         ]
         return [*found, campaign, *rows]
 
-    def _most(self, kind: Plant) -> Array:
+    def _most(self, kind: KindOfPlant) -> Array:
         """Most of a kind that may arrive in each year, kg, shape ``(T + 1,)``."""
         most = np.full(self.T + 1, np.inf)
         if kind.build_limit is not None:

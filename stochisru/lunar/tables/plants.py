@@ -100,7 +100,7 @@ class Symbols:
 
 
 @dataclass(frozen=True)
-class Plant:
+class KindOfPlant:
     """A kind of plant: quantities by stage, the rules of its orders, and its names in the model.
 
     Attributes
@@ -150,7 +150,7 @@ class Plant:
         return tuple(((1 - self.degradation.known(horizon)) ** step).tolist())
 
 
-def plants(case: GeneralCase) -> list[Plant]:
+def plants(case: GeneralCase) -> list[KindOfPlant]:
     """The kinds of plant of a case.
 
     Raises
@@ -165,7 +165,7 @@ def plants(case: GeneralCase) -> list[Plant]:
     return [_kind(case, symbols, technology, "" if single else technology.name) for technology in case.technologies]
 
 
-def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, suffix: str) -> Plant:
+def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, suffix: str) -> KindOfPlant:
     base, own = case.technology, technology
     name = getattr(own, "name", "plant")
     where = "technology" if own is None else f"technologies {name!r}"
@@ -189,7 +189,7 @@ def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, su
         limit = found("build_limit")
     degradation = found("degradation", 0.0)
     lead = int(plain("lead_time", case.horizon.lead_time))  # type: ignore[call-overload]
-    kind = Plant(
+    kind = KindOfPlant(
         name=name,
         suffix=f"_{identifier(suffix)}" if suffix else "",
         capacity=found("availability", 1.0) * found("eta"),
@@ -213,7 +213,7 @@ def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, su
     return replace(kind, payment=_shares(said, kind, where))
 
 
-def _shares(payment: PaymentTable, kind: Plant, where: str) -> tuple[float, ...] | None:
+def _shares(payment: PaymentTable, kind: KindOfPlant, where: str) -> tuple[float, ...] | None:
     """Shares of a bill from order to arrival, None where all is paid at arrival."""
     lead = kind.lead_time
     if payment.when == "arrival":

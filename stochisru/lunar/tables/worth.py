@@ -10,7 +10,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.tables.customers import Tier
-from stochisru.lunar.tables.plants import Plant, Symbols
+from stochisru.lunar.tables.plants import KindOfPlant, Symbols
 from stochisru.lunar.tables.quantity import Quantity
 from stochisru.problem.coefficients import Coefficient, Factors
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.tables.case import GeneralCase
 
 
-def scrapped(case: GeneralCase, kind: Plant, bill: Quantity, keep: Sequence[float]) -> Quantity:
+def scrapped(case: GeneralCase, kind: KindOfPlant, bill: Quantity, keep: Sequence[float]) -> Quantity:
     """Scrap that a kilogram is worth: held in year T; of plant with a lifetime, of what arrives in each year.
 
     Parameters
@@ -53,7 +53,7 @@ def scrapped(case: GeneralCase, kind: Plant, bill: Quantity, keep: Sequence[floa
     return Quantity.of(value * left * discount[T] / discount)
 
 
-def _require_dear(case: GeneralCase, kind: Plant, bill: Quantity, scrap: Array, discount: Array) -> None:
+def _require_dear(case: GeneralCase, kind: KindOfPlant, bill: Quantity, scrap: Array, discount: Array) -> None:
     """Refuse scrap for which plant would be bought though it served nobody."""
     T = case.horizon.T
     shares = kind.payment or (1.0,)
