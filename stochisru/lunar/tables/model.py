@@ -168,7 +168,7 @@ class _Stated:
         return scaled.plus(flight).of(kind.mass)
 
     def _enough(self, kind: KindOfPlant) -> Coefficient:
-        """KindOfPlant of which more earns nothing: it serves all that is wanted, and may fill a store for later years."""
+        """Plant of which more earns nothing: it serves all that is wanted, and may fill a store for later years."""
         room: Sequence[float] = [0.0] * (self.T + 1)
         wears = kind.lifetime is not None or np.any(kind.degradation.known(self.T))
         if self.store is not None and wears:
