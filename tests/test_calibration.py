@@ -185,7 +185,7 @@ def test_tests_agree_with_their_definitions():
     q = 30 * 32 * sum(r**2 / (30 - k) for k, r in enumerate(rho, start=1))
     assert found.autocorrelation == ("Ljung-Box, 6 lags", pytest.approx(q), pytest.approx(stats.chi2(6).sf(q)))
     frame = found.to_frame()
-    assert list(frame.index) == ["drift", "volatility", "normality", "autocorrelation"]
+    assert list(frame.index) == ["drift", "volatility", "normality", "autocorrelation", "jumps"]
     assert frame.loc["drift", "standard_error"] == found.drift_se
     assert frame.loc["normality", "p_value"] == found.normality.p_value
     long = GeometricBrownianMotion.fit(TRUTH.sample(1, 6000, seed=1, dt=0.01)[:, 0], 0.01)

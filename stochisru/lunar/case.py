@@ -277,8 +277,8 @@ class DeploymentCase(Part):
         tables["sources"] = dict(self.sources)
         lines = [f"name = {toml_string(self.name)}"]
         for head, table in tables.items():
-            lines += ["", f"[{head}]", *(f"{k} = {_literal(v)}" for k, v in table.items())]
-            lines += [f"# {k} = {_literal(v)} (default)" for k, v in self._defaults(head).items() if v is not None]
+            lines += ["", f"[{head}]", *(f"{k} = {toml_value(v)}" for k, v in table.items())]
+            lines += [f"# {k} = {toml_value(v)} (default)" for k, v in self._defaults(head).items() if v is not None]
         return "\n".join(lines) + "\n"
 
     def _defaults(self, part: str) -> dict[str, Any]:
@@ -336,14 +336,14 @@ def toml_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _literal(value: Any) -> str:
+def toml_value(value: Any) -> str:
     """A TOML value."""
     if isinstance(value, str):
         return toml_string(value)
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_literal, value)) + "]"
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_literal(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{k} = {toml_value(v)}" for k, v in value.items()) + " }"
     return repr(value)
 
 
