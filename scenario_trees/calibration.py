@@ -80,7 +80,6 @@ class Residuals:
         statistic = float(n * (n + 2) * (rho**2 / (n - lags)).sum())
         return Goodness(name, statistic, float(chi2.sf(statistic, lags.size)))
 
-
     @cached_property
     def jumps(self) -> Goodness:
         """Are some of them jumps? Barndorff-Nielsen and Shephard's ratio test of bipower variation, one-sided.

@@ -8,7 +8,6 @@ lattice, of the same size for every draw.
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any

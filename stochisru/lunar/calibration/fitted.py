@@ -1,7 +1,7 @@
 """The processes that a series may be of, estimated and held against each other, and the case table of one of them.
 
-A geometric Brownian motion is kept unless another member's BIC is lower by more than 6, which is strong evidence (Kass and
-Raftery 1995): on short series of a geometric Brownian motion the least BIC is too often that of another member,
+A geometric Brownian motion is kept unless another member's BIC is lower by more than 6, which is strong evidence (Kass
+and Raftery 1995): on short series of a geometric Brownian motion the least BIC is too often that of another member,
 as the likelihood ratio of no reversion is no χ² (Dickey and Fuller 1979).
 """
 
@@ -91,13 +91,14 @@ class Calibration:
     def process(self) -> OneFactor:
         """The chosen process from D0 on."""
         if self.kind == "historical":
-            found: OneFactor = _history(self.series)
+            found: Any = _history(self.series)
         elif self.kind == "unknown-drift":
             base = self.fit.process
             found = UnknownDrift(base.initial, base.drift, self.fit.standard_errors["drift"], base.volatility)
         else:
             found = self.fit.process
-        return scaled(found, self.D0)
+        start: OneFactor = scaled(found, self.D0)
+        return start
 
     @property
     def demand(self) -> dict[str, Any]:
@@ -226,9 +227,7 @@ class Calibration:
 FLAT = "a flat direction: no errors are known"
 
 
-def calibrate(
-    series: Series, kind: str = "all", *, D0: float | None = None, confidence: float = 0.95
-) -> Calibration:
+def calibrate(series: Series, kind: str = "all", *, D0: float | None = None, confidence: float = 0.95) -> Calibration:
     """Estimate the processes that a series may be of.
 
     Parameters

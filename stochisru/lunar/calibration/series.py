@@ -1,8 +1,8 @@
 """A series of demand as a table: when each value was seen, and the value.
 
-A table has one line of column names. The column of dates holds years (2014, also 2014.5) or dates (2014-03-31, 2014-03),
-one kind throughout; gaps are lines that are missing, or lines without a value. Without such a column values are a year
-apart.
+A table has one line of column names. The column of dates holds years (2014, also 2014.5) or dates (2014-03-31,
+2014-03), one kind throughout; gaps are lines that are missing, or lines without a value. Without such a column values
+are a year apart.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -106,9 +106,7 @@ def read_series(path: str | Path, column: str | None = None, date_column: str | 
         index = _index(rows, by)
     known = sum(value == value for value in values)
     if known < _FEWEST:
-        raise InputError(
-            f"{path.name}: {of}: needs at least {_FEWEST} values ({_FEWEST - 1} increments), got {known}"
-        )
+        raise InputError(f"{path.name}: {of}: needs at least {_FEWEST} values ({_FEWEST - 1} increments), got {known}")
     series = Series(path.name, of, by, pd.Series(values, index=index, dtype=float))
     try:
         seen(series.data, None)
@@ -158,7 +156,9 @@ def _index(rows: list[TableRow], column: str) -> pd.Index:
     kind = type(found[0])
     for row, when in zip(rows, found, strict=True):
         if type(when) is not kind:
-            raise InputError(f"{row.where(column)}: must be a {_said(kind)} as in the lines before, got {row[column]!r}")
+            raise InputError(
+                f"{row.where(column)}: must be a {_said(kind)} as in the lines before, got {row[column]!r}"
+            )
     for row, before, when in zip(rows[1:], found, found[1:], strict=False):
         if not when > before:  # type: ignore[operator]
             what = "is there already" if when == before else "must come later than the line before"
@@ -166,7 +166,9 @@ def _index(rows: list[TableRow], column: str) -> pd.Index:
     if kind is date:
         return pd.DatetimeIndex(found)
     years = np.array(found, dtype=float)
-    return pd.Index(years.astype(np.int64) if (years == np.rint(years)).all() else years)
+    whole = bool((years == np.rint(years)).all())
+    index: pd.Index[Any] = pd.Index(years.astype(np.int64) if whole else years)
+    return index
 
 
 def _said(kind: type) -> str:
