@@ -95,12 +95,14 @@ def calibrate(
 
 
 def _show(found: Calibration) -> None:
+    import pandas as pd
+
     from stochisru.lunar.calibration.page import TESTS, sentence, verdict
 
     series = found.series
     title = f"{series.file}, {series.column}: {len(series.labels)} values, {series.labels[0]} to {series.labels[-1]}"
     shown = {"parameters": "k", "log_likelihood": "ln L", "aic": "AIC", "bic": "BIC"}
-    shown |= {"normality": "p norm.", "autocorrelation": "p indep.", "jumps": "p jumps"}
+    shown |= {"normality": "p normal", "autocorrelation": "p indep.", "jumps": "p no jump"}
     members = found.to_frame().rename(columns=shown)
     for name in ("ln L", "AIC", "BIC"):
         members[name] = [f"{x:.2f}" for x in members[name]]
@@ -111,11 +113,19 @@ def _show(found: Calibration) -> None:
     for kind, reason in found.reasons.items():
         typer.echo(f"{kind}: {reason}")
     table = found.parameters().rename(columns={"standard_error": "± se"})
-    print_frame(table, f"maximum likelihood, with standard errors and intervals of {found.confidence:.6g}")
-    for name, asked in TESTS.items():
-        test = getattr(found.fit, name)
-        typer.echo(f"{asked} {test.test} of {found.fit.kind}: p = {test.p_value:.3g}, {verdict(test)}")
-    typer.echo(f"kept {sentence(found)}; {found.why}")
+    print_frame(table, f"maximum likelihood, with standard errors and {100 * found.confidence:.6g} % intervals")
+    tests = [getattr(found.fit, name) for name in TESTS]
+    asked = pd.DataFrame(
+        {
+            "question": list(TESTS.values()),
+            "test": [test.test for test in tests],
+            "p": [test.p_value for test in tests],
+            "speaks": [verdict(test) for test in tests],
+        }
+    )
+    print_frame(asked, f"tests of the standardised increments of {found.fit.kind}")
+    typer.echo(f"kept: {sentence(found)}")
+    typer.echo(f"why: {found.why}")
     typer.echo(f"year 0: {series.labels[-1]}, D0 = {found.D0:,.6g} kg/yr")
 
 
@@ -128,8 +138,8 @@ def _show_bands(found: Bands) -> None:
     for name in columns:
         frame[name] = [f"{x:,.3f}" for x in frame[name]]
     title = (
-        f"{found.case.name}, T = {found.case.horizon.T}: values of the {found.of} (NPV maximised), bands of "
-        f"{found.confidence:.6g} from {len(found.rows)} draws"
+        f"{found.case.name}, T = {found.case.horizon.T}: values of the {found.of} (NPV maximised), "
+        f"{100 * found.confidence:.6g} % bands from {len(found.rows)} draws"
     )
     print_frame(frame, title, right=columns)
     if found.refused:

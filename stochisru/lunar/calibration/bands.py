@@ -81,7 +81,7 @@ class Bands:
         The case with the estimated process.
     of
         Whose values they are, the process' or a lattice's.
-    at, rows
+    estimate, rows
         Values at the estimate, and at each draw that has any.
     refused
         Why draws have none, a line each.
@@ -89,7 +89,7 @@ class Bands:
 
     case: DeploymentCase
     of: str
-    at: Row
+    estimate: Row
     rows: tuple[Row, ...]
     refused: tuple[str, ...]
     draws: int
@@ -99,7 +99,7 @@ class Bands:
     @property
     def quantities(self) -> dict[str, str]:
         """Unit of every quantity, by name: values, then the orders that are committed now."""
-        orders = [name for name in self.at if name.startswith("dM")]
+        orders = [name for name in self.estimate if name.startswith("dM")]
         return dict.fromkeys(VALUES, "$") | dict.fromkeys(orders, "kg")
 
     def sample(self, name: str) -> Array:
@@ -112,7 +112,7 @@ class Bands:
         place = _place(found.size, self.confidence)
         ranges = [_range(found, q) for q in (0.5 * (1 - self.confidence), 0.5 * (1 + self.confidence))]
         lower, upper = float(found[place - 1]), float(found[-place])
-        at = float(self.at[name])
+        at = float(self.estimate[name])
         return Band(name, self.quantities[name], at, float(found.mean()), lower, upper, ranges[0], ranges[1])
 
     def to_frame(self) -> pd.DataFrame:

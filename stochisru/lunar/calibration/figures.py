@@ -51,7 +51,7 @@ def series_and_fan(found: Calibration, fan: pd.DataFrame) -> Figure:
     """The series, its gaps, and the fan of what comes next; where year 0 is not the last value, in its unit."""
     years, values = found.series.years, found.series.values * found.D0 / found.series.values[-1]
     ahead = years[-1] + fan.index.to_numpy(dtype=float)
-    with new_figure(6.8, 3.6) as (figure, ax):
+    with new_figure(6.4, 4.0) as (figure, ax):
         for low, high, alpha in (("0.05", "0.95", 0.15), ("0.25", "0.75", 0.25)):
             label = f"{float(low):.0%}–{float(high):.0%}, parameters as estimated"
             ax.fill_between(ahead, fan[low], fan[high], color=PALETTE[0], alpha=alpha, lw=0, label=label)
@@ -72,7 +72,7 @@ def series_and_fan(found: Calibration, fan: pd.DataFrame) -> Figure:
         unit = found.series.column if found.series.values[-1] == found.D0 else "demand (kg/yr)"
         ax.set(xlabel="year", ylabel=unit)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
         return figure
 
 
@@ -100,8 +100,12 @@ def increments_checked(found: Calibration) -> Figure:
 
 
 def bands_drawn(found: Bands) -> Figure:
-    """Histograms of RP, flexibility and the orders over the draws; lines at the estimate and at the band's ends."""
-    names = ["rp", "flexibility", *(name for name in found.quantities if name.startswith("dM"))][:4]
+    """Histograms of RP, flexibility and the orders over the draws; lines at the estimate and at the band's ends.
+
+    What is the same at every draw is left out.
+    """
+    shown = ["rp", "flexibility", *(name for name in found.quantities if name.startswith("dM"))]
+    names = [name for name in shown if np.ptp(found.sample(name)) > 1e-9 * abs(found.estimate[name])][:4] or ["rp"]
     with new_figure(2.3 * len(names), 2.6, len(names)) as (figure, axes):
         for ax, name in zip(np.atleast_1d(axes), names, strict=True):
             band, money = found.band(name), found.quantities[name] == "$"
@@ -109,12 +113,12 @@ def bands_drawn(found: Bands) -> Figure:
             ax.hist(found.sample(name) / size, bins=_BINS, color=PALETTE[0], alpha=0.5)
             ax.axvline(band.estimate / size, color="black", lw=1.4, label="estimate")
             for k, end in enumerate((band.lower, band.upper)):
-                label = None if k else f"band of {found.confidence:.6g}"
+                label = None if k else f"{100 * found.confidence:.6g} % band"
                 ax.axvline(end / size, color=PALETTE[1], lw=1.2, ls="--", label=label)
             ax.set_xlabel(f"{_LABELS.get(name, name)} ({'$ million' if money else 'kg'})")
             ax.xaxis.get_major_locator().set_params(nbins=4)
         np.atleast_1d(axes)[0].set_ylabel("draws")
-        np.atleast_1d(axes)[-1].legend(loc="upper right", fontsize=7)
+        np.atleast_1d(axes)[0].legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=7)
         return figure
 
 

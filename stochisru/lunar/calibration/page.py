@@ -29,9 +29,9 @@ KIND = "calibration"
 _SMALL = 0.05
 #: What each test asks, and what speaks against it.
 TESTS = {
-    "normality": "are standardised increments normal?",
+    "normality": "are they normal?",
     "autocorrelation": "are they independent?",
-    "jumps": "are there none that are jumps?",
+    "jumps": "are none of them jumps?",
 }
 
 
@@ -158,7 +158,7 @@ def verdict(test: Goodness) -> str:
     """What a test says, in words."""
     if test.p_value != test.p_value:
         return "says nothing"
-    return "speaks against it" if test.p_value < _SMALL else "does not speak against it"
+    return "against it" if test.p_value < _SMALL else "not against it"
 
 
 def sentence(found: Calibration) -> str:
@@ -186,7 +186,7 @@ def render(found: Calibration, bands: Bands | None, figures: Mapping[str, Figure
     body = f"""<h1>{html.escape(title)}</h1>
 <p class="lead"><b>{html.escape(sentence(found))}.</b> Kept because {html.escape(found.why)}.</p>
 <p>{len(series.labels)} values from {series.labels[0]} to {series.labels[-1]}; gaps and uneven steps are taken by
-their length. ± is one standard error, intervals are of {found.confidence:.6g}.{start}</p>
+their length. ± is one standard error, intervals are of {100 * found.confidence:.6g} %.{start}</p>
 {warned}
 <h2 id="series">The series and what comes next</h2>
 {
@@ -217,6 +217,13 @@ their length. ± is one standard error, intervals are of {found.confidence:.6g}.
     return whole_page(f"stochisru: {title}", body)
 
 
+def _interval(lower: float, upper: float, unit: str = "") -> str:
+    """An interval; a dash where it has no end at all."""
+    if lower != lower and upper != upper:
+        return "–"
+    return f"[{number(lower, unit)}, {number(upper, unit)}]"
+
+
 def _members(found: Calibration) -> str:
     rows = [
         [
@@ -240,12 +247,12 @@ def _parameters(found: Calibration) -> str:
             html.escape(f"{row['kind']}: {str(row['parameter']).replace('_', ' ')}"),
             number(row["value"]),
             number(row["standard_error"]),
-            f"[{number(row['lower'])}, {number(row['upper'])}]",
+            _interval(row["lower"], row["upper"]),
             html.escape(str(row["unit"])),
         ]
         for row in found.parameters().to_dict("records")
     ]
-    caption = f"Estimates with standard errors and {found.confidence:.6g} intervals"
+    caption = f"Estimates with standard errors and {100 * found.confidence:.6g} % intervals"
     return table(["parameter", "estimate", "standard error", "interval", "unit"], rows, caption=caption)
 
 
@@ -256,7 +263,7 @@ def _tests(found: Calibration) -> str:
         cells = [html.escape(test.test), number(test.statistic), number(test.p_value), verdict(test)]
         rows.append([html.escape(asked), *cells])
     caption = f"Tests of the standardised increments of {found.fit.kind}; below {_SMALL:g} a p-value speaks against it"
-    return table(["question", "test", "statistic", "p", f"the test, of {found.fit.kind}"], rows, caption=caption)
+    return table(["question", "test", "statistic", "p", f"speaks, of {found.fit.kind}"], rows, caption=caption)
 
 
 def _bands(bands: Bands | None, figures: Mapping[str, Figure]) -> str:
@@ -266,13 +273,21 @@ def _bands(bands: Bands | None, figures: Mapping[str, Figure]) -> str:
     for name, unit in bands.quantities.items():
         band = bands.band(name)
         cells = [number(x, unit) for x in (band.estimate, band.mean, band.lower, band.upper)]
-        ends = " and ".join(f"{number(a, unit)} to {number(b, unit)}" for a, b in (band.lower_range, band.upper_range))
+        ends = " and ".join(_interval(a, b, unit) for a, b in (band.lower_range, band.upper_range))
         shown = "$ million" if unit == "$" else unit
         meaning = VALUES.get(name, f"plant to arrive in year {name[2:]}, committed now")
         rows.append([f"{html.escape(name)} ({shown})", *cells, ends, html.escape(meaning)])
     counted = f"{bands.draws} draws" + (f", {len(bands.refused)} of them without values" if bands.refused else "")
-    head = ["value", "at the estimate", "mean of draws", "band from", "to", "95 % intervals of its ends", "meaning"]
-    caption = f"Values of the {bands.of} (NPV, maximised), {counted}; bands of {bands.confidence:.6g}"
+    head = [
+        "value",
+        "at the estimate",
+        "mean of draws",
+        "band from",
+        "to",
+        "95 % of its ends (– : more draws)",
+        "meaning",
+    ]
+    caption = f"Values of the {bands.of} (NPV, maximised), {counted}; bands of {100 * bands.confidence:.6g} %"
     return f"""<h2 id="values">What the series leaves open of the values</h2>
 <p>{html.escape(bands.case.name)}, T = {bands.case.horizon.T}. Parameters are drawn from the normal law of their errors
 and the case is valued with each draw as if it were known. That law is of many increments; of few the bands are too
