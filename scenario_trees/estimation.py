@@ -325,7 +325,7 @@ def estimate(kind: str, series: ArrayLike | pd.Series, dt: float | ArrayLike | N
         found = minimize(lost, start, method="Nelder-Mead", options={"maxiter": 4000, "xatol": 1e-8, "fatol": 1e-10})
         if found.fun < least_lost:
             best, least_lost = found.x, float(found.fun)
-    covariance = _covariance(lost, best)
+    covariance = _covariance(lost, form.values, best)
     log_likelihood, residuals, regime = _likelihood(form.make(float(values[0]), form.values(best)), values, times)
     made = form.make(float(values[-1]), form.values(best))
     if isinstance(made, RegimeSwitching):
@@ -398,7 +398,7 @@ def history(series: ArrayLike | pd.Series, block: float = 1.0) -> HistoricalIncr
 
 def _require_whole(times: Array) -> None:
     steps = np.diff(times)
-    bad = np.flatnonzero(np.abs(steps - np.rint(steps)) > 0.02)
+    bad = np.flatnonzero((np.abs(steps - np.rint(steps)) > 0.02) | (np.rint(steps) < 1))
     if bad.size:
         raise TreeError(
             f"series: regimes change once a unit of time, so steps must be whole units, got {steps[bad[0]]:g} at "
@@ -414,8 +414,9 @@ def _likelihood(process: Any, values: Array, times: Array) -> tuple[float, Array
     if isinstance(process, RegimeSwitching):
         return _filtered(process, y, np.rint(steps).astype(np.int64))
     density, under = np.empty(steps.size), np.empty(steps.size)
-    for h in np.unique(steps):
-        here = np.flatnonzero(steps == h)
+    _, first, alike = np.unique(np.round(steps, 9), return_index=True, return_inverse=True)  # dates are rounded
+    for i, h in enumerate(steps[first]):
+        here = np.flatnonzero(alike == i)
         law = process.law(values[:-1][here, None], 0.0, float(h)).merged
         density[here] = law.log_density(y[1:][here])
         under[here] = law.below(y[1:][here, None])[:, 0]
@@ -455,10 +456,10 @@ def _filtered(process: RegimeSwitching, y: Array, periods: Array) -> tuple[float
     return total, np.asarray(ndtri(np.clip(residuals, 1e-12, 1 - 1e-12))), int(law.argmax())
 
 
-def _covariance(lost: Callable[[Array], float], best: Array) -> Array:
-    """Covariance of what was searched, by the observed information; NaN where a direction is flat."""
+def _covariance(lost: Callable[[Array], float], values: Callable[[Array], Array], best: Array) -> Array:
+    """Covariance of what was searched, by the observed information; NaN where a direction is flat or at an end."""
     k = best.size
-    step = 1e-4 * np.maximum(np.abs(best), 1.0)
+    step, here = 1e-4 * np.maximum(np.abs(best), 1.0), values(best)
     information = np.empty((k, k))
     for i in range(k):
         for j in range(i, k):
@@ -466,7 +467,8 @@ def _covariance(lost: Callable[[Array], float], best: Array) -> Array:
             found = lost(best + a + b) - lost(best + a - b) - lost(best - a + b) + lost(best - a - b)
             information[i, j] = information[j, i] = found / (4 * step[i] * step[j])
     nothing = np.full((k, k), np.nan)
-    if not np.isfinite(information).all() or np.linalg.eigvalsh(information).min() <= _FLAT**-2:
+    at_end = any(np.allclose(values(best + s), here) or np.allclose(values(best - s), here) for s in np.diag(10 * step))
+    if at_end or not np.isfinite(information).all() or np.linalg.eigvalsh(information).min() <= _FLAT**-2:
         return nothing
     return np.asarray(np.linalg.inv(information))
 
