@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stochisru.errors import InputError, require_integer
+from stochisru.errors import InputError, require_confidence, require_integer
 from stochisru.lunar.terminal import HorizonOpt, named_case
 from stochisru.terminal import JsonOpt, SeedOpt, WorkersOpt, bar, emit_outcome, json_target, print_frame, progress
 
@@ -66,13 +66,14 @@ def calibrate(
     if draws is not None and case is None:
         raise InputError("draws: is an option of --case CASE, whose values get bands")
     Execution(workers)
+    require_confidence(confidence)
+    count = max(200, fewest_draws(confidence)) if draws is None else draws
+    require_integer("draws", count, fewest_draws(confidence))
     require_integer("seed", seed, 0)
     base = named_case(case or _BASE, horizon)
     series = read_series(file, column, date)
     with progress(f"calibrating {file.name}"):
         found = calibrated(series, kind, D0=d0, confidence=confidence)
-    count = max(200, fewest_draws(confidence)) if draws is None else draws
-    require_integer("draws", count, fewest_draws(confidence))
     for line in found.warnings:
         typer.echo(f"warning: {line}", err=True)
     folder = out if out is not None else default_folder(found, base)

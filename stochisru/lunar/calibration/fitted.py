@@ -209,7 +209,7 @@ class Calibration:
             "column": self.series.column,
             "first": self.series.labels[0],
             "last": self.series.labels[-1],
-            "values": len(self.series.labels),
+            "observations": len(self.series.labels),
             "steps": self.fit.steps,
             "span": self.span,
             "kind": self.kind,
