@@ -19,8 +19,8 @@ from stochisru.programs.sparse import Block, LinearProgram, Solution
 
 #: HiGHS' strategy for a subsystem by solving (2), made irreducible (4).
 _IIS_IRREDUCIBLE = 6
-#: Coefficients of a scaled program that HiGHS is told to keep: the least that it takes.
-_SMALL_COEFFICIENT = 1e-12
+#: Coefficients of a scaled program that HiGHS is told to keep: the least that it takes. It drops smaller ones.
+SMALL_COEFFICIENT = 1e-12
 
 
 class Highs:
@@ -215,7 +215,7 @@ def load_program(program: LinearProgram, scale: Scaling) -> Any:
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         lp.integrality_ = [kinds[int(i)] for i in program.integer]
     model = new_model()
-    model.setOptionValue("small_matrix_value", _SMALL_COEFFICIENT)
+    model.setOptionValue("small_matrix_value", SMALL_COEFFICIENT)
     _, infinite = model.getOptionValue("infinite_cost")
     largest = np.abs(lp.col_cost_).max(initial=0.0)
     # HiGHS takes costs of 1e20 for infinite and leaves rows with coefficients of 1e15 alone.
