@@ -331,7 +331,8 @@ def test_jump_test_agrees_with_its_definition():
 def test_jump_test_rejects_in_its_share_of_series(n):
     """p-values of normal increments are uniform, at few steps too; large jumps are found."""
     p = [fit_of(np.random.default_rng(seed).standard_normal(n)).jumps.p_value for seed in range(300)]
-    assert stats.kstest(p, "uniform").pvalue > 0.001 or n == 800
+    if n < 800:  # simulated, not its limit
+        assert stats.kstest(p, "uniform").pvalue > 0.001
     assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.04)
     if n > 8:
         z = np.random.default_rng(1).standard_normal(n)

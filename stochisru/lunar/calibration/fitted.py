@@ -49,7 +49,7 @@ UNITS = {
     "spread": "-",
     "level": "",
     "reversion": "1/yr",
-    "stay": "1/yr",
+    "stay": "-",
     "capacity": "",
     "imitation": "1/yr",
 }

@@ -177,7 +177,11 @@ def render(found: Calibration, bands: Bands | None, figures: Mapping[str, Figure
     series = found.series
     title = f"Calibration of {series.column}, {series.file}"
     warned = "".join(f"<p><b>Unusual.</b> {html.escape(line)}</p>" for line in found.warnings)
-    start = "" if series.values[-1] == found.D0 else f" Year 0 starts at {number(found.D0)} kg/yr, not at that value."
+    start = (
+        ""
+        if series.values[-1] == found.D0
+        else f" Year 0 starts at {number(found.D0)} kg/yr, to which the series is scaled."
+    )
     dashed = (
         " Dashed: the same with parameters drawn from the law of their errors."
         if found.kind in found.fits and found.fit.identified
