@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stochisru.cli.calibrate import calibrate
 from stochisru.cli.evaluate import evaluate
 from stochisru.cli.networks import network_app
 from stochisru.cli.solve import solve_command, solve_listed
@@ -73,6 +74,7 @@ app.command("solve")(solve_listed)
 #: Its command is made from the registry of methods when it is called: other commands need not know them.
 _SOLVE = app.registered_commands[-1]
 app.command()(evaluate)
+app.command()(calibrate)
 app.add_typer(network_app, name="network")
 
 
