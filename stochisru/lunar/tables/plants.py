@@ -177,7 +177,7 @@ def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, su
             return quantity
         if default is None:
             home = "costs" if symbol.startswith("c_") else "technology"
-            raise InputError(f"{home if own is None else where}.{symbol}: missing")
+            raise InputError(f"{home if own is None or symbol == 'c_L' else where}.{symbol}: missing")
         return Quantity.of(default)
 
     def plain(symbol: str, default: object = None) -> object:
