@@ -10,13 +10,14 @@ A sum over years of what has mean 0 given all before has mean 0 under every poli
 
     max over plans of  NPV(path) − ∫ z(m) dm
 
-is no less than RP, whatever J. J comes from a lattice, its states joined by straight lines in demand and levels of m in
-small cells; expectations are those of the process, in closed form: J is a sum of multiples of ``min(D, k)``, whose means
-under mixtures of lognormals are known. An error of the lattice costs tightness, not validity. The price is linear in
-what is in place at each level of capacity and so a gradient penalty (Brown and Smith 2014) with a gradient at every
-level; where all levels are priced as the one that is reached it is theirs.
+is no less than RP, whatever J. Here J is found by going backward through tables of demand and m, straight lines between
+their entries, whose expectations under the process are known (`scenario_trees.knots`). An error of the tables costs
+tightness, not validity. Of each cell of m one level is taken, at random, so that the sum over cells has the integral as
+its mean.
 
-z itself, along the plant of any policy, is a control variate for its NPV.
+The price is linear in what is in place at each level of capacity: a gradient penalty (Brown and Smith 2014) with a
+gradient at every level, not only at the one that a policy reaches. z itself, along the plant of any policy, is a
+control variate for its NPV.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import cast
 
 import numpy as np
 from scipy.special import ndtr
 
-from scenario_trees.arrays import Array, Index
+from scenario_trees.arrays import Array
+from scenario_trees.knots import Knots, StepAhead
 from scenario_trees.lattice import MarkovLattice
-from scenario_trees.law import Mixture
 from scenario_trees.processes import GeometricBrownianMotion, MarkovProcess
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -145,31 +146,77 @@ class LayerRelaxation:
         return np.unique(np.concatenate([[0.0, self.case.technology.M0], some]))
 
     @cached_property
-    def _worths(self) -> tuple[list[Array], list[list[Array]]]:
+    def _worths(self) -> tuple[list[Array], list[list[Array]], Array]:
         """J at the edges of cells in the knots of every year, $ of year 0 per kg of m, tables ``(states, edges)``.
 
         Returns
         -------
         waiting
-            W_t, by year.
+            W_t, by year; less its jumps.
         arriving
             What a kilogram earns that arrives j years later, by year and j = 0..L; with j = 0 without the year itself.
+        jumps
+            By how much W_t rises where demand passes each of `_offsets` above the layer, shape ``(T + 1, offsets,
+            edges)``: plant that is there at once earns from then on.
         """
-        T, lead = self._years, self._lead
-        last = np.zeros((self._knots[T].states.shape[0], self._edges.size))
-        waiting, arriving = [last], [[last]]
-        for t in range(T - 1, -1, -1):
-            step = Step.of(self.case.process, t, self._knots[t].states, self._knots[t + 1])
-            after = self._profit(step.above, self._edges[None, :], t + 1) + step.table(arriving[0][0])
-            arriving.insert(0, [after, after, *(step.table(table) for table in arriving[0][1:lead])])
-            later = step.table(waiting[0])
-            if 0 < t <= T - lead:
-                now = arriving[0][lead]
+        T, lead, edges = self._years, self._lead, self._edges
+        jumps = np.zeros((T + 1, len(self._offsets), edges.size))
+        waiting: list[Array] = []
+        arriving: list[list[Array]] = []
+        for t in range(T, -1, -1):
+            states = self._knots[t].states
+            later = np.zeros((states.shape[0], edges.size))
+            arriving.insert(0, [later])
+            if t < T:
+                step = StepAhead.of(self.case.process, t, states, self._knots[t + 1])
+                after = self._profit(step.above, edges[None, :], t + 1) + step.table(arriving[1][0])
+                arriving[0] = [after, after, *(step.table(table) for table in arriving[1][1:lead])]
+                later = step.table(waiting[0])
                 if not lead:
-                    now = now + self._profit(_seen(self._knots[t].states[:, 0]), self._edges[None, :], t)
-                later = np.maximum(later, now - self._price[t + lead])
+                    later = later + self._risen(step.above, edges[None, :], t + 1, jumps[t + 1][:, None])
+            if 0 < t <= T - lead:
+                now = arriving[0][lead] - self._price[t + lead]
+                if not lead:
+                    jumps[t] = self._jumps(t, now, later)
+                    seen = _seen(states[:, 0])
+                    now = now + self._profit(seen, edges[None, :], t)
+                    risen = self._risen(seen, edges[None, :], t, jumps[t][:, None])
+                    waiting.insert(0, np.maximum(now, later) - risen)
+                    continue
+                later = np.maximum(later, now)
             waiting.insert(0, later)
-        return waiting, arriving
+        return waiting, arriving, jumps
+
+    @property
+    def _offsets(self) -> tuple[float, ...]:
+        """What demand must be beyond the capacity up to a layer for it to earn, and to earn more, kg/yr."""
+        return (0.0, self._merit.earth_limit) if self._merit.limited else (0.0,)
+
+    def _capacity(self, level: Array, year: int) -> Array:
+        return np.asarray(self.case.technology.eta * self._kept[year] * level)
+
+    def _jumps(self, year: int, now: Array, later: Array) -> Array:
+        """By how much the better of ordering and waiting rises at each of `_offsets`, shape ``(offsets, edges)``."""
+        merit, knots, found = self._merit, self._knots[year], []
+        least = -self._idle[year]
+        for offset, worth in zip(
+            self._offsets, (merit.against_alternative, merit.against_shortage - merit.against_alternative), strict=False
+        ):
+            at = knots.states[:1].repeat(self._edges.size, axis=0)
+            at[:, 0] = self._capacity(self._edges, year) + offset
+            weights = knots.weights(at)
+            here, waits = (np.einsum("ij,ji->i", weights, table) for table in (now, later))
+            most = least + self._weight[year] * self.case.technology.eta * worth
+            found.append(np.maximum(here + most, waits) - np.maximum(here + least, waits))
+            least = most
+        return np.array(found)
+
+    def _risen(self, above: Callable[[Array], Array], level: Array, year: int, jumps: Array) -> Array:
+        """Jumps of shape ``(offsets, n or 1, levels)`` so far as demand is above them, or as that is likely."""
+        capacity = self._capacity(level, year)
+        return np.asarray(
+            sum(jump * above(capacity + offset) for jump, offset in zip(jumps, self._offsets, strict=True))
+        )
 
     def _profit(self, above: Callable[[Array], Array], level: Array, year: int) -> Array:
         """Profit of a kilogram of m at given levels in a year, $ of year 0.
@@ -180,7 +227,7 @@ class LayerRelaxation:
             Whether demand is above a level, or its probability.
         """
         merit, eta = self._merit, self.case.technology.eta
-        capacity = eta * self._kept[year] * level
+        capacity = self._capacity(level, year)
         worth = merit.against_alternative * above(capacity)
         if merit.limited:
             extra = merit.against_shortage - merit.against_alternative
@@ -199,8 +246,8 @@ class LayerRelaxation:
             if isinstance(process, GeometricBrownianMotion):
                 within[t] = process.limited_mean(merit.earth_limit, t)
             else:
-                law = process.marginal(float(t)).merged
-                within[t] = law.limited_mean(np.array([[merit.earth_limit]]))[0, 0]
+                law = cast("MarkovProcess", process).marginal(float(t)).merged
+                within[t] = float(law.limited_mean(np.array([[merit.earth_limit]]))[0, 0])
         yearly = merit.earth_cost * within + merit.shortage_cost * (mean - within)
         return float(discount_factors(self.case) @ yearly)
 
@@ -217,7 +264,7 @@ class LayerRelaxation:
         size = max(1, _CHUNK // ((self._edges.size + _KNOTS) * (self._years + 1)))
         return [slice(first, first + size) for first in range(0, demand.shape[1], size)]
 
-    def _prices(self, demand: Array, seen: Array | None) -> tuple[list[Step], Array, Array]:
+    def _prices(self, demand: Array, seen: Array | None) -> tuple[list[StepAhead], Array, Array]:
         """What knowledge of worth costs at the edges of cells, $ of year 0 per kg of m; that of profit is left out.
 
         Returns
@@ -233,11 +280,11 @@ class LayerRelaxation:
         T, lead, n = self._years, self._lead, demand.shape[1]
         before, after = np.zeros((T + 2, n, self._edges.size)), np.zeros((T + 1, n, self._edges.size))
         waited = before[T + 1]
-        waiting, arriving = self._worths
+        waiting, arriving, _ = self._worths
         steps = []
         for u in range(1, T + 1):
             was, now = (self._states(demand, seen, t) for t in (u - 1, u))
-            step = Step.of(self.case.process, u - 1, was, self._knots[u])
+            step = StepAhead.of(self.case.process, u - 1, was, self._knots[u])
             off = step.alive[:, None] * (self._knots[u].weights(now) - step.weights)
             after[u] = off @ arriving[u][0]
             for year in range(u + 1, min(u + lead - 1, T) + 1):  # ordered before u, not yet there
@@ -276,20 +323,28 @@ class LayerRelaxation:
         def there(table: Array) -> Array:
             return np.asarray((1 - place) * table[:, :-1] + place * table[:, 1:])
 
-        best = -there(before[T + 1])
+        seen_profit = [self._profit(_seen(demand[t]), level, t) for t in range(T + 1)]
+        profit = seen_profit[:1] + [self._expected(steps[t - 1], level, t, seen_profit[t]) for t in range(1, T + 1)]
+        # Of what is not there yet, where its worth jumps with demand.
+        waited = np.zeros((T + 1, *level.shape))
+        if not lead:
+            jumps = self._worths[2]
+            for t in range(1, T + 1):
+                rise = np.array([there(jump[None, :]) for jump in jumps[t]])
+                off = (self._risen(above, level, t, rise) for above in (_seen(demand[t]), steps[t - 1].above))
+                waited[t] = waited[t - 1] + steps[t - 1].alive[:, None] * np.subtract(*off)
+        best = -there(before[T + 1]) - waited[T]
         earned = np.zeros_like(best)
         for t in range(T, -1, -1):
-            seen_profit = self._profit(_seen(demand[t]), level, t)
-            profit = seen_profit if t == 0 else self._expected_profit(steps[t - 1], level, t, seen_profit)
             later = earned
-            earned = earned + profit - there(after[t])
+            earned = earned + profit[t] - there(after[t])
             if allowed[t]:
-                start = earned if lead or t == 0 else later + seen_profit  # ordered when the year is seen
-                best = np.maximum(best, start - self._price[t] - there(before[t]))
+                start = earned if lead or t == 0 else later + seen_profit[t]  # ordered when the year is seen
+                best = np.maximum(best, start - self._price[t] - there(before[t]) - waited[t])
         best = np.where(level < self.case.technology.M0, earned, best)
-        return (best @ width) + self._beyond(demand)
+        return np.asarray(best @ width) + self._beyond(demand)
 
-    def _expected_profit(self, step: Step, level: Array, year: int, profit: Array) -> Array:
+    def _expected(self, step: StepAhead, level: Array, year: int, profit: Array) -> Array:
         """Profit as expected a year before; where demand has ended it is as it is."""
         return np.where(step.alive[:, None], self._profit(step.above, level, year), profit)
 
@@ -332,7 +387,7 @@ class LayerRelaxation:
 
     def _paid(self, demand: Array, seen: Array | None, level: Array) -> Array:
         steps, before, after = self._prices(demand, seen)
-        width, merit, eta = np.diff(self._edges), self._merit, self.case.technology.eta
+        width, eta, jumps = np.diff(self._edges), self.case.technology.eta, self._worths[2]
 
         def middle(table: Array) -> Array:
             return np.asarray(0.5 * (table[:, :-1] + table[:, 1:]))
@@ -346,128 +401,32 @@ class LayerRelaxation:
             total += ((there - held) * middle(before[t]) + known * middle(after[t])).sum(axis=1)
             if t > 0:
                 capacity = eta * self._kept[t] * level[t if self._lead else t - 1][:, None]
-                off = self._off(steps[t - 1], demand[t], capacity)
-                worth = merit.against_alternative * off
-                if merit.limited:
-                    limit = np.full((total.size, 1), merit.earth_limit)
-                    extra = merit.against_shortage - merit.against_alternative
-                    rest = self._off(steps[t - 1], demand[t], capacity + limit) - self._off(
-                        steps[t - 1], demand[t], limit
-                    )
-                    worth = worth + extra * rest
-                total += discount_factors(self.case)[t] * worth
+                total += self._earned(steps[t - 1], demand[t], capacity)[:, 0]
+                if not self._lead:
+                    total += (self._jumped(steps[t - 1], demand[t], middle(jumps[t])) * (width - held)).sum(axis=1)
             held = there
         return np.asarray(total + ((width - held) * middle(before[-1])).sum(axis=1))
 
-    @staticmethod
-    def _off(step: Step, demand: Array, level: Array) -> Array:
-        """``min(D, level)`` less what was expected of it."""
-        off = np.minimum(demand[:, None], level) - step.limited(level)
-        return np.asarray(np.where(step.alive[:, None], off, 0.0)[:, 0])
+    def _earned(self, step: StepAhead, demand: Array, capacity: Array) -> Array:
+        """What capacity earns less what was expected of it, $ of year 0, shape of ``capacity``."""
+        merit = self._merit
+        worth = merit.against_alternative * step.surprise(demand, capacity)
+        if merit.limited:
+            limit = np.full((demand.size, 1), merit.earth_limit)
+            beyond = step.surprise(demand, capacity + limit) - step.surprise(demand, limit)
+            worth = worth + (merit.against_shortage - merit.against_alternative) * beyond
+        return np.asarray(discount_factors(self.case)[step.year] * worth)
+
+    def _jumped(self, step: StepAhead, demand: Array, jumps: Array) -> Array:
+        """Jumps by cell less what was expected of them, means of cells, $ of year 0 per kg of m."""
+        capacity = self._capacity(self._edges, step.year)
+        found = np.zeros((demand.size, jumps.shape[1]))
+        for offset, jump in zip(self._offsets, jumps, strict=True):
+            level = np.broadcast_to(capacity + offset, (demand.size, capacity.size))
+            found += jump * np.diff(step.surprise(demand, level), axis=1) / np.diff(capacity)
+        return found
 
 
 def _seen(demand: Array) -> Callable[[Array], Array]:
     """Whether demand is above a level."""
-    return lambda level: (demand[:, None] > level) * 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class Knots:
-    """Where functions of what is seen in a year are known; between values they are straight, beyond constant.
-
-    Attributes
-    ----------
-    value
-        Of demand, ascending, shape ``(k,)``.
-    kinds
-        What may be seen beside it, one row each; a row of no numbers where there is nothing.
-    """
-
-    value: Array
-    kinds: Array
-
-    @cached_property
-    def states(self) -> Array:
-        """Values by kind, shape ``(kinds·k, 1 + beside)``."""
-        values = np.tile(self.value, self.kinds.shape[0])[:, None]
-        return np.concatenate([values, np.repeat(self.kinds, self.value.size, axis=0)], axis=1)
-
-    def kind_of(self, beside: Array) -> Index:
-        """Kind of each row; their number for what is none of them."""
-        alike = (beside[:, None, :] == self.kinds[None]).all(axis=2)
-        return np.where(alike.any(axis=1), alike.argmax(axis=1), self.kinds.shape[0])
-
-    def straight(self, there: Array, limited: Array) -> Array:
-        """Weights of the values in functions of ``min(D, value)`` and of being there, shape ``(n, k)``.
-
-        With h_j the value in knot j, ``h = h_0 + Σ (h_{j+1} − h_j)/(v_{j+1} − v_j)·(min(D, v_{j+1}) − min(D, v_j))``.
-        """
-        share = np.diff(limited, axis=1) / np.diff(self.value)
-        found = np.zeros(limited.shape)
-        found[:, 1:] += share
-        found[:, :-1] -= share
-        found[:, 0] += there
-        return found
-
-    def weights(self, states: Array) -> Array:
-        """Weights of the knots in what is known of given states, shape ``(n, kinds·k)``."""
-        kind = self.kind_of(states[:, 1:])
-        limited = np.minimum(states[:, :1], self.value)
-        return np.concatenate(
-            [self.straight((kind == k) * 1.0, (kind == k)[:, None] * limited) for k in range(self.kinds.shape[0])],
-            axis=1,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """What is expected of the next year, under the process, in each of n states."""
-
-    laws: tuple[tuple[Array, Mixture, Index], ...]
-    alive: Array
-    knots: Knots
-
-    @classmethod
-    def of(cls, process: Any, year: int, states: Array, knots: Knots) -> Step:
-        """The step from ``year``, states of shape ``(n, 1 + beside)``."""
-        alive = states[:, 0] > 0
-        safe = np.concatenate([np.where(alive, states[:, 0], 1.0)[:, None], states[:, 1:]], axis=1)
-        law, n = process.law(safe, float(year), 1.0), states.shape[0]
-        if knots.kinds.shape[1] == 0:
-            return cls(((np.ones(n), law.merged, np.zeros(n, dtype=np.int64)),), alive, knots)
-        laws = []
-        for k, (share, mixture) in enumerate(zip(law.probability.T, law.kinds, strict=True)):
-            beside = process.after(safe, np.full(n, k), safe[:, 0], float(year), 1.0)
-            laws.append((share, mixture, knots.kind_of(beside)))
-        return cls(tuple(laws), alive, knots)
-
-    def limited(self, level: Array) -> Array:
-        """E[min(D, level)] for levels of shape ``(n, levels)``."""
-        found = sum(share[:, None] * law.limited_mean(level) for share, law, _ in self.laws)
-        return np.asarray(self.alive[:, None] * found)
-
-    def above(self, level: Array) -> Array:
-        """P(D > level) for levels of shape ``(n or 1, levels)``."""
-        with np.errstate(divide="ignore"):
-            log = np.broadcast_to(np.log(level), (self.alive.size, level.shape[1]))
-        found = sum(share[:, None] * (1.0 - law.below(log)) for share, law, _ in self.laws)
-        return np.asarray(self.alive[:, None] * found)
-
-    @cached_property
-    def weights(self) -> Array:
-        """Weights of the knots in what is expected, shape ``(n, kinds·k)``."""
-        levels = np.broadcast_to(self.knots.value, (self.alive.size, self.knots.value.size))
-        parts = []
-        for k in range(self.knots.kinds.shape[0]):
-            there, limited = np.zeros(self.alive.size), np.zeros(levels.shape)
-            for share, law, kind in self.laws:
-                inside = share * (kind == k) * self.alive
-                if inside.any():
-                    there += inside
-                    limited += inside[:, None] * law.limited_mean(levels)
-            parts.append(self.knots.straight(there, limited))
-        return np.concatenate(parts, axis=1)
-
-    def table(self, values: Array) -> Array:
-        """Expected value of functions that are given in the knots, shape ``(n, functions)``; 0 where demand has ended."""
-        return self.weights @ values
+    return lambda level: (demand[:, None] > level).astype(float)
