@@ -41,6 +41,8 @@ from stochisru.lunar.operations import MeritOrder, discount_factors
 
 #: Knots of demand in a year, at the quantiles of evenly spaced normal numbers between these.
 _KNOTS, _REACH = 90, (-4.0, 5.5)
+#: Knots nearer to each other than this share are one: rounding would weigh in what is expected of a line between them.
+_APART = 1e-9
 #: Cells of m.
 _CELLS = 160
 #: Key of their random numbers.
@@ -130,6 +132,7 @@ class LayerRelaxation:
         found = []
         for t in range(T + 1):
             value = np.unique(process.quantile(levels, float(t))) if t else np.array([process.initial])
+            value = value[np.append(True, np.diff(value) > _APART * value[1:])]
             kinds = np.empty((1, 0)) if beside is None else np.unique(beside[t], axis=0)
             found.append(Knots(value, kinds))
         return tuple(found)
@@ -254,11 +257,12 @@ class LayerRelaxation:
     # --------------------------------------------------------------------- paths
 
     def _states(self, demand: Array, seen: Array | None, year: int) -> Array:
+        value = demand[year][:, None]
         if self._knots[year].kinds.shape[1] == 0:
-            return demand[year][:, None]
+            return np.asarray(value)
         if seen is None:
             raise InputError("demand: what is seen beside it decides what is expected; give it too")
-        return np.concatenate([demand[year][:, None], seen[year]], axis=1)
+        return np.concatenate([value, seen[year]], axis=1)
 
     def _parts(self, demand: Array) -> list[slice]:
         size = max(1, _CHUNK // ((self._edges.size + _KNOTS) * (self._years + 1)))
