@@ -1,8 +1,8 @@
 """Functions of what a process shows, and what is expected of them a step before, in closed form.
 
 A function that is straight between *knots* and constant beyond is a sum of multiples of ``min(D, k)``, whose means
-under mixtures of lognormals are known (`scenario_trees.law`). What it turns out to be less what was expected of it has mean 0
-under the process itself, whatever its values in the knots: no quadrature stands between.
+under mixtures of lognormals are known (`scenario_trees.law`). What it turns out to be less what was expected of it has
+mean 0 under the process itself, whatever its values in the knots: no quadrature stands between.
 """
 
 from __future__ import annotations

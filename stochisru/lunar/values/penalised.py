@@ -97,10 +97,10 @@ def penalised_ends(case: DeploymentCase, policy: Strategy, sample: Sampling) -> 
     Costs that are not linear count in full for the policy.
     """
     drawn = _drawn(case, sample)
-    known = at_a_price(case, sample)
-    if drawn is None or known is None:
+    if drawn is None:
         return None
     relaxation, demand, seen, units = drawn
+    known = mean_estimate(relaxation.known(demand, seen, seed=sample.seed), units, sample.confidence)
     npv = simulate_block(case, [policy], demand, units, 0, seen).npv[0]
     plant = np.stack([plant for _, plant in follow(case, policy, demand, seen)])
     own = mean_estimate(npv - relaxation.control(demand, seen, plant), units, sample.confidence)
