@@ -37,6 +37,7 @@ from scenario_trees.processes import GeometricBrownianMotion, MarkovProcess
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.layers import allowed_years
+from stochisru.lunar.exact.levels import candidate_levels, chain_optimum, profit_at, require_exact_levels
 from stochisru.lunar.operations import MeritOrder, discount_factors
 
 #: Knots of demand in a year, at the quantiles of evenly spaced normal numbers between these.
@@ -45,6 +46,8 @@ _KNOTS, _REACH = 90, (-4.0, 5.5)
 _APART = 1e-9
 #: Cells of m.
 _CELLS = 160
+#: As many of them are one where costs are not linear.
+_COARSE = 2
 #: Key of their random numbers.
 _LEVELS = 17
 #: Numbers handled at once.
@@ -369,6 +372,66 @@ class LayerRelaxation:
             start = (earned - self._price[:, None])[allowed_years(self.case)].max(axis=0)
             found[path] = np.where(lower < self.case.technology.M0, earned[0], np.maximum(start, 0.0)) @ np.diff(edges)
         return found
+
+    def known_with(self, case: DeploymentCase, demand: Array, seen: Array | None = None) -> Array:
+        """`known` where a deployment costs what ``case`` says: modules, fixed costs, economies of scale, $.
+
+        The penalty is that of linear costs, of which only its mean matters, but a mean in cells of m: what whoever
+        knows the path has to pay is then straight between their edges, and some optimum has every m at an edge or at a
+        bend of the profit (`stochisru.lunar.exact.levels`).
+
+        Parameters
+        ----------
+        case
+            The case whose `DeploymentCase.linear_bound` this one is; its costs must be concave in size.
+        demand, seen
+            As in `known`.
+        """
+        require_exact_levels(case)
+        size = max(1, _CHUNK // (2 * self._edges.size + 4 * self._years) ** 2)
+        found = np.empty(demand.shape[1])
+        for first in range(0, demand.shape[1], size):
+            part = slice(first, first + size)
+            found[part] = self._known_with(case, demand[:, part], None if seen is None else seen[:, part])
+        return found - self._unserved
+
+    def _known_with(self, case: DeploymentCase, demand: Array, seen: Array | None) -> Array:
+        T, n, carried = self._years, demand.shape[1], case.technology.M0
+        steps, before, after = self._prices(demand, seen)
+        edges = self._edges[:: _COARSE if (self._edges.size - 1) % _COARSE == 0 else 1]
+        if not np.isin(carried, edges):
+            edges = self._edges
+        fine, width = np.searchsorted(self._edges, edges), np.diff(self._edges)
+        ahead = candidate_levels(case, demand, np.arange(T + 1))
+        lumps = np.concatenate([[carried], edges[edges > carried]])
+        if case.launch.lot is not None:
+            whole = (lumps - carried) / case.launch.lot
+            lumps = carried + case.launch.lot * np.unique(np.concatenate([np.floor(whole), np.ceil(whole)]))
+        fixed = np.broadcast_to(lumps[:, None], (lumps.size, n))
+        levels = np.sort(np.concatenate([fixed, ahead]), axis=0).T
+        cell = np.clip(np.searchsorted(edges, levels, side="right") - 1, 0, edges.size - 2)
+        share = np.minimum((levels - edges[cell]) / np.diff(edges)[cell], 1.0)
+
+        def below(table: Array) -> Array:
+            """Sum over all layers up to each level, of a table that is given at the edges of cells."""
+            middle = 0.5 * (table[:, :-1] + table[:, 1:]) * width
+            return at_levels(np.concatenate([np.zeros((n, 1)), np.cumsum(middle, axis=1)], axis=1)[:, fine])
+
+        def at_levels(total: Array) -> Array:
+            low, high = (np.take_along_axis(total, cell + k, axis=1) for k in (0, 1))
+            return np.asarray(low + share * (high - low))
+
+        profit = np.empty((T + 1, *levels.shape))
+        waited = [below(table) for table in before]
+        whole_price = (0.5 * (before[-1][:, :-1] + before[-1][:, 1:])) @ width
+        for t in range(T + 1):
+            profit[t] = profit_at(case, t, levels, demand[t][:, None]) - below(after[t])
+            profit[t] -= waited[t] - waited[t + 1]
+            if t > 0:
+                capacity = np.broadcast_to(self._capacity(edges, t), (n, edges.size))
+                profit[t] -= at_levels(self._earned(steps[t - 1], demand[t], capacity))
+        best = chain_optimum(case, levels, profit).value
+        return np.asarray(best - whole_price + discount_factors(case) @ self._merit.without_plants(demand))
 
     def control(self, demand: Array, seen: Array | None, plant: Array) -> Array:
         """What a policy's own plant would cost for knowledge, and cost of serving all demand less its mean, $.

@@ -2,7 +2,8 @@
 
 Both are measured with the same penalty (`stochisru.lunar.exact.layer_relaxation`): the policy's NPV less what its own
 plant would pay has the mean of its NPV and hardly varies. Each end is that of a confidence interval of the level asked
-for, so that both hold together as often as that.
+for, so that both hold together as often as that. Where there are several bounds from above, one is chosen on a few
+paths of their own: the least of several ends of intervals would be too low too often.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.simulation.metrics import mean_estimate
 from stochisru.simulation.sampling import Sampling
 
-#: Paths that are enough, and those on which a bound is chosen.
-PATHS, _FEW = 4096, 256
+#: Paths that are enough; where costs are not linear, which takes longer; and those on which a bound is chosen.
+PATHS, _LUMPY, _FEW = 4096, 1024, 256
 
 
 def other_seed(seed: int) -> int:
@@ -41,67 +42,89 @@ class Ends:
     known: Estimate
 
 
-def nearer(worth: Estimate, ends: Ends | None) -> Estimate:
-    """Of two estimates of a policy's mean the one with the smaller error."""
-    return worth if ends is None or not ends.policy.standard_error < worth.standard_error else ends.policy
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Paths of a sample, what is seen beside demand, the sizes of their independent groups, and the sample's seed."""
+
+    demand: Array
+    seen: Array | None
+    units: Index
+    seed: int
+
+    @classmethod
+    def of(cls, case: DeploymentCase, sample: Sampling, most: int) -> _Drawn:
+        """The first paths of a sample."""
+        chosen, units = foresight_sample(sample.source.units(sample.paths), most)
+        demand, seen = drawn_paths(case, sample.paths, sample.seed, sample.source)
+        beside = None if seen is None else seen[:, chosen]
+        return cls(np.ascontiguousarray(demand[:, chosen]), beside, units, sample.seed)
+
+    def linear(self, relaxation: LayerRelaxation) -> Array:
+        """What whoever knows and pays earns under linear costs."""
+        return relaxation.known(self.demand, self.seen, seed=self.seed)
+
+    def lumpy(self, relaxation: LayerRelaxation, case: DeploymentCase) -> Array:
+        """The same under the costs of a case."""
+        return relaxation.known_with(case, self.demand, self.seen)
 
 
-def best_above(case: DeploymentCase, foresight: Estimate, ends: Ends | None, sample: Sampling) -> Estimate:
-    """Of perfect information for nothing and at a price the one that bounds RP better.
-
-    At a price it is that of linear costs. Where costs are not linear and perfect information is solved with them, the
-    better one is chosen on a few paths of their own: the lower of two ends of intervals would be too low too often.
-    """
-    if ends is None:
-        return foresight
-    if case.is_linear or why_not_in_advance(case) is not None:
-        return ends.known
-    few = replace(sample, paths=_FEW, seed=other_seed(sample.seed))
-    free = wait_and_see_on_paths(case, np.arange(_FEW), few)
-    demand, seen = drawn_paths(case, _FEW, few.seed, few.source)
-    paying = LayerRelaxation(case.linear_bound).known(demand, seen, seed=few.seed)
-    return foresight if free.mean() < paying.mean() else ends.known
-
-
-def _drawn(case: DeploymentCase, sample: Sampling) -> tuple[LayerRelaxation, Array, Array | None, Index] | None:
-    """The penalty, the first paths of a sample, what is seen beside demand, and the sizes of their groups."""
-    linear = case.linear_bound
-    if case.is_certain or why_no_layer_relaxation(linear) is not None:
-        return None
-    chosen, units = foresight_sample(sample.source.units(sample.paths), PATHS)
-    demand, seen = drawn_paths(case, sample.paths, sample.seed, sample.source)
-    beside = None if seen is None else seen[:, chosen]
-    return LayerRelaxation(linear), np.ascontiguousarray(demand[:, chosen]), beside, units
+def why_no_price(case: DeploymentCase) -> str | None:
+    """Why there is no bound at a price, in one sentence, or None where there is one."""
+    if case.is_certain:
+        return "demand: is certain, knowing it is worth nothing"
+    return why_no_layer_relaxation(case.linear_bound)
 
 
 def at_a_price(case: DeploymentCase, sample: Sampling, kurtosis: float | None = None) -> Estimate | None:
-    """Mean of what those earn who know the path and pay for it, $: none of a case without a penalty.
+    """Mean of what those earn who know the path and pay for it, $: None of a case without such a bound.
 
-    Costs that are not linear count as those of `DeploymentCase.linear_bound`.
+    Costs that are not linear count in full where the best plan of a path is known for them and that bounds better; else
+    as those of `DeploymentCase.linear_bound`.
 
     Parameters
     ----------
     kurtosis
         As in `stochisru.simulation.metrics.mean_estimate`.
     """
-    drawn = _drawn(case, sample)
-    if drawn is None:
+    if why_no_price(case) is not None:
         return None
-    relaxation, demand, seen, units = drawn
-    return mean_estimate(relaxation.known(demand, seen, seed=sample.seed), units, sample.confidence, kurtosis)
+    relaxation = LayerRelaxation(case.linear_bound)
+    lumpy = not case.is_linear and why_not_in_advance(case) is None
+    if lumpy:
+        pilot = _Drawn.of(case, replace(sample, paths=_FEW, seed=other_seed(sample.seed)), _FEW)
+        lumpy = bool(pilot.lumpy(relaxation, case).mean() < pilot.linear(relaxation).mean())
+    drawn = _Drawn.of(case, sample, _LUMPY if lumpy else PATHS)
+    known = drawn.lumpy(relaxation, case) if lumpy else drawn.linear(relaxation)
+    return mean_estimate(known, drawn.units, sample.confidence, kurtosis)
 
 
 def penalised_ends(case: DeploymentCase, policy: Strategy, sample: Sampling) -> Ends | None:
-    """Both ends on the first paths of a sample; None where nothing is uncertain, or there is no penalty for the case.
+    """Both ends on the first paths of a sample; None where `why_no_price` says why.
 
     Costs that are not linear count in full for the policy.
     """
-    drawn = _drawn(case, sample)
-    if drawn is None:
+    known = at_a_price(case, sample)
+    if known is None:
         return None
-    relaxation, demand, seen, units = drawn
-    known = mean_estimate(relaxation.known(demand, seen, seed=sample.seed), units, sample.confidence)
-    npv = simulate_block(case, [policy], demand, units, 0, seen).npv[0]
-    plant = np.stack([plant for _, plant in follow(case, policy, demand, seen)])
-    own = mean_estimate(npv - relaxation.control(demand, seen, plant), units, sample.confidence)
-    return Ends(own, known)
+    relaxation, drawn = LayerRelaxation(case.linear_bound), _Drawn.of(case, sample, PATHS)
+    npv = simulate_block(case, [policy], drawn.demand, drawn.units, 0, drawn.seen).npv[0]
+    plant = np.stack([plant for _, plant in follow(case, policy, drawn.demand, drawn.seen)])
+    own = npv - relaxation.control(drawn.demand, drawn.seen, plant)
+    return Ends(mean_estimate(own, drawn.units, sample.confidence), known)
+
+
+def nearer(worth: Estimate, ends: Ends | None) -> Estimate:
+    """Of two estimates of a policy's mean the one with the smaller error."""
+    return worth if ends is None or not ends.policy.standard_error < worth.standard_error else ends.policy
+
+
+def best_above(case: DeploymentCase, foresight: Estimate, ends: Ends | None, sample: Sampling) -> Estimate:
+    """Of perfect information for nothing and at a price the one that bounds RP better, on a few paths of their own."""
+    if ends is None:
+        return foresight
+    if case.is_linear or why_not_in_advance(case) is not None:
+        return ends.known
+    few = replace(sample, paths=_FEW, seed=other_seed(sample.seed))
+    paying = at_a_price(case, few)
+    free = wait_and_see_on_paths(case, np.arange(_FEW), few).mean()
+    return ends.known if paying is not None and paying.value <= free else foresight

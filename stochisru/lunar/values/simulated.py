@@ -264,7 +264,7 @@ def policy_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     if found["rp"] is found.get("static"):
         found["vms"] = _exactly(0.0)
     if case.costs.earth_limit == 0:
-        found["earth_backup"] = _exactly(0.0)
+        found["no_earth"], found["earth_backup"] = found["rp"], _exactly(0.0)
     plan = replace(judged.plan, plan=as_placed(judged.plan.plan, case))
     return PolicyValues(found, plan, chosen.size, "case" if solved else "linear relaxation", sample.source.name)
 
