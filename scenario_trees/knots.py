@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from scenario_trees.arrays import Array, Index, Mask
+from scenario_trees.lattice import MarkovLattice
 from scenario_trees.law import Mixture
+
+#: Knots of a year, at the quantiles of evenly spaced normal numbers between these.
+_KNOTS, _REACH = 90, (-4.0, 5.5)
+#: Knots nearer to each other than this share are one: rounding would weigh in what is expected of a line between them.
+_APART = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +69,22 @@ class Knots:
             [self.straight((kind == k) * 1.0, (kind == k)[:, None] * limited) for k in range(self.kinds.shape[0])],
             axis=1,
         )
+
+
+def knots_of(process: Any, horizon: int) -> tuple[Knots, ...]:
+    """Knots of years 0..horizon: quantiles far into both tails, by what may be seen beside the value."""
+    from scipy.special import ndtr
+
+    levels, beside = ndtr(np.linspace(*_REACH, _KNOTS)), None
+    if len(process.names) > 1:
+        beside = MarkovLattice.from_process(process, horizon, 2).others
+    found = []
+    for t in range(horizon + 1):
+        value = np.unique(process.quantile(levels, float(t))) if t else np.array([float(process.initial)])
+        value = value[np.append(True, np.diff(value) > _APART * value[1:])]
+        kinds = np.empty((1, 0)) if beside is None else np.unique(beside[t], axis=0)
+        found.append(Knots(value, kinds))
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,10 @@ from stochisru import InputError, compare, load_case, process_values, threshold
 from stochisru.lunar.exact.lattice_dp import lattice_dp
 from stochisru.lunar.exact.layer_relaxation import LayerRelaxation
 from stochisru.lunar.exact.layers import perfect_information
+from stochisru.lunar.exact.levels import perfect_information as levels_known
+from stochisru.lunar.exact.levels import profit_at
 from stochisru.lunar.operations import MeritOrder, discount_factors
+from stochisru.lunar.simulation import npv_on_paths
 from stochisru.lunar.simulation.drawing import drawn_paths
 from stochisru.lunar.simulation.following import follow
 from stochisru.lunar.solving import optimum_on_lattice
@@ -203,6 +206,48 @@ def test_a_limit_on_supply_from_earth_has_one_as_narrow(T):
     case = load_case("contested-market").replace(T=T, earth_limit=1000.0)
     rp = process_values(case, paths=4096).values["rp"]
     assert 0 < (rp.upper - rp.lower) / rp.value < 0.005
+
+
+@pytest.mark.parametrize("changed", [{"lead_time": 0}, {"lead_time": 1}, {"lead_time": 3, "M0": 100.0}], ids=str)
+@pytest.mark.parametrize("limit", [None, 900.0])
+def test_no_plan_of_a_path_beats_the_one_of_whoever_pays(changed, limit):
+    """Random plans, most of which know the future: NPV less price is no more than what `known_with` finds."""
+    case = load_case("contested-market").replace(T=4, earth_limit=limit, fixed_cost=2e5, **changed)
+    relaxation, (demand, _) = LayerRelaxation(case.linear_bound), sample(case, 60)
+    best, stream = relaxation.known_with(case, demand), np.random.default_rng(3)
+    levels = relaxation._edges[::2] if relaxation._edges.size % 2 else relaxation._edges
+    for most in (300.0, 1000.0, 3000.0):
+        some = levels[(levels <= most) & (levels >= case.technology.M0)]
+        plant = np.sort(stream.choice(some, size=demand.shape), axis=0)
+        orders = np.diff(plant, axis=0, prepend=case.technology.M0)
+        cash = np.stack([profit_at(case, t, plant[t], demand[t]) for t in range(5)])
+        npv = (cash - discount_factors(case)[:, None] * case.investment(orders)).sum(axis=0)
+        assert (npv - relaxation.control(demand, None, plant) <= best + 1e-9 * abs(npv)).all()
+
+
+@pytest.mark.parametrize("changed", [{"fixed_cost": 1e6}, {"lot": 100.0}, {"lot": 100.0, "fixed_cost": 5e5}], ids=str)
+@pytest.mark.parametrize("lead", [0, 1, 2])
+def test_lumpy_costs_count_in_full(changed, lead):
+    """Wait-and-see and linear costs are far above; below, the plan of a lattice on its own paths."""
+    case = load_case("contested-market").replace(T=4, lead_time=lead, **changed)
+    demand, _ = sample(case, 600)
+    relaxation = LayerRelaxation(case.linear_bound)
+    paying, free = relaxation.known_with(case, demand), levels_known(case, demand)[0]
+    policy = optimum_on_lattice(case).policy(name="lattice")
+    plant = np.stack([plant for _, plant in follow(case, policy, demand)])
+    own = npv_on_paths(case, policy, demand) - relaxation.control(demand, None, plant)
+    error = np.hypot(own.std(), paying.std()) / np.sqrt(600)
+    assert own.mean() - 4 * error < paying.mean() < min(free.mean(), threshold(case.linear_bound).objective)
+    assert paying.mean() - own.mean() < 0.6 * (free.mean() - own.mean())
+
+
+def test_where_all_is_decided_at_once_lumpy_costs_have_an_exact_value():
+    """L = T: the static plan is the optimum; what is left open is that of the cells."""
+    case = load_case("contested-market").replace(T=4, lead_time=4, lot=100.0, fixed_cost=5e5)
+    static = process_values(case, paths=64).values["static"]
+    demand, _ = sample(case, 1500)
+    paying = LayerRelaxation(case.linear_bound).known_with(case, demand)
+    assert static.lower - 4 * paying.std() / np.sqrt(1500) < paying.mean() < static.upper + 0.03 * abs(static.value)
 
 
 def test_modules_are_bounded_by_linear_costs_or_by_foresight_whichever_is_less():

@@ -28,11 +28,9 @@ from functools import cached_property
 from typing import cast
 
 import numpy as np
-from scipy.special import ndtr
 
 from scenario_trees.arrays import Array
-from scenario_trees.knots import Knots, StepAhead
-from scenario_trees.lattice import MarkovLattice
+from scenario_trees.knots import Knots, StepAhead, knots_of
 from scenario_trees.processes import GeometricBrownianMotion, MarkovProcess
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -40,10 +38,6 @@ from stochisru.lunar.exact.layers import allowed_years
 from stochisru.lunar.exact.levels import candidate_levels, chain_optimum, profit_at, require_exact_levels
 from stochisru.lunar.operations import MeritOrder, discount_factors
 
-#: Knots of demand in a year, at the quantiles of evenly spaced normal numbers between these.
-_KNOTS, _REACH = 90, (-4.0, 5.5)
-#: Knots nearer to each other than this share are one: rounding would weigh in what is expected of a line between them.
-_APART = 1e-9
 #: Cells of m.
 _CELLS = 160
 #: As many of them are one where costs are not linear.
@@ -126,19 +120,7 @@ class LayerRelaxation:
 
     @cached_property
     def _knots(self) -> tuple[Knots, ...]:
-        """Of the years 0..T: quantiles, far into both tails."""
-        process, T = self.case.process, self._years
-        levels = ndtr(np.linspace(*_REACH, _KNOTS))
-        beside = None
-        if isinstance(process, MarkovProcess) and len(process.names) > 1:
-            beside = MarkovLattice.from_process(process, T, 2).others
-        found = []
-        for t in range(T + 1):
-            value = np.unique(process.quantile(levels, float(t))) if t else np.array([process.initial])
-            value = value[np.append(True, np.diff(value) > _APART * value[1:])]
-            kinds = np.empty((1, 0)) if beside is None else np.unique(beside[t], axis=0)
-            found.append(Knots(value, kinds))
-        return tuple(found)
+        return knots_of(self.case.process, self._years)
 
     @cached_property
     def _edges(self) -> Array:
@@ -268,7 +250,7 @@ class LayerRelaxation:
         return np.concatenate([value, seen[year]], axis=1)
 
     def _parts(self, demand: Array) -> list[slice]:
-        size = max(1, _CHUNK // ((self._edges.size + _KNOTS) * (self._years + 1)))
+        size = max(1, _CHUNK // ((self._edges.size + self._knots[-1].value.size) * (self._years + 1)))
         return [slice(first, first + size) for first in range(0, demand.shape[1], size)]
 
     def _prices(self, demand: Array, seen: Array | None) -> tuple[list[StepAhead], Array, Array]:
@@ -405,31 +387,39 @@ class LayerRelaxation:
         ahead = candidate_levels(case, demand, np.arange(T + 1))
         lumps = np.concatenate([[carried], edges[edges > carried]])
         if case.launch.lot is not None:
-            whole = (lumps - carried) / case.launch.lot
-            lumps = carried + case.launch.lot * np.unique(np.concatenate([np.floor(whole), np.ceil(whole)]))
+            modules = (lumps - carried) / case.launch.lot
+            lumps = carried + case.launch.lot * np.unique(np.concatenate([np.floor(modules), np.ceil(modules)]))
         fixed = np.broadcast_to(lumps[:, None], (lumps.size, n))
         levels = np.sort(np.concatenate([fixed, ahead]), axis=0).T
         cell = np.clip(np.searchsorted(edges, levels, side="right") - 1, 0, edges.size - 2)
         share = np.minimum((levels - edges[cell]) / np.diff(edges)[cell], 1.0)
 
-        def below(table: Array) -> Array:
-            """Sum over all layers up to each level, of a table that is given at the edges of cells."""
-            middle = 0.5 * (table[:, :-1] + table[:, 1:]) * width
-            return at_levels(np.concatenate([np.zeros((n, 1)), np.cumsum(middle, axis=1)], axis=1)[:, fine])
-
         def at_levels(total: Array) -> Array:
             low, high = (np.take_along_axis(total, cell + k, axis=1) for k in (0, 1))
             return np.asarray(low + share * (high - low))
 
-        profit = np.empty((T + 1, *levels.shape))
-        waited = [below(table) for table in before]
-        whole_price = (0.5 * (before[-1][:, :-1] + before[-1][:, 1:])) @ width
+        def whole(cells: Array) -> Array:
+            """Sums over the cells up to each edge."""
+            return np.concatenate([np.zeros((n, 1)), np.cumsum(cells, axis=1)], axis=1)[:, fine]
+
+        def of_cells(table: Array) -> Array:
+            return whole(0.5 * (table[:, :-1] + table[:, 1:]) * width)
+
+        jumps, risen = self._worths[2], np.zeros((n, width.size))
+        waited = []
+        for t in range(T + 2):
+            if not self._lead and 0 < t <= T:
+                middle = 0.5 * (jumps[t][:, :-1] + jumps[t][:, 1:])
+                risen = risen + self._jumped(steps[t - 1], demand[t], middle) * width
+            waited.append(of_cells(before[t]) + (whole(risen) if t else 0.0))
+        profit = np.stack([profit_at(case, t, levels, demand[t][:, None]) for t in range(T + 1)])
         for t in range(T + 1):
-            profit[t] = profit_at(case, t, levels, demand[t][:, None]) - below(after[t])
-            profit[t] -= waited[t] - waited[t + 1]
-            if t > 0:
+            profit[t] -= at_levels(waited[t] - waited[t + 1])
+            if t > 0:  # what is ordered when the year is seen knows the year
                 capacity = np.broadcast_to(self._capacity(edges, t), (n, edges.size))
-                profit[t] -= at_levels(self._earned(steps[t - 1], demand[t], capacity))
+                paid = of_cells(after[t]) + self._earned(steps[t - 1], demand[t], capacity)
+                profit[t if self._lead else t - 1] -= at_levels(paid)
+        whole_price = waited[T + 1][:, -1]
         best = chain_optimum(case, levels, profit).value
         return np.asarray(best - whole_price + discount_factors(case) @ self._merit.without_plants(demand))
 
