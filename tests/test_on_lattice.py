@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -204,6 +205,106 @@ def test_drawn_problems_against_the_unfolded_tree(price: float, keep: float, lea
     )
     result = sddp(model, lattice, rel_gap=1e-6, iterations=12, simulations=10)
     assert _holds(result.bounds, _optimum(model, lattice), 1e-6)
+
+
+@given(
+    lead=st.integers(0, 2),
+    floor=st.floats(0.0, 0.9),
+    minimise=st.booleans(),
+    states=st.integers(1, 3),
+    seed=st.integers(0, 100),
+)
+@settings(max_examples=15, deadline=None)
+def test_bounds_that_depend_on_the_state(lead: int, floor: float, minimise: bool, states: int, seed: int) -> None:
+    """Orders of between a share of a year's demand and all of it, where not every state follows every other."""
+    rng = np.random.default_rng(seed)
+    values = [[10.0], *(np.sort(rng.uniform(5, 30, states)) + np.arange(states) for _ in range(2))]
+    follows = np.eye(states) + 0.5 * np.eye(states, k=1)
+    matrices = [rng.dirichlet(np.ones(states), size=1), follows / follows.sum(axis=1, keepdims=True)]
+    lattice = MarkovLattice(tuple(map(np.asarray, values)), tuple(matrices))
+    sign = -1.0 if minimise else 1.0
+    lowest = floor * min(1.0, values[1][0] / values[1][-1], values[2][0] / values[2][-1])
+    model = Model(
+        "drawn",
+        2,
+        [
+            Decision(
+                "order",
+                lead=lead,
+                cost=1.0,
+                lower=lambda t, f: lowest * f["demand"],
+                upper=Factor("demand"),
+            ),
+            State("plant", keep=0.9, gains={"order": 1.0}, initial=3.0),
+            Operation("sold", value=sign * 2.0, upper=Factor("demand")),
+            Row("capacity", {"sold": 1.0, "plant": -1.0}, upper=0.0),
+        ],
+        sense="minimise" if minimise else "maximise",
+    )
+    result = sddp(model, lattice, rel_gap=1e-6, iterations=12, simulations=10)
+    assert _holds(result.bounds, _optimum(model, lattice), 1e-6)
+
+
+def test_bounds_of_an_order_hold_in_what_may_come_not_in_all_states() -> None:
+    """Of the two states of the first year each leads to one of the second: there the order may reach its demand."""
+    lattice = MarkovLattice(
+        (np.array([10.0]), np.array([5.0, 20.0]), np.array([4.0, 25.0])), (np.array([[0.5, 0.5]]), np.eye(2))
+    )
+    model = Model(
+        "newsvendor",
+        2,
+        [
+            Decision("order", lead=1, cost=1.0, upper=Factor("demand"), years=[2]),
+            Operation("sold", value=3.0, upper=Factor("demand"), years=[2]),
+            Row("there", {"sold": 1.0, "order": -1.0}, upper=0.0, years=[2]),
+        ],
+    )
+    assert _optimum(model, lattice) == pytest.approx((4 + 25) / 2 * 2)
+    assert _holds(sddp(model, lattice, iterations=10, simulations=5).bounds, 29.0, 1e-6)
+    crossing = model.with_part(
+        Decision("order", lead=1, cost=1.0, lower=lambda t, f: 30 - f["demand"], upper=Factor("demand"), years=[2])
+    )
+    with pytest.raises(InputError, match=r"lower must be <= upper in year 2, got 26 > 4 in state 0 of stage 1"):
+        sddp(crossing, lattice, iterations=2, simulations=5)
+
+
+def test_a_size_that_is_small_only_where_factors_are_as_expected() -> None:
+    """At the mean demand next to nothing can be sold; a unit taken from there would make coefficients vanish."""
+
+    def size(t: object, f: dict[str, np.ndarray]) -> np.ndarray:
+        return np.where(np.abs(f["demand"] - 12.5) < 2, 1e-8, f["demand"])
+
+    values = (np.array([12.5]), np.array([5.0, 20.0]), np.array([4.0, 21.0]))
+    lattice = MarkovLattice(values, (np.full((1, 2), 0.5), np.full((2, 2), 0.5)))
+    model = Model(
+        "atypical",
+        2,
+        [
+            Decision("order", lead=1, cost=1.0),
+            State("plant", gains={"order": 1.0}, enough=size),
+            Operation("sold", value=3.0, upper=size),
+            Row("capacity", {"sold": 1.0, "plant": -1.0}, upper=0.0),
+        ],
+    )
+    best = _optimum(model, lattice)
+    result = sddp(model, lattice, rel_gap=1e-6, iterations=20, simulations=10)
+    assert _holds(result.bounds, best, 1e-7)
+    assert result.bounds.gap <= 1e-6
+    scarce = model.with_part(
+        Decision("order", lead=1, cost=1.0, lower=lambda t, f: np.where(np.abs(f["demand"] - 12.5) < 2, 9.0, 0.0))
+    ).with_part(Operation("sold", value=3.0, upper=size, lower=lambda t, f: 2e-8 * (np.abs(f["demand"] - 12.5) < 2)))
+    later = replace(lattice, values=(np.array([5.0]), *values[1:]))  # where bounds cross in no state, on the mean path
+    assert _holds(sddp(scarce, later, rel_gap=1e-6, simulations=10).bounds, _optimum(scarce, later), 1e-7)
+
+
+def test_a_stage_without_rows_and_without_a_state() -> None:
+    parts = [
+        Operation("sold", value=3.0, upper=Factor("demand")),
+        Operation("bought", value=-1.0, lower=2.0, upper=9.0),
+    ]
+    model = Model("alone", 2, parts, process=GROWTH, discount_rate=0.1)
+    lattice = _lattice(2)
+    assert _holds(sddp(model, lattice, iterations=3, simulations=5).bounds, _optimum(model, lattice), 1e-9)
 
 
 def _newsvendor(**change: object) -> Model:

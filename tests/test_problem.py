@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from scenario_trees import ScenarioTree
+from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree
 from stochisru import InputError, load_case
 from stochisru.errors import InfeasibleError
 from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
@@ -20,6 +20,7 @@ from stochisru.lunar.model import deployment_model
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.storage import Storage
 from stochisru.methods.extensive_form import extensive_form
+from stochisru.methods.sddp.method import sddp
 from stochisru.problem import (
     Decision,
     Expression,
@@ -749,3 +750,62 @@ def test_trees_of_other_horizons_and_processes_are_refused():
     with pytest.raises(InputError, match="tree: was made from"):
         on_tree(model, other)
     assert on_tree(model, other.as_belief()).program.shape[1] > 0
+
+
+def _bounded(cost, enough, *, keep=1.0, held=0.0, lifetime=None, initial=0.0, more=()):
+    """What can be ordered serves demand; ``enough`` bounds the order, or else 50 does."""
+    return Model(
+        "bounded",
+        3,
+        [
+            Decision("y", cost=cost, upper=50.0),
+            State(
+                "x", keep=keep, gains={"y": 1.0}, cost=held, lifetime=lifetime, initial=initial,
+                enough=Factor("demand") if enough else None,
+            ),
+            Operation("sold", value=5.0, upper=Factor("demand")),
+            Row("capacity", {"sold": 1.0, "x": -1.0}, upper=0.0),
+            *more,
+        ],
+        process=GeometricBrownianMotion(10.0, 0.1, 0.3),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"cost": [1.0, 1.0, 9.0, 9.0], "lifetime": 2, "initial": 10.0},
+        {"cost": [1.0, 2.0, 4.0, 9.0], "lifetime": 2, "keep": 0.8},
+        {"cost": [1.0, -1.0, 1.0, 1.0]},
+        {"cost": 1.0, "held": [0.0, 0.0, 0.0, -2.0]},
+        {"cost": 1.0, "held": [0.0, 0.0, 0.0, -0.9]},
+        {"cost": 1.0, "more": [Row("must", {"y": 1.0}, lower=20.0, years=[1])]},
+        {"cost": 1.0, "more": [Row("at_most", {"y": 1.0}, upper=20.0)]},
+        {"cost": 1.0, "more": [Expression("gift", {"y": 1.0}, cost=-3.0)]},
+        {
+            "cost": 1.0,
+            "more": [
+                State("z", gains={"y": 1.0}, enough=3 * Factor("demand")),
+                Operation("aside", value=2.0, upper=3 * Factor("demand")),
+                Row("room", {"aside": 1.0, "z": -1.0}, upper=0.0),
+            ],
+        },
+        {
+            "cost": 1.0,
+            "more": [
+                Operation("used", value=2.0, upper=40.0),
+                Row("by_order", {"used": 1.0, "y": -1.0}, upper=0.0),
+            ],
+        },
+    ],
+)
+def test_enough_bounds_no_order_that_is_of_use_elsewhere(stated) -> None:
+    """What earns, is asked for, or is needed when older plant retires is ordered beyond what is enough."""
+    narrow, wide = _bounded(enough=True, **stated), _bounded(enough=False, **stated)
+    tree = ScenarioTree.from_process(narrow.process, [2, 2, 2])
+    best = solve(on_tree(wide, tree).program).objective
+    assert solve(on_tree(narrow, tree).program).objective == pytest.approx(best, abs=1e-7)
+    lattice = MarkovLattice.from_process(narrow.process, 3, 2)
+    best = solve(on_tree(wide, lattice.to_tree()).program).objective
+    bounds = sddp(narrow, lattice, rel_gap=1e-6, iterations=15, simulations=5).bounds
+    assert bounds.lower - 1e-6 * abs(best) <= best <= bounds.upper + 1e-6 * abs(best)

@@ -132,7 +132,7 @@ class _Grown(ModelOnLattice):
         return _level_of(self.source)
 
     @cached_property
-    def _expected(self) -> Mapping[str, list[float]]:
+    def _sizes(self) -> Mapping[str, list[float]]:
         """Sizes of the source where its factor is as expected: of what it may be at most columns have no size."""
         mean = np.asarray(self.process.mean(np.arange(self.horizon + 1.0)))
         path = MarkovLattice(tuple(mean[:, None]), (np.ones((1, 1)),) * self.horizon)

@@ -14,7 +14,10 @@ whole lots as long as x_t stays ≥ B_t) earns no less in any year and costs no 
     y_t ≤ B_t / g_t, up to whole lots,        x_t ≤ max(B_t + one lot, what is left of the year before).
 
 The second needs that what is left is the same at all nodes below c, as it is where one lead feeds the state; where what
-is left is known later than y, x_t is bounded by what is left and the bounds of what is added.
+is left is known later than y, x_t is bounded by what is left and the bounds of what is added. It needs as well that
+what is there stays: where plant has a lifetime, what is added beyond e may be of use when older plant has retired, and
+the first alone holds, since y retires at once. Neither holds where less of y does harm: `stochisru.problem.enough`. A
+decision that feeds several states has the largest of their bounds.
 
 **Linear costs that do not rise faster than plant is lost.** B_t may then be the largest e_s alone, without the products
 of κ. Let w_t be the discounted cost per unit of x by a decision that is free in every year from its first on, without
@@ -30,6 +33,7 @@ balance allows given the bounds of all else in it: the bound never binds, so tha
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
@@ -38,6 +42,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from stochisru.errors import InfeasibleError, InputError
 from stochisru.problem.coefficients import Number
+from stochisru.problem.enough import Enough, never_ahead
 from stochisru.problem.parts import Decision, Operation, State
 from stochisru.problem.sheet import Linear, Sheet
 from stochisru.programs.sparse import FEASIBILITY
@@ -71,6 +76,9 @@ class _Bounds:
     sheet: Sheet
     known: dict[str, ColumnBounds] = field(default_factory=dict)
     _most: dict[str, list[Array]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_enough = Enough(self.sheet)
 
     def add(self, part: Decision | State | Operation) -> None:
         if isinstance(part, Decision):
@@ -178,8 +186,7 @@ class _Bounds:
 
     def _of_decision(self, part: Decision) -> tuple[Array, Array]:
         sheet, places = self.sheet, self.sheet.places[part.name]
-        feeds = [state for state in sheet.model.states if state.enough is not None and part.name in state.gains]
-        enough = [(sheet.gains[state.name], self._enough(state)) for state in feeds]
+        enough = [(sheet.gains[state.name], self._enough(state)) for state in self._by_enough.bounds(part)]
         lower, upper = self._said(part)
         for t in sheet.model.years:
             here = places.at(t)
@@ -189,13 +196,15 @@ class _Bounds:
             if given is not None:
                 lower[here], upper[here] = self._held(part, t, given, lower[here], upper[here])
                 continue
-            for gains, amount in enough:
-                gain = gains[t].get(part.name, 0.0)
-                if np.all(gain > 0):
-                    most = sheet.ancestry.largest(amount[t], t, places.stage(t)) / gain
-                    if part.lot is not None:
-                        most = np.ceil(most / part.lot) * part.lot
-                    upper[here] = np.minimum(upper[here], np.maximum(most, lower[here]))
+            if enough and all(np.all(gains[t].get(part.name, 0.0) > 0) for gains, _ in enough):
+                each = (
+                    sheet.ancestry.largest(amount[t], t, places.stage(t)) / gains[t][part.name]
+                    for gains, amount in enough
+                )
+                most = functools.reduce(np.maximum, each)
+                if part.lot is not None:
+                    most = np.ceil(most / part.lot) * part.lot
+                upper[here] = np.minimum(upper[here], np.maximum(most, lower[here]))
         return lower, upper
 
     def _held(self, part: Decision, t: int, given: Number, low: Number, high: Number) -> tuple[Number, Number]:
@@ -230,7 +239,7 @@ class _Bounds:
             left = left + ancestry.seen(inflow[t], t, stage)
             least, most = self._span(sheet.gains[part.name][t], t, stage)
             high = left + most
-            if part.enough is not None and all(sheet.places[name].stage(t) >= before for name in part.gains):
+            if self._by_enough.caps(part) and all(sheet.places[name].stage(t) >= before for name in part.gains):
                 earliest = min((sheet.places[name].stage(t) for name in part.gains), default=stage)
                 use = ancestry.seen(ancestry.largest(self._enough(part)[t], t, earliest), min(earliest, stage), stage)
                 enough = use + lot
@@ -275,35 +284,3 @@ class _Bounds:
                     best[t] = np.maximum(best[t], np.maximum.reduceat(best[t + 1], starts) / keep[t + 1])
             self._most[state.name] = best
         return self._most[state.name]
-
-
-def never_ahead(sheet: Sheet, state: State) -> bool:
-    """Whether nothing is gained by adding to a state before the year in which it is of use: the second form."""
-    model = sheet.model
-    keep = np.asarray(sheet.numbers(state, "keep"), dtype=float)
-    held = sheet.worth[state.name]
-    if state.lifetime is not None or any(np.any(number > 0) for number in held):
-        return False
-    bound = {name for row in model.rows for linear in sheet.terms(row) for name in linear}
-    bound |= {name for other in model.states if other is not state for year in sheet.gains[other.name] for name in year}
-    for part in model.decisions:
-        if part.name not in state.gains:
-            continue
-        free = [sheet.is_open(part, t) and sheet.information.given(part, t, sheet.tree) is None for t in model.years]
-        gains = [year.get(part.name, 0.0) for year in sheet.gains[state.name]]
-        cost = sheet.worth[part.name]
-        if (
-            not part.is_linear
-            or part.upper is not None
-            or part.lower != 0.0
-            or part.name in bound
-            or free != sorted(free)
-            or not all(isinstance(number, float) for number in cost)
-            or not all(isinstance(gain, float) and gain > 0 for gain in gains)
-        ):
-            return False
-        unit = -np.array(cost) / np.array(gains)
-        later = keep[1:] * unit[1:] * (1 - 1e-12)
-        if not (unit[:-1] >= later)[free[:-1]].all():
-            return False
-    return True

@@ -154,8 +154,8 @@ def worth_on_paths(plan: PlanOfCuts, states: Index) -> Array:
                 if t < plan.programs.horizon:
                     models[t, i].add(*scaled_cuts(plan, t, i))
             columns, _ = models[t, i].solve(state, epoch=0)
-            missing = columns[stage.slack].max(initial=0.0) > _MISSING
-            total[p] += -np.inf if missing else stage.money * stage.cash(columns, i)
+            missing = max(columns[stage.slack].max(initial=0.0), stage.broken(columns, i))
+            total[p] += -np.inf if missing > _MISSING else stage.money * stage.cash(columns, i)
             state = stage.left(columns)
     return total
 

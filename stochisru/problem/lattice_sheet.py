@@ -1,9 +1,9 @@
 """A model's numbers on a Markov lattice: coefficients per state, and bounds of every column that hold in all states.
 
-A column that is known at its own year's stage may have bounds of its own in each state; one that is known before has
-those that hold in every state that may come. `spans` are intervals, one per column and year, that hold whatever the
-history: what `stochisru.problem.bounds` proves node by node on a tree holds for the largest and smallest numbers of a
-year's states.
+A column may have bounds of its own in each state of the stage where it stands; if that is before its year, they are
+those that hold in every state that may come from there. `spans` are intervals, one per column and year, that hold
+whatever the history: what `stochisru.problem.bounds` proves node by node on a tree holds for the largest and smallest
+numbers of a year's states.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from stochisru.errors import InputError
-from stochisru.problem.bounds import never_ahead
 from stochisru.problem.coefficients import Number
+from stochisru.problem.enough import Enough, never_ahead
 from stochisru.problem.information import Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Operation, State
@@ -50,6 +50,18 @@ class LatticeStates:
     def count(self, stage: int) -> int:
         """Number of states of a stage."""
         return self.lattice.sizes[stage]
+
+    def least(self, number: Number, year: int, stage: int) -> Number:
+        """Smallest of a number of ``year`` that may still come, in the states of an earlier stage."""
+        if isinstance(number, float):
+            return number
+        for matrix in self.lattice.transitions[stage:year][::-1]:
+            number = np.where(matrix > 0, number, np.inf).min(axis=1)
+        return number
+
+    def largest(self, number: Number, year: int, stage: int) -> Number:
+        """Largest of a number of ``year`` that may still come, in the states of an earlier stage."""
+        return -self.least(-number, year, stage)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,11 +162,25 @@ class LatticeSheet(Sheet):
         return span
 
     def own(self, part: Decision | State | Operation, year: int) -> tuple[Number, Number]:
-        """The bounds that a part says: per state of its year where it is known then, else those that hold in all."""
-        before = self.places[part.name].stage(year) < year
-        lower = self.numbers(part, "lower")[year]
+        """The bounds that a part says, per state of the stage where its column stands: they hold in all that may come.
+
+        Raises
+        ------
+        InputError
+            If the lower one is above the upper one in a state that may be reached.
+        """
+        stage = self.places[part.name].stage(year)
+        lower = self.ancestry.largest(self.numbers(part, "lower")[year], year, stage)
         upper = float("inf") if part.upper is None else self.numbers(part, "upper")[year]
-        return (float(np.max(lower)), float(np.min(upper))) if before else (lower, upper)
+        upper = self.ancestry.least(upper, year, stage)
+        crossed = (lower > np.broadcast_to(upper, self.ancestry.count(stage))) & (self.lattice.probabilities[stage] > 0)
+        if crossed.any():
+            low, high = (np.broadcast_to(side, crossed.shape)[np.argmax(crossed)] for side in (lower, upper))
+            raise InputError(
+                f"{part.label}: lower must be <= upper in year {year}, got {low:g} > {high:g} in state "
+                f"{np.argmax(crossed)} of stage {stage}"
+            )
+        return lower, upper
 
 
 @dataclass(eq=False)
@@ -163,6 +189,9 @@ class _Spans:
 
     sheet: LatticeSheet
     known: dict[str, list[Span]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_enough = Enough(self.sheet)
 
     def of(self, part: Decision | State | Operation, t: int) -> Span:
         if isinstance(part, Decision):
@@ -191,10 +220,11 @@ class _Spans:
         if not self.sheet.is_open(part, t):
             return 0.0, 0.0
         low, high = self._own(part, t)
-        for state in self.sheet.model.states:
-            gain = self.sheet.gains[state.name][t].get(part.name, 0.0)
-            if state.enough is not None and part.name in state.gains and np.all(gain > 0):
-                high = min(high, max(self._enough(state)[t] / float(np.min(gain)), low))
+        fed = self._by_enough.bounds(part)
+        gains = [float(np.min(self.sheet.gains[state.name][t].get(part.name, 0.0))) for state in fed]
+        if fed and min(gains) > 0:
+            most = max(self._enough(state)[t] / gain for state, gain in zip(fed, gains, strict=True))
+            high = min(high, max(most, low))
         return low, high
 
     def _of_operation(self, part: Operation, t: int) -> Span:
@@ -243,7 +273,7 @@ class _Spans:
         own = self._own(part, t)
         left, added = self._left(part, t), self._sum(self.sheet.gains[part.name][t], t)
         high = left[1] + added[1]
-        if part.enough is not None and added[1] > added[0]:
+        if self._by_enough.caps(part) and added[1] > added[0]:
             high = min(high, max(self._enough(part)[t], left[1] + added[0]))
         return own[0], min(high, own[1])
 

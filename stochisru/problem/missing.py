@@ -63,7 +63,7 @@ class Missing:
             for r in np.flatnonzero(np.isfinite(size) & (size > 0) & needed):
                 coefficients.append(sign * np.eye(size.size)[r])
                 sizes.append(size[r])
-        return cls(np.array(coefficients).reshape(-1, low.shape[1]), np.array(sizes))
+        return cls(np.array(coefficients).reshape(len(sizes), low.shape[1]), np.array(sizes))
 
 
 def _short(
@@ -87,7 +87,7 @@ def _short(
     if (x_low > x_high).any():
         return np.ones(count, dtype=bool), np.ones(count, dtype=bool)
     eye, none = np.tile(np.eye(count), (blocks, 1)), np.zeros((blocks * count, count))
-    flat = matrix.reshape(blocks * count, -1)
+    flat = matrix.reshape(blocks * count, matrix.shape[2])
     left = np.concatenate([np.hstack([-flat, -eye, none]), np.hstack([flat, none, -eye])])
     right = np.concatenate([-floor.ravel(), roof.ravel()])
     kept = np.isfinite(right)
@@ -98,5 +98,5 @@ def _short(
         optimise(model, "slacks of a stage")
     except SolverError:
         return np.ones(count, dtype=bool), np.ones(count, dtype=bool)
-    short = np.asarray(model.getSolution().col_value)[-2 * count :] > _TOLERANCE
+    short = np.asarray(model.getSolution().col_value)[int(rest.sum()) :] > _TOLERANCE
     return short[:count], short[count:]

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -34,9 +34,6 @@ from stochisru.problem.tree_problem import flows_on_mean_path
 from stochisru.programs.stage import Duals, Stage
 from stochisru.programs.stage_model import StageModel
 
-if TYPE_CHECKING:
-    pass
-
 #: A column: its part and its year.
 Key = tuple[str, int]
 #: Price of what is missing in a row, in units in which costs and coefficients are 1 at most.
@@ -47,6 +44,8 @@ _GOLDEN = 0.6180339887498949
 _BEYOND = 1.3
 #: Least unit of money of a stage, in that of the next.
 _FALL = 2.0**-10
+#: Least size of a column where factors are as expected, in terms of the largest in any state.
+_ATYPICAL = 2.0**-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +108,11 @@ class ModelStages:
     @cached_property
     def flows(self) -> float:
         """Size of the sums of money that values are differences of."""
-        path = self.lattice.mean_path().to_tree()
-        return max(flows_on_mean_path(self.model, path), *self.moneys)
+        try:
+            expected = flows_on_mean_path(self.model, self.lattice.mean_path().to_tree())
+        except InputError:  # bounds cross where factors are as expected, which may be in no state
+            expected = 0.0
+        return max(expected, *self.moneys)
 
     # ---------------------------------------------------------- rows and columns
 
@@ -225,14 +227,25 @@ class ModelStages:
         return [[key for key in decided if self._stage(key) < s <= last.get(key, -1)] for s in self.model.years]
 
     def unit(self, key: Key) -> float:
-        """Unit of a column: a power of two near the size that it may have where factors are as expected."""
-        size = self._expected[key[0]][key[1]] or max(abs(end) for end in self.sheet.spans[key[0]][key[1]])
+        """Unit of a column: a power of two near the size that it may have."""
+        size = self._sizes[key[0]][key[1]] or max(abs(end) for end in self.sheet.spans[key[0]][key[1]])
         return float(2.0 ** np.round(np.log2(size))) if size > 0 else 1.0
 
     @cached_property
-    def _expected(self) -> Mapping[str, list[float]]:
-        """Sizes of all columns where factors are as expected."""
-        return LatticeSheet.of(self.model, self.lattice.mean_path()).sizes
+    def _sizes(self) -> Mapping[str, list[float]]:
+        """Sizes of all columns where factors are as expected, but no far smaller ones than in some state.
+
+        A coefficient that a unit makes too small is none to a solver.
+        """
+        most = self.sheet.sizes
+        try:
+            expected = LatticeSheet.of(self.model, self.lattice.mean_path()).sizes
+        except InputError:  # bounds cross where factors are as expected, which may be in no state
+            return most
+        return {
+            name: np.clip(sizes, _ATYPICAL * np.asarray(most[name]), most[name]).tolist()
+            for name, sizes in expected.items()
+        }
 
     def state_unit(self, t: int) -> Array:
         """Units of the state from which stage t starts."""
@@ -377,7 +390,7 @@ class ModelStages:
             needs = self._enough(key)
             if needs is None:
                 shift = np.mod(store + j * _GOLDEN, 1.0)
-                reach = min(high, low + self._expected[key[0]][key[1]])  # bounds are seldom reached
+                reach = min(high, low + self._sizes[key[0]][key[1]])  # bounds are seldom reached
                 amount = low + (reach - low) * np.maximum(2 * shift - 1, 0.0) ** 2
             else:
                 amount = np.clip(needs[0] * (_BEYOND * needs[1] / needs[0]) ** place, low, high)

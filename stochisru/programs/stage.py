@@ -137,6 +137,12 @@ class Stage:
         program = self.at(i)
         return float(program.constant + program.cost @ columns - columns[self.theta] * program.cost[self.theta])
 
+    def broken(self, columns: Array, i: int) -> float:
+        """Most by which a row is broken in state ``i``."""
+        program = self.at(i)
+        kept = program.rows @ columns
+        return float(np.maximum(program.low - kept, kept - program.high).max(initial=0.0))
+
     def bound(self, duals: Duals) -> tuple[Array, Array]:
         """Affine bounds from above on the values of all states that hold for any duals (weak duality).
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from stochisru.errors import SolverError
-from stochisru.programs.solvers.highs import new_model, optimise
+from stochisru.programs.solvers.highs import SMALL_COEFFICIENT, new_model, optimise
 from stochisru.programs.stage import Stage, StateProgram
 
 #: Feasibility tolerances of HiGHS; quantities and money are near 1.
@@ -28,6 +28,7 @@ def small_model(program: StateProgram) -> Any:
         ("simplex_scale_strategy", 0),
         ("primal_feasibility_tolerance", _TOLERANCE),
         ("dual_feasibility_tolerance", _TOLERANCE),
+        ("small_matrix_value", SMALL_COEFFICIENT),
     ):
         model.setOptionValue(option, value)
     row, column = np.nonzero(program.rows)

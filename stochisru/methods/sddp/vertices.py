@@ -27,6 +27,8 @@ MOST_DIMENSIONS = 6
 POINTS, FEWEST_POINTS = 60, 4
 #: Allowance for the solver's tolerance, per unit of money.
 _SLACK = 1e-8
+#: Most by which a plan may break a row whose coefficients are near 1; its price, as the solver has it, is taken off.
+_BROKEN = 1e-7
 #: Share of a problem's flows by which such allowances may keep bounds apart that have met.
 ALLOWANCES = 1e-7
 
@@ -54,8 +56,8 @@ def vertex_bound(
         here = _with_corners(points[t - 1], stage, pace.points(t)) if t else np.zeros((1, 0))
         value = np.empty((programs.lattice.sizes[t], here.shape[0]))
         for i in range(value.shape[0]):
-            model = _model(stage, i, None if worth is None else worth[i], left)
-            value[i] = [_solve(model, stage, x, f"lower bound of stage {t}, state {i}") for x in here]
+            mixed = _Mixed(stage, i, None if worth is None else worth[i], left)
+            value[i] = [mixed.value(x) for x in here]
         pace.solved(value.size)
         known = np.isfinite(value)
         largest = 0.0 if worth is None else float(np.abs(worth[np.isfinite(worth)]).max(initial=0.0))
@@ -97,37 +99,48 @@ class _Pace:
 def _with_corners(points: Array, stage: Stage, most: int) -> Array:
     lower, upper = stage.lower[0, stage.state], stage.upper[0, stage.state]
     inside = np.clip(points, lower, upper)
-    corners = np.array(list(itertools.product(*zip(lower, upper, strict=True)))).reshape(-1, upper.size)
+    corners = np.array(list(itertools.product(*zip(lower, upper, strict=True)))).reshape(2**upper.size, upper.size)
     latest = inside[-POINTS:]
     chosen = latest[np.linspace(0, len(latest) - 1, min(most, len(latest))).round().astype(int)]  # trials are in order
     return np.unique(np.concatenate([corners, chosen]), axis=0)
 
 
-def _model(stage: Stage, state: int, worth: Array | None, points: Array | None) -> Any:
-    """The stage program with a mixture of points in place of θ."""
-    program = stage.at(state)
-    columns = stage.columns
-    cost, lower, upper = program.cost.copy(), program.lower.copy(), program.upper.copy()
-    cost[stage.theta], lower[stage.theta], upper[stage.theta] = 0.0, 0.0, 0.0
-    upper[stage.slack] = 0.0
-    matrix, low, high = program.rows, program.low, program.high
-    if worth is not None and points is not None:
-        count, known = worth.size, np.isfinite(worth)
-        cost = np.append(cost, np.where(known, worth, 0.0))
-        lower, upper = np.append(lower, np.zeros(count)), np.append(upper, known.astype(float))
-        weights = np.append(np.zeros(columns), np.ones(count))
-        mixed = np.concatenate([stage.carry, -points.T], axis=1)
-        matrix = np.concatenate([np.pad(matrix, ((0, 0), (0, count))), weights[None], mixed])
-        low, high = np.concatenate([low, [1.0], -stage.offset]), np.concatenate([high, [1.0], -stage.offset])
-    return small_model(StateProgram(cost, lower, upper, matrix, low, high, program.constant))
+class _Mixed:
+    """The program of a stage in one state, with a mixture of points in place of θ."""
 
+    def __init__(self, stage: Stage, state: int, worth: Array | None, points: Array | None) -> None:
+        program = stage.at(state)
+        cost, lower, upper = program.cost.copy(), program.lower.copy(), program.upper.copy()
+        cost[stage.theta], lower[stage.theta], upper[stage.theta] = 0.0, 0.0, 0.0
+        upper[stage.slack] = 0.0
+        matrix, low, high = program.rows, program.low, program.high
+        if worth is not None and points is not None:
+            count, known = worth.size, np.isfinite(worth)
+            cost = np.append(cost, np.where(known, worth, 0.0))
+            lower, upper = np.append(lower, np.zeros(count)), np.append(upper, known.astype(float))
+            weights = np.append(np.zeros(stage.columns), np.ones(count))
+            mixed = np.concatenate([stage.carry, -points.T], axis=1)
+            matrix = np.concatenate([np.pad(matrix, ((0, 0), (0, count))), weights[None], mixed])
+            low, high = np.concatenate([low, [1.0], -stage.offset]), np.concatenate([high, [1.0], -stage.offset])
+        self._program = StateProgram(cost, lower, upper, matrix, low, high, program.constant)
+        self._model = small_model(self._program)
+        self._fixed = np.arange(stage.state.start, stage.state.stop, dtype=np.int32)
+        self._name = f"lower bound of stage {stage.year}, state {state}"
 
-def _solve(model: Any, stage: Stage, state: Array, name: str) -> float:
-    fixed = np.arange(stage.state.start, stage.state.stop, dtype=np.int32)
-    if fixed.size:
-        model.changeColsBounds(fixed.size, fixed, state, state)
-    try:
-        optimise(model, name)
-    except SolverError:
-        return -np.inf
-    return float(model.getInfo().objective_function_value)
+    def value(self, state: Array) -> float:
+        """What HiGHS's plan is worth from a state; −∞ where it finds none that keeps the rows as they stand here."""
+        if self._fixed.size:
+            self._model.changeColsBounds(self._fixed.size, self._fixed, state, state)
+        try:
+            optimise(self._model, self._name)
+        except SolverError:
+            return -np.inf
+        program, solution = self._program, self._model.getSolution()
+        columns, duals = np.asarray(solution.col_value), np.asarray(solution.row_dual)
+        columns = np.clip(columns, program.lower, program.upper)
+        columns[self._fixed] = state
+        kept = program.rows @ columns
+        broken = np.maximum(np.maximum(program.low - kept, kept - program.high), 0.0)
+        if broken.max(initial=0.0) > _BROKEN:
+            return -np.inf
+        return float(program.constant + program.cost @ columns - np.abs(duals) @ broken)

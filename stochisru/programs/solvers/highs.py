@@ -19,8 +19,8 @@ from stochisru.programs.sparse import Block, LinearProgram, Solution
 
 #: HiGHS' strategy for a subsystem by solving (2), made irreducible (4).
 _IIS_IRREDUCIBLE = 6
-#: Coefficients of a scaled program that HiGHS is told to keep: the least that it takes.
-_SMALL_COEFFICIENT = 1e-12
+#: Coefficients of a scaled program that HiGHS is told to keep: the least that it takes. It drops smaller ones.
+SMALL_COEFFICIENT = 1e-12
 
 
 class Highs:
@@ -131,13 +131,14 @@ def optimise(model: Any, name: str) -> None:
     A warm basis can lead the simplex method astray (HiGHS 1.15 then ends with "Not Set"), and so can presolve (1.16
     ends with "Solve error" on some trees) or the lack of it and of scaling ("Unknown" on one small program in 10^5), so
     it is run once more from the start, once with presolve the other way round, and once with scaling as well, before
-    a failure counts.
+    a failure counts. The last attempt does without perturbed costs: they can leave columns that cost nothing beyond a
+    bound that is far away ("Unknown" on a network over time).
     """
     import highspy
 
-    kept = {option: model.getOptionValue(option)[1] for option in ("presolve", "simplex_scale_strategy")}
-    attempts: list[dict[str, Any]] = [{}, {}, {"presolve": "on" if kept["presolve"] == "off" else "off"}]
-    attempts.append({"presolve": "on", "simplex_scale_strategy": _EQUILIBRATE})
+    calm = {"presolve": "on", "simplex_scale_strategy": _EQUILIBRATE, "dual_simplex_cost_perturbation_multiplier": 0.0}
+    kept = {option: model.getOptionValue(option)[1] for option in calm}
+    attempts: list[dict[str, Any]] = [{}, {}, {"presolve": "on" if kept["presolve"] == "off" else "off"}, calm]
     for attempt, changed in enumerate(attempts):
         if attempt:
             model.clearSolver()
@@ -215,7 +216,7 @@ def load_program(program: LinearProgram, scale: Scaling) -> Any:
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         lp.integrality_ = [kinds[int(i)] for i in program.integer]
     model = new_model()
-    model.setOptionValue("small_matrix_value", _SMALL_COEFFICIENT)
+    model.setOptionValue("small_matrix_value", SMALL_COEFFICIENT)
     _, infinite = model.getOptionValue("infinite_cost")
     largest = np.abs(lp.col_cost_).max(initial=0.0)
     # HiGHS takes costs of 1e20 for infinite and leaves rows with coefficients of 1e15 alone.

@@ -1,0 +1,111 @@
+"""When what a state says is `State.enough` bounds the decisions that feed it.
+
+More of such a state earns nothing, so a plan with less of a decision that feeds it is as good, as long as less of that
+decision costs nothing elsewhere and breaks nothing. That is checked here; what cannot be checked is what ``enough``
+says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scenario_trees.arrays import Array
+from stochisru.problem.coefficients import Number
+from stochisru.problem.parts import Decision, Row, State
+from stochisru.problem.sheet import Sheet
+
+
+@dataclass(eq=False)
+class Enough:
+    """Which decisions and states of a model have bounds by what is enough."""
+
+    sheet: Sheet
+    _fed: dict[str, list[State]] = field(default_factory=dict)
+
+    def bounds(self, part: Decision) -> list[State]:
+        """States that a decision feeds, if less of it does no harm where all of them have enough; else none.
+
+        Less of it does no harm if every state that it feeds says what is enough, no row asks for it, and it earns no
+        more than it costs, what is earned by holding the states included.
+        """
+        if part.name not in self._fed:
+            fed = [state for state in self.sheet.model.states if self._feeds(part, state)]
+            idle = any(state.enough is None for state in fed) or any(
+                self._asks_for(row, part.name) for row in self.sheet.model.rows
+            )
+            self._fed[part.name] = [] if idle or (self._earned(part, fed) > 0).any() else fed
+        return self._fed[part.name]
+
+    def caps(self, state: State) -> bool:
+        """Whether nothing is added to a state that has enough: its decisions feed no other, and what is there stays."""
+        if state.enough is None or state.lifetime is not None:
+            return False
+        feeding = (part for part in self.sheet.model.decisions if self._feeds(part, state))
+        return all(self.bounds(part) == [state] for part in feeding)
+
+    def _feeds(self, part: Decision, state: State) -> bool:
+        return any(np.any(year.get(part.name, 0.0)) for year in self.sheet.gains[state.name])
+
+    def _earned(self, part: Decision, fed: list[State]) -> Array:
+        """Most that a unit of a decision earns by itself, by year of effect: less than nothing where it costs."""
+        earned = _largest(self.sheet.worth[part.name])
+        for state in fed:
+            gain = _largest([year.get(part.name, 0.0) for year in self.sheet.gains[state.name]])
+            held, keep = _largest(self.sheet.worth[state.name]), _largest(self.sheet.numbers(state, "keep"))
+            later = 0.0
+            for t in reversed(self.sheet.model.years):
+                later = max(held[t], 0.0) + later
+                earned[t] += gain[t] * later
+                later *= keep[t]
+        return earned
+
+    def _asks_for(self, row: Row, name: str) -> bool:
+        """Whether a row may be broken by less of a column."""
+        lower, upper = (self.sheet.numbers(row, side) for side in ("lower", "upper"))
+        for t in row.years or self.sheet.model.years:
+            coefficient = np.asarray(self.sheet.terms(row)[t].get(name, 0.0))
+            wants = (np.isfinite(lower[t]).any() and (coefficient > 0).any()) or (
+                np.isfinite(upper[t]).any() and (coefficient < 0).any()
+            )
+            if wants:
+                return True
+        return False
+
+
+def _largest(numbers: list[Number]) -> Array:
+    """Largest number of each year."""
+    return np.array([number if isinstance(number, float) else np.max(number) for number in numbers])
+
+
+def never_ahead(sheet: Sheet, state: State) -> bool:
+    """Whether nothing is gained by adding to a state before the year in which it is of use: the second form."""
+    model = sheet.model
+    keep = np.asarray(sheet.numbers(state, "keep"), dtype=float)
+    held = sheet.worth[state.name]
+    if state.lifetime is not None or any(np.any(number > 0) for number in held):
+        return False
+    bound = {name for row in model.rows for linear in sheet.terms(row) for name in linear}
+    bound |= {name for other in model.states if other is not state for year in sheet.gains[other.name] for name in year}
+    for part in model.decisions:
+        if part.name not in state.gains:
+            continue
+        free = [sheet.is_open(part, t) and sheet.information.given(part, t, sheet.tree) is None for t in model.years]
+        gains = [year.get(part.name, 0.0) for year in sheet.gains[state.name]]
+        cost = sheet.worth[part.name]
+        if (
+            not part.is_linear
+            or part.upper is not None
+            or part.lower != 0.0
+            or part.name in bound
+            or free != sorted(free)
+            or not all(isinstance(number, float) for number in cost)
+            or not all(isinstance(gain, float) and gain > 0 for gain in gains)
+        ):
+            return False
+        unit = -np.array(cost) / np.array(gains)
+        later = keep[1:] * unit[1:] * (1 - 1e-12)
+        if not (unit[:-1] >= later)[free[:-1]].all():
+            return False
+    return True
