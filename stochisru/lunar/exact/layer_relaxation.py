@@ -72,7 +72,7 @@ class LayerRelaxation:
     >>> from stochisru import load_case, threshold
     >>> from stochisru.lunar.exact.layer_relaxation import LayerRelaxation
     >>> case = load_case("contested-market")
-    >>> bound = LayerRelaxation(case).known(case.process.sample(500, 10, seed=1)).mean()
+    >>> bound = float(LayerRelaxation(case).known(case.process.sample(500, 10, seed=1)).mean())
     >>> exact = threshold(case).objective
     >>> 0 < bound / exact - 1 < 0.005
     True
