@@ -472,7 +472,10 @@ class StoppingRule(Protocol):
 
 
 class RiskMeasure(Protocol):
-    """A coherent risk measure of net present value (more is better)."""
+    """A concave, monotone risk measure of net present value (more is better).
+
+    It is the least of expectations under other probabilities, each with a penalty ≥ 0.
+    """
 
     @property
     def label(self) -> str:
@@ -482,18 +485,23 @@ class RiskMeasure(Protocol):
     def neutral(self) -> bool:
         """Whether it is the expectation."""
 
-    def weights(self, probability: Array, value: Array) -> Array:
-        """Probabilities under which the expectation of ``value`` is its risk-adjusted worth.
+    def weights(self, probability: Array, value: Array, states: Array | None = None) -> Array:
+        """Probabilities under which the expectation of ``value``, with `penalty`, is its risk-adjusted worth.
 
         Parameters
         ----------
         probability
             Probabilities of the outcomes, one row per condition, shape ``(n, m)``.
         value
-            Values of the outcomes, shape ``(m,)``.
+            Values of the outcomes, $ of year 0, shape ``(m,)``.
+        states
+            States that the outcomes are, for measures of distance, shape ``(m, k)``.
 
         Returns
         -------
         numpy.ndarray
-            Shape ``(n, m)``; rows sum to 1.
+            Shape ``(n, m)``; ≥ 0, rows sum to 1, 0 where the probability is.
         """
+
+    def penalty(self, probability: Array, weights: Array) -> Array:
+        """What is added to the expectation under such weights, $ of year 0, ≥ 0, shape ``(n,)``; 0 if coherent."""
