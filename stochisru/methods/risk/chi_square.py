@@ -73,14 +73,14 @@ class ChiSquareBall(Coherent):
         most = mass[row, last]
         mean = first[row, last] / most
         variance = np.maximum(second[row, last] / most - mean**2, 0.0)
-        beyond = np.sqrt(variance / np.maximum((1 + self.radius) * most - 1, np.finfo(float).tiny))
+        beyond = np.sqrt(variance / np.maximum((1 + self.radius) * most - 1, np.finfo(float).eps))
         raised = np.maximum((mean + beyond)[:, None] - v, 0.0)
         raised[variance == 0] = 1.0  # all that is left is worth the same
         raised = np.where(np.arange(v.size) <= last[:, None], p * raised, 0.0)
         q = raised / raised.sum(axis=1, keepdims=True)
         # Rounding may leave the ball, but a cut is one for probabilities inside only.
         off = np.einsum("ij,ij->i", (q - p) ** 2, 1 / np.where(p > 0, p, np.inf))
-        q = p + np.sqrt(np.minimum(self.radius / np.maximum(off, np.finfo(float).tiny), 1.0))[:, None] * (q - p)
+        q = p + np.sqrt(self.radius / np.maximum(off, self.radius))[:, None] * (q - p)
         found = np.empty_like(q)
         found[:, order] = np.maximum(q, 0.0)
         return found

@@ -65,5 +65,6 @@ class Entropic:
             return np.zeros(probability.shape[0])
         p = probability / probability.sum(axis=1, keepdims=True)
         off = np.where(p > 0, weights / np.where(p > 0, p, 1.0), 1.0) - 1
-        terms = np.where(weights > 0, (1 + off) * np.log1p(np.where(weights > 0, off, 0.0)), 0.0) - off
+        some = off > -1
+        terms = np.where(some, (1 + off) * np.log1p(np.where(some, off, 0.0)), 0.0) - off
         return np.asarray(np.einsum("ij,ij->i", p, np.maximum(terms, 0.0)) / self.aversion)
