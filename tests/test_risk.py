@@ -1,4 +1,4 @@
-"""Risk measures: linear and convex programs, closed forms and limits as oracles; nested ones against backward programs."""
+"""Risk measures: programs, closed forms and limits as oracles; nested ones against a search backward over the tree."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
-from scenario_trees import GeometricBrownianMotion, MarkovLattice
+from scenario_trees import MarkovLattice
 from stochisru import InputError, load_case
+from stochisru.lunar.exact.level_dp import level_dp
 from stochisru.lunar.trees import case_lattice
 from stochisru.methods.risk import (
     ChiSquareBall,
@@ -191,7 +192,9 @@ def test_balls_are_monotone_between_expectation_and_worst_case(drawn, one, other
 def test_weights_are_cuts(drawn, size, kind, seed):
     """ρ(u) ≤ ρ(v) + q·(u − v) for all u: what keeps cuts of SDDP valid; and costs are the mirror image."""
     value, p, states = drawn
-    measure = {WorstCase: WorstCase, MeanCVaR: lambda: MeanCVaR(0.7, min(size / 2, 1.0))}.get(kind, lambda: kind(size))()
+    measure = {WorstCase: WorstCase, MeanCVaR: lambda: MeanCVaR(0.7, min(size / 2, 1.0))}.get(
+        kind, lambda: kind(size)
+    )()
     here = adjusted(measure, value, p, states)
     other = value + np.random.default_rng(seed).normal(size=value.size) * 5
     there = adjusted(measure, other, p, states)
@@ -214,3 +217,202 @@ def test_bad_numbers_are_named():
     ):
         with pytest.raises(InputError, match=message.replace("(", r"\(")):
             bad()
+
+
+# ---------------------------------------------------------------------------- nested, in SDDP
+
+PRICE, COST, RATE = 5.0, 2.0, 0.05
+MEASURES = (
+    ChiSquareBall(0.2),
+    ChiSquareBall(0.9),
+    WassersteinBall(0.3),
+    Entropic(0.01),
+    WorstCase(),
+    MeanCVaR(0.5, 0.4),
+)
+LATTICE = MarkovLattice(
+    (np.array([100.0]), np.array([60.0, 100.0, 150.0]), np.array([30.0, 90.0, 140.0, 240.0])),
+    (np.array([[0.3, 0.4, 0.3]]), np.array([[0.5, 0.4, 0.1, 0.0], [0.1, 0.5, 0.3, 0.1], [0.0, 0.2, 0.4, 0.4]])),
+)
+
+
+def newsvendor(sense="maximise", initial=0.0, lattice=LATTICE):
+    """Stock that lasts is ordered a year ahead and sold once a year; as costs, what is not sold is missed."""
+    T = lattice.horizon
+    sign = 1.0 if sense == "maximise" else -1.0
+    return Model(
+        "newsvendor",
+        T,
+        [
+            Decision("order", lead=1, cost=COST, upper=400.0, years=range(1, T + 1)),
+            State("stock", initial=initial, gains={"order": 1.0}),
+            Operation("sold", **({"value": PRICE} if sign > 0 else {"cost": -PRICE}), upper=Factor("demand")),
+            Row("enough", {"sold": 1.0, "stock": -1.0}, upper=0.0),
+        ],
+        sense=sense,
+        discount_rate=RATE,
+    )
+
+
+def best_by_search(measure, lattice=LATTICE, initial=0.0):
+    """Optimum of the newsvendor and its first order: golden sections nested backward, the measure as `adjusted`."""
+    from scipy.optimize import minimize_scalar
+
+    d, T = 1 / (1 + RATE), lattice.horizon
+
+    def ahead(t, state, stock):
+        """Risk-adjusted worth of the years after t with the best order on top of a stock, and that order."""
+        p, values = lattice.transitions[t][state], lattice.values[t + 1]
+
+        def after(order):
+            held = stock + order
+            worth = [
+                d ** (t + 1) * PRICE * min(held, x) + (ahead(t + 1, j, held)[0] if t + 1 < T else 0.0)
+                for j, x in enumerate(values)
+            ]
+            return adjusted(measure, worth, p, values).value - d ** (t + 1) * COST * order
+
+        found = minimize_scalar(lambda x: -after(x), bounds=(0.0, 400.0), method="bounded", options={"xatol": 1e-4})
+        order = max((0.0, float(found.x)), key=after)
+        return after(order), order
+
+    now, order = ahead(0, 0, initial)
+    return now + PRICE * min(initial, lattice.values[0][0]), order
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda m: m.label)
+def test_sddp_equals_the_search_over_the_tree(measure):
+    exact, order = best_by_search(measure)
+    found = sddp(newsvendor(), LATTICE, risk=measure, rel_gap=1e-5, iterations=40, simulations=20)
+    assert found.bounds.certified
+    assert found.bounds.lower - 1e-6 * exact <= exact <= found.bounds.upper + 1e-9 * exact
+    assert found.bounds.upper == pytest.approx(exact, rel=1e-4)
+    assert found.bounds.gap <= 1e-3
+    assert measure.label in found.termination.detail
+    costs = sddp(newsvendor("minimise"), LATTICE, risk=measure, rel_gap=1e-5, iterations=40, simulations=20)
+    assert (-costs.bounds.upper, -costs.bounds.lower) == pytest.approx(
+        (found.bounds.lower, found.bounds.upper), rel=1e-5
+    )
+    assert found.plan.first_stage["order1"] == pytest.approx(order, abs=0.05 * max(order, 1.0)) or (
+        best_by_search(measure)[0] - found.bounds.lower <= 1e-3 * exact
+    )
+
+
+def test_the_ends_of_balls_in_sddp():
+    def run(measure):
+        return sddp(newsvendor(), LATTICE, risk=measure, rel_gap=1e-6, iterations=30, simulations=20).bounds
+
+    neutral, worst = run(Expectation()), run(WorstCase())
+    for ball, sure in ((ChiSquareBall, 1e3), (WassersteinBall, 1e3), (Entropic, 1e6)):
+        found = [run(ball(size)) for size in (0.0, 0.05, 0.5, sure)]
+        assert (found[0].lower, found[0].upper) == pytest.approx((neutral.lower, neutral.upper), rel=1e-9)
+        assert (found[-1].lower, found[-1].upper) == pytest.approx((worst.lower, worst.upper), rel=1e-5)
+        for more, less in itertools.pairwise(found):
+            assert less.lower <= more.upper * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda m: m.label)
+def test_a_plan_that_is_best_today_is_best_tomorrow(measure):
+    """Solved again from every state of year 1 with the stock that was ordered, the promised value is met."""
+    exact, order = best_by_search(measure)
+    d = 1 / (1 + RATE)
+    later = []
+    for i, demand in enumerate(LATTICE.values[1]):
+        rest = MarkovLattice((np.array([demand]), LATTICE.values[2]), (LATTICE.transitions[1][i : i + 1],))
+        model = newsvendor(initial=order, lattice=rest)
+        scaled = Entropic(measure.aversion * d) if isinstance(measure, Entropic) else measure  # money of its year 0
+        found = sddp(model, rest, risk=scaled, rel_gap=1e-7, iterations=40, simulations=20)
+        later.append(d * (found.bounds.lower + found.bounds.upper) / 2)
+    again = Nested(measure, LATTICE).worth(0, np.array(later))[0] - d * COST * order
+    assert again == pytest.approx(exact, rel=2e-5)
+
+
+# ------------------------------------------------------------------ nested, on levels of modules
+
+
+def modules_by_hand(case, lattice, measure):
+    """Optimum over numbers of modules, written out as a recursion over years, states and plant (L = 0 or 1)."""
+    e, c, h, T = case.economics, case.costs, case.technology, case.horizon.T
+    lot, d, lead = case.launch.lot, 1 / (1 + e.r), case.horizon.lead_time
+    most = int(np.ceil(max(v.max() for v in lattice.values) / h.eta / lot)) + 1
+
+    def cash(t, demand, n):
+        plant = h.M0 + n * lot
+        made = min(h.eta * plant, demand)
+        idle = h.eta * plant - made
+        return d**t * (
+            (e.P_m - c.c_by * h.beta) * made - c.c_op * plant - c.c_S * idle - min(c.c_E, c.c_bu) * (demand - made)
+        )
+
+    def pay(t, n):
+        return d**t * case.investment(n * lot) if n else 0.0
+
+    def ahead(t, i, n):
+        worth = [worth_of(t + 1, j, n) for j in range(lattice.sizes[t + 1])]
+        return adjusted(measure, worth, lattice.transitions[t][i], lattice.values[t + 1]).value
+
+    def worth_of(t, i, n):
+        """Of years t.. from n modules: those in place (L = 1), or those before the order of today (L = 0)."""
+        if lead:
+            now = cash(t, lattice.values[t][i], n)
+            return now + (max(ahead(t, i, m) - pay(t + 1, m - n) for m in range(n, most + 1)) if t < T else 0.0)
+        return max(
+            cash(t, lattice.values[t][i], m) - pay(t, m - n) + (ahead(t, i, m) if t < T else 0.0)
+            for m in range(n, most + 1)
+        )
+
+    return max(worth_of(0, 0, m) - pay(0, m) for m in range(most + 1)) if lead else worth_of(0, 0, 0)
+
+
+@pytest.mark.parametrize("lead", [0, 1])
+@pytest.mark.parametrize("measure", [*MEASURES[:3], Entropic(1e-7), *MEASURES[4:]], ids=lambda m: m.label)
+def test_levels_under_a_measure_equal_the_recursion(measure, lead):
+    case = load_case("contested-market").replace(T=2, lead_time=lead, lot=60.0, fixed_cost=2e5, sigma=0.5, c_S=20.0)
+    lattice = case_lattice(case, 3)
+    found = level_dp(case, lattice, risk=measure)
+    assert found.bounds.certified
+    assert found.objective == pytest.approx(modules_by_hand(case, lattice, measure), rel=1e-12)
+    assert found.bounds.gap <= 1e-12
+
+
+def test_many_small_modules_are_worth_what_sddp_brackets():
+    case = load_case("contested-market").replace(T=3)
+    lattice = case_lattice(case, 5)
+    for measure in (ChiSquareBall(0.3), WassersteinBall(0.3), Entropic(1e-6), WorstCase()):
+        modules = level_dp(case.replace(lot=1.0), lattice, risk=measure).objective
+        free = sddp(case, lattice, risk=measure, rel_gap=1e-4, iterations=30, simulations=20).bounds
+        assert modules <= free.upper
+        assert modules >= free.lower - 2e-3 * free.flows
+
+
+def test_what_takes_no_measure_says_so(run_cli):
+    call = ("solve", "lunar-reference", "--horizon", "2", "--method")
+    for more, message in (
+        (("lattice-dp", "--risk-measure", "worst-case"), "risk_measure: the dynamic programme takes one where plants"),
+        (
+            ("lattice-dp", "--lot", "50", "--risk-measure", "chi-square"),
+            "risk_radius: must be given with the risk_measure chi-square",
+        ),
+        (
+            ("sddp", "--risk-radius", "0.1"),
+            "risk_radius: belongs to the risk_measure chi-square or wasserstein, got none",
+        ),
+        (
+            ("sddp", "--risk-measure", "entropic", "--risk-weight", "0.1"),
+            "risk_weight: belongs to the risk_measure mean-cvar, got entropic",
+        ),
+        (("sddp", "--risk-measure", "cvar"), "risk_measure: must be mean-cvar or entropic or worst-case or chi-square"),
+        (("sddp", "--risk-measure", "chi-square", "--risk-radius", "-1"), "risk_radius: must be a finite number >= 0"),
+        (
+            ("sddp", "--risk-measure", "worst-case", "--risk-tail", "0.1"),
+            "risk_tail: belongs to the risk_measure mean-cvar, got worst-case",
+        ),
+    ):
+        done = run_cli(*call, *more, check=2)
+        assert message in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    done = run_cli(*call, "lattice-dp", "--lot", "50", "--risk-measure", "wasserstein", "--risk-radius", "0.2", check=0)
+    assert "risk-adjusted NPV of the lattice" in done.stdout
+    assert "Wasserstein ball, radius 0.2" in done.stdout
+    with pytest.raises(InputError, match="lead_time: must be at most 1 for a nested risk measure on levels, got 2"):
+        level_dp(load_case("lunar-reference").replace(T=4, lead_time=2, lot=50.0), states=3, risk=WorstCase())

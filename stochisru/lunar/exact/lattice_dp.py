@@ -7,22 +7,24 @@ from collections.abc import Callable
 from typing import Any
 
 from scenario_trees.lattice import MarkovLattice
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, why_no_case
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_plan import LatticePlan
 from stochisru.lunar.exact.level_dp import level_dp
 from stochisru.lunar.exact.levels import why_no_exact_levels
+from stochisru.lunar.exact.nested_levels import why_no_nested_levels
 from stochisru.lunar.information import flows
 from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
-from stochisru.methods.options import NoOptions
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
+from stochisru.methods.risk.options import RiskOptions
 
 
 class LatticeDynamicProgramme:
     """Exact on a lattice: by layers of capacity, or by levels of plant where costs are not linear."""
 
     name, summary, on = "lattice-dp", "exact on a lattice, by layers or levels of plant", Of.LATTICE
-    options = NoOptions
+    options = RiskOptions
 
     def refuses(self, case: DeploymentCase) -> str | None:
         """Costs that are not concave in size, and modules that degrade."""
@@ -38,10 +40,18 @@ class LatticeDynamicProgramme:
         return DEFAULT_STATES if case.is_linear else LEVEL_STATES
 
     def solve(
-        self, case: DeploymentCase, on: MarkovLattice, options: NoOptions, progress: Callable[[Any], None] | None = None
+        self,
+        case: DeploymentCase,
+        on: MarkovLattice,
+        options: RiskOptions,
+        progress: Callable[[Any], None] | None = None,
     ) -> Result[Any]:
         """Solve a problem on a lattice."""
-        return lattice_dp(case, on) if case.is_linear else level_dp(case, on)
+        risk = options.risk
+        reason = None if risk.neutral else why_no_nested_levels(case)
+        if reason is not None:
+            raise InputError(reason)
+        return lattice_dp(case, on) if case.is_linear else level_dp(case, on, risk=risk)
 
 
 def lattice_dp(

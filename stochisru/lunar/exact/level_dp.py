@@ -8,13 +8,20 @@ from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_levels import LatticeLevels
 from stochisru.lunar.exact.level_plan import LevelPlan
+from stochisru.lunar.exact.nested_levels import NestedLevels
 from stochisru.lunar.information import flows
 from stochisru.lunar.trees import LEVEL_STATES, case_lattice
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
+from stochisru.methods.risk import Expectation
+from stochisru.protocols import RiskMeasure
 
 
 def level_dp(
-    case: DeploymentCase, lattice: MarkovLattice | None = None, *, states: int = LEVEL_STATES
+    case: DeploymentCase,
+    lattice: MarkovLattice | None = None,
+    *,
+    states: int = LEVEL_STATES,
+    risk: RiskMeasure = Expectation(),  # noqa: B008  # frozen
 ) -> Result[LevelPlan]:
     """Solve the multistage problem on a lattice exactly where costs are not linear.
 
@@ -27,17 +34,21 @@ def level_dp(
         given.
     states
         States per stage of the lattice that is made.
+    risk
+        One of `stochisru.methods.risk`, nested over the years; plants in modules and lead times up to 1 only. The time
+        grows as T times the levels and the square of the states.
 
     Returns
     -------
     Result
         The lower bound is the plan evaluated on the lattice, the upper bound the value of the dynamic programme; they
-        differ by rounding. Both are values on the lattice.
+        differ by rounding. Both are values on the lattice, under that measure.
 
     Raises
     ------
     InputError
-        If lattice and case do not match, or the cost of a deployment is not concave in its size.
+        If lattice and case do not match, or the cost of a deployment is not concave in its size; with a risk measure
+        as `NestedLevels` says.
 
     Examples
     --------
@@ -50,15 +61,16 @@ def level_dp(
     start = time.perf_counter()
     if lattice is None:
         lattice = case_lattice(case, states)
-    problem = LatticeLevels(case, lattice)
+    problem = LatticeLevels(case, lattice) if risk.neutral else NestedLevels(case, lattice, risk=risk)
     value, rule = problem.optimum()
     solved = time.perf_counter()
-    worth = problem.course(rule).value
+    detail = f"exact on {lattice!r} and {problem.levels.size:,} levels"
+    worth = problem.value(rule)
     return Result(
         method="lattice-dp",
         objective=worth,
         bounds=Bounds(worth, value, Kind.CERTIFIED, Of.LATTICE, flows(case, lattice)),
-        termination=Termination(Reason.OPTIMAL, detail=f"exact on {lattice!r} and {problem.levels.size:,} levels"),
+        termination=Termination(Reason.OPTIMAL, detail=detail if risk.neutral else f"{detail}, {risk.label}"),
         plan=LevelPlan(problem, rule),
         timings={"solve": solved - start, "evaluate": time.perf_counter() - solved},
         solver="dynamic programme",
