@@ -237,16 +237,15 @@ LATTICE = MarkovLattice(
 
 
 def newsvendor(sense="maximise", initial=0.0, lattice=LATTICE):
-    """Stock that lasts is ordered a year ahead and sold once a year; as costs, what is not sold is missed."""
+    """Stock that lasts is ordered a year ahead and sold once a year; as costs the same with the other sign."""
     T = lattice.horizon
-    sign = 1.0 if sense == "maximise" else -1.0
     return Model(
         "newsvendor",
         T,
         [
             Decision("order", lead=1, cost=COST, upper=400.0, years=range(1, T + 1)),
             State("stock", initial=initial, gains={"order": 1.0}),
-            Operation("sold", **({"value": PRICE} if sign > 0 else {"cost": -PRICE}), upper=Factor("demand")),
+            Operation("sold", value=PRICE, upper=Factor("demand")),
             Row("enough", {"sold": 1.0, "stock": -1.0}, upper=0.0),
         ],
         sense=sense,

@@ -81,6 +81,6 @@ class ChiSquareBall(Coherent):
         # Rounding may leave the ball, but a cut is one for probabilities inside only.
         off = np.einsum("ij,ij->i", (q - p) ** 2, 1 / np.where(p > 0, p, np.inf))
         q = p + np.sqrt(self.radius / np.maximum(off, self.radius))[:, None] * (q - p)
-        found = np.empty_like(q)
+        found = np.empty(q.shape)
         found[:, order] = np.maximum(q, 0.0)
         return found
