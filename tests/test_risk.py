@@ -12,7 +12,8 @@ from scipy.optimize import linprog, minimize
 
 from scenario_trees import MarkovLattice
 from stochisru import InputError, load_case
-from stochisru.lunar.exact.level_dp import level_dp
+from stochisru.lunar.exact.lattice_dp import lattice_dp
+from stochisru.lunar.exact.nested_dp import nested_dp
 from stochisru.lunar.trees import case_lattice
 from stochisru.methods.risk import (
     ChiSquareBall,
@@ -368,7 +369,7 @@ def modules_by_hand(case, lattice, measure):
 def test_levels_under_a_measure_equal_the_recursion(measure, lead):
     case = load_case("contested-market").replace(T=2, lead_time=lead, lot=60.0, fixed_cost=2e5, sigma=0.5, c_S=20.0)
     lattice = case_lattice(case, 3)
-    found = level_dp(case, lattice, risk=measure)
+    found = nested_dp(case, lattice, risk=measure)
     assert found.bounds.certified
     assert found.objective == pytest.approx(modules_by_hand(case, lattice, measure), rel=1e-12)
     assert found.bounds.gap <= 1e-12
@@ -378,16 +379,37 @@ def test_many_small_modules_are_worth_what_sddp_brackets():
     case = load_case("contested-market").replace(T=3)
     lattice = case_lattice(case, 5)
     for measure in (ChiSquareBall(0.3), WassersteinBall(0.3), Entropic(1e-6), WorstCase()):
-        modules = level_dp(case.replace(lot=1.0), lattice, risk=measure).objective
-        free = sddp(case, lattice, risk=measure, rel_gap=1e-4, iterations=30, simulations=20).bounds
-        assert modules <= free.upper
-        assert modules >= free.lower - 2e-3 * free.flows
+        modules = nested_dp(case.replace(lot=1.0), lattice, risk=measure).objective
+        free = nested_dp(case, lattice, risk=measure).bounds
+        assert free.lower - 2e-4 * free.flows <= modules <= free.upper
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"lead_time": 0, "degradation": 0.1}, {"earth_limit": 300.0, "M0": 50.0}, {"initial_deployment": "fixed"}],
+    ids=str,
+)
+def test_levels_of_any_mass_and_sddp_bracket_one_optimum(change):
+    case = load_case("contested-market").replace(T=3, **change)
+    lattice = case_lattice(case, 5)
+    for measure in (ChiSquareBall(0.3), WassersteinBall(0.3), Entropic(1e-6), WorstCase()):
+        found = nested_dp(case, lattice, risk=measure)
+        cuts = sddp(case, lattice, risk=measure, rel_gap=1e-4, iterations=8, simulations=20).bounds
+        room = 1e-9 * cuts.flows
+        assert found.bounds.certified
+        assert found.bounds.upper - found.bounds.lower <= 1e-4 * cuts.flows
+        assert max(found.bounds.lower, cuts.lower) <= min(found.bounds.upper, cuts.upper) + room
+        nominal = found.plan.problem.course(found.plan.rule).value
+        assert found.objective - room <= nominal <= lattice_dp(case, lattice).objective + room
 
 
 def test_what_takes_no_measure_says_so(run_cli):
     call = ("solve", "lunar-reference", "--horizon", "2", "--method")
     for more, message in (
-        (("lattice-dp", "--risk-measure", "worst-case"), "risk_measure: the dynamic programme takes one where plants"),
+        (
+            ("lattice-dp", "--fixed-cost", "1e6", "--risk-measure", "worst-case"),
+            "launch.lot: a nested risk measure takes costs that are linear, or plants in modules",
+        ),
         (
             ("lattice-dp", "--lot", "50", "--risk-measure", "chi-square"),
             "risk_radius: must be given with the risk_measure chi-square",
@@ -414,4 +436,4 @@ def test_what_takes_no_measure_says_so(run_cli):
     assert "risk-adjusted NPV of the lattice" in done.stdout
     assert "Wasserstein ball, radius 0.2" in done.stdout
     with pytest.raises(InputError, match="lead_time: must be at most 1 for a nested risk measure on levels, got 2"):
-        level_dp(load_case("lunar-reference").replace(T=4, lead_time=2, lot=50.0), states=3, risk=WorstCase())
+        nested_dp(load_case("lunar-reference").replace(T=4, lead_time=2, lot=50.0), states=3, risk=WorstCase())

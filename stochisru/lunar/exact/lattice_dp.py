@@ -7,13 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from scenario_trees.lattice import MarkovLattice
-from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, why_no_case
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_plan import LatticePlan
 from stochisru.lunar.exact.level_dp import level_dp
 from stochisru.lunar.exact.levels import why_no_exact_levels
-from stochisru.lunar.exact.nested_levels import why_no_nested_levels
+from stochisru.lunar.exact.nested_dp import nested_dp
 from stochisru.lunar.information import flows
 from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
@@ -47,11 +46,9 @@ class LatticeDynamicProgramme:
         progress: Callable[[Any], None] | None = None,
     ) -> Result[Any]:
         """Solve a problem on a lattice."""
-        risk = options.risk
-        reason = None if risk.neutral else why_no_nested_levels(case)
-        if reason is not None:
-            raise InputError(reason)
-        return lattice_dp(case, on) if case.is_linear else level_dp(case, on, risk=risk)
+        if not options.risk.neutral:
+            return nested_dp(case, on, risk=options.risk)
+        return lattice_dp(case, on) if case.is_linear else level_dp(case, on)
 
 
 def lattice_dp(

@@ -8,20 +8,13 @@ from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_levels import LatticeLevels
 from stochisru.lunar.exact.level_plan import LevelPlan
-from stochisru.lunar.exact.nested_levels import NestedLevels
 from stochisru.lunar.information import flows
 from stochisru.lunar.trees import LEVEL_STATES, case_lattice
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
-from stochisru.methods.risk import Expectation
-from stochisru.protocols import RiskMeasure
 
 
 def level_dp(
-    case: DeploymentCase,
-    lattice: MarkovLattice | None = None,
-    *,
-    states: int = LEVEL_STATES,
-    risk: RiskMeasure = Expectation(),  # noqa: B008  # frozen
+    case: DeploymentCase, lattice: MarkovLattice | None = None, *, states: int = LEVEL_STATES
 ) -> Result[LevelPlan]:
     """Solve the multistage problem on a lattice exactly where costs are not linear.
 
@@ -34,21 +27,17 @@ def level_dp(
         given.
     states
         States per stage of the lattice that is made.
-    risk
-        One of `stochisru.methods.risk`, nested over the years; plants in modules and lead times up to 1 only. The time
-        grows as T times the levels and the square of the states.
 
     Returns
     -------
     Result
         The lower bound is the plan evaluated on the lattice, the upper bound the value of the dynamic programme; they
-        differ by rounding. Both are values on the lattice, under that measure.
+        differ by rounding. Both are values on the lattice.
 
     Raises
     ------
     InputError
-        If lattice and case do not match, or the cost of a deployment is not concave in its size; with a risk measure
-        as `NestedLevels` says.
+        If lattice and case do not match, or the cost of a deployment is not concave in its size.
 
     Examples
     --------
@@ -61,16 +50,15 @@ def level_dp(
     start = time.perf_counter()
     if lattice is None:
         lattice = case_lattice(case, states)
-    problem = LatticeLevels(case, lattice) if risk.neutral else NestedLevels(case, lattice, risk=risk)
+    problem = LatticeLevels(case, lattice)
     value, rule = problem.optimum()
     solved = time.perf_counter()
-    detail = f"exact on {lattice!r} and {problem.levels.size:,} levels"
-    worth = problem.value(rule)
+    worth = problem.course(rule).value
     return Result(
         method="lattice-dp",
         objective=worth,
         bounds=Bounds(worth, value, Kind.CERTIFIED, Of.LATTICE, flows(case, lattice)),
-        termination=Termination(Reason.OPTIMAL, detail=detail if risk.neutral else f"{detail}, {risk.label}"),
+        termination=Termination(Reason.OPTIMAL, detail=f"exact on {lattice!r} and {problem.levels.size:,} levels"),
         plan=LevelPlan(problem, rule),
         timings={"solve": solved - start, "evaluate": time.perf_counter() - solved},
         solver="dynamic programme",

@@ -1,7 +1,8 @@
-"""Modules of plant on a Markov lattice under a nested risk measure.
+"""Levels of plant on a Markov lattice under a nested risk measure.
 
 Under a nested measure ρ the levels of `stochisru.lunar.exact.levels` need not hold an optimum: what is worth least
-changes between bends of profit. Where plants come in modules all numbers of modules are tried. A year's profit counts
+changes between bends of profit. Where plants come in modules all numbers of modules are tried, else levels that are
+given, which hold the best policy on them. A year's profit counts
 in the year and state in which it is made, so with lead time L ≤ 1 and discounted money
 
     V_t(i, y) = profit_t(i, y) + max_{y' ≥ y} −cost_{t+1}(y, y') + ρ(V_{t+1}(·, y') | i)      (L = 1),
@@ -18,59 +19,64 @@ from functools import cached_property
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
+from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelChoices
-from stochisru.lunar.exact.levels import MOST_LEVELS, levels_of
+from stochisru.lunar.exact.levels import MOST_LEVELS, levels_of, why_no_exact_levels
 from stochisru.methods.risk import Nested
 from stochisru.protocols import RiskMeasure
 
 
 def why_no_nested_levels(case: DeploymentCase) -> str | None:
     """Why the dynamic programme takes no risk measure for a case, in one sentence, or None where it does."""
-    if case.launch.lot is None:
-        return "risk_measure: the dynamic programme takes one where plants come in a launch.lot (--method sddp without)"
+    if not case.is_linear and case.launch.lot is None:
+        return "launch.lot: a nested risk measure takes costs that are linear, or plants in modules"
+    if not case.is_linear:
+        reason = why_no_exact_levels(case)
+        if reason is not None:
+            return reason
     if case.horizon.lead_time > 1:
         return f"lead_time: must be at most 1 for a nested risk measure on levels, got {case.horizon.lead_time}"
     return None
 
 
-@dataclass(frozen=True, eq=False)
-class NestedLevels(LatticeLevels):
-    """The multistage problem of a case with modules on a lattice, under a nested measure.
+def modules_of(case: DeploymentCase, lattice: MarkovLattice) -> Array | None:
+    """All numbers of modules, as kg of plant, ascending; None where plants come in any mass.
 
     Raises
     ------
     InputError
-        If case and lattice do not match, plants do not come in modules that last, or L > 1; if there are more than
-        `MOST_LEVELS` numbers of modules.
+        If there are more than `MOST_LEVELS`.
+    """
+    lot = case.launch.lot
+    if lot is None:
+        return None
+    most = round((float(levels_of(case, lattice.values)[-1]) - case.technology.M0) / lot)
+    if most > MOST_LEVELS:
+        raise InputError(
+            f"launch.lot: {most:,} modules serve the largest demand, {MOST_LEVELS:,} are the most for a risk measure"
+        )
+    return np.asarray(case.technology.M0 + lot * np.arange(most + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class NestedLevels(LatticeLevels):
+    """The multistage problem of a case with L ≤ 1 on a lattice and given levels, under a nested measure.
+
+    Attributes
+    ----------
+    given
+        Levels of plant, kg of year 0, ascending; the first is the plant in place.
     """
 
     risk: RiskMeasure = field(kw_only=True)
+    given: Array = field(kw_only=True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        reason = why_no_nested_levels(self.case)
-        if reason is not None:
-            raise InputError(reason)
-        if self._modules > MOST_LEVELS:
-            raise InputError(
-                f"launch.lot: {self._modules:,} modules serve the largest demand, {MOST_LEVELS:,} are the most for a "
-                "risk measure"
-            )
-
-    @cached_property
-    def _modules(self) -> int:
-        lot = self.case.launch.lot
-        assert lot is not None
-        return round((float(levels_of(self.case, self.lattice.values)[-1]) - self.case.technology.M0) / lot)
-
-    @cached_property
-    def levels(self) -> Array:
-        """All numbers of modules, as kg of plant, ascending; the first is the plant in place."""
-        lot = self.case.launch.lot
-        assert lot is not None
-        return np.asarray(self.case.technology.M0 + lot * np.arange(self._modules + 1))
+    @property
+    def levels(self) -> Array:  # those of the expectation are computed
+        """The levels."""
+        return self.given
 
     @cached_property
     def _nested(self) -> Nested:

@@ -25,6 +25,7 @@ from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase, why_no_gbm
 from stochisru.lunar.exact.lattice_dp import lattice_dp
 from stochisru.lunar.exact.level_dp import level_dp
+from stochisru.lunar.exact.nested_dp import nested_dp
 from stochisru.lunar.exact.nested_levels import why_no_nested_levels
 from stochisru.lunar.exact.policy_value import policy_value
 from stochisru.lunar.exact.threshold import threshold
@@ -41,10 +42,11 @@ from stochisru.studies.store import Execution, Point, Row, Study, run_study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scenario_trees import GeometricBrownianMotion
+    from scenario_trees import GeometricBrownianMotion, MarkovLattice
+    from stochisru.methods.result import Result
 
-#: Relative gap of the nested values, and the paths by which plans are judged whose mean is not known exactly.
-_GAP, _PATHS = 1e-4, 4096
+#: Gap and most iterations of SDDP, and the paths by which its plans are judged, whose mean is not known exactly.
+_GAP, _ITERATIONS, _PATHS = 1e-3, 10, 4096
 #: Sizes of the box that are tried, as shares of the whole.
 SIZES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -140,9 +142,10 @@ def robust_ball(
     Returns
     -------
     Robustness
-        Of the lattice. Linear cases are solved by SDDP, modules with L ≤ 1 by the dynamic programme over levels.
-        ``guaranteed`` and ``ceiling`` are the certified bracket of the nested optimum. ``nominal`` is the expectation
-        of the same plan on the lattice, exact where it is one of levels (L ≤ 1), else simulated on common paths.
+        Of the lattice. With L ≤ 1 the dynamic programme over levels (`stochisru.lunar.exact.nested_dp`) is used, else
+        SDDP. ``guaranteed`` and ``ceiling`` are the certified bracket of the nested optimum. ``nominal`` is the
+        expectation of the plan on the lattice: with L ≤ 1 exactly that of the plan with the guaranteed value, else of
+        the plan of the cuts, simulated on common paths.
 
     Raises
     ------
@@ -168,29 +171,30 @@ def robust_ball(
     identity = {"study": "robustness", "ball": ball, "states": states, **case_identity(case)}
     study = Study(identity, [{"size": x} for x in sizes], partial(_ball_row, case, ball, states))
     rows = run_study(study, execution)
-    rp = float((lattice_dp(case, lattice) if case.is_linear else level_dp(case, lattice)).objective)
+    rp = float(_neutral(case, lattice).objective)
     for row in rows:
         row["price"] = rp - row["nominal"]
         row["price_lower"], row["price_upper"] = rp - row["nominal_upper"], rp - row["nominal_lower"]
     return Robustness(case, ball, tuple(rows), rp, "lattice", f"{lattice!r}, certified bracket of the nested value")
 
 
+def _neutral(case: DeploymentCase, lattice: MarkovLattice) -> Result[Any]:
+    return lattice_dp(case, lattice) if case.is_linear else level_dp(case, lattice)
+
+
 def _ball_row(case: DeploymentCase, ball: str, states: int, point: Point) -> list[Row]:
     measure, lattice = BALLS[ball](point["size"]), case_lattice(case, states)
     found: Any
-    if not case.is_linear:
-        found = level_dp(case, lattice, risk=measure)
-        nominal = (found.plan.problem.course(found.plan.rule).value,) * 3
-    elif measure.neutral:
-        found = lattice_dp(case, lattice)
+    if measure.neutral:
+        found = _neutral(case, lattice)
         nominal = (found.objective,) * 3
+    elif why_no_nested_levels(case) is None:
+        found = nested_dp(case, lattice, risk=measure)
+        nominal = (found.plan.problem.course(found.plan.rule).value,) * 3
     else:
-        found = sddp(case, lattice, risk=measure, rel_gap=_GAP, iterations=40, simulations=2)
-        if found.plan.orders_up_to:
-            nominal = (found.plan.exact_value(),) * 3
-        else:
-            mean = found.plan.simulate(_PATHS, seed=0)
-            nominal = (mean.value, mean.lower, mean.upper)
+        found = sddp(case, lattice, risk=measure, rel_gap=_GAP, iterations=_ITERATIONS, simulations=2)
+        mean = found.plan.simulate(_PATHS, seed=0)
+        nominal = (mean.value, mean.lower, mean.upper)
     row = {"size": point["size"], "guaranteed": found.bounds.lower, "ceiling": found.bounds.upper}
     row |= dict(zip(("nominal", "nominal_lower", "nominal_upper"), nominal, strict=True))
     return [{**row, **_orders(found.plan.root)}]
@@ -323,7 +327,8 @@ def _policy(case: DeploymentCase, name: str, exact: bool) -> Strategy:
     """Best plan of a case, to be judged on any process."""
     if exact:
         return threshold(case).policy(name).as_belief()
-    return believed_on_lattice(case).policy(name)
+    policy: Strategy = believed_on_lattice(case).policy(name)
+    return policy
 
 
 def _judged(case: DeploymentCase, thetas: Sequence[Span], exact: bool, sample: Sampling, point: Point) -> list[Row]:

@@ -15,6 +15,7 @@ over factors: a radius means the same in every year and state, whatever the unit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,9 +71,11 @@ class WassersteinBall(Coherent):
         found = np.array(probability)
         possible = probability > 0
         # With one factor distances differ between rows by a scale only, so rows of the same outcomes share a hull.
-        alike = np.unique(possible, axis=0, return_inverse=True)[1] if states.shape[1] == 1 else np.arange(len(found))
-        for group in np.unique(alike):
-            rows = np.flatnonzero(alike == group)
+        alike: dict[Any, list[int]] = {}
+        for i, row in enumerate(possible):
+            alike.setdefault(row.tobytes() if states.shape[1] == 1 else i, []).append(i)
+        for members in alike.values():
+            rows = np.array(members)
             here = np.flatnonzero(possible[rows[0]])
             p, x, v = probability[np.ix_(rows, here)], states[here], value[here]
             spread = _spread(p, x)
