@@ -1,6 +1,7 @@
 """An upper bound on what plant is worth under a nested risk measure, from tangents and without a solver.
 
-With linear costs, lead time L ≤ 1 and plant m in kilograms of year 0, the worth V_t(i, m) of the years from t on is concave in m. Let v and b be bounds from above on values and supergradients at the points of a grid. A measure ρ is
+With linear costs, lead time L ≤ 1 and plant m in kilograms of year 0, the worth V_t(i, m) of the years from t on is
+concave in m. Let v and b be bounds from above on values and supergradients at the points of a grid. A measure ρ is
 monotone and concave, so with its weights q at the values of a point
 
     ρ(V_{t+1}(·, m)) ≤ ρ(v_{t+1}(·, m_g)) + Σ_j q_j·b_{t+1}(j, m_g)·(m − m_g)      for all m.

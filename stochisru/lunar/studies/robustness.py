@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 #: Gap and most iterations of SDDP, and the paths by which its plans are judged, whose mean is not known exactly.
 _GAP, _ITERATIONS, _PATHS = 1e-3, 10, 4096
+#: Radii of a ball that are tried.
+RADII = (0.0, 0.02, 0.1, 0.5)
 #: Sizes of the box that are tried, as shares of the whole.
 SIZES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
