@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,6 @@ from stochisru.terminal import (
     SeedOpt,
     WorkersOpt,
     emit_outcome,
-    given_options,
     json_target,
     money_unit,
     print_frame,
@@ -31,11 +30,8 @@ if TYPE_CHECKING:
     from stochisru.lunar.studies.robustness import Robustness
     from stochisru.studies.store import Execution
 
-#: Kind of study that takes each option.
-_TAKEN_BY = {
-    **dict.fromkeys(("radii", "states"), ("chi-square", "wasserstein")),
-    **dict.fromkeys(("mu", "sigma", "sizes", "points", "paths", "seed"), ("box",)),
-}
+#: Options of the curve of a ball; the others are of a box.
+_OF_BALLS = ("radii", "states")
 
 
 def robustness(
@@ -69,8 +65,20 @@ def robustness(
     problem = named_case(case, horizon)
     if ball is not None and ball not in BALLS:
         raise InputError(f"ball: must be {' or '.join(BALLS)}, got {ball!r}")
-    options = {"radii": radii, "states": states, "mu": mu, "sigma": sigma, "sizes": sizes, "points": points}
-    given = given_options({**options, "paths": paths, "seed": seed}, _TAKEN_BY, "ball", ball or "box")
+    options: dict[str, Any] = {
+        "radii": radii,
+        "states": states,
+        "mu": mu,
+        "sigma": sigma,
+        "sizes": sizes,
+        "points": points,
+    }
+    options |= {"paths": paths, "seed": seed}
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if (name in _OF_BALLS) != (ball is not None):
+            there = "a ball, as in --ball chi-square" if name in _OF_BALLS else "a box, without --ball"
+            raise InputError(f"{name}: belongs to {there}")
     for name in ("radii", "sizes"):
         if name in given:
             given[name] = numbers(given[name], name)
@@ -119,12 +127,12 @@ def show_robustness(study: Robustness) -> None:
     print_frame(shown, f"{unit}, NPV maximised; orders in kg")
     last = study.rows[-1]
     typer.echo(
-        f"RP {study.rp:,.0f} $. At {last['size']:g} the plan is worth at least {last['guaranteed']:,.0f} $ and gives "
-        f"up {last['price']:,.0f} $ where the case's own numbers hold."
+        f"RP {study.rp:,.0f} $. At {last['size']:g} the plan is worth {last['guaranteed']:,.0f} $ at worst,\n"
+        f"and gives up {last['price']:,.0f} $ where the case's own numbers hold."
     )
     if study.kind == "box":
         typer.echo(
-            f"Worst are mu = {last['worst_mu']:g}, sigma = {last['worst_sigma']:g}; the plan is the best one for "
-            f"mu = {last['plan_mu']:g}, sigma = {last['plan_sigma']:g}. That of the case itself is worth "
-            f"{last['unprepared']:,.0f} $ at worst."
+            f"Worst are mu = {last['worst_mu']:g} and sigma = {last['worst_sigma']:g}.\n"
+            f"The plan is the best one for mu = {last['plan_mu']:g} and sigma = {last['plan_sigma']:g};\n"
+            f"that of the case itself is worth {last['unprepared']:,.0f} $ at worst."
         )

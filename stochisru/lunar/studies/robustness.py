@@ -177,7 +177,9 @@ def robust_ball(
     for row in rows:
         row["price"] = rp - row["nominal"]
         row["price_lower"], row["price_upper"] = rp - row["nominal_upper"], rp - row["nominal_lower"]
-    return Robustness(case, ball, tuple(rows), rp, "lattice", f"{lattice!r}, certified bracket of the nested value")
+    return Robustness(
+        case, ball, tuple(rows), rp, "lattice", f"up to {max(lattice.sizes)} states a year, certified bracket"
+    )
 
 
 def _neutral(case: DeploymentCase, lattice: MarkovLattice) -> Result[Any]:
@@ -271,7 +273,7 @@ def robust_box(
     nominal = (own["mu"], own["sigma"])
     boxes = [_box(spans, own, share, points) for share in shares]
     everywhere = list(dict.fromkeys([nominal, *(theta for box in boxes for theta in box)]))
-    for theta in everywhere:
+    for theta in _box(spans, own, 1.0, 2):
         _moved(case, theta)
     sample = Sampling(paths, seed, "antithetic", confidence=confidence)
     exact = has_exact_policy(case)
@@ -290,7 +292,7 @@ def robust_box(
     for share, box in zip(shares, boxes, strict=True):
         here = list(dict.fromkeys([nominal, *box]))
         rows.append(_box_row(share, spans, own, here, everywhere, plans, exact))
-    basis = "exact policies" if exact else f"policies of lattices on {paths:,} common paths, {confidence:.0%}"
+    basis = "exact policies" if exact else f"policies of lattices, {paths:,} common paths, {confidence:.0%}"
     return Robustness(case, "box", tuple(rows), rp, "process", basis)
 
 
@@ -328,8 +330,8 @@ def _box(spans: dict[str, Span], own: dict[str, float], share: float, points: in
 def _policy(case: DeploymentCase, name: str, exact: bool) -> Strategy:
     """Best plan of a case, to be judged on any process."""
     if exact:
-        return threshold(case).policy(name).as_belief()
-    policy: Strategy = believed_on_lattice(case).policy(name)
+        return threshold(case).policy(name=name).as_belief()
+    policy: Strategy = believed_on_lattice(case).policy(name=name)
     return policy
 
 
