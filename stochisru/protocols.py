@@ -472,10 +472,7 @@ class StoppingRule(Protocol):
 
 
 class RiskMeasure(Protocol):
-    """A concave, monotone risk measure of net present value (more is better).
-
-    It is the least of expectations under other probabilities, each with a penalty ≥ 0.
-    """
+    """A risk measure of net present value: the least of expectations, each with a penalty ≥ 0 (more is better)."""
 
     @property
     def label(self) -> str:
@@ -488,19 +485,8 @@ class RiskMeasure(Protocol):
     def weights(self, probability: Array, value: Array, states: Array | None = None) -> Array:
         """Probabilities under which the expectation of ``value``, with `penalty`, is its risk-adjusted worth.
 
-        Parameters
-        ----------
-        probability
-            Probabilities of the outcomes, one row per condition, shape ``(n, m)``.
-        value
-            Values of the outcomes, $ of year 0, shape ``(m,)``.
-        states
-            States that the outcomes are, for measures of distance, shape ``(m, k)``.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape ``(n, m)``; ≥ 0, rows sum to 1, 0 where the probability is.
+        Of probabilities ``(n, m)``, a row per condition, values ``(m,)`` in $ of year 0 and, for measures of distance,
+        the outcomes' states ``(m, k)``. Shape ``(n, m)``; ≥ 0, rows sum to 1, 0 where the probability is.
         """
 
     def penalty(self, probability: Array, weights: Array) -> Array:

@@ -257,7 +257,7 @@ def robust_box(
     Examples
     --------
     >>> from stochisru import load_case
-    >>> found = robust_box(load_case("contested-market").replace(T=5), mu=(0.1, 0.25), sizes=[0.0, 1.0])
+    >>> found = robust_box(load_case("contested-market"), mu=(0.1, 0.2), sizes=[1.0])
     >>> last = found.rows[-1]
     >>> last["worst_mu"], last["plan_mu"], last["guaranteed"] > last["unprepared"], last["price"] > 0
     (0.1, 0.1, True, True)
@@ -316,7 +316,7 @@ def _moved(case: DeploymentCase, theta: Span) -> DeploymentCase:
 
 
 def _ends(span: Span, own: float, share: float) -> Span:
-    return own + share * (span[0] - own), own + share * (span[1] - own)
+    return (1 - share) * own + share * span[0], (1 - share) * own + share * span[1]
 
 
 def _box(spans: dict[str, Span], own: dict[str, float], share: float, points: int) -> list[Span]:
