@@ -391,11 +391,11 @@ def test_two_stages_lie_between_perfect_information_and_the_means_plan():
 
 def test_one_scenario_is_the_campaign_itself():
     single = campaign_program(WATER, counts=False)
-    extensive = extensive_form(single, [Scenario(1.0, 1.0)])
-    assert extensive.program.shape == single.program.shape
+    joint = extensive_form(single, [Scenario(1.0, 1.0)]).joint
+    assert joint.program.shape == single.program.shape
     relaxed = [
         solve(p.__class__(**{**p.__dict__, "integer": np.zeros_like(p.integer)})).objective
-        for p in (single.program, extensive.program)
+        for p in (single.program, joint.program)
     ]
     assert relaxed[0] == pytest.approx(relaxed[1], rel=1e-9)
 

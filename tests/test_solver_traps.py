@@ -152,7 +152,7 @@ def test_a_point_that_breaks_a_row_is_refused_and_the_block_named():
 def test_every_solution_is_checked(monkeypatch):
     """A scale that hides the coefficient: HiGHS drops it, and its point is refused."""
     monkeypatch.setattr(Scaling, "of", Scaling.none)
-    monkeypatch.setattr("stochisru.programs.solvers.highs._SMALL_COEFFICIENT", 1e-9)
+    monkeypatch.setattr("stochisru.programs.solvers.highs.SMALL_COEFFICIENT", 1e-9)
     with pytest.raises(SolverError, match="'power'"):
         solve(pair(5e-10))
     with pytest.raises(SolverError, match="'power'"):

@@ -28,6 +28,7 @@ from stochisru.lunar.exact.unit_value import why_no_unit_value
 from stochisru.lunar.simulation import npv_on_paths, simulate
 from stochisru.lunar.storage import Storage
 from stochisru.lunar.strategies.protocol import whole_modules
+from stochisru.lunar.tables.case import GeneralCase, is_general
 from stochisru.lunar.trees import case_lattice
 from stochisru.methods.options import NoOptions, option
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
@@ -103,8 +104,10 @@ class DualDynamicProgramming:
     name, summary, on = "sddp", "stochastic dual dynamic programming on a lattice", Of.LATTICE
     options = DualDynamicOptions
 
-    def refuses(self, case: DeploymentCase) -> str | None:
-        """Nothing that can be stated on a lattice; store and risk measure ask for linear costs."""
+    def refuses(self, case: DeploymentCase | GeneralCase) -> str | None:
+        """Nothing that can be stated on a lattice; store, risk measure and general cases ask for linear costs."""
+        if is_general(case):
+            return None if case.is_linear else "launch, scale: SDDP of a general case takes costs in proportion to size"
         return why_no_case(case, "sddp")
 
     def kind(self, case: DeploymentCase) -> Kind:
@@ -117,13 +120,16 @@ class DualDynamicProgramming:
 
     def solve(
         self,
-        case: DeploymentCase,
+        case: DeploymentCase | GeneralCase,
         on: MarkovLattice,
         options: DualDynamicOptions,
         progress: Callable[[Any], None] | None = None,
     ) -> Result[Any]:
         """Solve a problem on a lattice."""
         storage, risk = options.storage, options.risk
+        if is_general(case):
+            own = risk if case.risk is None else MeanCVaR(case.risk.weight, case.risk.tail)
+            return sddp(case, on, storage=storage, risk=own, progress=progress, **options.how)
         if case.is_linear:
             return sddp(case, on, storage=storage, risk=risk, progress=progress, **options.how)
         if storage is not None or not risk.neutral:

@@ -11,13 +11,16 @@ from typing import Any
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.trees import case_lattice, case_tree
+from stochisru.lunar.tables.case import GeneralCase, is_general
+from stochisru.lunar.trees import DEFAULT_STATES, case_lattice, case_tree
 from stochisru.methods.registry import Method, method_named, options_for, takers
 from stochisru.methods.result import Kind, Of, Result
 from stochisru.protocols import OnLattices, Plan
 
 
-def made_for(case: DeploymentCase, method: Method, states: int | None = None) -> ScenarioTree | MarkovLattice | None:
+def made_for(
+    case: DeploymentCase | GeneralCase, method: Method, states: int | None = None
+) -> ScenarioTree | MarkovLattice | None:
     """The tree or lattice of a case that a method works on; None for the process.
 
     Parameters
@@ -31,6 +34,8 @@ def made_for(case: DeploymentCase, method: Method, states: int | None = None) ->
         return case_tree(case)
     if states is None and isinstance(method, OnLattices):
         states = method.states(case)
+    if is_general(case):
+        return case.lattice(DEFAULT_STATES if states is None else states)
     return case_lattice(case) if states is None else case_lattice(case, states)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from stochisru.networks.assembly import Flows, assemble, weighted, weights_of
 from stochisru.networks.network import Criterion, Network, position
 from stochisru.networks.solution import bracket, solve_linear, value_of, with_integers_fixed
 from stochisru.problem.information import Information, Recourse
+from stochisru.programs.extensive import JointProgram, join
 from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve_mixed
 
 #: The network of a stage and a value of the tree.
@@ -154,14 +156,15 @@ def solve_on_tree(
     """
     stages, information = stages or Stages(), information or Recourse()
     form = _ExtensiveForm(tree, at, weights, stages, information, root)
-    program = form.build()
+    joint = form.build()
+    program = joint.program
     if program.integer.any():
         found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
         best = with_integers_fixed(program, found.x, solver)
     else:
         found = best = solve_linear(program, solver)
     bounds, termination = bracket(program, best.x, found.bound, found.limit)
-    flows, built, unmet = form.read(best.x)
+    flows, built, unmet = form.read(joint, best.x)
     return TreeSolution(
         tree=tree,
         networks=form.networks,
@@ -187,7 +190,7 @@ class _Standing:
 
 
 class _ExtensiveForm:
-    """The program, and where the columns of each node are in it."""
+    """The programs of the nodes and of what stands, and what is shared between them."""
 
     def __init__(
         self,
@@ -214,18 +217,22 @@ class _ExtensiveForm:
             position(names, name, "built")
         part = {name: w if name in self.building_names else 0.0 for name, w in mixed.items()}
         self.building = {n: weighted(network, part) for n, network in self.networks.items()}
-        self.places: dict[int, Index] = {}
-        self.short: dict[int, Index] = {}
         self.standing: dict[tuple[int, int], _Standing] = {}
 
-    def build(self) -> LinearProgram:
-        """Assemble it."""
-        builder = ProgramBuilder(f"{self.first.name}, {len(self.served)} nodes of a tree", "minimise")
+    def build(self) -> JointProgram:
+        """Join the programs of the nodes, and last that of what stands, in which all that is shared has its column."""
+        builder = ProgramBuilder("what stands", "minimise")
         self._stand(builder)
-        for node in self.served:
-            self._serve(builder, node)
         self._stay(builder)
-        return builder.build()
+        standing = builder.build()
+        programs, shared = zip(*(self._serve(node) for node in self.served), strict=True)
+        return join(
+            f"{self.first.name}, {len(self.served)} nodes of a tree",
+            [*programs, standing],
+            [*(self.weight[node] for node in self.served), 1.0],
+            [*shared, np.arange(standing.shape[1])],
+            [*(f"node {node}" for node in self.served), "stays"],
+        )
 
     def decision(self, node: int) -> tuple[int, int]:
         """Stage of a node, and the node at which it is decided what stands there."""
@@ -240,24 +247,27 @@ class _ExtensiveForm:
             up = int(self.tree.parent[up])
         return stage, up
 
-    def read(self, x: Array) -> tuple[dict[int, Flows], dict[int, Array], dict[int, Array]]:
+    def read(self, joint: JointProgram, x: Array) -> tuple[dict[int, Flows], dict[int, Array], dict[int, Array]]:
         """Flows, built uses and unmet demands by node."""
-        padded = np.append(x, 0.0)
+        stands = np.append(joint.of(x, -1), 0.0)
         flows, built, unmet = {}, {}, {}
-        for node in self.served:
+        for number, node in enumerate(self.served):
             assembly, standing = self.assemblies[node], self.standing[self.decision(node)]
-            found = assembly.flows(x[self.places[node]])
-            built[node] = padded[standing.use]
+            own = joint.of(x, number)
+            columns = assembly.program.shape[1]
+            found = assembly.flows(own[:columns])
+            built[node] = stands[standing.use]
             # What stands is there although nothing can flow.
-            shared = (standing.use >= 0) & ~self._operated()
+            shared = (standing.use >= 0) & ~self._operated
             flows[node] = replace(
                 found,
-                expansion_out=padded[standing.out],
-                expansion_in=padded[standing.in_],
+                expansion_out=stands[standing.out],
+                expansion_in=stands[standing.in_],
                 use=np.where(shared, built[node], found.use),
             )
             unmet[node] = np.zeros_like(assembly.network.supply)
-            unmet[node][self._elastic(assembly.network)] = x[self.short[node]]
+            elastic = self._elastic(assembly.network)
+            unmet[node][elastic] = own[columns : columns + int(elastic.sum())]
         return flows, built, unmet
 
     def _require_alike(self) -> None:
@@ -269,6 +279,7 @@ class _ExtensiveForm:
                 if not np.array_equal(end.expansion, other.expansion):
                     raise InputError(f"network of node {node}: must have the expansions of the others")
 
+    @cached_property
     def _operated(self) -> Mask:
         """Uses that cost something beside building, at some node."""
         found: Mask = np.any(
@@ -278,7 +289,7 @@ class _ExtensiveForm:
 
     def _stand(self, builder: ProgramBuilder) -> None:
         """Columns of what stands, one block for all expansions and one for all uses, with its costs."""
-        operated = self._operated()
+        operated = self._operated
         paid: Mask = np.any([self.building[n].use != 0 for n in self.served], axis=0)
         masks = {
             "out": np.any([a.y_out >= 0 for a in self.assemblies.values()], axis=0),
@@ -309,7 +320,7 @@ class _ExtensiveForm:
         return {
             "out": target.expansion_out,
             "in_": target.expansion_in,
-            "use": np.where(self._operated(), self.building[node].use, target.use),
+            "use": np.where(self._operated, self.building[node].use, target.use),
         }[name]
 
     def _bounds(self, name: str) -> tuple[Array, Array]:
@@ -335,10 +346,14 @@ class _ExtensiveForm:
             priced[network.commodity(commodity)] = True
         return np.asarray((network.supply < 0) & priced)
 
-    def _serve(self, builder: ProgramBuilder, node: int) -> None:
-        """Flows and rows of a node."""
-        assembly, network, weight = self.assemblies[node], self.networks[node], self.weight[node]
-        base, standing = assembly.program, self.standing[self.decision(node)]
+    def _serve(self, node: int) -> tuple[LinearProgram, Index]:
+        """The program of a node, and what of its columns is which column of what stands, −1 elsewhere.
+
+        Its columns are those of the node's network, unmet demands, and once more what stands where a use is the node's
+        own.
+        """
+        assembly, network = self.assemblies[node], self.networks[node]
+        standing = self.standing[self.decision(node)]
         for scale in self.target[node].scales:
             at = scale.arc, scale.commodity
             if scale.of == "expansion" and assembly.y_out[at] < 0 <= standing.out[at]:
@@ -346,38 +361,35 @@ class _ExtensiveForm:
                     f"network of node {node}: arc {network.arcs[scale.arc]!r}: an expansion with a cost of scale must "
                     "be open at every node"
                 )
-        place = np.full(base.shape[1], -1, dtype=np.int64)
+        shared = np.full(assembly.program.shape[1], -1, dtype=np.int64)
         for mine, theirs in ((assembly.y_out, standing.out), (assembly.y_in, standing.in_)):
-            place[mine[mine >= 0]] = theirs[mine >= 0]
-        shared = (assembly.z >= 0) & (standing.use >= 0) & ~self._operated()
-        place[assembly.z[shared]] = standing.use[shared]
-        own = np.flatnonzero(place < 0)
-        objective = base.objective.copy()
-        operated = (assembly.z >= 0) & ~shared
+            shared[mine[mine >= 0]] = theirs[mine >= 0]
+        stands = (assembly.z >= 0) & (standing.use >= 0) & ~self._operated
+        shared[assembly.z[stands]] = standing.use[stands]
+        operated = (assembly.z >= 0) & ~stands
+        objective = assembly.program.objective.copy()
         # Building is paid where it stands; the use costs what is left.
         objective[assembly.z[operated]] -= self.building[node].use[operated]
-        block = builder.variables(
-            f"node {node}", own.size, lower=base.lower[own], upper=base.upper[own],
-            objective=weight * objective[own], integer=base.integer[own],
-        )  # fmt: skip
-        place[own] = block.index
-        tied = operated & (standing.use >= 0)
-        used, there = place[assembly.z[tied]], standing.use[tied]
+        objective[shared >= 0] = 0.0
+        base = replace(
+            assembly.program,
+            objective=objective,
+            lower=np.where(shared >= 0, -np.inf, assembly.program.lower),
+            upper=np.where(shared >= 0, np.inf, assembly.program.upper),
+        )
+        builder = ProgramBuilder.extending(base)
         where, commodity = np.nonzero(self._elastic(network))
         price = np.array([self.stages.unmet_price[network.commodities[c]] for c in commodity])
-        short = builder.variables(
-            f"unmet {node}", where.size, lower=0.0, upper=-network.supply[where, commodity], objective=weight * price
+        unmet = builder.variables(
+            "unmet", where.size, lower=0.0, upper=-network.supply[where, commodity], objective=price
         )
-        matrix = base.matrix.tocoo()
-        row, column = (c.astype(np.int64) for c in matrix.coords)
-        builder.rows(
-            f"rows {node}", base.row_lower, base.row_upper, (row, place[column], matrix.data),
-            (assembly.balance[where, commodity], short.index, -1.0),
-        )  # fmt: skip
-        if used.size:
-            each = np.arange(used.size)
-            builder.rows(f"built {node}", -np.inf, np.zeros(each.size), (each, used, 1.0), (each, there, -1.0))
-        self.places[node], self.short[node] = place, short.index
+        builder.add_terms(assembly.balance[where, commodity], unmet.index, -1.0)
+        tied = operated & (standing.use >= 0)
+        there = builder.variables("stands", int(tied.sum()), lower=-np.inf, upper=np.inf)
+        each = np.arange(there.size)
+        terms = (each, assembly.z[tied], 1.0), (each, there.index, -1.0)
+        builder.rows("built", -np.inf, np.zeros(there.size), *terms)
+        return builder.build(), np.concatenate([shared, np.full(unmet.size, -1), standing.use[tied]])
 
     def _stay(self, builder: ProgramBuilder) -> None:
         """Rows: what stands at a stage stands at the next."""

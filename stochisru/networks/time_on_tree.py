@@ -3,7 +3,7 @@
 Every path of the tree has a network over time of its own (demands, costs, failures as they turn out), one step per
 stage. Flows that leave at step t, and what is built for them, are one decision for all paths that are still together at
 stage t; what arrives follows from the path. The extensive form has the columns of a step once per node of its stage,
-and the rows once per path.
+and the rows once per path, or once for all paths where they say the same of common steps.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from scenario_trees.arrays import Array, Index
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.methods.result import Bounds, Termination
-from stochisru.networks.assembly import Assembly, Flows, assemble
+from stochisru.networks.assembly import Flows, assemble
 from stochisru.networks.solution import bracket, solve_linear, value_of, with_integers_fixed
 from stochisru.networks.time_expansion import TimeExpandedNetwork
-from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve_mixed
+from stochisru.programs.extensive import JointProgram, by_stage, join
+from stochisru.programs.sparse import solve_mixed
 
 #: The network over time of a path, from the values of its nodes, shape (T + 1,).
 ExpandedAt = Callable[[Array], TimeExpandedNetwork]
@@ -106,7 +107,7 @@ def solve_over_time(
     (10.0, {'cost': 10.0}, {'cost': 10.0})
     """
     form = _Paths(tree, at, weights, root)
-    program = form.program
+    program = form.joint.program
     if program.integer.any():
         found = solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
         best = with_integers_fixed(program, found.x, solver)
@@ -119,81 +120,58 @@ def solve_over_time(
         objective=best.objective,
         bounds=bounds,
         termination=termination,
-        flows={leaf: form.assemblies[leaf].flows(best.x[place]) for leaf, place in form.places.items()},
+        flows={
+            leaf: assembly.flows(form.joint.of(best.x, path))
+            for path, (leaf, assembly) in enumerate(form.assemblies.items())
+        },
         size={"variables": program.shape[1], "rows": program.shape[0], "binaries": int(program.integer.sum())},
         seconds=found.seconds + (0.0 if best is found else best.seconds),
     )
 
 
 class _Paths:
-    """The extensive form, and where the columns of each path are in it."""
+    """The programs of the paths, joined in what is decided at nodes that they have in common."""
 
     def __init__(
         self, tree: ScenarioTree, at: ExpandedAt, weights: Mapping[str, float] | None, root: OverTimeSolution | None
     ) -> None:
-        self.tree = tree
-        leaves = range(*tree.leaves.indices(tree.n_nodes))
-        self.nodes = {leaf: _nodes_to(tree, leaf) for leaf in leaves}
-        self.networks = {leaf: at(tree.value[nodes]) for leaf, nodes in self.nodes.items()}
-        first = next(iter(self.networks.values()))
+        self.leaves = range(*tree.leaves.indices(tree.n_nodes))
+        self.networks = {
+            leaf: at(tree.value[nodes]) for leaf, nodes in zip(self.leaves, tree.node_paths(), strict=True)
+        }
+        first = self.networks[self.leaves[0]]
         for leaf, expanded in self.networks.items():
             if expanded.steps != tree.horizon + 1:
                 raise InputError(f"network of leaf {leaf}: must have {tree.horizon + 1} steps, got {expanded.steps}")
             if expanded.network.arcs != first.network.arcs:
                 raise InputError(f"network of leaf {leaf}: must have the arcs of the others")
-        self.departure = first.departure
         self.assemblies = {leaf: assemble(e.network, weights) for leaf, e in self.networks.items()}
-        self.places = {leaf: np.full(a.program.shape[1], -1, dtype=np.int64) for leaf, a in self.assemblies.items()}
-        self.program = self._build(root)
+        self.joint = self._join(tree, first.departure, root)
 
-    def _build(self, root: OverTimeSolution | None) -> LinearProgram:
-        builder = ProgramBuilder(f"{len(self.places)} paths over time", "minimise")
-        for name in _DECIDED:
-            for node in range(self.tree.n_nodes):
-                self._decide(builder, name, node, root)
-        for leaf, assembly in self.assemblies.items():
-            self._follow(builder, leaf, assembly)
-        return builder.build()
-
-    def _decide(self, builder: ProgramBuilder, name: str, node: int, root: OverTimeSolution | None) -> None:
-        """Columns of what leaves at the stage of a node, for all paths through it."""
-        leaves = [leaf for leaf, nodes in self.nodes.items() if node in nodes]
-        leaving = (self.departure == self.tree.stage[node])[:, None]
-        index = {leaf: np.where(leaving, getattr(self.assemblies[leaf], name), -1) for leaf in leaves}
-        there = np.any([i >= 0 for i in index.values()], axis=0)
-        lower, upper = np.zeros(there.shape), np.full(there.shape, np.inf)
-        cost, whole = np.zeros(there.shape), np.zeros(there.shape, dtype=bool)
-        for leaf, i in index.items():
-            program = self.assemblies[leaf].program
-            mine = i >= 0
-            lower[mine] = np.maximum(lower[mine], program.lower[i[mine]])
-            upper[mine] = np.minimum(upper[mine], program.upper[i[mine]])
-            upper[~mine] = 0.0  # closed on this path, which is not known to be another yet
-            cost[mine] += self.tree.probability[leaf] * program.objective[i[mine]]
-            whole[mine] |= program.integer[i[mine]]
-        if root is not None and node == 0:
-            lower = upper = _decided(root, name)
-        block = builder.variables(
-            f"{name} {node}", int(there.sum()), lower=lower[there], upper=upper[there], objective=cost[there],
-            integer=whole[there],
-        )  # fmt: skip
-        column = np.full(there.shape, -1, dtype=np.int64)
-        column[there] = block.index
-        for leaf, i in index.items():
-            self.places[leaf][i[i >= 0]] = column[i >= 0]
-
-    def _follow(self, builder: ProgramBuilder, leaf: int, assembly: Assembly) -> None:
-        """Columns and rows of a path alone."""
-        base, place = assembly.program, self.places[leaf]
-        own = np.flatnonzero(place < 0)
-        block = builder.variables(
-            f"path {leaf}", own.size, lower=base.lower[own], upper=base.upper[own],
-            objective=self.tree.probability[leaf] * base.objective[own], integer=base.integer[own],
-        )  # fmt: skip
-        place[own] = block.index
-        matrix = base.matrix.tocoo()
-        row, column = (c.astype(np.int64) for c in matrix.coords)
-        builder.rows(f"rows {leaf}", base.row_lower, base.row_upper, (row, place[column], matrix.data))
+    def _join(self, tree: ScenarioTree, departure: Index, root: OverTimeSolution | None) -> JointProgram:
+        # Axes: paths, what is decided (variables of all arcs and commodities).
+        column = np.array([[getattr(a, name) for name in _DECIDED] for a in self.assemblies.values()])
+        stage = np.broadcast_to(departure[:, None], column.shape[1:]).ravel()
+        column = column.reshape(len(self.leaves), -1)
+        sets, there = by_stage(tree, stage), column >= 0
+        # What is closed on one path is closed on those that are not known to be another yet.
+        closed = np.isin(sets, sets[~there]) & (sets >= 0)
+        held = None if root is None else np.concatenate([_decided(root, name).ravel() for name in _DECIDED])
+        programs, shared = [], []
+        for path, assembly in enumerate(self.assemblies.values()):
+            base = assembly.program
+            lower, upper = base.lower.copy(), base.upper.copy()
+            upper[column[path, there[path] & closed[path]]] = 0.0
+            if held is not None:
+                first = there[path] & (stage == 0)
+                lower[column[path, first]] = upper[column[path, first]] = held[first]
+            ids = np.full(base.shape[1], -1, dtype=np.int64)
+            ids[column[path, there[path]]] = sets[path, there[path]]
+            programs.append(base.with_bounds(lower, upper))
+            shared.append(ids)
+        names = [f"path {leaf}" for leaf in self.leaves]
+        probability = tree.probability[tree.leaves]
+        return join(f"{len(names)} paths over time", programs, probability, shared, names)
 
 
 def _decided(plan: OverTimeSolution, name: str) -> Array:
@@ -201,11 +179,3 @@ def _decided(plan: OverTimeSolution, name: str) -> Array:
     flows = next(iter(plan.flows.values()))
     values = {"x_out": flows.out, "y_out": flows.expansion_out, "y_in": flows.expansion_in, "z": np.round(flows.use)}
     return np.asarray(np.maximum(values[name], 0.0))
-
-
-def _nodes_to(tree: ScenarioTree, leaf: int) -> Index:
-    """Nodes from the root to a leaf."""
-    nodes = [leaf]
-    while tree.parent[nodes[-1]] >= 0:
-        nodes.append(int(tree.parent[nodes[-1]]))
-    return np.array(nodes[::-1], dtype=np.int64)

@@ -251,6 +251,10 @@ class ProgramBuilder:
             self._entries.append((row + block.start, column, data))
         return block
 
+    def add_terms(self, row: Index, column: Index, coefficient: ArrayLike) -> None:
+        """Add to the coefficients of columns in rows that are there already; repeated entries add up."""
+        self._entries.append((row, column, np.broadcast_to(np.asarray(coefficient, float), row.shape)))
+
     def build(self) -> LinearProgram:
         """Assemble the program."""
         from scipy.sparse import coo_array

@@ -131,13 +131,14 @@ def optimise(model: Any, name: str) -> None:
     A warm basis can lead the simplex method astray (HiGHS 1.15 then ends with "Not Set"), and so can presolve (1.16
     ends with "Solve error" on some trees) or the lack of it and of scaling ("Unknown" on one small program in 10^5), so
     it is run once more from the start, once with presolve the other way round, and once with scaling as well, before
-    a failure counts.
+    a failure counts. The last attempt does without perturbed costs: they can leave columns that cost nothing beyond a
+    bound that is far away ("Unknown" on a network over time).
     """
     import highspy
 
-    kept = {option: model.getOptionValue(option)[1] for option in ("presolve", "simplex_scale_strategy")}
-    attempts: list[dict[str, Any]] = [{}, {}, {"presolve": "on" if kept["presolve"] == "off" else "off"}]
-    attempts.append({"presolve": "on", "simplex_scale_strategy": _EQUILIBRATE})
+    calm = {"presolve": "on", "simplex_scale_strategy": _EQUILIBRATE, "dual_simplex_cost_perturbation_multiplier": 0.0}
+    kept = {option: model.getOptionValue(option)[1] for option in calm}
+    attempts: list[dict[str, Any]] = [{}, {}, {"presolve": "on" if kept["presolve"] == "off" else "off"}, calm]
     for attempt, changed in enumerate(attempts):
         if attempt:
             model.clearSolver()

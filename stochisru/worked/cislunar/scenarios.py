@@ -20,13 +20,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scenario_trees.arrays import Array, Index, Mask
+from scenario_trees.arrays import Array, Mask
 from stochisru.errors import InfeasibleError, InputError, SolverError
 from stochisru.files import plainly
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of
 from stochisru.networks.solution import with_integers_fixed
 from stochisru.programs.curves.formulations import Formulation
-from stochisru.programs.sparse import LinearProgram, ProgramBuilder, Solution
+from stochisru.programs.extensive import JointProgram, join_scenarios
+from stochisru.programs.sparse import LinearProgram, Solution
 from stochisru.worked.cislunar.network import LAUNCHES, POINTS, windows
 from stochisru.worked.cislunar.parameters import Campaign, parameters
 from stochisru.worked.cislunar.program import CampaignProgram, campaign_program
@@ -172,11 +173,10 @@ def check_scenarios(scenarios: Sequence[Scenario]) -> tuple[Scenario, ...]:
 
 @dataclass(frozen=True, eq=False)
 class _Extensive:
-    """The extensive form, where each scenario's columns of the single program are in it, and the first stage."""
+    """The extensive form of a campaign's scenarios, and which columns of the single program are of the first stage."""
 
     single: CampaignProgram
-    program: LinearProgram
-    columns: tuple[Index, ...]
+    joint: JointProgram
     first: Mask
 
 
@@ -195,59 +195,16 @@ def under(program: CampaignProgram, scenario: Scenario) -> LinearProgram:
 
 def extensive_form(single: CampaignProgram, scenarios: Sequence[Scenario]) -> _Extensive:
     """The first stage once, the second once per scenario."""
-    base = single.program
+    base, x_out = single.program, single.assembly.x_out
     early = np.ones(base.shape[1], dtype=bool)
-    x_out = single.assembly.x_out
-    late = (single.expanded.departure >= POINTS)[:, None] & (x_out >= 0)
-    early[x_out[late]] = False
-    matrix = base.matrix.tocoo()
-    row, column = (c.astype(np.int64) for c in matrix.coords)
-    waits = np.zeros(base.shape[0], dtype=bool)
-    waits[row[~early[column]]] = True  # rows with a column of the second stage
-    builder = ProgramBuilder(f"{base.name}, {len(scenarios)} scenarios", "minimise")
-    place = np.full(base.shape[1], -1, dtype=np.int64)
-
-    def copy(name: str, chosen: Index, factor: float, most: Array) -> Index:
-        here = np.full(chosen.size, -1, dtype=np.int64)
-        for whole in (False, True):
-            part = base.integer[chosen] == whole
-            if part.any():
-                at = chosen[part]
-                here[part] = builder.variables(
-                    f"{name}{' whole' if whole else ''}", at.size, lower=base.lower[at], upper=most[at],
-                    objective=factor * base.objective[at], integer=whole,
-                ).index  # fmt: skip
-        return here
-
-    first, second = np.flatnonzero(early), np.flatnonzero(~early)
-    place[first] = copy("first", first, 1.0, base.upper)
-    once = ~waits
-    _copy_rows(builder, "first", base.row_lower, base.row_upper, once, (row, place[column], matrix.data))
-    columns = []
-    for number, scenario in enumerate(scenarios):
-        here = place.copy()
-        then = under(single, scenario)
-        here[second] = copy(f"scenario {number}", second, scenario.probability, then.upper)
-        terms = (row, here[column], matrix.data)
-        _copy_rows(builder, f"scenario {number}", base.row_lower, then.row_upper, waits, terms)
-        columns.append(here)
-    return _Extensive(single, builder.build(), tuple(columns), early)
-
-
-def _copy_rows(
-    builder: ProgramBuilder,
-    name: str,
-    lower: Array,
-    upper: Array,
-    chosen: Mask,
-    terms: tuple[Index, Index, Array],
-) -> None:
-    if not chosen.any():
-        return
-    number = np.cumsum(chosen) - 1
-    row, column, value = terms
-    mine = chosen[row]
-    builder.rows(name, lower[chosen], upper[chosen], (number[row[mine]], column[mine], value[mine]))
+    early[x_out[(single.expanded.departure >= POINTS)[:, None] & (x_out >= 0)]] = False
+    joint = join_scenarios(
+        f"{base.name}, {len(scenarios)} scenarios",
+        [under(single, scenario) for scenario in scenarios],
+        [scenario.probability for scenario in scenarios],
+        [np.where(early, np.arange(early.size), -1)] * len(scenarios),
+    )
+    return _Extensive(single, joint, early)
 
 
 def solve_scenarios(
@@ -316,14 +273,16 @@ def solve_scenarios(
         return float(weights @ [s.bound if lower else s.objective for s in found])
 
     progress("all scenarios")
-    known = _joined(extensive, [s.x for s in reactions])
+    joint = extensive.joint
+    known = joint.point([s.x for s in reactions])
     if start is not None and start.x.size:
         other = extensive_form(campaign_program(start.campaign, formulation=formulation, counts=False), cases)
-        theirs = _joined(extensive, [single.carried(other.single, start.x[c]) for c in other.columns])
-        known = min((known, theirs), key=lambda x: _value(extensive.program, x, solver))
-    found = search(extensive.program, known)
-    best = with_integers_fixed(extensive.program, found.x, solver)
-    flows = float(np.abs(extensive.program.objective * best.x).sum())
+        their = [other.joint.of(start.x, i) for i in range(len(cases))]
+        theirs = joint.point([single.carried(other.single, x) for x in their])
+        known = min((known, theirs), key=lambda x: _value(joint.program, x, solver))
+    found = search(joint.program, known)
+    best = with_integers_fixed(joint.program, found.x, solver)
+    flows = float(np.abs(joint.program.objective * best.x).sum())
 
     def bracket(lower: float, upper: float) -> Bounds:
         # The solver's bounds hold to its tolerances.
@@ -333,21 +292,21 @@ def solve_scenarios(
     ws = bracket(expected(alone, lower=True), expected(alone))
     rp = bracket(max(found.bound, ws.lower), best.objective)
     eev = bracket(max(expected(reactions, lower=True), rp.lower), expected(reactions))
-    chosen = best.x[extensive.columns[0]]
+    plans = [joint.of(best.x, i) for i in range(len(cases))]
     return ScenarioResult(
         campaign=campaign,
         scenarios=cases,
         rp=rp,
         ws=Bounds(ws.lower, min(ws.upper, rp.upper), Kind.SOLVER, Of.TREE, flows),
         eev=eev,
-        sizes=_sizes(single, chosen),
+        sizes=_sizes(single, plans[0]),
         mean_sizes=_sizes(single, mean.x),
-        costs=tuple(float(single.program.objective @ best.x[c]) for c in extensive.columns),
+        costs=tuple(float(single.program.objective @ plan) for plan in plans),
         mean_costs=tuple(s.objective for s in reactions),
         size={
-            "variables": extensive.program.shape[1],
-            "integers": int(extensive.program.integer.sum()),
-            "rows": extensive.program.shape[0],
+            "variables": joint.program.shape[1],
+            "integers": int(joint.program.integer.sum()),
+            "rows": joint.program.shape[0],
         },
         seconds=seconds,
         x=best.x,
@@ -358,14 +317,6 @@ def _held(program: LinearProgram, first: Mask, x: Array) -> LinearProgram:
     """The program with the columns of the first stage at given values."""
     at = np.where(program.integer, np.round(x), x)
     return program.with_bounds(np.where(first, at, program.lower), np.where(first, at, program.upper))
-
-
-def _joined(extensive: _Extensive, plans: Sequence[Array]) -> Array:
-    """Columns of the extensive form from a plan per scenario with one first stage."""
-    x = np.zeros(extensive.program.shape[1])
-    for place, plan in zip(extensive.columns, plans, strict=True):
-        x[place] = plan
-    return x
 
 
 def _value(program: LinearProgram, x: Array, solver: str) -> float:
