@@ -32,6 +32,7 @@ from stochisru.lunar.tables.case import GeneralCase, is_general
 from stochisru.lunar.trees import case_lattice
 from stochisru.methods.options import NoOptions, option
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
+from stochisru.methods.risk import MeanCVaR
 from stochisru.methods.risk.options import RiskOptions
 from stochisru.methods.sddp.method import STATES, sddp
 from stochisru.protocols import Plan
