@@ -21,6 +21,7 @@ import typer
 from stochisru.cli.calibrate import calibrate
 from stochisru.cli.evaluate import evaluate
 from stochisru.cli.networks import network_app
+from stochisru.cli.robustness import robustness
 from stochisru.cli.solve import solve_command, solve_listed
 from stochisru.cli.studies import frontier, sensitivity, study_app, tune
 from stochisru.cli.tables import (
@@ -280,7 +281,7 @@ def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     )
 
 
-for study_command in (sensitivity, frontier, tune):
+for study_command in (sensitivity, frontier, tune, robustness):
     app.command()(study_command)
 app.add_typer(study_app, name="study")
 

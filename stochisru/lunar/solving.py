@@ -57,8 +57,20 @@ def optimum_on_process(case: DeploymentCase) -> Result[Plan] | None:
 
 def optimum_on_lattice(case: DeploymentCase) -> Result[Plan]:
     """Exact optimum on the case's lattice; that of the linear problem below a case which the method refuses."""
+    return _on_lattice(case, believed=False)
+
+
+def believed_on_lattice(case: DeploymentCase) -> Result[Plan]:
+    """`optimum_on_lattice` of a lattice that is a belief: its policy may be judged on any process."""
+    return _on_lattice(case, believed=True)
+
+
+def _on_lattice(case: DeploymentCase, believed: bool) -> Result[Plan]:
     method = method_named("lattice-dp")
-    return solved(case if method.refuses(case) is None else case.linear_bound, method)
+    taken = case if method.refuses(case) is None else case.linear_bound
+    lattice = made_for(taken, method)
+    assert isinstance(lattice, MarkovLattice)
+    return method.solve(taken, lattice.as_belief() if believed else lattice, method.options())
 
 
 def optimum_on_tree(case: DeploymentCase, tree: ScenarioTree) -> Result[Plan]:

@@ -63,8 +63,8 @@ class Recursion(Protocol):
 
 
 @dataclass(frozen=True)
-class _Continuation:
-    """Worth of plant from year L on when orders follow the exact policy, as the tail of a root plan."""
+class Continuation:
+    """Worth of plant from year L on when orders follow a policy, as the tail of a root plan."""
 
     unit: UnitValue
     lead_time: int
@@ -186,7 +186,7 @@ def _solve(case: DeploymentCase, rule: Rule) -> tuple[ThresholdPlan, float]:
     if lead <= T:
         certain = unit.process.volatility == 0
         recursion = CertainRecursion(unit, lead) if certain else ThresholdRecursion(unit, lead, rule)
-        tail = _Continuation(unit, lead, recursion)
+        tail = Continuation(unit, lead, recursion)
         later = unit.process.initial * recursion.option(0)
         position = np.exp([recursion.log_position(t) for t in range(1, T - lead + 1)])
     root = best_root_plan(unit, allowed, case.technology.M0, tail)

@@ -69,14 +69,15 @@ class RecursionStage:
     ----------
     log_position
         log k*_t, −inf for never.
-    at_zero
-        F'_t(0).
+    before
+        u_t below the position: p, or F'_t(0) where nothing is ordered.
+    after
+        F'_t beyond the last node.
     option
         U_t(0): worth of all later orders to someone without plants, $ of year t per unit of D_t.
     """
 
     log_position: float
-    at_zero: float
     option: float
     start: float
     stop: float
@@ -125,7 +126,7 @@ class ThresholdRecursion:
 
     def _at_zero(self, t: int) -> float:
         earns = self.unit.discount**self.lead_time * (self.unit.eta * self.unit.worth - self.unit.holding)
-        later = min(self.price, self.stages[t + 1].at_zero) if t < self.last else 0.0
+        later = self.stages[t + 1].before if t < self.last else 0.0
         return earns + self.unit.discount * self.unit.kept * later
 
     def option(self, t: int) -> float:
@@ -203,7 +204,6 @@ class ThresholdRecursion:
         after = idle + (self.unit.discount * self.unit.kept * self.stages[t + 1].after if t < self.last else 0.0)
         return RecursionStage(
             log_position=log_position,
-            at_zero=at_zero,
             option=option,
             start=start,
             stop=high,

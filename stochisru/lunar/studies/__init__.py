@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.studies.crossing import BreakEven, break_even, break_evens
     from stochisru.lunar.studies.efficiency import Frontier, default_strategies, frontier, non_dominated
     from stochisru.lunar.studies.maps import TwoWayMap, grid_values, two_way_map
+    from stochisru.lunar.studies.robustness import Robustness, robust_ball, robust_box
     from stochisru.lunar.studies.rules import RULE_RANGES, sample_rules
     from stochisru.lunar.studies.sensitivity import Tornado, tornado
     from stochisru.lunar.studies.tuning import Objective, Tuning, tune
@@ -21,6 +22,7 @@ _HOME = {
     "crossing": ("BreakEven", "break_even", "break_evens"),
     "efficiency": ("Frontier", "default_strategies", "frontier", "non_dominated"),
     "maps": ("TwoWayMap", "grid_values", "two_way_map"),
+    "robustness": ("Robustness", "robust_ball", "robust_box"),
     "rules": ("RULE_RANGES", "sample_rules"),
     "sensitivity": ("Tornado", "tornado"),
     "tuning": ("Objective", "Tuning", "tune"),
@@ -32,6 +34,7 @@ __all__ = [
     "BreakEven",
     "Frontier",
     "Objective",
+    "Robustness",
     "Tornado",
     "Tuning",
     "TwoWayMap",
@@ -42,6 +45,8 @@ __all__ = [
     "grid_values",
     "hold",
     "non_dominated",
+    "robust_ball",
+    "robust_box",
     "sample_rules",
     "tornado",
     "tune",
