@@ -129,6 +129,8 @@ class DualDynamicProgramming:
         """Solve a problem on a lattice."""
         storage, risk = options.storage, options.risk
         if is_general(case):
+            if case.risk is not None and not risk.neutral:
+                raise InputError(f"risk: {case.name} says its measure in a table [risk]; leave the options out")
             own = risk if case.risk is None else MeanCVaR(case.risk.weight, case.risk.tail)
             return sddp(case, on, storage=storage, risk=own, progress=progress, **options.how)
         if case.is_linear:

@@ -2,6 +2,6 @@
 
 from stochisru.lunar.calibration.bands import Band, Bands, bands
 from stochisru.lunar.calibration.fitted import Calibration, calibrate
-from stochisru.lunar.calibration.series import Series, read_series
+from stochisru.lunar.calibration.series import ObservedSeries, read_series
 
-__all__ = ["Band", "Bands", "Calibration", "Series", "bands", "calibrate", "read_series"]
+__all__ = ["Band", "Bands", "Calibration", "ObservedSeries", "bands", "calibrate", "read_series"]

@@ -29,7 +29,7 @@ from scenario_trees.processes import (
 )
 from stochisru.errors import InputError, require_confidence, require_number
 from stochisru.files import plainly
-from stochisru.lunar.calibration.series import Series
+from stochisru.lunar.calibration.series import ObservedSeries
 from stochisru.lunar.case import DeploymentCase, case_from_dict
 from stochisru.lunar.toml import toml_value
 from stochisru.methods.result import versions
@@ -74,7 +74,7 @@ class Calibration:
         What is unusual in the series, a line each.
     """
 
-    series: Series
+    series: ObservedSeries
     fits: Mapping[str, LikelihoodFit]
     reasons: Mapping[str, str]
     kind: str
@@ -228,7 +228,9 @@ class Calibration:
 FLAT = "a flat direction: no errors are known"
 
 
-def calibrate(series: Series, kind: str = "all", *, D0: float | None = None, confidence: float = 0.95) -> Calibration:
+def calibrate(
+    series: ObservedSeries, kind: str = "all", *, D0: float | None = None, confidence: float = 0.95
+) -> Calibration:
     """Estimate the processes that a series may be of.
 
     Parameters
@@ -292,7 +294,7 @@ def _chosen(fits: Mapping[str, LikelihoodFit]) -> tuple[str, str]:
     return "gbm", "its BIC is the least of those whose errors are known"
 
 
-def _history(series: Series) -> HistoricalIncrements:
+def _history(series: ObservedSeries) -> HistoricalIncrements:
     try:
         found = history(series.data)
     except TreeError as error:

@@ -36,7 +36,7 @@ _DATE = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2}))?")
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
+class ObservedSeries:
     """A series as it was read.
 
     Attributes
@@ -75,7 +75,7 @@ class Series:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def read_series(path: str | Path, column: str | None = None, date_column: str | None = None) -> Series:
+def read_series(path: str | Path, column: str | None = None, date_column: str | None = None) -> ObservedSeries:
     """Read a series of values > 0 from a CSV file.
 
     Parameters
@@ -107,7 +107,7 @@ def read_series(path: str | Path, column: str | None = None, date_column: str | 
     known = sum(value == value for value in values)
     if known < _FEWEST:
         raise InputError(f"{path.name}: {of}: needs at least {_FEWEST} values ({_FEWEST - 1} increments), got {known}")
-    series = Series(path.name, of, by, pd.Series(values, index=index, dtype=float))
+    series = ObservedSeries(path.name, of, by, pd.Series(values, index=index, dtype=float))
     try:
         seen(series.data, None)
     except TreeError as error:
