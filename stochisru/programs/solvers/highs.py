@@ -136,12 +136,13 @@ def optimise(model: Any, name: str) -> None:
     """
     import highspy
 
+    run(model)
+    if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+        return
     calm = {"presolve": "on", "simplex_scale_strategy": _EQUILIBRATE, "dual_simplex_cost_perturbation_multiplier": 0.0}
     kept = {option: model.getOptionValue(option)[1] for option in calm}
-    attempts: list[dict[str, Any]] = [{}, {}, {"presolve": "on" if kept["presolve"] == "off" else "off"}, calm]
-    for attempt, changed in enumerate(attempts):
-        if attempt:
-            model.clearSolver()
+    for changed in ({}, {"presolve": "on" if kept["presolve"] == "off" else "off"}, calm):
+        model.clearSolver()
         for option, value in changed.items():
             model.setOptionValue(option, value)
         run(model)
