@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +33,11 @@ MAX_NODES = 200_000
 _CHUNK = 1_000_000
 
 
+@cache
+def _legendre(order: int) -> tuple[Array, Array]:
+    return np.polynomial.legendre.leggauss(order)
+
+
 @dataclass(frozen=True)
 class Rule:
     """Gauss–Legendre rule per panel: its order, and the width of a panel in standard deviations of log G."""
@@ -41,7 +47,7 @@ class Rule:
 
     def nodes(self, breaks: Sequence[float], volatility: float) -> tuple[Array, Array]:
         """Nodes and weights on the panels between ascending ``breaks``."""
-        x, w = np.polynomial.legendre.leggauss(self.order)
+        x, w = _legendre(self.order)
         parts = [np.empty((2, 0))]
         for start, stop in pairwise(breaks):
             panels = max(1, int(np.ceil((stop - start) / (self.width * volatility))))
@@ -73,6 +79,8 @@ class RecursionStage:
         F'_t(0).
     option
         U_t(0): worth of all later orders to someone without plants, $ of year t per unit of D_t.
+    before
+        u_t up to ``start``: the price where anything is ordered, else F'_t(0).
     """
 
     log_position: float
@@ -125,7 +133,7 @@ class ThresholdRecursion:
 
     def _at_zero(self, t: int) -> float:
         earns = self.unit.discount**self.lead_time * (self.unit.eta * self.unit.worth - self.unit.holding)
-        later = min(self.price, self.stages[t + 1].at_zero) if t < self.last else 0.0
+        later = self.stages[t + 1].before if t < self.last else 0.0
         return earns + self.unit.discount * self.unit.kept * later
 
     def option(self, t: int) -> float:
@@ -180,23 +188,29 @@ class ThresholdRecursion:
         inside = float(self.marginal(t, nodes) @ (weights * np.exp(nodes)))
         return self._at_zero(t) * float(np.exp(low)) + inside
 
-    def _solve(self, t: int) -> RecursionStage:
+    def _position(self, t: int, at_zero: float) -> float:
+        """log k*_t: where F'_t falls to the price."""
         from scipy.optimize import brentq
 
         low, high = self._reach(t)
-        at_zero = self._at_zero(t)
 
         def excess(s: float) -> float:
             return float(self.marginal(t, s)) - self.price
 
-        option = self.option(t)
         if at_zero <= self.price or excess(low) <= 0:
-            log_position, start = -np.inf, low
+            return -np.inf
+        # Free plants that cost nothing to hold are worth something as long as any demand may meet them.
+        return high if excess(high) > 0 else float(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+
+    def _solve(self, t: int) -> RecursionStage:
+        low, high = self._reach(t)
+        at_zero = self._at_zero(t)
+        option = self.option(t)
+        log_position = start = self._position(t, at_zero)
+        if log_position == -np.inf:
+            start = low
         else:
-            # Free plants that cost nothing to hold are worth something as long as any demand may meet them.
-            log_position = start = (
-                high if excess(high) > 0 else float(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
-            )
+            high = max(high, start)
             option += self.integral(t, log_position) - self.price * float(np.exp(log_position))
         nodes, weights = self.rule.nodes(self._breaks(start, high), self._sigma)
         idle = -(self.unit.discount**self.lead_time) * self.unit.holding
@@ -207,9 +221,28 @@ class ThresholdRecursion:
             option=option,
             start=start,
             stop=high,
-            before=min(self.price, at_zero),
+            before=at_zero if log_position == -np.inf else self.price,
             after=after,
             nodes=nodes,
             weights=weights,
             values=self.marginal(t, nodes),
         )
+
+
+class RuleRecursion(ThresholdRecursion):
+    """The same for positions that are given, and not the best: what "order up to k_t·D_t" is worth on any process.
+
+    A kilogram is ordered once y falls to k_t, whether or not that pays: u_t is p up to k_t and F'_t beyond.
+
+    Parameters
+    ----------
+    log_positions
+        log k_t of years 1..T − L, −inf for never.
+    """
+
+    def __init__(self, unit: UnitValue, lead_time: int, log_positions: ArrayLike, rule: Rule = FINE) -> None:
+        self._given = np.asarray(log_positions, dtype=float)
+        super().__init__(unit, lead_time, rule)
+
+    def _position(self, t: int, at_zero: float) -> float:
+        return float(self._given[t - 1])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stochisru.lunar.studies.crossing import BreakEven, break_even, break_evens
+    from stochisru.lunar.studies.drift import Learning, learning
     from stochisru.lunar.studies.efficiency import Frontier, default_strategies, frontier, non_dominated
     from stochisru.lunar.studies.maps import TwoWayMap, grid_values, two_way_map
     from stochisru.lunar.studies.rules import RULE_RANGES, sample_rules
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "crossing": ("BreakEven", "break_even", "break_evens"),
+    "drift": ("Learning", "learning"),
     "efficiency": ("Frontier", "default_strategies", "frontier", "non_dominated"),
     "maps": ("TwoWayMap", "grid_values", "two_way_map"),
     "rules": ("RULE_RANGES", "sample_rules"),
@@ -31,6 +33,7 @@ __all__ = [
     "RULE_RANGES",
     "BreakEven",
     "Frontier",
+    "Learning",
     "Objective",
     "Tornado",
     "Tuning",
@@ -41,6 +44,7 @@ __all__ = [
     "frontier",
     "grid_values",
     "hold",
+    "learning",
     "non_dominated",
     "sample_rules",
     "tornado",

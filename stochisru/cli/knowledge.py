@@ -1,0 +1,154 @@
+"""Commands on what knowledge is worth: learning, survey, resolve; see ``docs/learning.md``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stochisru.errors import InputError
+from stochisru.lunar.terminal import CaseArg, HorizonOpt, named_case
+from stochisru.studies.terminal import numbers
+from stochisru.terminal import JsonOpt, OutOpt, emit_outcome, json_target, money_unit, print_frame, progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from matplotlib.figure import Figure
+
+    from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.studies.drift import Learning
+    from stochisru.studies.store import Row
+
+    S = TypeVar("S")
+
+
+def _into_folder(
+    kind: str,
+    case: DeploymentCase,
+    compute: Callable[[], S],
+    rows: Callable[[S], list[Row]],
+    draw: Callable[[S], Figure],
+    settings: dict[str, Any],
+    out: Path | None,
+) -> S:
+    """Compute under a spinner, into a folder where asked."""
+    from stochisru.studies.folder import case_entry, fill, study_folder
+
+    with study_folder(out, kind, case_entry(case)) as folder:
+        with progress(f"{kind} of {case.name}"):
+            study = compute()
+        if folder is not None:
+            fill(folder, kind, case, {kind: rows(study)}, lambda: {kind: draw(study)}, settings, study)
+    return study
+
+
+def learning(
+    case: CaseArg,
+    drifts: Annotated[
+        str | None, typer.Option(help="Rates of growth that may be true, as in 0,0.3; instead of the case's process.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Their probabilities [default: equal].")] = None,
+    prior_sd: Annotated[
+        float | None, typer.Option("--prior-sd", help="Or standard deviation of a normal prior around mu.")
+    ] = None,
+    low: Annotated[float | None, typer.Option(help="Where that prior is cut off below.")] = None,
+    high: Annotated[float | None, typer.Option(help="Where it is cut off above.")] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Years' worth of observation of market studies [default: 0.5 to 20].")
+    ] = None,
+    horizon: HorizonOpt = None,
+    out: OutOpt = None,
+    json: JsonOpt = None,
+) -> None:
+    """What it is worth to learn the drift of demand: on the way, from a study, from the start."""
+    from stochisru.lunar.studies.drift import STUDIES, Learning
+    from stochisru.lunar.studies.drift import learning as learnt
+
+    json_target(json, case)
+    problem = _with_prior(named_case(case, horizon), drifts, weights, prior_sd, low, high)
+    lengths = STUDIES if study is None else tuple(numbers(study, "study"))
+
+    def draw(found: Learning) -> Figure:
+        from stochisru.lunar.studies.knowledge_figures import learning_figure
+
+        return learning_figure(found)
+
+    settings = {"process": str(problem.process), "studies": list(lengths)}
+    emit_outcome(
+        lambda: _into_folder(
+            "learning", problem, lambda: learnt(problem, studies=lengths), Learning.to_rows, draw, settings, out
+        ),
+        Learning.to_dict,
+        json,
+        _show_learning,
+    )
+
+
+def _with_prior(
+    case: DeploymentCase,
+    drifts: str | None,
+    weights: str | None,
+    prior_sd: float | None,
+    low: float | None,
+    high: float | None,
+) -> DeploymentCase:
+    """The case with a prior on its drift, where one is given."""
+    if drifts is not None:
+        if prior_sd is not None or low is not None or high is not None:
+            raise InputError("drifts: a prior is discrete (--drifts) or normal (--prior-sd), not both")
+        rates = numbers(drifts, "drifts")
+        shares = [1 / len(rates)] * len(rates) if weights is None else numbers(weights, "weights")
+        return case.replace(process={"kind": "discrete-drift", "drifts": rates, "weights": shares})
+    if weights is not None:
+        raise InputError("weights: belong to --drifts")
+    if prior_sd is None:
+        if low is not None or high is not None:
+            raise InputError("low, high: belong to --prior-sd")
+        return case
+    ends = {name: end for name, end in (("low", low), ("high", high)) if end is not None}
+    return case.replace(process={"kind": "unknown-drift", "prior_sd": prior_sd, **ends})
+
+
+def _show_learning(found: Learning) -> None:
+    import pandas as pd
+
+    worth, evpi = found.worth, found.evpi
+    unit, size = money_unit([found.ignoring.value, found.known.value])
+    small, part = money_unit([worth.value, evpi.value])
+    typer.echo(f"{found.case.title}, T = {found.case.horizon.T}: {found.case.process}")
+    rows = [
+        ("prior mean", found.prior_rate, found.at_prior),
+        ("mean-matched", found.matched_rate, found.at_matched),
+        ("best one rate", found.best_rate, found.ignoring.value),
+        ("learning", None, found.learning.value),
+        ("drift known", None, found.known.value),
+    ]
+    frame = pd.DataFrame(
+        {
+            "who plans": [name for name, _, _ in rows],
+            "believed rate": ["–" if rate is None else f"{rate:.4f}" for _, rate, _ in rows],
+            "expected NPV": [value / size for *_, value in rows],
+        }
+    )
+    print_frame(frame.round(3), f"value of the process ({unit}, maximised)", right=["believed rate"])
+    typer.echo(f"learning on the way is worth {worth.value / part:,.3f} {small}")
+    typer.echo(f"knowing the drift from the start {evpi.value / part:,.3f} {small} more (EVPI of the drift)")
+    if found.studies:
+        told = found.evsi
+        table = pd.DataFrame(
+            {
+                "years": list(told),
+                "sd of drift": [f"{found.case.demand.sigma / n**0.5:.3f}" for n in told],
+                "EVSI": [v.value / part for v in told.values()],
+                "of EVPI": [f"{v.value / evpi.value:.0%}" if evpi.value > 0 else "–" for v in told.values()],
+            }
+        )
+        print_frame(table.round(4), f"market studies before the first decision ({small})", right=["sd of drift", "of EVPI"])
+    plans = pd.DataFrame(
+        [{"who plans": who, **{f"dM{t}": m for t, m in enumerate(plan)}} for who, plan in found.first.items()]
+    )
+    print_frame(plans.round(1), "to commit now (kg)")
+    typer.echo(f"exact on the process, within {found.learning.error:,.2g} $")

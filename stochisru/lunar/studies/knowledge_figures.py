@@ -1,0 +1,43 @@
+"""Paper-ready figures of what knowledge is worth: learning, surveys, single factors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stochisru.lunar.studies.figures import escaped
+from stochisru.report.style import DASHES, PALETTE, money, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from stochisru.lunar.studies.drift import Learning
+
+
+def learning_figure(study: Learning) -> Figure:
+    """Planning with one rate against learning; what a study adds beside it, where studies were valued."""
+    columns = 2 if study.studies else 1
+    with new_figure(3.6 * columns, 2.9, columns) as (figure, axes):
+        left = axes[0] if columns == 2 else axes
+        rate, worth = study.believed.T
+        left.plot(100 * rate, worth, color=PALETTE[0], label="one rate, never revised")
+        left.plot(100 * study.best_rate, study.ignoring.value, "o", color=PALETTE[0], ms=4, label="the best rate")
+        for value, name, color, dash in (
+            (study.learning.value, "learning", PALETTE[1], DASHES[1]),
+            (study.known.value, "drift known", PALETTE[2], DASHES[2]),
+        ):
+            left.axhline(value, color=color, ls=dash, lw=1.2, label=name)
+        unit = escaped(money(left.yaxis, max(abs(worth).max(), abs(study.known.value))))
+        left.set_xlabel("believed growth (% a year)")
+        left.set_ylabel(f"expected NPV ({unit})")
+        left.legend(loc="best")
+        if columns == 2:
+            right = axes[1]
+            years = list(study.evsi)
+            right.plot([0.0, *years], [0.0, *(v.value for v in study.evsi.values())], "o-", color=PALETTE[0], ms=3.5)
+            right.axhline(study.evpi.value, color=PALETTE[1], ls=DASHES[1], lw=1.2)
+            right.text(years[-1], study.evpi.value, "drift known (EVPI)", ha="right", va="bottom", fontsize=8)
+            unit = escaped(money(right.yaxis, study.evpi.value))
+            right.set_ylim(0, 1.15 * study.evpi.value or 1.0)
+            right.set_xlabel("study, years' worth of observation")
+            right.set_ylabel(f"value of the study, EVSI ({unit})")
+        return figure
