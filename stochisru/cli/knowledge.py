@@ -146,7 +146,9 @@ def _show_learning(found: Learning) -> None:
                 "of EVPI": [f"{v.value / evpi.value:.0%}" if evpi.value > 0 else "–" for v in told.values()],
             }
         )
-        print_frame(table.round(4), f"market studies before the first decision ({small})", right=["sd of drift", "of EVPI"])
+        print_frame(
+            table.round(4), f"market studies before the first decision ({small})", right=["sd of drift", "of EVPI"]
+        )
     plans = pd.DataFrame(
         [{"who plans": who, **{f"dM{t}": m for t, m in enumerate(plan)}} for who, plan in found.first.items()]
     )

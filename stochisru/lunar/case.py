@@ -220,7 +220,9 @@ class DeploymentCase(Part):
                 raise InputError(f"{symbol}: unknown symbol; known are {', '.join(home)}")
             value = value.item() if isinstance(value, np.generic) else value
             now = self.values[symbol]
-            kept = symbol in parts[home[symbol]] or "process" not in symbols  # a new process may need what the old had not
+            kept = (
+                symbol in parts[home[symbol]] or "process" not in symbols
+            )  # a new process may need what the old had not
             if type(value) is type(now) and value == now and symbol not in self.derivation and kept:
                 continue  # a default stays one
             if value != now or symbol in self.derivation:

@@ -176,9 +176,7 @@ class DriftLayers:
         by_drift, by_place = worth.strides
         shape = worth.shape[0], x.size, layers.size
         last = worth[:, layers[-1] - layers[0] :]
-        view = np.lib.stride_tricks.as_strided(
-            last, shape, (by_drift, by_place, -_STRIDE * by_place), writeable=False
-        )
+        view = np.lib.stride_tricks.as_strided(last, shape, (by_drift, by_place, -_STRIDE * by_place), writeable=False)
         return np.asarray(np.einsum("ij,jik->ik", known, view))
 
     def _earned(self, v: Array, t: int, lead: int) -> Array:
@@ -206,9 +204,37 @@ class DriftLayers:
             return np.zeros((self._x(0).size, self._layers.size))
         cont = np.zeros((self._x(self._last).size, self._layers.size))
         for t in range(self._last, 0, -1):
-            excess = self._gain(t) - cont
-            cont = self._expected(t - 1, np.maximum(cont, cont + excess) + _kinks(excess))
+            gain = self._gain(t)
+            after = np.maximum(gain, cont) + _kinks(gain - cont)
+            if self._lead == 0:
+                after = self._with_jump(t, gain, cont)
+            cont = self._expected(t - 1, after)
         return cont
+
+    def _with_jump(self, t: int, gain: Array, cont: Array) -> Array:
+        """max(gain, cont) for the trapezoidal rule where demand of today is known, and earned as soon as it is enough.
+
+        ``gain`` then jumps where D_t = η·κ^t·m; the values of the two points around it are corrected by the first
+        Bernoulli polynomial, and kinks are sought on either side.
+        """
+        unit, x, every = self.units[0], self._x(t), np.arange(self._layers.size)
+        today = float(unit.scale(t)) * unit.eta * unit.worth
+        place = self._layers * _STRIDE + t * np.log(unit.kept) / self._h - x[0]
+        seen = np.arange(x.size)[:, None] > place[None, :] + 1e-9
+        before = gain - today * np.where(np.abs(np.arange(x.size)[:, None] - place) <= 1e-9, 0.5, seen)
+        low, high = before - cont, before + today - cont
+        out = cont + np.where(seen, np.maximum(high, 0.0) + _kinks(high), np.maximum(low, 0.0) + _kinks(low))
+        i = np.floor(place + 1e-9).astype(np.int64)
+        here = (i >= 0) & (i < x.size - 1)
+        i, k = i[here], every[here]
+        theta = np.clip(place[here] - i, 0.0, 1.0)
+        jump = sum(
+            w * (np.maximum(high[at, k], 0.0) - np.maximum(low[at, k], 0.0))
+            for at, w in ((i, 1 - theta), (i + 1, theta))
+        )
+        out[i, k] -= (1 - theta) * jump * (theta - 0.5)
+        out[i + 1, k] -= theta * jump * (theta - 0.5)
+        return np.asarray(out)
 
     # ------------------------------------------------------------------- root
 

@@ -41,6 +41,8 @@ _SHORTEST, _LONGEST = 0.1, 200.0
 _POINTS = 20
 #: Standard deviations to which a normal prior is followed.
 _PRIOR = 7.0
+#: Probability of the rates that carry half of the mean, at least: that of a normal prior which multiplies it by 100.
+_CARRIED = 1.2e-3
 #: Rates that are tried before the best is sought between them.
 _SCAN = 9
 #: Drifts on which policies of one rate are valued at most, and those that tell the error.
@@ -144,9 +146,7 @@ class Learning:
             "value_of_learning": self.worth.value,
             "rates": {"best": self.best_rate, "prior_mean": self.prior_rate, "mean_matched": self.matched_rate},
             "believed": {"prior_mean": self.at_prior, "mean_matched": self.at_matched},
-            "studies": [
-                {"years": n, "value": self.studies[n].value, "evsi": self.evsi[n].value} for n in self.studies
-            ],
+            "studies": [{"years": n, "value": self.studies[n].value, "evsi": self.evsi[n].value} for n in self.studies],
             "first_stage": {
                 who: {f"dM{t}": mass for t, mass in enumerate(plan.tolist())} for who, plan in self.first.items()
             },
@@ -243,6 +243,7 @@ def _prior(case: DeploymentCase, studied: float) -> tuple[float, Array, Array]:
         raise InputError(
             f"demand.process: must have an unknown drift (kind unknown-drift or discrete-drift), got {process}"
         )
+    _require_carried(drifts, weights, case.horizon.T)
     if volatility <= 0:
         raise InputError("demand.sigma: must be > 0, or the first year tells the drift; got 0")
     case.require_linear("the value of learning")
@@ -250,6 +251,20 @@ def _prior(case: DeploymentCase, studied: float) -> tuple[float, Array, Array]:
     if reason is not None:
         raise InputError(reason)
     return volatility, drifts, weights
+
+
+def _require_carried(drifts: Array, weights: Array, T: int) -> None:
+    """Refuse a prior whose mean of year T is that of rates next to nobody believes in."""
+    order = np.argsort(-drifts)
+    with np.errstate(divide="ignore"):
+        log = np.log(weights[order]) + drifts[order] * T
+    share = np.cumsum(np.exp(log - log.max()))
+    carrying = float(np.cumsum(weights[order])[np.searchsorted(share, 0.5 * share[-1])])
+    if carrying < _CARRIED:
+        raise InputError(
+            f"demand.process: half of the mean of year {T} is that of rates of probability {carrying:.2g}, at least "
+            f"{_CARRIED:g} is needed; take a shorter horizon or a prior without them"
+        )
 
 
 def _solved(layers: DriftLayers) -> Known:

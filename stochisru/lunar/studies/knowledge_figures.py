@@ -27,6 +27,8 @@ def learning_figure(study: Learning) -> Figure:
         ):
             left.axhline(value, color=color, ls=dash, lw=1.2, label=name)
         unit = escaped(money(left.yaxis, max(abs(worth).max(), abs(study.known.value))))
+        low, high = min(study.at_prior, study.at_matched), study.known.value
+        left.set_ylim(low - 0.15 * (high - low), high + 0.15 * (high - low))  # who believes in much less is far below
         left.set_xlabel("believed growth (% a year)")
         left.set_ylabel(f"expected NPV ({unit})")
         left.legend(loc="best")
