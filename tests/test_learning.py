@@ -214,7 +214,7 @@ def test_bad_priors_are_one_line(capsys, options, message):
 
 def test_what_is_not_exact_is_refused():
     for symbols in ({"earth_limit": 50.0}, {"lot": 20.0}):
-        with pytest.raises(InputError, match="earth_limit|launch"):
+        with pytest.raises(InputError, match=r"earth_limit|launch"):
             learning(CONTESTED.replace(T=3, process=TWO, **symbols))
     with pytest.raises(InputError, match="a study tells"):
         _ = layers(CONTESTED.replace(T=3), [0.1], [1.0], studied=1.0).deployments
@@ -224,8 +224,11 @@ def test_the_command(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as end:
         main(
-            ["learning", "contested-market", "--horizon", "4", "--drifts", "0,0.3", "--study", "2"]
-            + ["--json", str(tmp_path / "l.json"), "--out", str(tmp_path / "l")]
+            [
+                *"learning contested-market --horizon 4 --drifts 0,0.3 --study 2".split(),
+                f"--json={tmp_path / 'l.json'}",
+                f"--out={tmp_path / 'l'}",
+            ]
         )
     assert end.value.code == 0
     assert "EVPI of the drift" in capsys.readouterr().out

@@ -1,8 +1,8 @@
 """What planning with one fixed rate of growth is worth where the rate is unknown.
 
-Who believes in a rate m follows the exact policy of m for good: ΔM_0..ΔM_L, then "order up to k_t·D_t", whatever demand
-tells. Of each drift that may be true such a policy is valued exactly (`RuleRecursion`), and the prior's mean of those is
-its value on the process that a Bayesian expects.
+Who believes in a rate m follows the exact policy of m for good: ΔM_0..ΔM_L, then "order up to k_t·D_t", whatever
+demand tells. Of each drift that may be true such a policy is valued exactly (`RuleRecursion`), and the prior's mean of
+those is its value on the process that a Bayesian expects.
 """
 
 from __future__ import annotations

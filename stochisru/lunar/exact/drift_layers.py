@@ -26,7 +26,7 @@ from functools import cached_property
 
 import numpy as np
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Index
 from scenario_trees.processes import GeometricBrownianMotion
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -89,7 +89,7 @@ class DriftLayers:
         return np.asarray(self.drifts - 0.5 * self.volatility**2)
 
     @property
-    def _T(self) -> int:
+    def _years(self) -> int:
         return self.case.horizon.T
 
     @property
@@ -99,7 +99,7 @@ class DriftLayers:
     @property
     def _last(self) -> int:
         """Last year of orders."""
-        return self._T - self._lead
+        return self._years - self._lead
 
     def _span(self, clock: float) -> tuple[float, float]:
         """Growth after so many years, but for a probability, and a share of the mean, of 1e-12."""
@@ -107,7 +107,7 @@ class DriftLayers:
         low, high = float(self._rates.min()), float(self._rates.max())
         return low * clock - _SPAN * spread, high * clock + (_SPAN + spread) * spread
 
-    def _x(self, t: int) -> Array:
+    def _x(self, t: int) -> Index:
         """Places of x in year t, whole numbers of the grid's width."""
         low, high = self._span(self.studied + t)
         return np.arange(int(np.floor(low / self._h)), int(np.ceil(high / self._h)) + 1)
@@ -116,12 +116,12 @@ class DriftLayers:
     def _layer_range(self) -> tuple[float, float]:
         """Logarithms of η·m/D_0 between which demand decides, of any drift."""
         decay = np.log(self.units[0].kept)
-        ends = np.array([self._span(s) for s in range(self._T + 1)])
-        shift = decay * np.arange(self._T + 1)
+        ends = np.array([self._span(s) for s in range(self._years + 1)])
+        shift = decay * np.arange(self._years + 1)
         return float((ends[:, 0] - shift).min()) - 1e-3, float((ends[:, 1] - shift).max()) + 1e-3
 
     @cached_property
-    def _layers(self) -> Array:
+    def _layers(self) -> Index:
         """Places of ln m plus what a study tells, in steps of `_STRIDE` widths of the grid."""
         low, high = self._layer_range
         z = self._x(0) * self._h
@@ -184,7 +184,7 @@ class DriftLayers:
         from scipy.special import ndtr
 
         unit = self.units[0]
-        years = np.arange(t + lead, self._T + 1)
+        years = np.arange(t + lead, self._years + 1)
         ahead, scale = years - t, unit.scale(years)
         out = np.zeros((self._rates.size, v.size))
         for s, tau, weight in zip(years, ahead, scale, strict=True):
@@ -228,10 +228,8 @@ class DriftLayers:
         here = (i >= 0) & (i < x.size - 1)
         i, k = i[here], every[here]
         theta = np.clip(place[here] - i, 0.0, 1.0)
-        jump = sum(
-            w * (np.maximum(high[at, k], 0.0) - np.maximum(low[at, k], 0.0))
-            for at, w in ((i, 1 - theta), (i + 1, theta))
-        )
+        step = np.maximum(high, 0.0) - np.maximum(low, 0.0)
+        jump = (1 - theta) * step[i, k] + theta * step[i + 1, k]
         out[i, k] -= (1 - theta) * jump * (theta - 0.5)
         out[i + 1, k] -= theta * jump * (theta - 0.5)
         return np.asarray(out)
@@ -246,7 +244,7 @@ class DriftLayers:
         existing = self.case.technology.M0
         ell, width = self._root_layers(existing)
         starts = self._starts(ell)
-        own = np.array([u.earned(np.arange(self._T + 1), existing).sum() - u.without_plants() for u in self.units])
+        own = np.array([u.earned(np.arange(self._years + 1), existing).sum() - u.without_plants() for u in self.units])
         total = 0.0
         for i, chance in zip(*self._outcomes(), strict=True):
             z = self._x(0)[i] * self._h
@@ -264,7 +262,7 @@ class DriftLayers:
         if self.studied > 0:
             raise InputError("studied: what to commit depends on what a study tells")
         waiting = CubicSpline(self._layers * (_STRIDE * self._h), self._waiting[self._outcomes()[0][0]])
-        years, size = np.arange(min(self._lead, self._T) + 1), self.case.demand.D0 / self.units[0].eta
+        years, size = np.arange(min(self._lead, self._years) + 1), self.case.demand.D0 / self.units[0].eta
 
         def advantage(ell: Array) -> Array:
             """Best start up to year τ less the best later one, or waiting, one layer per τ."""
@@ -284,13 +282,13 @@ class DriftLayers:
 
     def _starts(self, ell: Array) -> Array:
         """What a layer earns that arrives in each year of the root, of each drift; no study changes that."""
-        years = min(self._lead, self._T) + 1
+        years = min(self._lead, self._years) + 1
         starts = np.full((years, self._rates.size, ell.size), -np.inf)
         for year in np.flatnonzero(allowed_years(self.case)[:years]):
             starts[year] = self._earned(-ell, 0, int(year))
         return starts
 
-    def _outcomes(self) -> tuple[Array, Array]:
+    def _outcomes(self) -> tuple[Index, Array]:
         """Places of what the study may tell, and their probabilities."""
         x = self._x(0)
         if self.studied == 0:

@@ -189,7 +189,7 @@ class ThresholdRecursion:
         return self._at_zero(t) * float(np.exp(low)) + inside
 
     def _position(self, t: int, at_zero: float) -> float:
-        """log k*_t: where F'_t falls to the price."""
+        """Logarithm of k*_t: where F'_t falls to the price."""
         from scipy.optimize import brentq
 
         low, high = self._reach(t)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -352,5 +353,5 @@ def _check_order(found: Learning) -> None:
     chain += [(f"study of {n:g} years", value) for n, value in found.studies.items()]
     chain.append(("known", found.known))
     flows = UnitValue.of(known_drift(found.case, found.matched_rate, found.case.demand.sigma)).without_plants()
-    for (less, low), (more, high) in zip(chain, chain[1:], strict=False):
+    for (less, low), (more, high) in pairwise(chain):
         require_order(less, low.value - low.error, more, high.value + high.error, flows)
