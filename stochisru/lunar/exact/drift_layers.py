@@ -112,6 +112,10 @@ class DriftLayers:
         low, high = self._span(self.studied + t)
         return np.arange(int(np.floor(low / self._h)), int(np.ceil(high / self._h)) + 1)
 
+    def _growth(self, t: int) -> Array:
+        """x in year t."""
+        return np.asarray(self._x(t) * self._h, dtype=float)
+
     @cached_property
     def _layer_range(self) -> tuple[float, float]:
         """Logarithms of η·m/D_0 between which demand decides, of any drift."""
@@ -149,7 +153,7 @@ class DriftLayers:
 
     def _expected(self, t: int, after: Array) -> Array:
         """E[W_{t+1} | x] at all places of year t."""
-        here, there = self._x(t) * self._h, self._x(t + 1) * self._h
+        here, there = self._growth(t), self._growth(t + 1)
         clock, middle = self.studied + t, 0.5 * (self._rates.min() + self._rates.max())
         log_here = self._log_likelihood(clock, here)[1]
         log_there = self._log_likelihood(clock + 1, there)[1]
@@ -171,7 +175,7 @@ class DriftLayers:
         x, layers = self._x(t), self._layers * _STRIDE
         v = np.arange(x[0] - layers[-1], x[-1] - layers[0] + 1) * self._h
         worth = self._earned(v, t, self._lead)
-        known = self._log_likelihood(self.studied + t, x * self._h)[0]
+        known = self._log_likelihood(self.studied + t, self._growth(t))[0]
         # By place of x and layer the table is read along its diagonals: no copy for each drift.
         by_drift, by_place = worth.strides
         shape = worth.shape[0], x.size, layers.size
