@@ -65,7 +65,8 @@ def _among(tree: ScenarioTree, nodes: Index, chosen: Mask) -> ScenarioTree:
     """The tree of the chosen leaves, with their probabilities given that it is one of them."""
     paths = nodes[chosen]
     chance = tree.probability[paths[:, -1]]
-    weight = np.bincount(paths.ravel(), weights=np.repeat(chance / chance.sum(), paths.shape[1]))
+    share = np.repeat(chance / chance.sum(), paths.shape[1])
+    weight = np.asarray(np.bincount(paths.ravel(), weights=share), dtype=float)
     kept = np.unique(paths)
     place = np.zeros(tree.n_nodes, dtype=np.int64)
     place[kept] = np.arange(kept.size)
@@ -185,7 +186,9 @@ def together(first: MarkovLattice, second: MarkovLattice, names: tuple[str, str]
             raise TreeError(f"{name}: must be a lattice of one factor, got {', '.join(part.names)}")
     return MarkovLattice(
         tuple(np.repeat(a, b.size) for a, b in zip(first.values, second.values, strict=True)),
-        tuple(np.kron(a, b) for a, b in zip(first.transitions, second.transitions, strict=True)),
+        tuple(
+            np.asarray(np.kron(a, b), dtype=float) for a, b in zip(first.transitions, second.transitions, strict=True)
+        ),
         tuple(np.tile(b, a.size)[:, None] for a, b in zip(first.values, second.values, strict=True)),
         names,
     )

@@ -7,11 +7,11 @@ Partial EVPI of factor A is
 the other factors being seen year by year as before (where costs are minimised, the other way round). It lies between 0
 and EVPI, which is the same with all factors known; parts need not add up to it (Howard 1966).
 
-On a tree every path of a factor has a tree of what is left open, and each a program: exact up to the solver's gaps. So
-it is on a lattice whose histories are few. On any other lattice paths are sampled: RP given the path of A, by program or
-by SDDP, less what the plan of SDDP earns there, simulated, with the values of all factors as control variates. The mean
-of that difference is partial EVPI plus what the plan falls short of RP, which is taken to be no more than the bracket of
-SDDP; it varies far less than RP given the path does.
+On a tree every path of a factor has a tree of what is left open, and each a program: exact up to the solver's gaps.
+So it is on a lattice whose histories are few. On any other lattice paths are sampled: RP given the path of A, by
+program or by SDDP, less what the plan of SDDP earns there, simulated, with the values of all factors as control
+variates. The mean of that difference is partial EVPI plus what the plan falls short of RP, which is taken to be no more
+than the bracket of SDDP; it varies far less than RP given the path does.
 """
 
 from __future__ import annotations
@@ -299,6 +299,16 @@ def _in_hand(model: Model, bounds: Bounds) -> float:
     return bounds.lower if model.sign > 0 else bounds.upper
 
 
+def _without(sample: Array, off: Array) -> Array:
+    """A sample less what numbers of mean 0, shape ``(k, n)``, explain of it (control variates)."""
+    used = off[np.ptp(off, axis=1) > 0]
+    if sample.size < 8 * (used.shape[0] + 1) or not used.size:
+        return sample
+    design = np.stack([np.ones(sample.size), *(row / np.abs(row).max() for row in used)], axis=1)
+    slope = np.linalg.lstsq(design, sample, rcond=None)[0]
+    return np.asarray(sample - design[:, 1:] @ slope[1:])
+
+
 @dataclass(frozen=True, eq=False)
 class _Sampled:
     """Partial EVPI on a lattice whose histories are too many for one program."""
@@ -326,9 +336,10 @@ class _Sampled:
                 own = np.stack([k[i] for k, i in zip(kept, inner, strict=True)])
                 drawn.append(own)
                 plan.append(result.plan.on_paths(own))
-            earned = self._controlled(np.stack(plan), np.stack(drawn))
-            units = np.ones(paths, dtype=np.int64)
-            low, high = (mean_estimate(end - earned, units, confidence) for end in ends)
+            every = np.stack(drawn)
+            earned = self._controlled(np.stack(plan), every)
+            units, off = np.ones(paths, dtype=np.int64), self._off(every).mean(axis=2)
+            low, high = (mean_estimate(_without(end - earned, off), units, confidence) for end in ends)
             lower, upper = max(low.lower - short, 0.0), max(high.upper, 0.0)
             middle = min(max(0.5 * (low.value + high.value), lower), upper)
             flows = result.bounds.flows
@@ -350,18 +361,18 @@ class _Sampled:
         """
         if not np.isfinite(worth).all():
             raise InfeasibleError(f"{self.model.name}: the plan of SDDP breaks a row on a sampled path")
-        columns = [np.ones(worth.size)]
-        for t in range(1, self.lattice.horizon + 1):
-            seen = [self.lattice.values[t], *(self.lattice.others[t].T if self.lattice.others is not None else ())]
-            for values in seen:
-                off = (values - self.lattice.probabilities[t] @ values)[states[:, t]].ravel()
-                if off.any():
-                    columns.append(off / np.abs(off).max())
-        design = np.stack(columns, axis=1)
-        if worth.size < 4 * design.shape[1]:
-            return np.asarray(worth.mean(axis=1))
-        slope = np.linalg.lstsq(design, worth.ravel(), rcond=None)[0]
-        return np.asarray((worth.ravel() - design[:, 1:] @ slope[1:]).reshape(worth.shape).mean(axis=1))
+        off = self._off(states)
+        return np.asarray(_without(worth.ravel(), off.reshape(off.shape[0], -1)).reshape(worth.shape).mean(axis=1))
+
+    def _off(self, states: Index) -> Array:
+        """Discounted sum of each factor less its mean, which nobody can know: shape ``(factors, paths, draws)``."""
+        lattice, out = self.lattice, np.zeros((len(self.lattice.names), states.shape[0], states.shape[2]))
+        for t in range(1, lattice.horizon + 1):
+            seen = [lattice.values[t], *(lattice.others[t].T if lattice.others is not None else ())]
+            for k, values in enumerate(seen):
+                off = (values - lattice.probabilities[t] @ values)[states[:, t]]
+                out[k] += off / (1 + self.model.discount_rate) ** t
+        return out
 
     def _left(self, name: str, path: Index) -> tuple[MarkovLattice, tuple[Index, ...]]:
         """What is left open once a factor, or all, are known."""
@@ -378,10 +389,7 @@ class _Sampled:
 
     def _rp(self, left: MarkovLattice) -> tuple[float, float]:
         tree = _unfolded(left, _LEFT)
-        if tree is not None:
-            bounds = _best(self.model, tree, self.solver, self.limits)
-        else:
-            bounds = self._sddp(left).bounds
+        bounds = self._sddp(left).bounds if tree is None else _best(self.model, tree, self.solver, self.limits)
         ends = bounds if self.model.sign > 0 else bounds.negative()
         return ends.lower, ends.upper
 

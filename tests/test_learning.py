@@ -225,7 +225,7 @@ def test_the_command(capsys, tmp_path, monkeypatch):
     with pytest.raises(SystemExit) as end:
         main(
             [
-                *"learning contested-market --horizon 4 --drifts 0,0.3 --study 2".split(),
+                *["learning", "contested-market", "--horizon", "4", "--drifts", "0,0.3", "--study", "2"],
                 f"--json={tmp_path / 'l.json'}",
                 f"--out={tmp_path / 'l'}",
             ]

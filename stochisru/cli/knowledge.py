@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from stochisru.errors import InputError
 from stochisru.lunar.terminal import CaseArg, HorizonOpt, named_case
 from stochisru.studies.terminal import numbers
-from stochisru.terminal import JsonOpt, OutOpt, emit_outcome, json_target, money_unit, print_frame, progress
+from stochisru.terminal import JsonOpt, OutOpt, SolverOpt, emit_outcome, json_target, money_unit, number, print_frame, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,3 +155,96 @@ def _show_learning(found: Learning) -> None:
     )
     print_frame(plans.round(1), "to commit now (kg)")
     typer.echo(f"exact on the process, within {found.learning.error:,.2g} $")
+
+
+def resolve(
+    case: CaseArg,
+    launch: Annotated[
+        str | None, typer.Option(help="Drift and volatility of the launch price c_L, as in -0.05:0.2.")
+    ] = None,
+    yields: Annotated[
+        str | None, typer.Option("--yield", help="Drift and volatility of the yield of the deposit, 1 in year 0.")
+    ] = None,
+    branching: Annotated[
+        str | None, typer.Option(help="Branches of each factor per year [default: 3 in the first years, then 2 or 1].")
+    ] = None,
+    solver: SolverOpt = "highs",
+    horizon: HorizonOpt = None,
+    out: OutOpt = None,
+    json: JsonOpt = None,
+) -> None:
+    """Which uncertainty is worth resolving: partial EVPI of demand, launch price and yield, on a tree."""
+    from scenario_trees import GeometricBrownianMotion, ScenarioTree
+    from stochisru.lunar.factors import with_factors
+    from stochisru.lunar.trees import parse_branching
+    from stochisru.partial_evpi import PartialEvpi, partial_evpi
+
+    json_target(json, case)
+    problem = named_case(case, horizon)
+    given = {"launch": (launch, problem.costs.c_L), "yield": (yields, 1.0)}
+    processes = {
+        name: GeometricBrownianMotion(start, *_pair(text, name))
+        for name, (text, start) in given.items()
+        if text is not None
+    }
+    model = with_factors(problem, processes)
+    T, count = problem.horizon.T, 1 + len(processes)
+    factors = _branches(T, count) if branching is None else parse_branching(branching)
+    if len(factors) != T:
+        raise InputError(f"branching: needs one factor per year, {T} for T = {T}, got {len(factors)}")
+    leaves = float(np.prod([float(b) ** count for b in factors]))
+    if leaves > _LEAVES:
+        raise InputError(f"branching: the tree has {leaves:,.0f} scenarios, at most {_LEAVES:,} are allowed")
+    tree = ScenarioTree.from_process(model.process, factors)
+
+    def draw(found: PartialEvpi) -> Figure:
+        from stochisru.lunar.studies.knowledge_figures import partial_evpi_figure
+
+        return partial_evpi_figure(found)
+
+    def rows(found: PartialEvpi) -> list[Row]:
+        return found.to_frame().to_dict("records")  # type: ignore[return-value]
+
+    def data(found: PartialEvpi) -> dict[str, Any]:
+        return {"case": problem.name, "horizon": T, "branching": list(factors), "unit": "$", **found.to_dict()}
+
+    def show(found: PartialEvpi) -> None:
+        unit, size = money_unit([found.evpi.value])
+        frame = found.to_frame()[["known", "value", "share", "paths"]]
+        frame["value"] /= size
+        frame["share"] = ["–" if x != x else f"{x:.0%}" for x in frame["share"]]
+        typer.echo(f"{problem.title}, T = {T}: {tree!r}")
+        print_frame(frame, f"value of knowing one factor's path from the start ({unit}, of the tree)", right=["share"])
+        typer.echo("parts need not add up to all")
+
+    settings = {"launch": launch, "yield": yields, "branching": list(factors)}
+    emit_outcome(
+        lambda: _into_folder(
+            "resolve", problem, lambda: partial_evpi(model, tree, solver=solver), rows, draw, settings, out
+        ),
+        data,
+        json,
+        show,
+    )
+
+
+#: Scenarios of a tree of several factors at most, and what the default is kept to.
+_LEAVES, _USUAL = 200_000, 6_561
+
+
+def _pair(text: str, field: str) -> tuple[float, float]:
+    """Drift and volatility given as text."""
+    parts = text.split(":")
+    if len(parts) != 2:
+        raise InputError(f"{field}: must be DRIFT:VOLATILITY, as in -0.05:0.2, got {text!r}")
+    return number(parts[0], field), number(parts[1], field)
+
+
+def _branches(T: int, count: int) -> tuple[int, ...]:
+    """Threefold, then twofold, then certain, as far as `_USUAL` scenarios go."""
+    found, room = [], float(_USUAL)
+    for _ in range(T):
+        b = next(b for b in (3, 2, 1) if b == 1 or b**count <= room)
+        found.append(b)
+        room /= b**count
+    return tuple(found)

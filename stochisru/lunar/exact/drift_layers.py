@@ -113,7 +113,7 @@ class DriftLayers:
         return np.arange(int(np.floor(low / self._h)), int(np.ceil(high / self._h)) + 1)
 
     def _growth(self, t: int) -> Array:
-        """x in year t."""
+        """X in year t."""
         return np.asarray(self._x(t) * self._h, dtype=float)
 
     @cached_property

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stochisru.lunar.studies.drift import Learning
+    from stochisru.partial_evpi import PartialEvpi
 
 
 def learning_figure(study: Learning) -> Figure:
@@ -42,4 +43,22 @@ def learning_figure(study: Learning) -> Figure:
             right.set_ylim(0, 1.15 * study.evpi.value or 1.0)
             right.set_xlabel("study, years' worth of observation")
             right.set_ylabel(f"value of the study, EVSI ({unit})")
+        return figure
+
+
+def partial_evpi_figure(study: PartialEvpi) -> Figure:
+    """What knowing each factor is worth, and all; whiskers are brackets that are no points."""
+    names = [*study.ranked, "all"]
+    parts = [*(study.parts[name] for name in study.ranked), study.evpi]
+    with new_figure(4.6, 0.9 + 0.36 * len(names)) as (figure, ax):
+        for place, part in enumerate(parts):
+            ax.barh(place, part.value, height=0.62, color=PALETTE[0] if place < len(parts) - 1 else PALETTE[7])
+            low, high = part.bounds.lower, part.bounds.upper
+            if high - low > 0.01 * study.evpi.value:
+                ax.plot([low, high], [place, place], color="0.2", lw=1.0, marker="|", ms=6)
+        ax.set_yticks(range(len(names)), [f"{name} known" for name in names])
+        ax.invert_yaxis()
+        ax.grid(axis="y", visible=False)
+        unit = escaped(money(ax.xaxis, max(part.bounds.upper for part in parts)))
+        ax.set_xlabel(f"value of knowing its path from the start ({unit})")
         return figure
