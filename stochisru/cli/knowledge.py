@@ -11,7 +11,17 @@ import typer
 from stochisru.errors import InputError
 from stochisru.lunar.terminal import CaseArg, HorizonOpt, named_case
 from stochisru.studies.terminal import numbers
-from stochisru.terminal import JsonOpt, OutOpt, SolverOpt, emit_outcome, json_target, money_unit, number, print_frame, progress
+from stochisru.terminal import (
+    JsonOpt,
+    OutOpt,
+    SolverOpt,
+    emit_outcome,
+    json_target,
+    money_unit,
+    number,
+    print_frame,
+    progress,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
 
     from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.studies.drift import Learning
+    from stochisru.lunar.studies.prospecting import Prospecting
     from stochisru.studies.store import Row
 
     S = TypeVar("S")
@@ -134,7 +145,8 @@ def _show_learning(found: Learning) -> None:
             "expected NPV": [value / size for *_, value in rows],
         }
     )
-    print_frame(frame.round(3), f"value of the process ({unit}, maximised)", right=["believed rate"])
+    typer.echo(f"value of the process ({unit}, maximised)")
+    print_frame(frame.round(3), "", right=["believed rate"])
     typer.echo(f"learning on the way is worth {worth.value / part:,.3f} {small}")
     typer.echo(f"knowing the drift from the start {evpi.value / part:,.3f} {small} more (EVPI of the drift)")
     if found.studies:
@@ -147,14 +159,75 @@ def _show_learning(found: Learning) -> None:
                 "of EVPI": [f"{v.value / evpi.value:.0%}" if evpi.value > 0 else "–" for v in told.values()],
             }
         )
-        print_frame(
-            table.round(4), f"market studies before the first decision ({small})", right=["sd of drift", "of EVPI"]
-        )
+        typer.echo(f"market studies before the first decision ({small})")
+        print_frame(table.round(4), "", right=["sd of drift", "of EVPI"])
     plans = pd.DataFrame(
         [{"who plans": who, **{f"dM{t}": m for t, m in enumerate(plan)}} for who, plan in found.first.items()]
     )
-    print_frame(plans.round(1), "to commit now (kg)")
+    typer.echo("to commit now (kg)")
+    print_frame(plans.round(1), "")
     typer.echo(f"exact on the process, within {found.learning.error:,.2g} $")
+
+
+def survey(
+    case: CaseArg,
+    spread: Annotated[float, typer.Option(help="Standard deviation of the logarithm of the yield.")] = 0.4,
+    accuracy: Annotated[
+        str | None, typer.Option(help="Shares of that variance that surveys tell [default: 0.25,0.5,0.75,0.9,1].")
+    ] = None,
+    cost: Annotated[float, typer.Option(help="What a survey costs, $.")] = 0.0,
+    pilot: Annotated[
+        float | None, typer.Option(help="Deployment in year 0 that shows the yield, kg [default: 1 % of demand].")
+    ] = None,
+    horizon: HorizonOpt = None,
+    out: OutOpt = None,
+    json: JsonOpt = None,
+) -> None:
+    """What a survey of the deposit is worth before anything is committed, and the cut-off grade."""
+    from stochisru.lunar.studies.prospecting import ACCURACIES, Prospecting
+    from stochisru.lunar.studies.prospecting import survey as surveyed
+
+    json_target(json, case)
+    problem = named_case(case, horizon)
+    told = ACCURACIES if accuracy is None else tuple(numbers(accuracy, "accuracy"))
+
+    def draw(found: Prospecting) -> Figure:
+        from stochisru.lunar.studies.knowledge_figures import survey_figure
+
+        return survey_figure(found)
+
+    def compute() -> Prospecting:
+        return surveyed(problem, spread, accuracies=told, cost=cost, pilot=pilot)
+
+    settings = {"spread": spread, "accuracies": list(told), "cost": cost, "pilot": pilot}
+    emit_outcome(
+        lambda: _into_folder("survey", problem, compute, Prospecting.to_rows, draw, settings, out),
+        Prospecting.to_dict,
+        json,
+        _show_survey,
+    )
+
+
+def _show_survey(found: Prospecting) -> None:
+    import pandas as pd
+
+    choice = found.unsurveyed
+    unit, size = money_unit([choice.value, found.known])
+    part, small = money_unit([found.evpi])
+    typer.echo(f"{found.case.title}, T = {found.case.horizon.T}: yield known to a factor e^±{found.spread:g}")
+    told = [
+        ("nothing deployed in year 0, yield never seen", choice.without_pilot),
+        (f"{found.pilot:,.3g} kg or more in year 0, yield seen after it", choice.with_pilot),
+        ("yield known from the start", found.known),
+    ]
+    for words, value in told:
+        typer.echo(f"{words}: {value / size:,.2f} {unit}" if np.isfinite(value) else f"{words}: not allowed")
+    frame = pd.DataFrame(found.to_rows())[["accuracy", "worth", "cost", "net"]]
+    frame[["worth", "cost", "net"]] /= small
+    typer.echo(f"surveys at the root ({part}, exact on the process)")
+    print_frame(frame, "")
+    typer.echo(f"cut-off grade: below {found.cut_off:.3g} times eta nothing is ever deployed")
+    typer.echo(f"below {found.cut_off_now:.3g} times eta nothing is committed now")
 
 
 def resolve(
@@ -214,7 +287,8 @@ def resolve(
         frame["value"] /= size
         frame["share"] = ["–" if x != x else f"{x:.0%}" for x in frame["share"]]
         typer.echo(f"{problem.title}, T = {T}: {tree!r}")
-        print_frame(frame, f"value of knowing one factor's path from the start ({unit}, of the tree)", right=["share"])
+        typer.echo(f"value of knowing one factor's path from the start ({unit}, of the tree)")
+        print_frame(frame, "", right=["share"])
         typer.echo("parts need not add up to all")
 
     settings = {"launch": launch, "yield": yields, "branching": list(factors)}

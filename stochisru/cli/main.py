@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stochisru.cli.evaluate import evaluate
-from stochisru.cli.knowledge import learning, resolve
+from stochisru.cli.knowledge import learning, resolve, survey
 from stochisru.cli.networks import network_app
 from stochisru.cli.solve import solve_command, solve_listed
 from stochisru.cli.studies import frontier, sensitivity, study_app, tune
@@ -330,7 +330,7 @@ def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     )
 
 
-for study_command in (sensitivity, frontier, tune, learning, resolve):
+for study_command in (sensitivity, frontier, tune, learning, survey, resolve):
     app.command()(study_command)
 app.add_typer(study_app, name="study")
 

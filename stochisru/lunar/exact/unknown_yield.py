@@ -121,11 +121,15 @@ class UnknownYield:
         """RP of each yield, known from the start, $."""
         return np.array([self._value(u, r, 0.0)[0] for u, r in zip(self.units, self.known, strict=True)])
 
-    def never_seen(self, weights: Array) -> tuple[float, Array]:
-        """Best value for who never learns the yield, $, and what is committed at the root, kg."""
+    def never_seen(self, weights: Array, *, nothing_now: bool = False) -> tuple[float, Array]:
+        """Best value for who never learns the yield, $, and what is committed at the root, kg.
+
+        ``nothing_now`` deploys nothing in year 0.
+        """
         unit = PooledUnit.over(self.units, weights)
         lead = self.case.horizon.lead_time
-        return self._value(unit, ThresholdRecursion(unit, lead, self.rule) if lead <= unit.years else None, 0.0)
+        recursion = ThresholdRecursion(unit, lead, self.rule) if lead <= unit.years else None
+        return self._value(unit, recursion, 0.0, nothing_now)
 
     def with_pilot(self, weights: Array, pilot: float, seen: int) -> tuple[float, Array]:
         """Best value with a deployment of ``pilot`` kg or more in year 0, which shows the yield in year ``seen``."""
@@ -134,13 +138,18 @@ class UnknownYield:
         lead = self.case.horizon.lead_time
         return self._value(unit, SeenLater(unit, lead, known, seen, self.rule) if known else None, pilot)
 
-    def _value(self, unit: UnitValue, recursion: ThresholdRecursion | None, pilot: float) -> tuple[float, Array]:
+    def _value(
+        self, unit: UnitValue, recursion: ThresholdRecursion | None, pilot: float, nothing_now: bool = False
+    ) -> tuple[float, Array]:
         tail: Tail = LastYear(unit)
         existing, later = self.case.technology.M0, 0.0
         if recursion is not None:
             tail = Continuation(unit, self.case.horizon.lead_time, recursion)
             later = unit.process.initial * recursion.option(0)
         years = min(self.case.horizon.lead_time, self.case.horizon.T) + 1
-        root = best_root_plan(unit, allowed_years(self.case)[:years], existing + pilot, tail)
+        allowed = allowed_years(self.case)[:years]
+        if nothing_now:
+            allowed[0] = False
+        root = best_root_plan(unit, allowed, existing + pilot, tail)
         root[0] += pilot
         return plan_gain(unit, root, existing, tail) + later - unit.without_plants(), root

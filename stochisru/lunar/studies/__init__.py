@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.studies.drift import Learning, learning
     from stochisru.lunar.studies.efficiency import Frontier, default_strategies, frontier, non_dominated
     from stochisru.lunar.studies.maps import TwoWayMap, grid_values, two_way_map
+    from stochisru.lunar.studies.prospecting import Prospecting, survey
     from stochisru.lunar.studies.rules import RULE_RANGES, sample_rules
     from stochisru.lunar.studies.sensitivity import Tornado, tornado
     from stochisru.lunar.studies.tuning import Objective, Tuning, tune
@@ -23,6 +24,7 @@ _HOME = {
     "drift": ("Learning", "learning"),
     "efficiency": ("Frontier", "default_strategies", "frontier", "non_dominated"),
     "maps": ("TwoWayMap", "grid_values", "two_way_map"),
+    "prospecting": ("Prospecting", "survey"),
     "rules": ("RULE_RANGES", "sample_rules"),
     "sensitivity": ("Tornado", "tornado"),
     "tuning": ("Objective", "Tuning", "tune"),
@@ -35,6 +37,7 @@ __all__ = [
     "Frontier",
     "Learning",
     "Objective",
+    "Prospecting",
     "Tornado",
     "Tuning",
     "TwoWayMap",
@@ -47,6 +50,7 @@ __all__ = [
     "learning",
     "non_dominated",
     "sample_rules",
+    "survey",
     "tornado",
     "tune",
     "two_way_map",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stochisru.lunar.studies.drift import Learning
+    from stochisru.lunar.studies.prospecting import Prospecting
     from stochisru.partial_evpi import PartialEvpi
 
 
@@ -42,7 +43,7 @@ def learning_figure(study: Learning) -> Figure:
             unit = escaped(money(right.yaxis, study.evpi.value))
             right.set_ylim(0, 1.15 * study.evpi.value or 1.0)
             right.set_xlabel("study, years' worth of observation")
-            right.set_ylabel(f"value of the study, EVSI ({unit})")
+            right.set_ylabel(f"value, EVSI ({unit})")
         return figure
 
 
@@ -58,7 +59,25 @@ def partial_evpi_figure(study: PartialEvpi) -> Figure:
                 ax.plot([low, high], [place, place], color="0.2", lw=1.0, marker="|", ms=6)
         ax.set_yticks(range(len(names)), [f"{name} known" for name in names])
         ax.invert_yaxis()
+        ax.set_axisbelow(True)
         ax.grid(axis="y", visible=False)
         unit = escaped(money(ax.xaxis, max(part.bounds.upper for part in parts)))
         ax.set_xlabel(f"value of knowing its path from the start ({unit})")
+        return figure
+
+
+def survey_figure(study: Prospecting) -> Figure:
+    """What surveys are worth by accuracy, beside what one costs."""
+    with new_figure(4.2, 2.9) as (figure, ax):
+        told = {0.0: 0.0, **study.worth}
+        ax.plot([100 * a for a in told], list(told.values()), "o-", color=PALETTE[0], ms=3.5, label="a survey is worth")
+        ax.axhline(study.evpi, color=PALETTE[1], ls=DASHES[1], lw=1.2, label="yield known (EVPI)")
+        if study.cost > 0:
+            ax.axhline(study.cost, color=PALETTE[7], ls=DASHES[3], lw=1.2, label="a survey costs")
+        unit = escaped(money(ax.yaxis, max(study.evpi, study.cost)))
+        ax.set_xlim(-2, 102)
+        ax.set_ylim(0, 1.1 * max(study.evpi, study.cost) or 1.0)
+        ax.set_xlabel("accuracy, share of the variance of ln yield (%)")
+        ax.set_ylabel(f"value ({unit})")
+        ax.legend(loc="best")
         return figure
