@@ -90,6 +90,12 @@ class Mixture:
         whole = self.weight * np.exp(self.log_mean + 0.5 * self.log_sd**2)
         return np.asarray((whole[:, None, :] * ndtr(self._standard(y) - self.log_sd[:, None, :])).sum(2))
 
+    def limited_mean(self, level: Array) -> Array:
+        """E[min(X, level)] for levels ≥ 0 of shape ``(n, b)``."""
+        with np.errstate(divide="ignore"):
+            y = np.log(level)
+        return self.mean_below(y) + level * (1.0 - self.below(y))
+
     def mean_up_to(self, share: Array) -> Array:
         """∫_0^u of the quantile function for shares u in [0, 1], shape ``(n, shares)``.
 

@@ -25,7 +25,7 @@ MADE_BY = {"made_by": "stochisru", "format": 1}
 #: Kind of folder whose manifest names no study.
 RUN = "run"
 #: All that a run writes into its folder.
-_ENTRIES = {MANIFEST, "case.toml", "figures", "report.html", "tables", "tree.npz"}
+_ENTRIES = {MANIFEST, "case.toml", "demand.toml", "figures", "report.html", "tables", "tree.npz"}
 
 
 def plain(data: Any) -> Any:

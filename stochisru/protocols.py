@@ -472,7 +472,7 @@ class StoppingRule(Protocol):
 
 
 class RiskMeasure(Protocol):
-    """A coherent risk measure of net present value (more is better)."""
+    """A risk measure of net present value: the least of expectations, each with a penalty ≥ 0 (more is better)."""
 
     @property
     def label(self) -> str:
@@ -482,18 +482,12 @@ class RiskMeasure(Protocol):
     def neutral(self) -> bool:
         """Whether it is the expectation."""
 
-    def weights(self, probability: Array, value: Array) -> Array:
-        """Probabilities under which the expectation of ``value`` is its risk-adjusted worth.
+    def weights(self, probability: Array, value: Array, states: Array | None = None) -> Array:
+        """Probabilities under which the expectation of ``value``, with `penalty`, is its risk-adjusted worth.
 
-        Parameters
-        ----------
-        probability
-            Probabilities of the outcomes, one row per condition, shape ``(n, m)``.
-        value
-            Values of the outcomes, shape ``(m,)``.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape ``(n, m)``; rows sum to 1.
+        Of probabilities ``(n, m)``, a row per condition, values ``(m,)`` in $ of year 0 and, for measures of distance,
+        the outcomes' states ``(m, k)``. Shape ``(n, m)``; ≥ 0, rows sum to 1, 0 where the probability is.
         """
+
+    def penalty(self, probability: Array, weights: Array) -> Array:
+        """What is added to the expectation under such weights, $ of year 0, ≥ 0, shape ``(n,)``; 0 if coherent."""

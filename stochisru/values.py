@@ -344,7 +344,7 @@ def _bounds(ours: TreeProgram, solution: Solution) -> Bounds:
 
 def _wait_and_see(model: Model, tree: ScenarioTree, solver: str, limits: SolverLimits) -> Optimum | None:
     """WS: one program for all scenarios where there are no whole numbers, else one for each, which meets its gap."""
-    if model.is_linear:
+    if model.is_linear or model.risk is not None:  # the risk of a total is not a sum over scenarios
         return optimum(model, tree, WaitAndSee(), solver, limits)
     total: Bounds | None = None
     for leaf in range(tree.leaves.start, tree.leaves.stop):

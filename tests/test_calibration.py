@@ -1,5 +1,6 @@
 """Calibration: likelihoods, samples and other libraries' tests as oracles; bad series and arguments name themselves."""
 
+import math
 import warnings
 
 import numpy as np
@@ -185,7 +186,7 @@ def test_tests_agree_with_their_definitions():
     q = 30 * 32 * sum(r**2 / (30 - k) for k, r in enumerate(rho, start=1))
     assert found.autocorrelation == ("Ljung-Box, 6 lags", pytest.approx(q), pytest.approx(stats.chi2(6).sf(q)))
     frame = found.to_frame()
-    assert list(frame.index) == ["drift", "volatility", "normality", "autocorrelation"]
+    assert list(frame.index) == ["drift", "volatility", "normality", "autocorrelation", "jumps"]
     assert frame.loc["drift", "standard_error"] == found.drift_se
     assert frame.loc["normality", "p_value"] == found.normality.p_value
     long = GeometricBrownianMotion.fit(TRUTH.sample(1, 6000, seed=1, dt=0.01)[:, 0], 0.01)
@@ -305,3 +306,43 @@ def test_series_of_one_unit_are_seldom_warned_of():
         assert process_of.process.volatility < 1
         warned += bool(caught)
     assert warned <= 6
+
+
+def fit_of(z):
+    """Fit of a series with these standardised increments."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)
+        return GeometricBrownianMotion.fit(np.exp(0.2 * np.concatenate([[0.0], np.cumsum(z)])))
+
+
+def test_jump_test_agrees_with_its_definition():
+    found = fit_of(np.random.default_rng(3).standard_normal(40))
+    z = np.abs(found.standardised - found.standardised.mean())
+    n, rv = z.size, (z**2).sum()
+    bv = math.pi / 2 * n / (n - 1) * sum(z[i] * z[i - 1] for i in range(1, n))
+    mu = 2 ** (2 / 3) * math.gamma(7 / 6) / math.gamma(1 / 2)
+    tq = n * n / (n - 2) * mu**-3 * sum((z[i] * z[i - 1] * z[i - 2]) ** (4 / 3) for i in range(2, n))
+    j = (1 - bv / rv) / math.sqrt((math.pi**2 / 4 + math.pi - 5) / n * max(1, tq / bv**2))
+    assert found.jumps.test == "Barndorff-Nielsen-Shephard"
+    assert found.jumps.statistic == pytest.approx(j)
+
+
+@pytest.mark.parametrize("n", [8, 40, 800])
+def test_jump_test_rejects_in_its_share_of_series(n):
+    """p-values of normal increments are uniform, at few steps too; large jumps are found."""
+    p = [fit_of(np.random.default_rng(seed).standard_normal(n)).jumps.p_value for seed in range(300)]
+    if n < 800:  # simulated, not its limit
+        assert stats.kstest(p, "uniform").pvalue > 0.001
+    assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.04)
+    if n > 8:
+        z = np.random.default_rng(1).standard_normal(n)
+        z[:: n // 4] -= 12.0
+        assert fit_of(z).jumps.p_value < 0.001
+
+
+def test_jump_test_of_increments_that_are_next_to_none():
+    z = np.zeros(12)
+    z[5] = 1.0
+    found = fit_of(z).jumps
+    assert np.isfinite(found.statistic)
+    assert 0 < found.p_value <= 1

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 
 from scenario_trees import SAMPLERS, MarkovLattice, ScenarioTree, TreeError
 from stochisru import InputError, extensive_form, load_case, simulate, threshold, value_table
-from stochisru.lunar.comparison import FORESIGHT_PATHS, compare, foresight_sample
+from stochisru.lunar.comparison import compare
 from stochisru.lunar.exact.layers import perfect_information
-from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
+from stochisru.lunar.exact.wait_and_see import FORESIGHT_PATHS, foresight_sample, wait_and_see_on_paths
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.policies import POLICIES, open_loop_plans, policy_named
 from stochisru.lunar.simulation import follow

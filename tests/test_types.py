@@ -122,3 +122,13 @@ def test_lazy_names_are_all_public():
     assert set(ONCE_LAZY) <= set(stochisru.__all__)
     assert set(stochisru._HOME) == set(stochisru.__all__)
     assert set(scenario_trees.__all__) <= set(dir(scenario_trees))
+
+
+def test_the_type_checker_knows_the_shipped_cases():
+    """`load_case` says what it returns for a shipped case; of a file it depends on the tables in it."""
+    from typing import get_args, get_overloads, get_type_hints
+
+    from stochisru import load_case, shipped_cases
+
+    first = get_overloads(load_case)[0]
+    assert sorted(get_args(get_type_hints(first)["source"])) == shipped_cases()

@@ -9,7 +9,6 @@ jumps, a step is lognormal; numbers beyond all but 1e-20 of probability are left
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 
@@ -128,19 +127,19 @@ class JumpDiffusion(MarkovProcess):
         """Weights, means and variances of the logarithm's growth by the numbers of jumps that end nothing."""
         kinds = [jump for jump in self.jumps if jump.matters and jump.size > -1]
         counts = [_poisson(jump.rate * dt) for jump in kinds]
-        if np.prod([float(c.size) for c in counts]) > _MAX_COMPONENTS:
+        size = int(np.prod([float(c.size) for c in counts]))
+        if size > _MAX_COMPONENTS:
             raise TreeError(
                 f"dt: too many jumps in a step of {dt:g} for these rates; take shorter steps or fewer kinds"
             )
         base = (self.drift - 0.5 * self.volatility**2) * dt
-        weight, middle, variance = [], [], []
-        for number in product(*(range(c.size) for c in counts)):
-            weight.append(float(np.prod([c[k] for c, k in zip(counts, number, strict=True)])))
-            logs = [k * (np.log1p(j.size) - 0.5 * j.spread**2) for k, j in zip(number, kinds, strict=True)]
-            middle.append(base + sum(logs))
-            variance.append(self.volatility**2 * dt + sum(k * j.spread**2 for k, j in zip(number, kinds, strict=True)))
-        share = np.array(weight)
-        return share / share.sum(), np.array(middle), np.array(variance)
+        number = np.indices([c.size for c in counts]).reshape(len(kinds), size)
+        weight, log, variance = np.ones(size), np.zeros(size), np.zeros(size)
+        for c, k, j in zip(counts, number, kinds, strict=True):
+            weight = weight * c[k]
+            log = log + k * (np.log1p(j.size) - 0.5 * j.spread**2)
+            variance = variance + k * j.spread**2
+        return weight / weight.sum(), base + log, self.volatility**2 * dt + variance
 
     def __str__(self) -> str:
         """The process in one line."""

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stochisru.errors import InfeasibleError, InputError, require_integer
-from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, QuantizationOpt, named_case, named_tree
+from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, QuantizationOpt, named_problem, named_tree
 from stochisru.terminal import JsonOpt, SeedOpt, SolverOpt, emit, json_target, progress
 
 if TYPE_CHECKING:
+    from scenario_trees.arrays import Array
+    from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.tables.case import GeneralCase
     from stochisru.methods.result import Bounds
     from stochisru.problem.evaluate import Evaluation
 
@@ -36,10 +39,11 @@ def evaluate(
 ) -> None:
     """Value of a given plan of deployments, operations being optimal, on the process or on a tree."""
     from stochisru.lunar.plan_file import read_plan
+    from stochisru.lunar.tables.case import is_general
     from stochisru.problem.evaluate import evaluate as evaluated
 
     json_target(json, case, str(plan))
-    problem = named_case(case, horizon)
+    problem = named_problem(case, horizon)
     place = on or ("process" if branching is None else "tree")
     if place not in ("process", "tree"):
         raise InputError(f"on: must be process or tree, got {place!r}")
@@ -49,6 +53,8 @@ def evaluate(
         raise InputError("paths: is an option of --on process")
     count = 1000 if paths is None else paths
     require_integer("paths", count, 2)
+    if place == "process" and is_general(problem) and (problem.factors or problem.risk is not None):
+        raise InputError(f"on: the factors and the risk of {problem.name} are known on a tree alone; give --branching")
     given = read_plan(problem, plan)
     ground = (
         named_tree(problem, branching, quantization)
@@ -57,7 +63,8 @@ def evaluate(
     )
     with progress(f"evaluating {plan.name}"):
         try:
-            found = evaluated(problem.model, given, ground, solver=solver)
+            model = problem.model_on(ground) if is_general(problem) else problem.model
+            found = evaluated(model, given, ground, solver=solver)
         except InfeasibleError as error:
             raise InputError(f"plan: {plan} cannot be carried out: {error}") from error
     bounds = _bounds(found, place)
@@ -68,7 +75,7 @@ def evaluate(
         "of": place,
         "value": found.value,
         "bounds": bounds.to_dict(),
-        "plan": {f"dM{t}": mass for t, mass in enumerate(given["dM"].tolist())},
+        "plan": _told(problem, given),
         **({"paths": count, "seed": seed} if place == "process" else {"nodes": found.tree.n_nodes}),
     }
 
@@ -77,6 +84,14 @@ def evaluate(
         typer.echo(f"from {bounds.lower / 1e6:,.3f} to {bounds.upper / 1e6:,.3f} million $ ({bounds.label})")
 
     emit(data, json, show)
+
+
+def _told(problem: DeploymentCase | GeneralCase, given: dict[str, Array]) -> dict[str, Any]:
+    """The plan as JSON: dM0, dM1, …; of several technologies a table of each by name."""
+    from stochisru.lunar.tables.case import is_general
+
+    masses = {f"{name}{t}": mass for name, amounts in given.items() for t, mass in enumerate(amounts.tolist())}
+    return problem.first_stage(masses) if is_general(problem) else masses
 
 
 def _bounds(found: Evaluation, place: str) -> Bounds:

@@ -18,21 +18,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stochisru.cli.calibrate import calibrate
 from stochisru.cli.evaluate import evaluate
 from stochisru.cli.knowledge import learning, resolve, survey
 from stochisru.cli.networks import network_app
+from stochisru.cli.robustness import robustness
 from stochisru.cli.solve import solve_command, solve_listed
 from stochisru.cli.studies import frontier, sensitivity, study_app, tune
 from stochisru.cli.tables import (
     print_comparison,
-    print_lattice_values,
     print_process_values,
     print_strategies,
     print_tree_values,
     warn_of_gap,
 )
+from stochisru.cli.value import value
 from stochisru.errors import InputError, StochisruError, TreeError
-from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, QuantizationOpt, named_case, named_tree
+from stochisru.lunar.terminal import (
+    BranchingOpt,
+    CaseArg,
+    HorizonOpt,
+    QuantizationOpt,
+    named_case,
+    named_problem,
+    named_tree,
+)
 from stochisru.terminal import (
     JsonOpt,
     PathsOpt,
@@ -43,7 +53,6 @@ from stochisru.terminal import (
     bar,
     emit,
     emit_outcome,
-    given_options,
     json_target,
     print_frame,
     progress,
@@ -67,6 +76,7 @@ app.command("solve")(solve_listed)
 #: Its command is made from the registry of methods when it is called: other commands need not know them.
 _SOLVE = app.registered_commands[-1]
 app.command()(evaluate)
+app.command()(calibrate)
 app.add_typer(network_app, name="network")
 
 
@@ -129,75 +139,7 @@ def run(
         warn_of_gap(outcome.tree_values.recourse)
 
 
-#: Options of ``value`` and where each has a meaning.
-_VALUE_OPTIONS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("branching", "quantization", "solver"), ("tree",)),
-    **dict.fromkeys(("paths", "seed", "sampler"), ("process", "lattice")),
-    "workers": ("process",),
-    "states": ("lattice",),
-}
-
-
-@app.command()
-def value(
-    case: CaseArg,
-    on: Annotated[
-        str | None,
-        typer.Option(help="process, lattice or tree [default: tree where --branching is given, else process]."),
-    ] = None,
-    branching: BranchingOpt = None,
-    horizon: HorizonOpt = None,
-    quantization: Annotated[str | None, typer.Option(help="tree: branches [default: gauss-hermite].")] = None,
-    solver: Annotated[str | None, typer.Option(help="tree: highs or gurobi [default: highs].")] = None,
-    paths: Annotated[int | None, typer.Option(help="process: Monte Carlo paths [default: 16384].")] = None,
-    seed: Annotated[int | None, typer.Option(help="process: seed of the paths [default: 0].")] = None,
-    sampler: Annotated[str | None, typer.Option(help="process: as in simulate [default: sobol].")] = None,
-    workers: Annotated[int | None, typer.Option(help="process: processes; results do not depend on it.")] = None,
-    states: Annotated[int | None, typer.Option(help="lattice: states per stage [default: 100].")] = None,
-    json: JsonOpt = None,
-) -> None:
-    """Value of information and of flexibility: of the demand process, of a lattice, or of a scenario tree."""
-    from stochisru.lunar.values.distance import distance
-    from stochisru.lunar.values.lattice import lattice_values
-    from stochisru.lunar.values.process import process_values
-    from stochisru.lunar.values.tree import value_table
-    from stochisru.programs.solvers import solver_named
-
-    json_target(json, case)
-    problem = named_case(case, horizon)
-    if on not in (None, "tree", "lattice", "process"):
-        raise InputError(f"on: must be one of tree, lattice, process, got {on!r}")
-    if on is None:
-        on = "tree" if branching is not None else "process"
-    given = {
-        "branching": branching,
-        "quantization": quantization,
-        "solver": solver,
-        "paths": paths,
-        "seed": seed,
-        "sampler": sampler,
-        "workers": workers,
-        "states": states,
-    }
-    chosen = given_options(given, _VALUE_OPTIONS, "on", on)
-    if on == "process":
-        with progress(f"valuing {problem.name}"):
-            found = process_values(problem, **chosen)
-        emit(found.to_dict(), json, lambda: print_process_values(found))
-        return
-    if on == "lattice":
-        with progress(f"valuing {problem.name}") as step:
-            there = lattice_values(problem, **chosen, progress=step)
-            away = distance(problem, there.lattice)
-        emit({**there.to_dict(), "distance": away.to_dict()}, json, lambda: print_lattice_values(there, away))
-        return
-    solver_named(chosen.get("solver", "highs"))
-    tree = named_tree(problem, branching, chosen.get("quantization", "gauss-hermite"))
-    with progress(f"valuing {problem.name}") as step:
-        table = value_table(problem, tree, solver=chosen.get("solver", "highs"), progress=step)
-        away = distance(problem, tree)
-    emit({**table.to_dict(), "distance": away.to_dict()}, json, lambda: print_tree_values(table, away))
-    warn_of_gap(table.recourse)
+app.command()(value)
 
 
 @app.command()
@@ -282,8 +224,15 @@ def case_list(json: JsonOpt = None) -> None:
 @case_app.command("show")
 def case_show(case: CaseArg, json: JsonOpt = None) -> None:
     """Show every parameter with unit, status and source."""
+    from stochisru.lunar.tables.case import is_general
+
     json_target(json, case)
-    problem = named_case(case)
+    problem = named_problem(case)
+    if is_general(problem):
+        text = problem.to_toml()
+        tables = {"name": problem.name, "hash": problem.digest(), "tables": problem.to_dict()}
+        emit(tables, json, lambda: typer.echo(text, nl=False))
+        return
     frame = problem.to_frame().reset_index()
     rows = [{**row, "value": problem.plain_values[str(row["symbol"])]} for row in frame.to_dict("records")]
     data = {"name": problem.name, "hash": problem.digest(), "parameters": rows}
@@ -299,7 +248,8 @@ def case_init(
 ) -> None:
     """Start a case file from a shipped case."""
     from stochisru.files import require_writable, write_text
-    from stochisru.lunar.case import case_text, shipped_cases, toml_string
+    from stochisru.lunar.case import case_text, shipped_cases
+    from stochisru.lunar.toml import toml_string
 
     if base not in shipped_cases():
         raise InputError(f"base: must be one of {', '.join(shipped_cases())}, got {base!r}")
@@ -319,18 +269,20 @@ def case_init(
 @case_app.command("check")
 def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     """Check a case file; exit with 2 and one line if it cannot be used."""
+    from stochisru.lunar.tables.case import is_general
     from stochisru.lunar.usual import unusual
 
     json_target(json, case)
-    problem = named_case(case)
+    problem = named_problem(case)
+    size = f"with {problem.what}" if is_general(problem) else f"{len(problem.values)} parameters"
     emit(
         {"name": problem.name, "hash": problem.digest(), "ok": True, "warnings": unusual(problem)},
         json,
-        lambda: typer.echo(f"{problem.title}: ok ({len(problem.values)} parameters, hash {problem.digest()})"),
+        lambda: typer.echo(f"{problem.title}: ok ({size}, hash {problem.digest()})"),
     )
 
 
-for study_command in (sensitivity, frontier, tune, learning, survey, resolve):
+for study_command in (sensitivity, frontier, tune, robustness, learning, survey, resolve):
     app.command()(study_command)
 app.add_typer(study_app, name="study")
 

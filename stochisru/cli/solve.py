@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, get_args, get_type_h
 import typer
 
 from stochisru.errors import InputError
-from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, named_case, named_tree
+from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, named_problem, named_tree
 from stochisru.terminal import JsonOpt, emit, iteration_table, json_target, progress
 
 if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.tables.case import GeneralCase
     from stochisru.lunar.values.distance import Distance
     from stochisru.methods.options import About
     from stochisru.methods.registry import Method
@@ -121,12 +122,13 @@ def _help(default: Any, about: About) -> str:
 def _solve(given: dict[str, Any]) -> None:
     from stochisru import mpi
     from stochisru.limits import Limit
+    from stochisru.lunar.tables.case import is_general
     from stochisru.methods.registry import method_named, methods_on, options_for
     from stochisru.methods.result import Of, Reason
 
     case, json, name, horizon = (given.pop(key) for key in ("case", "json", "method", "horizon"))
     json_target(json, case)
-    problem = named_case(case, horizon)
+    problem = named_problem(case, horizon)
     method = method_named(name)
     said = {key: value for key, value in given.items() if value is not None and value is not False}
     launch = {key: said.pop(key) for key in ("lot", "fixed_cost") if key in said}
@@ -146,10 +148,12 @@ def _solve(given: dict[str, Any]) -> None:
     result = _run(problem, method, options, made)
     storage, risk = getattr(options, "storage", None), getattr(options, "risk", None)
     worth = "expected NPV" if risk is None or risk.neutral else "risk-adjusted NPV"
-    has_rule = storage is None  # strategies know no store
+    has_rule = storage is None and not is_general(problem)  # strategies know neither stores nor tables
     if mpi.rank() == 0:
         away = _distance(problem, result, same_problem=worth == "expected NPV" and has_rule)
         data = result.to_dict() | ({"distance": away.to_dict()} if away else {})
+        if is_general(problem):
+            data["first_stage"] = problem.first_stage(result.first_stage)
         emit(data, json, lambda: _show(problem, result, worth, has_rule, away))
     world = mpi.world()
     if world is not None:
@@ -159,9 +163,10 @@ def _solve(given: dict[str, Any]) -> None:
         raise typer.Exit(1)  # the gap was not met
 
 
-def _run(case: DeploymentCase, method: Method, options: Any, made: dict[str, Any]) -> Result[Any]:
+def _run(case: DeploymentCase | GeneralCase, method: Method, options: Any, made: dict[str, Any]) -> Result[Any]:
     """Make what the method works on and solve, with a table of its iterations or a spinner."""
     from stochisru.lunar.solving import made_for
+    from stochisru.lunar.tables.case import is_general
     from stochisru.methods.result import Of
     from stochisru.programs.solvers import solver_named
 
@@ -175,7 +180,7 @@ def _run(case: DeploymentCase, method: Method, options: Any, made: dict[str, Any
     if not hasattr(options, "iterations"):
         with progress(f"solving {case.name}"):
             return method.solve(case, on, options)
-    if method.on is Of.LATTICE and sys.stderr.isatty():
+    if method.on is Of.LATTICE and sys.stderr.isatty() and not is_general(case):
         from stochisru.lunar.stage_report import problem_report
 
         typer.echo(str(problem_report(case.linear_bound, on, storage=getattr(options, "storage", None))), err=True)
@@ -183,21 +188,28 @@ def _run(case: DeploymentCase, method: Method, options: Any, made: dict[str, Any
         return method.solve(case, on, options, line)
 
 
-def _distance(case: DeploymentCase, result: Result[Any], *, same_problem: bool) -> Distance | None:
+def _distance(case: DeploymentCase | GeneralCase, result: Result[Any], *, same_problem: bool) -> Distance | None:
     """How far the tree or lattice of a result is from the process; None for results on the process itself.
 
     The optimum of the process stands beside it where it is that of the ``same_problem``.
     """
+    from stochisru.lunar.tables.case import is_general
     from stochisru.lunar.values.distance import distance, distance_of_laws
     from stochisru.methods.result import Of
 
     if result.bounds.of is Of.PROCESS:
         return None
     model = result.plan.tree if result.bounds.of is Of.TREE else result.plan.lattice
+    if is_general(case):
+        return None if case.factors else distance_of_laws(case, model)
     return distance(case, model) if same_problem else distance_of_laws(case, model)
 
 
-def _show(case: DeploymentCase, result: Result[Plan], worth: str, has_rule: bool, away: Distance | None) -> None:
+def _show(
+    case: DeploymentCase | GeneralCase, result: Result[Plan], worth: str, has_rule: bool, away: Distance | None
+) -> None:
+    from stochisru.lunar.tables.case import is_general
+
     size = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in result.plan.size.items())
     typer.echo(f"{case.title}, T = {case.horizon.T}, {result.method}: {size}")
     bounds = result.bounds
@@ -206,8 +218,10 @@ def _show(case: DeploymentCase, result: Result[Plan], worth: str, has_rule: bool
         f"{'bounds of the ' + bounds.of:<24} [{bounds.lower:,.2f}, {bounds.upper:,.2f}] $, "
         f"gap {bounds.gap:.2g}, {bounds.label}"
     )
-    for name, mass in result.first_stage.items():
-        typer.echo(f"{name:<24} {mass:,.3f} kg")
+    first = case.first_stage(result.first_stage) if is_general(case) else result.first_stage
+    for name, mass in first.items():
+        for year, kg in mass.items() if isinstance(mass, dict) else [("", mass)]:
+            typer.echo(f"{f'{name} {year}'.strip():<24} {kg:,.3f} kg")
     if has_rule:
         typer.echo(f"rule: {result.policy().describe(case)}")
     if away is not None:

@@ -115,6 +115,10 @@ def print_comparison(outcome: Comparison) -> None:
         frame[money] /= size
         print_frame(frame, f"Gap to the exact optimum ({unit}, paired on common paths)")
         sys.stdout.write(f"exact optimum RP {outcome.optimum.lower:,.0f} $\n")
+    top = outcome.ceiling
+    if top is not None and not top.reason:
+        sure = f"{outcome.simulation.confidence:.0%}".replace("%", " %")
+        sys.stdout.write(f"no policy earns more than {top.upper:,.0f} $ ({sure}; estimate {top.value:,.0f})\n")
     if ws is not None:
         sample = f"({outcome.foresight_paths:,} paths)"
         between = f"no interval: {ws.reason}" if ws.reason else f"{ws.lower:,.0f} to {ws.upper:,.0f}"

@@ -7,14 +7,13 @@ a changed copy, `load_case` reads a shipped case by name or a TOML file by path.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import tomllib
 from collections.abc import Mapping
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, overload
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
@@ -25,6 +24,7 @@ from stochisru.lunar.demand import Demand, unused
 from stochisru.lunar.derivation import Rule
 from stochisru.lunar.explained import explained
 from stochisru.lunar.parts import Costs, Economics, Horizon, Launch, Part, Points, Scale, Technology
+from stochisru.lunar.toml import toml_string, toml_value
 from stochisru.programs.curves.curve import Curve
 
 if TYPE_CHECKING:
@@ -278,8 +278,8 @@ class DeploymentCase(Part):
         tables["sources"] = dict(self.sources)
         lines = [f"name = {toml_string(self.name)}"]
         for head, table in tables.items():
-            lines += ["", f"[{head}]", *(f"{k} = {_literal(v)}" for k, v in table.items())]
-            lines += [f"# {k} = {_literal(v)} (default)" for k, v in self._defaults(head).items() if v is not None]
+            lines += ["", f"[{head}]", *(f"{k} = {toml_value(v)}" for k, v in table.items())]
+            lines += [f"# {k} = {toml_value(v)} (default)" for k, v in self._defaults(head).items() if v is not None]
         return "\n".join(lines) + "\n"
 
     def _defaults(self, part: str) -> dict[str, Any]:
@@ -330,22 +330,6 @@ _PARTS: dict[str, type[Part]] = {
 
 def _places() -> list[tuple[str, str]]:
     return [(part, symbol) for part, model in _PARTS.items() for symbol in model.model_fields]
-
-
-def toml_string(text: str) -> str:
-    """A TOML basic string: JSON's escapes are a subset of TOML's."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _literal(value: Any) -> str:
-    """A TOML value."""
-    if isinstance(value, str):
-        return toml_string(value)
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_literal, value)) + "]"
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_literal(v)}" for k, v in value.items()) + " }"
-    return repr(value)
 
 
 def _split_source(text: str) -> tuple[str, str]:
@@ -421,7 +405,8 @@ def require_case(case: object) -> None:
     """Raise `InputError` for anything but a case, as for a case's name."""
     if not isinstance(case, DeploymentCase):
         hint = f"; load_case({case!r}) makes one" if isinstance(case, str) else ""
-        raise InputError(f"case: must be a DeploymentCase, got {type(case).__name__}{hint}")
+        beyond = getattr(case, "beyond", "")
+        raise InputError(beyond or f"case: must be a DeploymentCase, got {type(case).__name__}{hint}")
 
 
 def why_no_gbm(case: DeploymentCase, what: str) -> str:
@@ -451,11 +436,25 @@ def case_text(name: str) -> str:
 
 @cache
 def _shipped_digest(name: str) -> str:
-    return load_case(name).digest()
+    shipped: DeploymentCase = load_case(name)
+    return shipped.digest()
 
 
-def load_case(source: str | Path) -> DeploymentCase:
+@overload
+def load_case(source: Literal["contested-market", "lunar-reference", "predecessor"]) -> DeploymentCase: ...
+
+
+@overload
+def load_case(source: str | Path) -> Any: ...
+
+
+def load_case(source: str | Path) -> Any:
     """Read a shipped case by name or a case file by path.
+
+    Returns
+    -------
+    DeploymentCase or stochisru.lunar.tables.case.GeneralCase
+        The second where the file has tables or keys beyond the base problem (``docs/tables.md``).
 
     Raises
     ------
@@ -479,6 +478,19 @@ def load_case(source: str | Path) -> DeploymentCase:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"CASE: {where} is not TOML: {error}") from error
     try:
-        return case_from_dict(data)
+        return problem_from_dict(data)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+
+
+def problem_from_dict(data: Mapping[str, Any]) -> Any:
+    """A case given as nested tables with the keys of a case file: a base one, or a `GeneralCase`.
+
+    Raises
+    ------
+    InputError
+        One line with every problem found: field, allowed range, given value.
+    """
+    from stochisru.lunar.tables.case import general_case, said_beyond
+
+    return general_case(data) if said_beyond(data) else case_from_dict(data)

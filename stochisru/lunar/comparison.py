@@ -7,7 +7,9 @@ All are simulated on the same fresh paths. The gap of a policy to the optimum is
 over the paths, whose expectation is RP − E[NPV of the policy] and whose variance is that of a difference.
 Wait-and-see, the bound that no policy can pass, is estimated in the same way: WS = RP + mean(NPV with perfect
 information − NPV of the exact policy). Where no exact policy exists there is no RP, and WS is the plain mean; where the
-cost of a deployment is not concave in its size, perfect information is not solved and there is no WS either.
+cost of a deployment is not concave in its size, perfect information is not solved and there is no WS either. In place
+of RP there is then the most that any policy can earn: perfect information at a price that no policy pays on average
+(`stochisru.lunar.exact.layer_relaxation`).
 """
 
 from __future__ import annotations
@@ -16,21 +18,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from scenario_trees.arrays import Index
 from scenario_trees.protocols import Sampler
 from stochisru.estimate import Estimate
 from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.in_advance import why_not_in_advance
-from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
+from stochisru.lunar.exact.wait_and_see import foresight_sample, wait_and_see_on_paths
 from stochisru.lunar.simulation import Simulation
 from stochisru.lunar.simulation.chosen import resolve
 from stochisru.lunar.simulation.monte_carlo import simulated
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.solving import optimum_on_process
 from stochisru.lunar.strategies.protocol import Strategy
+from stochisru.lunar.values.penalised import at_a_price
 from stochisru.methods.result import Bounds
 from stochisru.simulation.metrics import mean_estimate, share_reached, shifted
 from stochisru.simulation.sampling import Sampling
@@ -39,10 +39,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-#: Paths on which perfect information is solved at most; the time per path grows as T².
-FORESIGHT_PATHS = 20_000
-#: Groups of paths that are enough for an interval.
-_MANY_GROUPS = 1000
 #: Name of the exact policy beside the strategies; unlike theirs.
 _REFERENCE = "exact policy (reference)"
 
@@ -65,6 +61,8 @@ class Comparison:
         WS − RP, $, or None where there is no RP.
     gaps
         Per strategy: exact optimum less mean NPV, $, paired; empty where there is no RP.
+    ceiling
+        Where there is no RP: estimate of a mean that no strategy's exceeds, $; None where there is no such estimate.
     """
 
     simulation: Simulation
@@ -73,6 +71,7 @@ class Comparison:
     foresight_paths: int
     evpi: Estimate | None
     gaps: dict[str, Estimate]
+    ceiling: Estimate | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """One row per strategy, best first.
@@ -121,31 +120,17 @@ class Comparison:
         data["wait_and_see"] = (
             {"value": ws.value, "lower": ws.lower, "upper": ws.upper, "paths": self.foresight_paths} if ws else None
         )
+        top = self.ceiling
+        data["ceiling"] = {k: getattr(top, k) for k in ("value", "lower", "upper")} if top else None
         data["optimum"] = self.optimum.to_dict() if self.optimum else None
         data["evpi"] = {k: getattr(self.evpi, k) for k in ("value", "lower", "upper")} if self.evpi else None
         return data
 
     def __repr__(self) -> str:
         optimum = f"RP {self.optimum.lower:,.0f}, " if self.optimum else ""
+        ceiling = f"RP <= {self.ceiling.upper:,.0f}, " if self.ceiling else ""
         ws = f"WS {self.wait_and_see.value:,.0f}; " if self.wait_and_see else ""
-        return f"Comparison({optimum}{ws}{self.simulation!r})"
-
-
-def foresight_sample(units: Index) -> tuple[Index, Index]:
-    """Paths on which perfect information is solved, and the sizes of their independent groups.
-
-    At most `FORESIGHT_PATHS` paths (or one per group): the first groups where they are many, else the first paths of
-    every group.
-    """
-    total = int(units.sum())
-    if total <= FORESIGHT_PATHS:
-        return np.arange(total), units
-    whole = FORESIGHT_PATHS // int(units[0])
-    if whole >= _MANY_GROUPS:
-        return np.arange(int(units[:whole].sum())), units[:whole]
-    each = np.minimum(units, max(1, FORESIGHT_PATHS // units.size))
-    starts = np.concatenate([[0], np.cumsum(units)[:-1]])
-    return np.concatenate([start + np.arange(n) for start, n in zip(starts, each, strict=True)]), each
+        return f"Comparison({optimum}{ceiling}{ws}{self.simulation!r})"
 
 
 def compare(
@@ -196,15 +181,16 @@ def compared(
     exact = optimum_on_process(case)
     known = [exact.policy(name=_REFERENCE)] if exact else []
     whole = simulated(case, [*chosen, *known], sample, progress=progress)
-    if why_not_in_advance(case) is not None:
-        return Comparison(whole, None, None, 0, None, {})
     kurtosis = demand_kurtosis(case)
+    ceiling = None if exact else at_a_price(case, sample, kurtosis)
+    if why_not_in_advance(case) is not None:
+        return Comparison(whole, None, None, 0, None, {}, ceiling)
     chosen_paths, units = foresight_sample(whole.units)
     seen = chosen_paths.size
     foresight = wait_and_see_on_paths(case, chosen_paths, sample)
     if exact is None:
         ws = mean_estimate(foresight, units, sample.confidence, kurtosis)
-        return Comparison(whole, None, ws, seen, None, {})
+        return Comparison(whole, None, ws, seen, None, {}, ceiling)
     best = whole.npv[-1]
     evpi = mean_estimate(foresight - best[chosen_paths], units, sample.confidence, kurtosis)
     gaps = {

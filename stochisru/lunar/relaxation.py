@@ -28,12 +28,14 @@ from stochisru.lunar.exact.unit_value import why_no_unit_value
 from stochisru.lunar.simulation import npv_on_paths, simulate
 from stochisru.lunar.storage import Storage
 from stochisru.lunar.strategies.protocol import whole_modules
+from stochisru.lunar.tables.case import GeneralCase, is_general
 from stochisru.lunar.trees import case_lattice
-from stochisru.methods.options import NoOptions, Options, option
+from stochisru.methods.options import NoOptions, option
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
-from stochisru.methods.risk import Expectation, MeanCVaR
+from stochisru.methods.risk import MeanCVaR
+from stochisru.methods.risk.options import RiskOptions
 from stochisru.methods.sddp.method import STATES, sddp
-from stochisru.protocols import Plan, RiskMeasure
+from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, shifted
 
 P = TypeVar("P", bound=Plan)
@@ -61,7 +63,7 @@ class ExactPolicy:
 
 
 @dataclass(frozen=True)
-class DualDynamicOptions(Options):
+class DualDynamicOptions(RiskOptions):
     """Options of SDDP."""
 
     rel_gap: float = option(1e-3, "relative gap to reach", low=0.0)
@@ -72,24 +74,11 @@ class DualDynamicOptions(Options):
     passes: int = option(2, "passes per iteration", low=1)
     workers: int = option(1, "processes; results do not depend on it", low=1)
     seed: int = option(0, "seed of trial points and simulation", low=0)
-    risk_weight: float | None = option(None, "weight of CVaR in the nested mean-CVaR", default="0", low=0.0, high=1.0)
-    risk_tail: float | None = option(
-        None, "worst share that CVaR averages", default="0.05", low=0.0, high=1.0, strict=True
-    )
     boil_off: float | None = option(None, "a store of oxygen that loses this share a year", default="no store")
     store_capacity: float | None = option(None, "most oxygen in the store", default="any", unit="kg")
     holding_cost: float | None = option(None, "cost of stored oxygen", default="0", unit="$/(kg yr)")
     checkpoint: Path | None = option(None, "folder for the state of the run", default="none")
     resume: bool = option(False, "go on from the checkpoint")
-
-    @property
-    def risk(self) -> RiskMeasure:
-        """The risk measure."""
-        if self.risk_weight is None:
-            if self.risk_tail is not None:
-                raise InputError("risk_tail: belongs to a risk_weight > 0")
-            return Expectation()
-        return MeanCVaR(self.risk_weight, 0.05 if self.risk_tail is None else self.risk_tail)
 
     @property
     def storage(self) -> Storage | None:
@@ -116,8 +105,10 @@ class DualDynamicProgramming:
     name, summary, on = "sddp", "stochastic dual dynamic programming on a lattice", Of.LATTICE
     options = DualDynamicOptions
 
-    def refuses(self, case: DeploymentCase) -> str | None:
-        """Nothing that can be stated on a lattice; store and risk measure ask for linear costs."""
+    def refuses(self, case: DeploymentCase | GeneralCase) -> str | None:
+        """Nothing that can be stated on a lattice; store, risk measure and general cases ask for linear costs."""
+        if is_general(case):
+            return None if case.is_linear else "launch, scale: SDDP of a general case takes costs in proportion to size"
         return why_no_case(case, "sddp")
 
     def kind(self, case: DeploymentCase) -> Kind:
@@ -130,13 +121,18 @@ class DualDynamicProgramming:
 
     def solve(
         self,
-        case: DeploymentCase,
+        case: DeploymentCase | GeneralCase,
         on: MarkovLattice,
         options: DualDynamicOptions,
         progress: Callable[[Any], None] | None = None,
     ) -> Result[Any]:
         """Solve a problem on a lattice."""
         storage, risk = options.storage, options.risk
+        if is_general(case):
+            if case.risk is not None and not risk.neutral:
+                raise InputError(f"risk: {case.name} says its measure in a table [risk]; leave the options out")
+            own = risk if case.risk is None else MeanCVaR(case.risk.weight, case.risk.tail)
+            return sddp(case, on, storage=storage, risk=own, progress=progress, **options.how)
         if case.is_linear:
             return sddp(case, on, storage=storage, risk=risk, progress=progress, **options.how)
         if storage is not None or not risk.neutral:

@@ -11,13 +11,16 @@ from typing import Any
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.trees import case_lattice, case_tree
+from stochisru.lunar.tables.case import GeneralCase, is_general
+from stochisru.lunar.trees import DEFAULT_STATES, case_lattice, case_tree
 from stochisru.methods.registry import Method, method_named, options_for, takers
 from stochisru.methods.result import Kind, Of, Result
 from stochisru.protocols import OnLattices, Plan
 
 
-def made_for(case: DeploymentCase, method: Method, states: int | None = None) -> ScenarioTree | MarkovLattice | None:
+def made_for(
+    case: DeploymentCase | GeneralCase, method: Method, states: int | None = None
+) -> ScenarioTree | MarkovLattice | None:
     """The tree or lattice of a case that a method works on; None for the process.
 
     Parameters
@@ -31,6 +34,8 @@ def made_for(case: DeploymentCase, method: Method, states: int | None = None) ->
         return case_tree(case)
     if states is None and isinstance(method, OnLattices):
         states = method.states(case)
+    if is_general(case):
+        return case.lattice(DEFAULT_STATES if states is None else states)
     return case_lattice(case) if states is None else case_lattice(case, states)
 
 
@@ -52,8 +57,20 @@ def optimum_on_process(case: DeploymentCase) -> Result[Plan] | None:
 
 def optimum_on_lattice(case: DeploymentCase) -> Result[Plan]:
     """Exact optimum on the case's lattice; that of the linear problem below a case which the method refuses."""
+    return _on_lattice(case, believed=False)
+
+
+def believed_on_lattice(case: DeploymentCase) -> Result[Plan]:
+    """`optimum_on_lattice` of a lattice that is a belief: its policy may be judged on any process."""
+    return _on_lattice(case, believed=True)
+
+
+def _on_lattice(case: DeploymentCase, believed: bool) -> Result[Plan]:
     method = method_named("lattice-dp")
-    return solved(case if method.refuses(case) is None else case.linear_bound, method)
+    taken = case if method.refuses(case) is None else case.linear_bound
+    lattice = made_for(taken, method)
+    assert isinstance(lattice, MarkovLattice)
+    return method.solve(taken, lattice.as_belief() if believed else lattice, method.options())
 
 
 def optimum_on_tree(case: DeploymentCase, tree: ScenarioTree) -> Result[Plan]:

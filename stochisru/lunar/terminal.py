@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from scenario_trees import ScenarioTree
     from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.tables.case import GeneralCase
 
 CaseArg = Annotated[str, typer.Argument(metavar="CASE", help="Name of a shipped case, or a TOML file.")]
 BranchingOpt = Annotated[str | None, typer.Option(help="Branches per year, as in 3,3,2 (one factor per year).")]
@@ -17,12 +18,22 @@ QuantizationOpt = Annotated[str, typer.Option(help="gauss-hermite, equal-probabi
 
 
 def named_case(source: str, horizon: int | None = None) -> DeploymentCase:
-    """Case of a command, with its horizon changed where asked; unusual values are named on standard error."""
+    """Base case of a command, with its horizon changed where asked; unusual values are named on standard error."""
+    from stochisru.lunar.case import DeploymentCase, require_case
+
+    case = named_problem(source, horizon)
+    require_case(case)
+    assert isinstance(case, DeploymentCase)
+    return case
+
+
+def named_problem(source: str, horizon: int | None = None) -> DeploymentCase | GeneralCase:
+    """Case of a command that takes those with tables beyond the base problem too."""
     from stochisru import mpi
     from stochisru.lunar.case import load_case
     from stochisru.lunar.usual import unusual
 
-    case = load_case(source)
+    case: DeploymentCase | GeneralCase = load_case(source)
     case = case if horizon is None else case.replace(T=horizon)
     if mpi.rank() == 0:
         for line in unusual(case):
@@ -30,7 +41,9 @@ def named_case(source: str, horizon: int | None = None) -> DeploymentCase:
     return case
 
 
-def named_tree(case: DeploymentCase, branching: str | None, quantization: str = "gauss-hermite") -> ScenarioTree:
+def named_tree(
+    case: DeploymentCase | GeneralCase, branching: str | None, quantization: str = "gauss-hermite"
+) -> ScenarioTree:
     """Scenario tree of a command."""
     from stochisru.lunar.trees import case_tree, parse_branching
 

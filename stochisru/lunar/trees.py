@@ -15,6 +15,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import why_not_in_advance
+from stochisru.lunar.tables.case import GeneralCase, is_general
 
 #: Nodes that the tree of `default_branching` does not exceed: HiGHS solves that many in seconds.
 DEFAULT_NODES = 100_000
@@ -46,9 +47,11 @@ def default_branching(T: int, scenarios: int = DEFAULT_NODES) -> tuple[int, ...]
     return best
 
 
-def _default_branching(case: DeploymentCase) -> tuple[int, ...]:
+def _default_branching(case: DeploymentCase | GeneralCase) -> tuple[int, ...]:
     """`default_branching` of a case: fewer scenarios where each is a program of its own."""
     scenarios = DEFAULT_NODES
+    if is_general(case):
+        return default_branching(case.horizon.T, DEFAULT_SCENARIOS if case.is_linear else DEFAULT_MIXED_SCENARIOS)
     if why_not_in_advance(case) is not None:
         whole = case.launch.lot is not None or not case.investment.is_convex
         scenarios = DEFAULT_MIXED_SCENARIOS if whole else DEFAULT_SCENARIOS
@@ -113,7 +116,7 @@ def parse_branching(text: str) -> tuple[int, ...]:
 
 
 def case_tree(
-    case: DeploymentCase, branching: Sequence[int] | None = None, quantization: str = "gauss-hermite"
+    case: DeploymentCase | GeneralCase, branching: Sequence[int] | None = None, quantization: str = "gauss-hermite"
 ) -> ScenarioTree:
     """Scenario tree of a case's demand, one stage per year.
 

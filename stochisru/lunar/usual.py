@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stochisru.lunar.tables.case import is_general
+
 if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.tables.case import GeneralCase
 
 #: Usual range of each symbol, in its unit; symbols that are not named have none.
 USUAL: dict[str, tuple[float, float]] = {
@@ -42,7 +45,7 @@ USUAL: dict[str, tuple[float, float]] = {
 _RATES = ("r", "degradation", "mu", "sigma")
 
 
-def unusual(case: DeploymentCase) -> list[str]:
+def unusual(case: DeploymentCase | GeneralCase) -> list[str]:
     """A line for every value outside its usual range: symbol, value, range, and what may have been meant.
 
     Examples
@@ -52,6 +55,8 @@ def unusual(case: DeploymentCase) -> list[str]:
     >>> unusual(load_case("lunar-reference").replace(r=8))
     ['r: 8 is unusual, usually 0 to 0.5 1/yr; 8 % is written 0.08']
     """
+    if is_general(case):  # numbers that move have no one range
+        return []
     units = case.to_frame()["unit"]
     lines = []
     for symbol, (low, high) in USUAL.items():

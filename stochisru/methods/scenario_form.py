@@ -50,8 +50,8 @@ def scenario_form(case: Any, tree: ScenarioTree, solver: str) -> Result[Any]:
         If no optimal solution was found.
     """
     start = time.perf_counter()
-    stated_on_trees(case).on_tree(tree)  # refuses what does not match
-    model: Model = case if isinstance(case, Model) else case.model
+    stated = stated_on_trees(case).on_tree(tree)  # refuses what does not match
+    model: Model = case if isinstance(case, Model) else getattr(stated, "model", None) or case.model
     form = scenario_model(model, tree)
     built = time.perf_counter()
     value, bound = solved_by_pyomo(form, solver)

@@ -17,6 +17,7 @@ from stochisru.programs.stage_model import StageModel
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scenario_trees.lattice import MarkovLattice
     from stochisru.problem.policies.by_cuts import ByCuts
 
 
@@ -52,6 +53,11 @@ class ModelCutPlan:
     def case(self) -> Model:
         """The problem."""
         return self.programs.model
+
+    @property
+    def lattice(self) -> MarkovLattice:
+        """The lattice."""
+        return self.programs.lattice
 
     @property
     def first_stage(self) -> dict[str, float]:

@@ -16,6 +16,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError, require_integer
 from stochisru.problem.coefficients import Factor, Kept
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
+from stochisru.problem.tail import TailOfTotal
 from stochisru.programs.sparse import Sense
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Model:
         Names of the factors, in the order of the process.
     process
         Process of the factors; trees that were made from another one are refused. None takes any tree.
+    risk
+        What is optimised instead of the expectation: the mean-CVaR of totals, on whole trees. None: the expectation.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class Model:
     discount_rate: float = 0.0
     factors: Iterable[str] = ("demand",)
     process: Any = None
+    risk: TailOfTotal | None = None
 
     def __post_init__(self) -> None:
         require_integer("horizon", self.horizon, 0)
@@ -152,6 +156,7 @@ class Model:
         """The problem on a tree that is cut at a stage."""
         from stochisru.problem.subtrees import Subtrees
 
+        self.require_neutral("a tree that is cut into subtrees")
         return Subtrees(self, tree, cut_stage)
 
     def on_lattice(self, lattice: MarkovLattice | int, storage: None = None) -> ModelOnLattice:
@@ -164,6 +169,7 @@ class Model:
         """
         from stochisru.problem.lattice_problem import ModelOnLattice
 
+        self.require_neutral("a lattice")
         if storage is not None:
             raise InputError(f"storage: {self.name} is a model, a store is one of its states")
         if not isinstance(lattice, MarkovLattice):
@@ -188,6 +194,11 @@ class Model:
     def sign(self) -> float:
         """1 where the objective is maximised, −1 where it is minimised."""
         return 1.0 if self.sense == "maximise" else -1.0
+
+    def require_neutral(self, what: str) -> None:
+        """Refuse a risk measure of totals where only whole trees know it."""
+        if self.risk is not None:
+            raise InputError(f"risk: the risk of a total is one of whole scenario trees (--method ef), got {what}")
 
     @property
     def is_linear(self) -> bool:

@@ -72,6 +72,7 @@ def path_model(
     """
     import pyomo.environ as pyo
 
+    model.require_neutral("a path model")
     sheet = Sheet(model, chain(path), Recourse())
     m = pyo.ConcreteModel(name=f"path of {model.name}") if target is None else target
     m.years = pyo.RangeSet(0, model.horizon)

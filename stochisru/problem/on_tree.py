@@ -31,6 +31,7 @@ from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Row, State
 from stochisru.problem.places import Places
 from stochisru.problem.sheet import Linear, Sheet
+from stochisru.problem.tail import TailRows
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.formulations import add_curves
 from stochisru.programs.sparse import Block, LinearProgram, ProgramBuilder
@@ -151,8 +152,10 @@ class _Assembly:
 
     def program(self, bounds: Mapping[str, ColumnBounds]) -> LinearProgram:
         sign = self.sheet.model.sign
+        risk = self.sheet.model.risk
+        mean = 1.0 if risk is None else 1.0 - risk.weight
         for name, (lower, upper) in bounds.items():
-            worth = sign * self._weighted(name, self.sheet.worth[name])
+            worth = sign * mean * self._weighted(name, self.sheet.worth[name])
             self.blocks[name] = self.builder.variables(name, lower.size, lower=lower, upper=upper, objective=worth)
         for state in self.sheet.model.states:
             self._balance(state)
@@ -161,6 +164,8 @@ class _Assembly:
                 self._sizes(decision, bounds[decision.name].upper)
         for row in self.sheet.model.rows:
             self._row(row)
+        if risk is not None:
+            TailRows(self.sheet, self.builder, self.blocks, bounds).add(risk)
         return self.builder.build()
 
     def _weighted(self, name: str, numbers: Sequence[Number]) -> Array:

@@ -98,7 +98,10 @@ class ModelPlan:
 
     @cached_property
     def value(self) -> float:
-        """Expectation of `scenarios`."""
+        """Expectation of `scenarios`, or the model's risk-adjusted worth of them."""
+        if self.model.risk is not None:
+            sign, leaves = self.model.sign, self.tree.probability[self.tree.leaves]
+            return sign * self.model.risk.worth(leaves, sign * self.scenarios)
         return float(self.tree.probability @ self.money)
 
     @cached_property

@@ -169,6 +169,8 @@ class Sheet:
     def digest(self) -> str:
         """Hash of all numbers of the model on the tree: two problems of one digest have the same programs."""
         found = hashlib.sha256(f"{self.model.sense} {self.model.horizon} {self.model.discount_rate!r}".encode())
+        if self.model.risk is not None:
+            found.update(repr(self.model.risk).encode())
         for part in self.model.parts:
             coefficients = part.coefficients
             told = {f.name: getattr(part, f.name) for f in fields(part) if f.name not in part.tables}

@@ -1,8 +1,8 @@
 """What planning with one fixed rate of growth is worth where the rate is unknown.
 
 Who believes in a rate m follows the exact policy of m for good: ΔM_0..ΔM_L, then "order up to k_t·D_t", whatever
-demand tells. Of each drift that may be true such a policy is valued exactly (`RuleRecursion`), and the prior's mean of
-those is its value on the process that a Bayesian expects.
+demand tells. Of each drift that may be true such a policy is valued exactly (`stochisru.lunar.exact.policy_value`), and
+the prior's mean of those is its value on the process that a Bayesian expects.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.drift_layers import known_drift
-from stochisru.lunar.exact.root_plan import LastYear, Tail, plan_gain
-from stochisru.lunar.exact.threshold import Continuation, ThresholdPlan, threshold_plan
-from stochisru.lunar.exact.threshold_recursion import COARSE, FINE, Rule, RuleRecursion, fits
+from stochisru.lunar.exact.policy_value import value_on
+from stochisru.lunar.exact.threshold import ThresholdPlan, threshold_plan
+from stochisru.lunar.exact.threshold_recursion import COARSE, FINE, Rule, fits
 from stochisru.lunar.exact.unit_value import UnitValue
 
 
@@ -66,16 +66,5 @@ class BelievedRate:
     def value(self, rate: float, rule: Rule = COARSE) -> float:
         """Expected NPV of the policy of a rate, over the drifts that may be true, $."""
         plan = self.plan(rate, rule)
-        worth = [self._on(plan, unit, rule) for unit in self.units]
+        worth = [value_on(self.case, unit, plan.root, plan.position, rule) for unit in self.units]
         return float(self.weights @ np.array(worth))
-
-    def _on(self, plan: ThresholdPlan, unit: UnitValue, rule: Rule) -> float:
-        """Expected NPV of a policy where the drift is that of ``unit``."""
-        case, lead, later = self.case, self.case.horizon.lead_time, 0.0
-        tail: Tail = LastYear(unit)
-        if lead <= unit.years:
-            with np.errstate(divide="ignore"):
-                recursion = RuleRecursion(unit, lead, np.log(plan.position), rule)
-            tail = Continuation(unit, lead, recursion)
-            later = unit.process.initial * recursion.option(0)
-        return plan_gain(unit, plan.root, case.technology.M0, tail) + later - unit.without_plants()

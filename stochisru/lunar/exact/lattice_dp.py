@@ -12,17 +12,18 @@ from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_plan import LatticePlan
 from stochisru.lunar.exact.level_dp import level_dp
 from stochisru.lunar.exact.levels import why_no_exact_levels
+from stochisru.lunar.exact.nested_dp import nested_dp
 from stochisru.lunar.information import flows
 from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
-from stochisru.methods.options import NoOptions
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
+from stochisru.methods.risk.options import RiskOptions
 
 
 class LatticeDynamicProgramme:
     """Exact on a lattice: by layers of capacity, or by levels of plant where costs are not linear."""
 
     name, summary, on = "lattice-dp", "exact on a lattice, by layers or levels of plant", Of.LATTICE
-    options = NoOptions
+    options = RiskOptions
 
     def refuses(self, case: DeploymentCase) -> str | None:
         """Costs that are not concave in size, and modules that degrade."""
@@ -38,9 +39,15 @@ class LatticeDynamicProgramme:
         return DEFAULT_STATES if case.is_linear else LEVEL_STATES
 
     def solve(
-        self, case: DeploymentCase, on: MarkovLattice, options: NoOptions, progress: Callable[[Any], None] | None = None
+        self,
+        case: DeploymentCase,
+        on: MarkovLattice,
+        options: RiskOptions,
+        progress: Callable[[Any], None] | None = None,
     ) -> Result[Any]:
         """Solve a problem on a lattice."""
+        if not options.risk.neutral:
+            return nested_dp(case, on, risk=options.risk)
         return lattice_dp(case, on) if case.is_linear else level_dp(case, on)
 
 

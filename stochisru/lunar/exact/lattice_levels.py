@@ -197,6 +197,10 @@ class LatticeLevels:
         level = self.levels[np.concatenate([[0], policy.root, np.repeat(policy.root[-1:], self._last - last)])]
         return value, np.asarray(shrinkage(self.case) * np.diff(level))
 
+    def value(self, policy: LevelChoices) -> float:
+        """Value of a policy, $, in the sense of `optimum`."""
+        return self.course(policy).value
+
     def course(self, policy: LevelChoices, quantity: Array | None = None) -> Course:
         """Evaluate a policy exactly with the costs of this problem.
 

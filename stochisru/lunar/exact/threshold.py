@@ -64,7 +64,7 @@ class Recursion(Protocol):
 
 @dataclass(frozen=True)
 class Continuation:
-    """Worth of plant from year L on when orders follow the exact policy, as the tail of a root plan."""
+    """Worth of plant from year L on when orders follow a policy, as the tail of a root plan."""
 
     unit: UnitValue
     lead_time: int

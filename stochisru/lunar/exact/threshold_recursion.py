@@ -75,16 +75,15 @@ class RecursionStage:
     ----------
     log_position
         log k*_t, −inf for never.
-    at_zero
-        F'_t(0).
+    before
+        u_t below the position: p, or F'_t(0) where nothing is ordered.
+    after
+        F'_t beyond the last node.
     option
         U_t(0): worth of all later orders to someone without plants, $ of year t per unit of D_t.
-    before
-        u_t up to ``start``: the price where anything is ordered, else F'_t(0).
     """
 
     log_position: float
-    at_zero: float
     option: float
     start: float
     stop: float
@@ -193,61 +192,35 @@ class ThresholdRecursion:
         inside = float(self.marginal(t, nodes) @ (weights * np.exp(nodes)))
         return self._at_zero(t) * float(np.exp(low)) + inside
 
-    def _position(self, t: int, at_zero: float) -> float:
-        """Logarithm of k*_t: where F'_t falls to the price."""
+    def _solve(self, t: int) -> RecursionStage:
         from scipy.optimize import brentq
 
         low, high = self._reach(t)
+        at_zero = self._at_zero(t)
 
         def excess(s: float) -> float:
             return float(self.marginal(t, s)) - self.price
 
-        if at_zero <= self.price or excess(low) <= 0:
-            return -np.inf
-        # Free plants that cost nothing to hold are worth something as long as any demand may meet them.
-        return high if excess(high) > 0 else float(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
-
-    def _solve(self, t: int) -> RecursionStage:
-        low, high = self._reach(t)
-        at_zero = self._at_zero(t)
         option = self.option(t)
-        log_position = start = self._position(t, at_zero)
-        if log_position == -np.inf:
-            start = low
+        if at_zero <= self.price or excess(low) <= 0:
+            log_position, start = -np.inf, low
         else:
-            high = max(high, start)
+            # Free plants that cost nothing to hold are worth something as long as any demand may meet them.
+            log_position = start = (
+                high if excess(high) > 0 else float(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+            )
             option += self.integral(t, log_position) - self.price * float(np.exp(log_position))
         nodes, weights = self.rule.nodes(self._breaks(start, high), self._sigma)
         idle = -(self.unit.discount**self.lead_time) * self.unit.holding
         after = idle + (self.unit.discount * self.unit.kept * self.end(t + 1, "after") if t < self.last else 0.0)
         return RecursionStage(
             log_position=log_position,
-            at_zero=at_zero,
             option=option,
             start=start,
             stop=high,
-            before=at_zero if log_position == -np.inf else self.price,
+            before=min(self.price, at_zero),
             after=after,
             nodes=nodes,
             weights=weights,
             values=self.marginal(t, nodes),
         )
-
-
-class RuleRecursion(ThresholdRecursion):
-    """The same for positions that are given, and not the best: what "order up to k_t·D_t" is worth on any process.
-
-    A kilogram is ordered once y falls to k_t, whether or not that pays: u_t is p up to k_t and F'_t beyond.
-
-    Parameters
-    ----------
-    log_positions
-        log k_t of years 1..T − L, −inf for never.
-    """
-
-    def __init__(self, unit: UnitValue, lead_time: int, log_positions: ArrayLike, rule: Rule = FINE) -> None:
-        self._given = np.asarray(log_positions, dtype=float)
-        super().__init__(unit, lead_time, rule)
-
-    def _position(self, t: int, at_zero: float) -> float:
-        return float(self._given[t - 1])

@@ -16,6 +16,11 @@ from stochisru.lunar.information import flows, require_match
 from stochisru.methods.result import Bounds, Kind, Of
 from stochisru.simulation.sampling import Sampling
 
+#: Paths on which perfect information is solved at most; the time per path grows as T².
+FORESIGHT_PATHS = 20_000
+#: Groups of paths that are enough for an interval.
+_MANY_GROUPS = 1000
+
 
 @dataclass(frozen=True, eq=False)
 class WaitAndSeeValues:
@@ -83,3 +88,20 @@ def wait_and_see_on_paths(case: DeploymentCase, chosen: Index, sample: Sampling)
         demand = case.process.paths(source.block(sample.seed, int(block), min(size, total - first), rows))
         value[inside] = perfect_information(case, np.ascontiguousarray(demand[:, chosen[inside] - first]))[0]
     return value
+
+
+def foresight_sample(units: Index, most: int = FORESIGHT_PATHS) -> tuple[Index, Index]:
+    """Paths on which perfect information is solved, and the sizes of their independent groups.
+
+    At most ``most`` paths (or one per group): the first groups where they are many, else the first paths of every
+    group.
+    """
+    total = int(units.sum())
+    if total <= most:
+        return np.arange(total), units
+    whole = most // int(units[0])
+    if whole >= _MANY_GROUPS:
+        return np.arange(int(units[:whole].sum())), units[:whole]
+    each = np.minimum(units, max(1, most // units.size))
+    starts = np.concatenate([[0], np.cumsum(units)[:-1]])
+    return np.concatenate([start + np.arange(n) for start, n in zip(starts, each, strict=True)]), each

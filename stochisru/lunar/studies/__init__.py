@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.studies.efficiency import Frontier, default_strategies, frontier, non_dominated
     from stochisru.lunar.studies.maps import TwoWayMap, grid_values, two_way_map
     from stochisru.lunar.studies.prospecting import Prospecting, survey
+    from stochisru.lunar.studies.robustness import Robustness, robust_ball, robust_box
     from stochisru.lunar.studies.rules import RULE_RANGES, sample_rules
     from stochisru.lunar.studies.sensitivity import Tornado, tornado
     from stochisru.lunar.studies.tuning import Objective, Tuning, tune
@@ -25,6 +26,7 @@ _HOME = {
     "efficiency": ("Frontier", "default_strategies", "frontier", "non_dominated"),
     "maps": ("TwoWayMap", "grid_values", "two_way_map"),
     "prospecting": ("Prospecting", "survey"),
+    "robustness": ("Robustness", "robust_ball", "robust_box"),
     "rules": ("RULE_RANGES", "sample_rules"),
     "sensitivity": ("Tornado", "tornado"),
     "tuning": ("Objective", "Tuning", "tune"),
@@ -38,6 +40,7 @@ __all__ = [
     "Learning",
     "Objective",
     "Prospecting",
+    "Robustness",
     "Tornado",
     "Tuning",
     "TwoWayMap",
@@ -49,6 +52,8 @@ __all__ = [
     "hold",
     "learning",
     "non_dominated",
+    "robust_ball",
+    "robust_box",
     "sample_rules",
     "survey",
     "tornado",

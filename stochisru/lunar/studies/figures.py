@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.studies.efficiency import Frontier
     from stochisru.lunar.studies.maps import TwoWayMap
+    from stochisru.lunar.studies.robustness import Robustness
     from stochisru.lunar.studies.sensitivity import Tornado
     from stochisru.lunar.studies.tuning import Tuning
 
@@ -260,6 +261,35 @@ def tuning_result(study: Tuning) -> Figure:
             ax.grid(axis="y", visible=False)
             ax.axvline(0, color="0.3", lw=0.8)
         right.set_visible(bool(shares))
+        return figure
+
+
+def robustness_curve(study: Robustness) -> Figure:
+    """Guaranteed and nominal value of the plan for the worst case over its size, and the first orders."""
+    frame = study.to_frame()
+    frame[["guaranteed", "ceiling", "nominal"]] = frame[["guaranteed", "ceiling", "nominal"]].astype(float)
+    with new_figure(7.2, 3.2, 2) as (figure, (left, right)):
+        size = frame["size"]
+        left.axhline(study.rp, color="0.3", lw=0.8, ls=":", label="RP of the case")
+        left.fill_between(size, frame["nominal_lower"], frame["nominal_upper"], color=PALETTE[0], alpha=0.2, lw=0)
+        left.plot(size, frame["nominal"], "-o", color=PALETTE[0], ms=4, label="nominal: the case's numbers hold")
+        left.plot(size, frame["guaranteed"], "--s", color=PALETTE[1], ms=4, label="guaranteed: at worst")
+        if frame["ceiling"].notna().all():
+            left.fill_between(size, frame["guaranteed"], frame["ceiling"], color=PALETTE[1], alpha=0.2, lw=0)
+        if "unprepared" in frame:
+            left.plot(size, frame["unprepared"], "-.", color=PALETTE[7], lw=1, label="the case's own plan, at worst")
+        values = frame[["guaranteed", "nominal"]].to_numpy()
+        unit = escaped(money(left.yaxis, float(np.abs(values).max())))
+        left.set_ylabel(f"NPV of the {study.of} ({unit})")
+        orders = [name for name in frame.columns if name.startswith("dM")][:2]
+        for name, marker, color in zip(orders, MARKERS, PALETTE, strict=False):
+            right.plot(size, frame[name], marker=marker, color=color, ms=4, label=f"year {name[2:]}")
+        right.set_ylabel("ordered at the start (kg)")
+        right.set_ylim(bottom=0)
+        kind = "share of the box (-)" if study.kind == "box" else f"radius of the {study.kind} ball (-)"
+        for ax in (left, right):
+            ax.set_xlabel(kind)
+            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
         return figure
 
 

@@ -16,6 +16,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.solving import optimum_on_process
+from stochisru.lunar.tables.case import GeneralCase
 from stochisru.methods.result import Of, Result
 from stochisru.protocols import Plan
 
@@ -93,7 +94,7 @@ def distance(case: DeploymentCase, model: ScenarioTree | MarkovLattice, exact: R
     return replace(distance_of_laws(case, model), exact=exact or optimum_on_process(case))
 
 
-def distance_of_laws(case: DeploymentCase, model: ScenarioTree | MarkovLattice) -> Distance:
+def distance_of_laws(case: DeploymentCase | GeneralCase, model: ScenarioTree | MarkovLattice) -> Distance:
     """Distance of the laws of demand alone, where the optimum on the process is of another problem.
 
     So it is with a store or a risk measure, which the exact policy does not know.

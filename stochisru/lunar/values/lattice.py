@@ -18,8 +18,8 @@ from scenario_trees.lattice import MarkovLattice
 from scenario_trees.protocols import Sampler
 from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase, require_case
-from stochisru.lunar.comparison import foresight_sample
 from stochisru.lunar.exact.in_advance import foresight_is_concave, open_loop, perfect_information
+from stochisru.lunar.exact.wait_and_see import foresight_sample
 from stochisru.lunar.information import flows
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.simulation import npv_on_paths

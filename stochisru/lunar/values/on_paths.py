@@ -1,11 +1,11 @@
 """Values on a process that is no geometric Brownian motion: all of them from fresh paths, between ends that hold.
 
-RP lies between the value of a policy, chosen on paths of its own and judged on fresh ones, and wait-and-see on the
-same paths, the optimum of the mean path, which bounds it where costs are linear (Jensen), or where growth is
-independent the bound of `stochisru.methods.jensen`. The policies are the plan of a lattice, the heuristics, and the
-plans that are fixed in advance. Plans that are fixed lie between what they earn on the paths and their optimum on
-bins of the law of every year (Jensen again). NPV is measured against the discounted sum of demand, whose mean is
-known (a control variate; Glasserman 2004, section 4.1).
+RP lies between the value of a policy, chosen on paths of its own and judged on fresh ones, and perfect information on
+the same paths at a price that no policy pays on average (`stochisru.lunar.exact.layer_relaxation`), or for nothing
+where there is no such price. Where costs are linear it is no more than the optimum of the mean path (Jensen). The
+policies are the plan of a lattice, the heuristics, and the plans that are fixed in advance. Plans that are fixed lie
+between what they earn on the paths and their optimum on bins of the law of every year (Jensen again). NPV is measured
+against the discounted sum of demand, whose mean is known (a control variate; Glasserman 2004, section 4.1).
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.comparison import foresight_sample
 from stochisru.lunar.exact.in_advance import why_not_in_advance
-from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
+from stochisru.lunar.exact.wait_and_see import foresight_sample, wait_and_see_on_paths
 from stochisru.lunar.operations import discount_factors
 from stochisru.lunar.policies import open_loop_optima
 from stochisru.lunar.relaxation import as_placed
@@ -29,8 +28,9 @@ from stochisru.lunar.simulation.monte_carlo import simulated
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.solving import optimum_on_lattice
 from stochisru.lunar.strategies import STRATEGIES, Schedule, Strategy
+from stochisru.lunar.values.penalised import best_above, nearer, other_seed, penalised_ends
 from stochisru.lunar.values.rule_plan import RulePlan
-from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, other_seed
+from stochisru.lunar.values.simulated import PolicyValues, ProcessValue
 from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.lunar.values.upper import rp_at_most
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination, require_order
@@ -88,7 +88,12 @@ def path_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     foresight = wait_and_see_on_paths(case if solved else case.linear_bound, chosen, sample)
     known = control.mean(foresight, seen, confidence, chosen)
     ceiling = optima["ev"].value if case.is_linear else np.inf
-    top = min(known.upper, ceiling, rp_at_most(case))
+    ends = penalised_ends(case, best.policy(name="chosen"), sample)
+    paid = best_above(case, known, ends, sample)
+    worth["chosen"] = nearer(worth["chosen"], ends)
+    top = min(paid.upper, ceiling)
+    if ends is None:
+        top = min(top, rp_at_most(case))
     flows = abs(optima["ev"].value) + abs(worth["nothing"].value)
     found = {"nothing": ProcessValue.estimated(worth["nothing"]), "eev": ProcessValue.estimated(worth["ev"])}
     found["ev"] = ProcessValue.bounded(optima["ev"].value, optima["ev"].value, optima["ev"].bound or optima["ev"].value)
@@ -99,7 +104,7 @@ def path_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
         require_order(f"{name} plan on paths", own.lower - far, f"optimum of {name} on bins", bound, flows)
         found[name] = _between(own.lower, own.value, max(bound, own.lower))
     floor = max(found[name].lower for name in ("static", "fixed", "nothing"))
-    chance = _FAR * max(worth["chosen"].standard_error, known.standard_error)
+    chance = _FAR * max(worth["chosen"].standard_error, paid.standard_error)
     require_order("lower bound of RP", max(worth["chosen"].lower, floor) - chance, "upper bound of RP", top, flows)
     below = min(max(worth["chosen"].lower, floor), top)
     found["rp"] = _between(below, max(worth["chosen"].value, found["static"].value), top)

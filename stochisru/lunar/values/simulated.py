@@ -9,16 +9,18 @@ it is the least of three bounds that hold for the process:
 
 - the exact optimum of a relaxation, in which Earth supplies any amount and no deployment costs more than the dearest
   linear cost that undercuts it (`DeploymentCase.linear_bound`);
-- where Earth's supply is limited, the optimum of the linear problem with growth in bins and demand as a state
-  (`stochisru.methods.jensen`), which knows the limit;
-- wait-and-see on the same paths, of the case where perfect information is solved for it and else of its linear bound;
-  and that of the mean path under linear costs, which bounds it (Jensen).
+- where Earth's supply is limited and tails are too heavy for an interval, the optimum of the linear problem with growth
+  in bins and demand as a state (`stochisru.methods.jensen`), which knows the limit;
+- perfect information on the same paths at a price that no policy pays on average
+  (`stochisru.lunar.exact.layer_relaxation`), or for nothing where costs are not linear and that is less: wait-and-see;
+  and that of the mean path under linear costs, which bounds wait-and-see (Jensen).
 
 Where tails are too heavy for an interval of a mean only ends that are exact are left: plans that are fixed in advance,
 the exact optimum without Earth, the relaxation and the mean path.
 
 What is simulated is a difference to the exact policy of a problem nearby, whose expected value is known (a control
-variate): of the two, the one that varies less from the policy on the paths on which the policy was chosen.
+variate): of the two, the one that varies less from the policy on the paths on which the policy was chosen. Or it is
+the policy's NPV less what its own plant would pay for knowledge, where that varies less.
 """
 
 from __future__ import annotations
@@ -32,19 +34,19 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.comparison import foresight_sample
 from stochisru.lunar.exact.climb import climbed
 from stochisru.lunar.exact.in_advance import why_not_in_advance
 from stochisru.lunar.exact.layers import allowed_years
 from stochisru.lunar.exact.root_plan import expected_value_plan_on_process, plan_value_on_process
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
-from stochisru.lunar.exact.wait_and_see import wait_and_see_on_paths
+from stochisru.lunar.exact.wait_and_see import foresight_sample, wait_and_see_on_paths
 from stochisru.lunar.policies import open_loop_optima
 from stochisru.lunar.relaxation import as_placed
 from stochisru.lunar.simulation.monte_carlo import simulated
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.solving import has_exact_policy, optimum_on_lattice
 from stochisru.lunar.strategies.protocol import Strategy
+from stochisru.lunar.values.penalised import best_above, nearer, other_seed, penalised_ends
 from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.lunar.values.upper import rp_at_most
 from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
@@ -195,11 +197,6 @@ def _best_policy(case: DeploymentCase, controls: Mapping[str, _Control], sample:
     return _Judged(plans[best], npv, control.estimate(npv, control.npv(sample), units, sample.confidence))
 
 
-def other_seed(seed: int) -> int:
-    """Seed of the pilot paths."""
-    return int(np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(1)[0])
-
-
 def policy_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     """Brackets of all values.
 
@@ -221,25 +218,28 @@ def policy_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     chosen, seen = foresight_sample(units)
     foresight = wait_and_see_on_paths(case if solved else case.linear_bound, chosen, sample)
     known = relaxed.estimate(foresight, relaxed.npv(sample)[chosen], seen, confidence)
+    paying = penalised_ends(case, judged.plan.policy(name="chosen"), sample)
+    worth = nearer(judged.worth, paying)
+    paid = best_above(case, known, paying, sample)
     heavy = bool(why_no_mean(chosen.size, demand_kurtosis(case)))
     flows = relaxed.exact.bounds.flows
     ceiling = expected_value_plan_on_process(case.linear_bound).value + ROUNDING * flows
     proven = min(relaxed.exact.bounds.upper, ceiling)
-    if not has_exact_policy(case.linear_bound):
+    if not has_exact_policy(case.linear_bound) and (heavy or paying is None):
         proven = min(proven, rp_at_most(case))
-    top = proven if heavy else min(known.upper, proven)
+    top = proven if heavy else min(paid.upper, proven)
     if case.horizon.lead_time >= case.horizon.T:  # all is decided at the root
         found["rp"] = found["static"]
         judged = replace(judged, plan=optimum_on_lattice(case))  # which is the static plan then
     else:
         held = [found[name] for name in ("static", "fixed", "no_earth", "nothing")]
         floor = max(held, key=lambda value: value.lower)
-        simulated = not heavy and judged.worth.lower > floor.lower
-        below = judged.worth.lower if simulated else floor.lower
-        chance = 0.0 if heavy else _FAR * max(judged.worth.standard_error, known.standard_error)
+        simulated = not heavy and worth.lower > floor.lower
+        below = worth.lower if simulated else floor.lower
+        chance = 0.0 if heavy else _FAR * max(worth.standard_error, paid.standard_error)
         require_order("lower bound of RP", below - chance, "upper bound of RP", top, flows)
         kind = Kind.STATISTICAL if simulated or top < proven else max(Kind.BOUNDED, floor.kind, key=list(Kind).index)
-        found["rp"] = replace(ProcessValue.bounded(min(below, top), judged.worth.value, top), kind=kind)
+        found["rp"] = replace(ProcessValue.bounded(min(below, top), worth.value, top), kind=kind)
     rp = found["rp"]
     # Where perfect information is not solved, that of the relaxation bounds it, and its EVPI is the best guess.
     above = mean_estimate(foresight - judged.npv[chosen], seen, confidence)
@@ -264,7 +264,7 @@ def policy_values(case: DeploymentCase, sample: Sampling) -> PolicyValues:
     if found["rp"] is found.get("static"):
         found["vms"] = _exactly(0.0)
     if case.costs.earth_limit == 0:
-        found["earth_backup"] = _exactly(0.0)
+        found["no_earth"], found["earth_backup"] = found["rp"], _exactly(0.0)
     plan = replace(judged.plan, plan=as_placed(judged.plan.plan, case))
     return PolicyValues(found, plan, chosen.size, "case" if solved else "linear relaxation", sample.source.name)
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 from scenario_trees.tree import ScenarioTree
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import why_not_in_advance
 from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
 from stochisru.lunar.exact.wait_and_see import wait_and_see
 from stochisru.lunar.information import require_match
+from stochisru.lunar.tables.case import GeneralCase, is_general
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.lunar.values.programs import TIME_LIMIT, in_advance_by_programs
 from stochisru.lunar.values.table import InAdvance, ValueTable, table_of
 from stochisru.methods.result import Bounds, Kind, Of, Result
+from stochisru.values import Values, values
 
 
+@overload
 def value_table(
     case: DeploymentCase,
     tree: ScenarioTree,
@@ -24,13 +28,34 @@ def value_table(
     solver: str = "highs",
     recourse: Result[TreePlan] | None = None,
     progress: Callable[[str], None] | None = None,
-) -> ValueTable:
+) -> ValueTable: ...
+
+
+@overload
+def value_table(
+    case: GeneralCase,
+    tree: ScenarioTree,
+    *,
+    solver: str = "highs",
+    recourse: None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Values: ...
+
+
+def value_table(
+    case: DeploymentCase | GeneralCase,
+    tree: ScenarioTree,
+    *,
+    solver: str = "highs",
+    recourse: Result[TreePlan] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> ValueTable | Values:
     """Compute all values of a case on a tree: exactly where that is known, by programs elsewhere.
 
     Parameters
     ----------
     case, tree
-        The problem; the tree needs one stage per year.
+        The problem; the tree needs one stage per year. The values of a general case are those of its model.
     solver
         Solver of what has no exact method: of the recourse problems where costs are linear, and of every value where
         a deployment's cost is not concave in its size or modules degrade.
@@ -54,6 +79,10 @@ def value_table(
     >>> values.eev.lower <= values.static.lower <= values.rp.lower <= values.ws.lower
     True
     """
+    if is_general(case):
+        if recourse is not None:
+            raise InputError(f"recourse: {case.name} is a general case and solves its own")
+        return values(case.model_on(tree), tree, solver=solver, time_limit=TIME_LIMIT, progress=progress)
     require_match(case, tree)
     say = progress or (lambda _: None)
     wishes: dict[str, Any] = {"solver": solver}

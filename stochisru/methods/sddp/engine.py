@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
+from stochisru.methods.risk import Nested
 from stochisru.methods.sddp.cuts import CutLayout, CutPool
 from stochisru.programs.stage import Duals
 from stochisru.programs.stage_model import StageModel
@@ -29,6 +30,7 @@ class Engine:
     def __init__(self, programs: StagePrograms[Any], risk: RiskMeasure) -> None:
         self.programs = programs
         self.risk = risk
+        self._nested = Nested(risk, programs.lattice)
         self.layout = CutLayout(programs)
         self.pool = CutPool(self.layout)
         self.version = 0
@@ -121,16 +123,17 @@ class Engine:
         rows = np.empty((points[0].shape[0], self.layout.length))
         for t in range(self.programs.horizon - 1, -1, -1):
             intercept, slope, point = self.layout.split(rows, t)
-            transition, factor = self.programs.lattice.transitions[t], self.programs.stages[t].factor
+            factor, money = self.programs.stages[t].factor, self.programs.stages[t + 1].money
             point[:] = points[t]
             intercept[:], slope[:] = self.programs.stages[t].ceiling, 0.0
             for k, x in enumerate(points[t]):
                 if until is not None and time.monotonic() >= until:
                     break
                 later_intercept, later_slope = self.values(t + 1, x)
-                weights = factor * self.risk.weights(transition, later_intercept + later_slope @ x)
+                weights, added = self._nested.weights(t, money * (later_intercept + later_slope @ x))
+                weights = factor * weights
                 # einsum, not BLAS: the sums must not depend on the number of threads.
-                intercept[k] = np.einsum("ij,j->i", weights, later_intercept)
+                intercept[k] = np.einsum("ij,j->i", weights, later_intercept) + factor / money * added
                 slope[k] = np.einsum("ij,jd->id", weights, later_slope)
             for i in range(intercept.shape[1] if t else 0):
                 self.model(t, i).add(intercept[:, i], slope[:, i])

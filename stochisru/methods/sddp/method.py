@@ -66,7 +66,7 @@ def sddp(
     storage
         A store of oxygen, or None; in a model a store is a state.
     risk
-        `Expectation` or `MeanCVaR`, nested over the years.
+        One of `stochisru.methods.risk`, nested over the years.
     rel_gap
         Stop when (upper − lower) / max(|lower|, |upper|) is at most this.
     iterations, time_limit

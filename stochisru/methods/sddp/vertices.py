@@ -16,6 +16,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from stochisru.errors import SolverError
+from stochisru.methods.risk import Nested
 from stochisru.programs.solvers.highs import optimise
 from stochisru.programs.stage import Stage, StateProgram
 from stochisru.programs.stage_model import small_model
@@ -48,6 +49,7 @@ def vertex_bound(
     until
         Time (`time.monotonic`) at which it should be done: stages take fewer points where it draws near.
     """
+    nested = Nested(risk, programs.lattice)
     pace = _Pace(programs, until)
     worth: Array | None = None  # of the points that a stage leaves, per state, in its own money
     left: Array | None = None  # these points
@@ -67,7 +69,7 @@ def vertex_bound(
         before = programs.stages[t - 1]
         matrix = programs.lattice.transitions[t - 1]
         filled = np.where(known, value, 0.0)
-        worth = before.factor * np.stack([(risk.weights(matrix, v) @ v) for v in filled.T], axis=1)
+        worth = np.stack([nested.worth(t - 1, stage.money * v) for v in filled.T], axis=1) / before.money
         worth[(matrix > 0) @ ~known] = -np.inf
         left = here
     raise AssertionError("there is a stage 0")

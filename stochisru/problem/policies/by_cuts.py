@@ -88,6 +88,7 @@ class _LatticeSeen:
 
     values: tuple[Array, ...]
     transitions: tuple[Array, ...]
+    probabilities: tuple[Array, ...]
     #: One factor is seen.
     others = None
 
@@ -103,10 +104,11 @@ class _LatticeSeen:
 def _seen(lattice: MarkovLattice, stage: int, value: Array, state: Index) -> MarkovLattice:
     """A lattice with given values in place of the states of a stage, and the futures of the states nearest to them."""
     values, transitions = list(lattice.values), list(lattice.transitions)
-    values[stage] = value
+    probabilities = list(lattice.probabilities)
+    values[stage], probabilities[stage] = value, np.full(value.size, 1 / value.size)
     if stage < lattice.horizon:
         transitions[stage] = transitions[stage][state]
-    return cast("MarkovLattice", _LatticeSeen(tuple(values), tuple(transitions)))
+    return cast("MarkovLattice", _LatticeSeen(tuple(values), tuple(transitions), tuple(probabilities)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,4 @@
-"""Risk measures of the next year's value, nested over the years.
-
-A coherent measure of a value to be maximised is the smallest expectation over a set of probabilities (Artzner et al.
-1999). The probabilities that attain it at a trial point give a cut like those of the expectation do (Shapiro 2011).
-"""
+"""(1 − λ)·E + λ·CVaR: the worst share counts more (Rockafellar and Uryasev 2000)."""
 
 from __future__ import annotations
 
@@ -12,26 +8,11 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from stochisru.errors import InputError
+from stochisru.methods.risk.coherent import Coherent
 
 
 @dataclass(frozen=True)
-class Expectation:
-    """The expected value."""
-
-    label: str = "expectation"
-
-    @property
-    def neutral(self) -> bool:
-        """It is the expectation."""
-        return True
-
-    def weights(self, probability: Array, value: Array) -> Array:
-        """The probabilities themselves, shape ``(n, m)``."""
-        return probability
-
-
-@dataclass(frozen=True)
-class MeanCVaR:
+class MeanCVaR(Coherent):
     """(1 − λ)·E + λ·CVaR of the worst share α of outcomes.
 
     Attributes
@@ -66,7 +47,7 @@ class MeanCVaR:
         """Whether weight or tail make it the expectation."""
         return self.weight == 0 or self.tail == 1
 
-    def weights(self, probability: Array, value: Array) -> Array:
+    def weights(self, probability: Array, value: Array, states: Array | None = None) -> Array:
         """The worst outcomes get up to p/α, in their order until the share is used up; shape ``(n, m)``."""
         if self.neutral:
             return probability

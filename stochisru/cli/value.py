@@ -1,0 +1,112 @@
+"""The command ``value``: information and flexibility, of the process, a lattice or a tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stochisru.cli.tables import (
+    print_lattice_values,
+    print_process_values,
+    print_tree_values,
+    print_values,
+    warn_of_gap,
+)
+from stochisru.errors import InputError
+from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, named_problem, named_tree
+from stochisru.terminal import JsonOpt, emit, given_options, json_target, progress
+
+if TYPE_CHECKING:
+    from stochisru.lunar.tables.case import GeneralCase
+
+#: Options of ``value`` and where each has a meaning.
+_VALUE_OPTIONS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("branching", "quantization", "solver"), ("tree",)),
+    **dict.fromkeys(("paths", "seed", "sampler"), ("process", "lattice")),
+    "workers": ("process",),
+    "states": ("lattice",),
+}
+
+
+def value(
+    case: CaseArg,
+    on: Annotated[
+        str | None,
+        typer.Option(help="process, lattice or tree [default: tree where --branching is given, else process]."),
+    ] = None,
+    branching: BranchingOpt = None,
+    horizon: HorizonOpt = None,
+    quantization: Annotated[str | None, typer.Option(help="tree: branches [default: gauss-hermite].")] = None,
+    solver: Annotated[str | None, typer.Option(help="tree: highs or gurobi [default: highs].")] = None,
+    paths: Annotated[int | None, typer.Option(help="process: Monte Carlo paths [default: 16384].")] = None,
+    seed: Annotated[int | None, typer.Option(help="process: seed of the paths [default: 0].")] = None,
+    sampler: Annotated[str | None, typer.Option(help="process: as in simulate [default: sobol].")] = None,
+    workers: Annotated[int | None, typer.Option(help="process: processes; results do not depend on it.")] = None,
+    states: Annotated[int | None, typer.Option(help="lattice: states per stage [default: 100].")] = None,
+    json: JsonOpt = None,
+) -> None:
+    """Value of information and of flexibility: of the demand process, of a lattice, or of a scenario tree."""
+    from stochisru.lunar.tables.case import is_general
+    from stochisru.lunar.values.distance import distance
+    from stochisru.lunar.values.lattice import lattice_values
+    from stochisru.lunar.values.process import process_values
+    from stochisru.lunar.values.tree import value_table
+    from stochisru.programs.solvers import solver_named
+
+    json_target(json, case)
+    problem = named_problem(case, horizon)
+    if on not in (None, "tree", "lattice", "process"):
+        raise InputError(f"on: must be one of tree, lattice, process, got {on!r}")
+    if on is None:
+        on = "tree" if branching is not None else "process"
+    given = {
+        "branching": branching,
+        "quantization": quantization,
+        "solver": solver,
+        "paths": paths,
+        "seed": seed,
+        "sampler": sampler,
+        "workers": workers,
+        "states": states,
+    }
+    chosen = given_options(given, _VALUE_OPTIONS, "on", on)
+    if is_general(problem):
+        _value_of_general(problem, on, chosen, json)
+        return
+    if on == "process":
+        with progress(f"valuing {problem.name}"):
+            found = process_values(problem, **chosen)
+        emit(found.to_dict(), json, lambda: print_process_values(found))
+        return
+    if on == "lattice":
+        with progress(f"valuing {problem.name}") as step:
+            there = lattice_values(problem, **chosen, progress=step)
+            away = distance(problem, there.lattice)
+        emit({**there.to_dict(), "distance": away.to_dict()}, json, lambda: print_lattice_values(there, away))
+        return
+    solver_named(chosen.get("solver", "highs"))
+    tree = named_tree(problem, branching, chosen.get("quantization", "gauss-hermite"))
+    with progress(f"valuing {problem.name}") as step:
+        table = value_table(problem, tree, solver=chosen.get("solver", "highs"), progress=step)
+        away = distance(problem, tree)
+    emit({**table.to_dict(), "distance": away.to_dict()}, json, lambda: print_tree_values(table, away))
+    warn_of_gap(table.recourse)
+
+
+def _value_of_general(case: GeneralCase, on: str, chosen: dict[str, Any], json: str | None) -> None:
+    """Values of a case with tables beyond the base problem, those of its model on a tree."""
+    from stochisru.lunar.values.tree import value_table
+    from stochisru.programs.solvers import solver_named
+
+    if on != "tree":
+        raise InputError(f"on: {case.name} says {case.what} and has values on a tree alone; give --branching")
+    solver = chosen.get("solver", "highs")
+    solver_named(solver)
+    tree = named_tree(case, chosen.get("branching"), chosen.get("quantization", "gauss-hermite"))
+    with progress(f"valuing {case.name}") as step:
+        found = value_table(case, tree, solver=solver, progress=step)
+    data = {"case": case.name, "unit": "$", "branching": tree.branching, "nodes": tree.n_nodes, **found.to_dict()}
+    emit(
+        data, json, lambda: print_values(found.to_frame().reset_index(), f"{case.title}: values of the tree, {tree!r}")
+    )

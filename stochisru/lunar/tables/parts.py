@@ -1,0 +1,196 @@
+"""Tables of a case file that says more than the base problem; the meaning of every key is in ``docs/tables.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from scenario_trees.errors import TreeError
+from stochisru.lunar.demand import ProcessTable, unused
+from stochisru.lunar.parts import Finite, NonNegative, Part, Positive, Scale
+from stochisru.lunar.tables.series import Series, Within
+
+Amount = Annotated[Series, Within(0.0)]
+PositiveAmount = Annotated[Series, Within(0.0, strict=True)]
+Share = Annotated[Series, Within(0.0, 1.0)]
+Lost = Annotated[Series, Within(0.0, 1.0, open_above=True)]
+Years = Annotated[int, Field(ge=0, le=200, strict=True)]
+Lot = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, strict=True)]
+FixedCost = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=True)]
+
+
+class HorizonTable(Part):
+    """Stages and the rules of time."""
+
+    T: Annotated[int, Field(ge=1, le=200, strict=True)]
+    lead_time: Years = 1
+    initial_deployment: Literal["free", "fixed"] = "free"
+    step: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, strict=True)] = 1.0
+
+
+class EconomicsTable(Part):
+    """Discounting and price."""
+
+    r: Annotated[float, Field(ge=0, lt=10, allow_inf_nan=False, strict=True)]
+    P_m: Amount | None = None
+    earth_sold: Annotated[bool, Field(strict=True)] = False
+
+
+class PlantTable(Part):
+    """What a kind of plant is like; what is left out comes from elsewhere."""
+
+    eta: PositiveAmount | None = None
+    alpha: PositiveAmount | None = None
+    beta: Amount | None = None
+    M0: NonNegative | None = None
+    degradation: Lost | None = None
+    lifetime: Annotated[int, Field(ge=1, le=200, strict=True)] | None = None
+    availability: Share | None = None
+    build_limit: Amount | None = None
+
+
+class PaymentTable(Part):
+    """When plant is paid."""
+
+    when: Literal["arrival", "order", "shares"] = "arrival"
+    shares: tuple[NonNegative, ...] | Mapping[str, tuple[NonNegative, ...]] | None = None
+    price: Literal["arrival", "order"] = "arrival"
+
+    @model_validator(mode="after")
+    def _shares_where_asked_for(self) -> PaymentTable:
+        if (self.when == "shares") != (self.shares is not None):
+            raise ValueError('shares: belong to when = "shares", lead_time + 1 numbers from order to arrival')
+        return self
+
+
+class TechnologyTable(PlantTable):
+    """A kind of plant with a name, costs and rules of its own."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    c_dev: Amount | None = None
+    c_op: Amount | None = None
+    lead_time: Years | None = None
+    lot: Lot | None = None
+    fixed_cost: FixedCost = 0.0
+    scale: Scale | None = None
+    payment: PaymentTable | None = None
+
+
+class CostsTable(Part):
+    """Unit costs, in dollars of year 0; those of plant may be left to the technologies."""
+
+    c_L: Amount | None = None
+    c_dev: Amount | None = None
+    c_op: Amount | None = None
+    c_bu: Amount | None = None
+    c_S: Amount | None = None
+    c_by: Amount | None = None
+    c_E: Amount | None = None
+    earth_limit: Amount | None = None
+
+
+class LaunchTable(Part):
+    """What a launch campaign costs and carries."""
+
+    lot: Lot | None = None
+    fixed_cost: FixedCost = 0.0
+    mass_limit: Amount | None = None
+
+
+class CustomerTable(Part):
+    """A tier of demand."""
+
+    name: str | None = None
+    quantity: Amount | None = None
+    share: Share | None = None
+    price: Amount | None = None
+    first: Years = 0
+    last: Years | None = None
+    firm: Annotated[bool, Field(strict=True)] = False
+    c_bu: Amount | None = None
+    earth: Annotated[bool, Field(strict=True)] = True
+
+    @model_validator(mode="after")
+    def _one_size(self) -> CustomerTable:
+        if (self.quantity is None) == (self.share is None):
+            raise ValueError("share: give exactly one of share and quantity (kg/yr)")
+        if self.firm and self.quantity is None:
+            raise ValueError("firm: a firm contract has a quantity (kg/yr), not a share")
+        if self.last is not None and self.last < self.first:
+            raise ValueError(f"last: must be >= first = {self.first}, got {self.last}")
+        return self
+
+
+class PurchaseTable(Part):
+    """A guaranteed purchase of what capacity is left."""
+
+    quantity: Amount
+    price: Amount
+
+
+class SupportTable(Part):
+    """What a government pays, seen from the firm."""
+
+    dev_share: Share = Series(0.0)
+    launch_share: Share = Series(0.0)
+    grant: Amount = Series(0.0)
+    premium: Amount = Series(0.0)
+    purchase: PurchaseTable | None = None
+    equity: Lost = Series(0.0)
+
+
+class TerminalTable(Part):
+    """Worth of plant at the end."""
+
+    salvage: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] | None = None
+    margin_years: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> TerminalTable:
+        if (self.salvage is None) == (self.margin_years is None):
+            raise ValueError("salvage: give exactly one of salvage (a share) and margin_years")
+        return self
+
+
+class StoreTable(Part):
+    """A store of oxygen."""
+
+    capacity: NonNegative | None = None
+    boil_off: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)] = 0.0
+    holding_cost: NonNegative = 0.0
+    initial: NonNegative = 0.0
+
+
+class RiskTable(Part):
+    """What is maximised instead of the expectation."""
+
+    measure: Literal["mean-cvar"] = "mean-cvar"
+    kind: Literal["total", "nested"]
+    weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+    tail: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=True)]
+
+
+class FactorTable(Part):
+    """A symbol that follows a process of its own beside demand."""
+
+    symbol: Literal["P_m", "c_L", "c_dev", "c_op", "c_bu", "c_S", "c_by", "c_E", "eta", "availability", "earth_limit"]
+    technology: str | None = None
+    initial: Positive
+    mu: Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False, strict=True)] = 0.0
+    sigma: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False, strict=True)] = 0.0
+    process: ProcessTable | None = None
+    correlation: Finite | Mapping[str, Finite] = 0.0
+
+    @model_validator(mode="after")
+    def _is_a_process(self) -> FactorTable:
+        surplus = [name for name in unused(self.process) if name in self.model_fields_set]
+        if surplus and self.process is not None:
+            raise ValueError(f"{surplus[0]}: kind {self.process.kind} does not take it; leave it out")
+        if self.process is not None:
+            try:
+                self.process.make(self.initial, self.mu, self.sigma)
+            except TreeError as error:
+                raise ValueError(f"process.{error}") from error
+        return self
