@@ -50,7 +50,7 @@ _GAP, _ITERATIONS = 5e-4, 15
 
 
 @dataclass(frozen=True)
-class Part:
+class ValueOfKnowing:
     """What knowing one factor, or all, is worth.
 
     Attributes
@@ -88,8 +88,8 @@ class PartialEvpi:
     model: Model
     on: ScenarioTree | MarkovLattice
     rp: Bounds
-    evpi: Part
-    parts: Mapping[str, Part]
+    evpi: ValueOfKnowing
+    parts: Mapping[str, ValueOfKnowing]
 
     @property
     def ranked(self) -> list[str]:
@@ -124,7 +124,7 @@ class PartialEvpi:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON."""
 
-        def told(part: Part) -> dict[str, Any]:
+        def told(part: ValueOfKnowing) -> dict[str, Any]:
             ends = {"lower": part.bounds.lower, "upper": part.bounds.upper, "kind": part.bounds.label}
             return {"value": part.value, **ends, "paths": part.paths, "tells_all": part.tells_all}
 
@@ -223,7 +223,7 @@ def _named(bounds: Bounds) -> Bounds:
     return replace(bounds, of=Of.LATTICE)
 
 
-def _of_lattice(part: Part) -> Part:
+def _of_lattice(part: ValueOfKnowing) -> ValueOfKnowing:
     return replace(part, bounds=_named(part.bounds))
 
 
@@ -267,7 +267,7 @@ def _on_tree(
         say(name)
         left = list(known_paths(tree, name))
         if len(left) == 1:  # a factor that is certain tells nothing
-            parts[name] = Part(0.0, Bounds.point(0.0, rp.kind, rp.of), 1, tree.n_leaves == 1)
+            parts[name] = ValueOfKnowing(0.0, Bounds.point(0.0, rp.kind, rp.of), 1, tree.n_leaves == 1)
             continue
         known, count = _mean_of(model, left, solver, limits)
         parts[name] = _part(model, known, rp, count, all(each.n_leaves == 1 for _, each in left))
@@ -283,7 +283,7 @@ def _mean_of(
     return replace(found[0][1], lower=lower, upper=upper, flows=flows), len(found)
 
 
-def _part(model: Model, known: Bounds, rp: Bounds, paths: int, tells_all: bool) -> Part:
+def _part(model: Model, known: Bounds, rp: Bounds, paths: int, tells_all: bool) -> ValueOfKnowing:
     """A difference that cannot be negative."""
     difference = known.minus(rp) if model.sign > 0 else rp.minus(known)
     if difference.upper < -1e-7 * max(1.0, difference.flows):
@@ -292,7 +292,9 @@ def _part(model: Model, known: Bounds, rp: Bounds, paths: int, tells_all: bool) 
     middle = model.sign * (_in_hand(model, known) - _in_hand(model, rp))
     if abs(middle) <= 1e-9 * difference.flows:
         middle = 0.0
-    return Part(min(max(middle, lower), upper), replace(difference, lower=lower, upper=upper), paths, tells_all)
+    return ValueOfKnowing(
+        min(max(middle, lower), upper), replace(difference, lower=lower, upper=upper), paths, tells_all
+    )
 
 
 def _in_hand(model: Model, bounds: Bounds) -> float:
@@ -326,7 +328,7 @@ class _Sampled:
         seeds = np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(paths).tolist()
         short = result.bounds.upper - result.bounds.lower
 
-        def part(name: str) -> Part:
+        def part(name: str) -> ValueOfKnowing:
             self.say(name)
             ends, plan, drawn = np.empty((2, paths)), [], []
             for p, path in enumerate(states.T):
@@ -344,7 +346,7 @@ class _Sampled:
             middle = min(max(0.5 * (low.value + high.value), lower), upper)
             flows = result.bounds.flows
             bounds = Bounds(lower, upper, Kind.STATISTICAL, Of.LATTICE, flows, confidence)
-            return Part(middle, bounds, paths, max(left.sizes) == 1)
+            return ValueOfKnowing(middle, bounds, paths, max(left.sizes) == 1)
 
         parts = {name: part(name) for name in names}
         return PartialEvpi(self.model, self.lattice, result.bounds, part("all"), parts)

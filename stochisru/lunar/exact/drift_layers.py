@@ -256,7 +256,7 @@ class DriftLayers:
             known = self._log_likelihood(self.studied, np.array([z]))[0][0]
             now = np.einsum("j,tjl->tl", known, starts).max(axis=0)
             total += chance * float(known @ own + np.maximum(np.maximum(now, later), 0.0) @ width)
-        return total
+        return float(total)
 
     @cached_property
     def deployments(self) -> Array:

@@ -277,7 +277,7 @@ def _solved(layers: DriftLayers) -> Known:
         )
     value, coarse = layers.value, replace(layers, points=layers.points // 2).value
     size = sum(w * u.without_plants() for w, u in zip(layers.weights, layers.units, strict=True))
-    return Known(value, abs(value - coarse) + 1e-6 * (abs(value) + abs(value + size)))
+    return Known(float(value), float(abs(value - coarse) + 1e-6 * (abs(value) + abs(value + size))))
 
 
 def _twice(fine: float, coarse: float) -> Known:
