@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stochisru.lunar.case import DeploymentCase
-    from stochisru.lunar.studies.drift import Learning
+    from stochisru.lunar.studies.drift import DriftValues
     from stochisru.lunar.studies.prospecting import Prospecting
     from stochisru.studies.store import Row
 
@@ -76,14 +76,14 @@ def learning(
     json: JsonOpt = None,
 ) -> None:
     """What it is worth to learn the drift of demand: on the way, from a study, from the start."""
-    from stochisru.lunar.studies.drift import STUDIES, Learning
+    from stochisru.lunar.studies.drift import STUDIES, DriftValues
     from stochisru.lunar.studies.drift import learning as learnt
 
     json_target(json, case)
     problem = _with_prior(named_case(case, horizon), drifts, weights, prior_sd, low, high)
     lengths = STUDIES if study is None else tuple(numbers(study, "study"))
 
-    def draw(found: Learning) -> Figure:
+    def draw(found: DriftValues) -> Figure:
         from stochisru.lunar.studies.knowledge_figures import learning_figure
 
         return learning_figure(found)
@@ -91,9 +91,9 @@ def learning(
     settings = {"process": str(problem.process), "studies": list(lengths)}
     emit_outcome(
         lambda: _into_folder(
-            "learning", problem, lambda: learnt(problem, studies=lengths), Learning.to_rows, draw, settings, out
+            "learning", problem, lambda: learnt(problem, studies=lengths), DriftValues.to_rows, draw, settings, out
         ),
-        Learning.to_dict,
+        DriftValues.to_dict,
         json,
         _show_learning,
     )
@@ -124,7 +124,7 @@ def _with_prior(
     return case.replace(process={"kind": "unknown-drift", "prior_sd": prior_sd, **ends})
 
 
-def _show_learning(found: Learning) -> None:
+def _show_learning(found: DriftValues) -> None:
     import pandas as pd
 
     worth, evpi = found.worth, found.evpi

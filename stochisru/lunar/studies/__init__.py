@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stochisru.lunar.studies.crossing import BreakEven, break_even, break_evens
-    from stochisru.lunar.studies.drift import Learning, learning
+    from stochisru.lunar.studies.drift import DriftValues, learning
     from stochisru.lunar.studies.efficiency import Frontier, default_strategies, frontier, non_dominated
     from stochisru.lunar.studies.maps import TwoWayMap, grid_values, two_way_map
     from stochisru.lunar.studies.prospecting import Prospecting, survey
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "crossing": ("BreakEven", "break_even", "break_evens"),
-    "drift": ("Learning", "learning"),
+    "drift": ("DriftValues", "learning"),
     "efficiency": ("Frontier", "default_strategies", "frontier", "non_dominated"),
     "maps": ("TwoWayMap", "grid_values", "two_way_map"),
     "prospecting": ("Prospecting", "survey"),
@@ -36,8 +36,8 @@ _HOME = {
 __all__ = [
     "RULE_RANGES",
     "BreakEven",
+    "DriftValues",
     "Frontier",
-    "Learning",
     "Objective",
     "Prospecting",
     "Robustness",

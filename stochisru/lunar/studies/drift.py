@@ -68,7 +68,7 @@ class Known:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Learning:
+class DriftValues:
     """What knowledge of the drift is worth; $ (maximised) of the process.
 
     Attributes
@@ -157,10 +157,10 @@ class Learning:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {getattr(self, name).value:,.0f}" for name in ("ignoring", "learning", "known"))
-        return f"Learning({self.case.name}, T = {self.case.horizon.T}, $ of the process, maximised: {values})"
+        return f"DriftValues({self.case.name}, T = {self.case.horizon.T}, $ of the process, maximised: {values})"
 
 
-def learning(case: DeploymentCase, *, studies: Sequence[float] = STUDIES) -> Learning:
+def learning(case: DeploymentCase, *, studies: Sequence[float] = STUDIES) -> DriftValues:
     """Value what can be learnt of the drift of demand.
 
     Parameters
@@ -195,7 +195,7 @@ def learning(case: DeploymentCase, *, studies: Sequence[float] = STUDIES) -> Lea
     value = _solved(layers)
     prior_rate, matched_rate = float(weights @ drifts), _matched(case, drifts, weights)
     best_rate, curve = _best_rate(few, (prior_rate, matched_rate))
-    found = Learning(
+    found = DriftValues(
         case=case,
         learning=value,
         ignoring=_twice(many.value(best_rate, FINE), few.value(best_rate, COARSE)),
@@ -348,7 +348,7 @@ def _first(believed: BelievedRate, layers: DriftLayers, rate: float) -> dict[str
     return found
 
 
-def _check_order(found: Learning) -> None:
+def _check_order(found: DriftValues) -> None:
     chain = [("ignoring", found.ignoring), ("learning", found.learning)]
     chain += [(f"study of {n:g} years", value) for n, value in found.studies.items()]
     chain.append(("known", found.known))

@@ -10,12 +10,12 @@ from stochisru.report.style import DASHES, PALETTE, money, new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from stochisru.lunar.studies.drift import Learning
+    from stochisru.lunar.studies.drift import DriftValues
     from stochisru.lunar.studies.prospecting import Prospecting
     from stochisru.partial_evpi import PartialEvpi
 
 
-def learning_figure(study: Learning) -> Figure:
+def learning_figure(study: DriftValues) -> Figure:
     """Planning with one rate against learning; what a study adds beside it, where studies were valued."""
     columns = 2 if study.studies else 1
     with new_figure(3.6 * columns, 2.9, columns) as (figure, axes):
