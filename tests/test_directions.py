@@ -11,7 +11,7 @@ ROOMS = (
     *("scenario_trees", "base", "programs", "protocols", "terminal", "problem", "policies", "methods", "simulation"),
     *("values", "networks", "studies", "report", "lunar", "worked", "top", "cli"),
 )
-BESIDE = {"protocols": "protocols", "terminal": "terminal", "__main__": "cli"}
+BESIDE = {"protocols": "protocols", "terminal": "terminal", "partial_evpi": "values", "__main__": "cli"}
 #: Old paths of names that scripts import, entry points, checks of users' own parts: they may look at all rooms.
 TOP = ("linear_program", "metrics", "mpisppy", "testing")
 

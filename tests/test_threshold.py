@@ -19,7 +19,7 @@ from stochisru.lunar.exact.root_plan import (
     static_plan_on_process,
 )
 from stochisru.lunar.exact.single_deployment import single_deployment
-from stochisru.lunar.exact.threshold import _solve
+from stochisru.lunar.exact.threshold import threshold_plan
 from stochisru.lunar.exact.threshold_recursion import Rule, ThresholdRecursion
 from stochisru.lunar.exact.unit_value import UnitValue
 from stochisru.lunar.values.process import exact_values
@@ -176,7 +176,7 @@ def test_values_are_in_order(case):
     values.check_order()
     exact = threshold(case)
     assert exact.bounds.upper - exact.bounds.lower <= 1e-6 * exact.bounds.flows
-    _, finer = _solve(case, Rule(24, 1.0))
+    _, finer = threshold_plan(case, Rule(24, 1.0))
     assert finer == pytest.approx(exact.objective, abs=1e-9 * exact.bounds.flows)
 
 
@@ -184,10 +184,10 @@ def test_integration_error_is_estimated():
     for T in (10, 30, 50):
         case = load_case("contested-market").replace(T=T)
         exact = threshold(case)
-        _, finer = _solve(case, Rule(30, 1.0))
+        _, finer = threshold_plan(case, Rule(30, 1.0))
         assert exact.bounds.lower <= finer <= exact.bounds.upper
         assert exact.bounds.gap < 1e-9
-        _, rough = _solve(case, Rule(3, 1.5))
+        _, rough = threshold_plan(case, Rule(3, 1.5))
         assert not exact.bounds.lower <= rough <= exact.bounds.upper
 
 

@@ -20,6 +20,7 @@ import typer
 
 from stochisru.cli.calibrate import calibrate
 from stochisru.cli.evaluate import evaluate
+from stochisru.cli.knowledge import learning, resolve, survey
 from stochisru.cli.networks import network_app
 from stochisru.cli.robustness import robustness
 from stochisru.cli.solve import solve_command, solve_listed
@@ -281,7 +282,7 @@ def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     )
 
 
-for study_command in (sensitivity, frontier, tune, robustness):
+for study_command in (sensitivity, frontier, tune, robustness, learning, survey, resolve):
     app.command()(study_command)
 app.add_typer(study_app, name="study")
 

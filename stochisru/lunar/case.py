@@ -220,7 +220,8 @@ class DeploymentCase(Part):
                 raise InputError(f"{symbol}: unknown symbol; known are {', '.join(home)}")
             value = value.item() if isinstance(value, np.generic) else value
             now = self.values[symbol]
-            if type(value) is type(now) and value == now and symbol not in self.derivation:
+            asked = "process" in symbols and symbol not in parts[home[symbol]]  # the new process may take it
+            if type(value) is type(now) and value == now and symbol not in self.derivation and not asked:
                 continue  # a default stays one
             if value != now or symbol in self.derivation:
                 sources[symbol] = "given: changed by the user"

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.root_plan import LastYear, Tail, plan_gain
@@ -27,7 +28,7 @@ from stochisru.lunar.strategies.order_up_to import OrderUpTo
 class GivenRecursion(ThresholdRecursion):
     """Worth of plant under given positions k_1..k_{T−L}, kg per kg/yr; 0 orders nothing."""
 
-    def __init__(self, unit: UnitValue, lead_time: int, position: Sequence[float], rule: Rule = FINE) -> None:
+    def __init__(self, unit: UnitValue, lead_time: int, position: Sequence[float] | Array, rule: Rule = FINE) -> None:
         with np.errstate(divide="ignore"):
             self._given = np.log(np.asarray(position, dtype=float))
         super().__init__(unit, lead_time, rule)
@@ -94,15 +95,18 @@ def policy_value(case: DeploymentCase, policy: OrderUpTo) -> tuple[float, float]
         raise InputError(
             f"sigma: must be 0 or large enough for tables of a policy's value, got {unit.process.volatility:g}"
         )
-    fine, coarse = (_value(case, unit, policy, rule) for rule in (FINE, COARSE))
+    fine, coarse = (value_on(case, unit, np.array(policy.root), policy.position, rule) for rule in (FINE, COARSE))
     return fine, abs(fine - coarse) + 1e-13 * (abs(fine) + unit.without_plants())
 
 
-def _value(case: DeploymentCase, unit: UnitValue, policy: OrderUpTo, rule: Rule) -> float:
+def value_on(
+    case: DeploymentCase, unit: UnitValue, root: Array, position: Sequence[float] | Array, rule: Rule
+) -> float:
+    """Expected NPV of root deployments and positions on the process of ``unit``, by one rule of integration, $."""
     tail: Tail = LastYear(unit)
     later, lead = 0.0, case.horizon.lead_time
     if lead <= unit.years:
-        recursion = GivenRecursion(unit, lead, policy.position, rule)
+        recursion = GivenRecursion(unit, lead, position, rule)
         tail = Continuation(unit, lead, recursion)
         later = unit.process.initial * recursion.option(0)
-    return plan_gain(unit, np.array(policy.root), case.technology.M0, tail) + later - unit.without_plants()
+    return plan_gain(unit, root, case.technology.M0, tail) + later - unit.without_plants()

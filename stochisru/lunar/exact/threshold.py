@@ -176,7 +176,8 @@ class ThresholdPlan(RootOrders):
         return out
 
 
-def _solve(case: DeploymentCase, rule: Rule) -> tuple[ThresholdPlan, float]:
+def threshold_plan(case: DeploymentCase, rule: Rule) -> tuple[ThresholdPlan, float]:
+    """The exact policy by one rule of integration, and its value, $."""
     unit = UnitValue.of(case)
     T, lead = case.horizon.T, case.horizon.lead_time
     allowed = allowed_years(case)[: root_years(case)]
@@ -239,10 +240,10 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     unit = UnitValue.of(case)
     T, lead = case.horizon.T, case.horizon.lead_time
     tabulated = unit.process.volatility == 0 or lead > T or fits(unit, lead)
-    plan, value = _solve(case if tabulated else case.replace(sigma=0.0), FINE)
+    plan, value = threshold_plan(case if tabulated else case.replace(sigma=0.0), FINE)
     solved = time.perf_counter()
     if tabulated:
-        error = abs(value - _solve(case, COARSE)[1])
+        error = abs(value - threshold_plan(case, COARSE)[1])
         detail = "exact recursion on the demand process; estimated error of integration"
     else:
         plan = replace(plan, case=case)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +33,11 @@ MAX_NODES = 200_000
 _CHUNK = 1_000_000
 
 
+@cache
+def _legendre(order: int) -> tuple[Array, Array]:
+    return np.polynomial.legendre.leggauss(order)
+
+
 @dataclass(frozen=True)
 class Rule:
     """Gauss–Legendre rule per panel: its order, and the width of a panel in standard deviations of log G."""
@@ -41,7 +47,7 @@ class Rule:
 
     def nodes(self, breaks: Sequence[float], volatility: float) -> tuple[Array, Array]:
         """Nodes and weights on the panels between ascending ``breaks``."""
-        x, w = np.polynomial.legendre.leggauss(self.order)
+        x, w = _legendre(self.order)
         parts = [np.empty((2, 0))]
         for start, stop in pairwise(breaks):
             panels = max(1, int(np.ceil((stop - start) / (self.width * volatility))))
@@ -108,17 +114,21 @@ class ThresholdRecursion:
         self._sigma = unit.process.volatility
         self._step = unit.process.drift - 0.5 * self._sigma**2
         self.stages: dict[int, RecursionStage] = {}
-        for t in range(self.last, 0, -1):
+        for t in range(self._from_year, 0, -1):
             self.stages[t] = self._solve(t)
+
+    @property
+    def _from_year(self) -> int:
+        """Last year that is solved here."""
+        return self.last
 
     def _reach(self, t: int) -> tuple[float, float]:
         return self.unit.reach(self.lead_time, self.unit.years - t)
 
     def _breaks(self, start: float, stop: float) -> list[float]:
         """Ends of an interval of log y, and the point between them where F' jumps (no lead time: D_t is known)."""
-        jump = -float(np.log(self.unit.eta))
-        inside = self.lead_time == 0 and start < jump < stop
-        return [start, jump, stop] if inside else [start, stop]
+        jumps = self.unit.jumps if self.lead_time == 0 else ()
+        return [start, *(jump for jump in jumps if start < jump < stop), stop]
 
     def log_position(self, t: int) -> float:
         """Logarithm of k*_t, −inf for never."""
@@ -126,28 +136,29 @@ class ThresholdRecursion:
 
     def _at_zero(self, t: int) -> float:
         earns = self.unit.discount**self.lead_time * (self.unit.eta * self.unit.worth - self.unit.holding)
-        later = self.stages[t + 1].before if t < self.last else 0.0
+        later = self.end(t + 1, "before") if t < self.last else 0.0
         return earns + self.unit.discount * self.unit.kept * later
 
     def option(self, t: int) -> float:
         """Worth at t of all orders after t to someone without plants, $ of year t per unit of D_t."""
         growth = float(np.exp(self.unit.process.drift))
-        return self.unit.discount * growth * self.stages[t + 1].option if t < self.last else 0.0
+        return self.unit.discount * growth * self.end(t + 1, "option") if t < self.last else 0.0
+
+    def end(self, t: int, which: str) -> float:
+        """``before``, ``after`` or ``option`` of a stage."""
+        return float(getattr(self.stages[t], which))
+
+    def later(self, t: int, log_ratio: Array) -> Array:
+        """E[u_t(κ·y/G)] at log y of the year before."""
+        return self._expected(self.stages[t], log_ratio)
 
     def marginal(self, t: int, log_ratio: ArrayLike) -> Array:
         """F'_t at log y, $ of year t per kg; any shape."""
         at = np.asarray(log_ratio, dtype=float)
         flat = at.ravel()
-        level = np.log(self.unit.eta) + flat
-        if self.lead_time > 0:
-            from scipy.special import ndtr
-
-            tail = ndtr((self._step * self.lead_time - level) / (self._sigma * np.sqrt(self.lead_time)))
-        else:
-            tail = (level < 0).astype(float)
-        value = self.unit.discount**self.lead_time * (self.unit.eta * self.unit.worth * tail - self.unit.holding)
+        value = self.unit.discount**self.lead_time * self.unit.next_year(self.lead_time, flat)
         if t < self.last:
-            value = value + self.unit.discount * self.unit.kept * self._expected(self.stages[t + 1], flat)
+            value = value + self.unit.discount * self.unit.kept * self.later(t + 1, flat)
         return np.asarray(value.reshape(at.shape))
 
     def _expected(self, stage: RecursionStage, log_ratio: Array) -> Array:
@@ -201,7 +212,7 @@ class ThresholdRecursion:
             option += self.integral(t, log_position) - self.price * float(np.exp(log_position))
         nodes, weights = self.rule.nodes(self._breaks(start, high), self._sigma)
         idle = -(self.unit.discount**self.lead_time) * self.unit.holding
-        after = idle + (self.unit.discount * self.unit.kept * self.stages[t + 1].after if t < self.last else 0.0)
+        after = idle + (self.unit.discount * self.unit.kept * self.end(t + 1, "after") if t < self.last else 0.0)
         return RecursionStage(
             log_position=log_position,
             option=option,

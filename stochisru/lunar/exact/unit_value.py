@@ -123,6 +123,24 @@ class UnitValue:
         served = self.process.limited_mean(self.eta * self.kept**year * plant, year)
         return np.asarray(self.discount**year * self.worth * served - self.scale(year) * self.holding * plant)
 
+    def next_year(self, lead: int, log_ratio: Array) -> Array:
+        """Expected profit in the year ``lead`` ahead of a kilogram at log y of plant over demand, $ of that year."""
+        from scipy.special import ndtr
+
+        level = np.log(self.eta) + log_ratio
+        sigma = self.process.volatility
+        if lead > 0:
+            step = (self.process.drift - 0.5 * sigma**2) * lead
+            tail = ndtr((step - level) / (sigma * np.sqrt(lead)))
+        else:
+            tail = (level < 0).astype(float)
+        return np.asarray(self.eta * self.worth * tail - self.holding)
+
+    @property
+    def jumps(self) -> tuple[float, ...]:
+        """Logarithms of y at which profit of the present year jumps: plant is as much as demand asks for."""
+        return (-float(np.log(self.eta)),)
+
     def without_plants(self) -> float:
         """Expected cost of serving all demand without plants, $."""
         year = np.arange(self.years + 1)

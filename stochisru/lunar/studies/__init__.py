@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stochisru.lunar.studies.crossing import BreakEven, break_even, break_evens
+    from stochisru.lunar.studies.drift import DriftValues, learning
     from stochisru.lunar.studies.efficiency import Frontier, default_strategies, frontier, non_dominated
     from stochisru.lunar.studies.maps import TwoWayMap, grid_values, two_way_map
+    from stochisru.lunar.studies.prospecting import Prospecting, survey
     from stochisru.lunar.studies.robustness import Robustness, robust_ball, robust_box
     from stochisru.lunar.studies.rules import RULE_RANGES, sample_rules
     from stochisru.lunar.studies.sensitivity import Tornado, tornado
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
 
 _HOME = {
     "crossing": ("BreakEven", "break_even", "break_evens"),
+    "drift": ("DriftValues", "learning"),
     "efficiency": ("Frontier", "default_strategies", "frontier", "non_dominated"),
     "maps": ("TwoWayMap", "grid_values", "two_way_map"),
+    "prospecting": ("Prospecting", "survey"),
     "robustness": ("Robustness", "robust_ball", "robust_box"),
     "rules": ("RULE_RANGES", "sample_rules"),
     "sensitivity": ("Tornado", "tornado"),
@@ -32,8 +36,10 @@ _HOME = {
 __all__ = [
     "RULE_RANGES",
     "BreakEven",
+    "DriftValues",
     "Frontier",
     "Objective",
+    "Prospecting",
     "Robustness",
     "Tornado",
     "Tuning",
@@ -44,10 +50,12 @@ __all__ = [
     "frontier",
     "grid_values",
     "hold",
+    "learning",
     "non_dominated",
     "robust_ball",
     "robust_box",
     "sample_rules",
+    "survey",
     "tornado",
     "tune",
     "two_way_map",
