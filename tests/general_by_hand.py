@@ -116,9 +116,12 @@ def optimum_by_hand(data, tree, information="rp", factor=lambda name, node: None
         else:
             shares = when["shares"] if isinstance(when["shares"], list) else when["shares"][kind["name"]]
         for t in range(T + 1):
+            at = max(t - lead, 0) if when.get("price") == "order" else t
             bill = [
-                (1 - _at(support.get("launch_share"), t, 0.0)) * symbol(kind, "c_L", t, n) * symbol(kind, "alpha", t, n)
-                + (1 - _at(support.get("dev_share"), t, 0.0)) * symbol(kind, "c_dev", t, n)
+                (1 - _at(support.get("launch_share"), at, 0.0))
+                * symbol(kind, "c_L", at, n)
+                * symbol(kind, "alpha", at, n)
+                + (1 - _at(support.get("dev_share"), at, 0.0)) * symbol(kind, "c_dev", at, n)
                 for n in nodes[t]
             ]
             paid = sum(share * discount[max(t - lead + j, 0)] for j, share in enumerate(shares))
@@ -141,9 +144,8 @@ def optimum_by_hand(data, tree, information="rp", factor=lambda name, node: None
         there = {}
         for t in range(T + 1):
             for n in nodes[t]:
-                kappa = 1 - symbol(kind, "degradation", t, n)
                 hold = symbol(kind, "c_op", t, n) * ours[t] * years[t]
-                if t == T and "salvage" in terminal:
+                if t == T and "salvage" in terminal and "lifetime" not in {**base, **kind}:
                     hold -= terminal["salvage"] * (
                         symbol(kind, "c_L", t, n) * symbol(kind, "alpha", t, n) + symbol(kind, "c_dev", t, n)
                     )
@@ -158,7 +160,13 @@ def optimum_by_hand(data, tree, information="rp", factor=lambda name, node: None
                     if s == 0:
                         start = left * (base.get("M0", 0.0) if single else kind.get("M0", 0.0))
                 p.row(terms, start, start)
-                del kappa
+                if t == T and "salvage" in terminal and life < 10**6:
+                    new = symbol(kind, "c_L", t, n) * symbol(kind, "alpha", t, n) + symbol(kind, "c_dev", t, n)
+                    unit = probability[n] * discount[T] * terminal["salvage"] * new
+                    for column, left in terms[1:]:
+                        s = next(s for s in range(T + 1) if made[s, up(n, decided(s))] == column)
+                        p.cost[column] += unit * -left * (1 - (T - s + 1) / life)
+                    p.constant += unit * start * (1 - (T + 1) / life)
         plant.append(there)
     if launch.get("fixed_cost"):
         # Once in each year in which any plant arrives: known where the last of its orders is known.

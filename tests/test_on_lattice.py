@@ -386,3 +386,30 @@ def test_two_factors() -> None:
     result = sddp(model, lattice, rel_gap=1e-4, iterations=10, simulations=20)
     assert _holds(result.bounds, _optimum(model, lattice))
     assert result.bounds.gap <= 1e-4
+
+
+def test_plant_that_is_ordered_before_it_is_known_what_a_faster_order_adds() -> None:
+    """Two leads feed a state: what the slow one adds may go beyond what is enough where little is wanted."""
+    lattice = MarkovLattice(
+        (np.array([100.0]), np.array([50.0, 200.0]), np.array([20.0, 400.0])),
+        (np.array([[0.5, 0.5]]), np.array([[0.9, 0.1], [0.2, 0.8]])),
+    )
+
+    def model(enough: bool) -> Model:
+        return Model(
+            "two leads",
+            2,
+            [
+                Decision("slow", lead=2, cost=1.0, years=[2], upper=1e3),
+                Decision("fast", lead=0, cost=[9.0, 4.0, 30.0], years=[1, 2], upper=1e3),
+                State(
+                    "plant", gains={"slow": 1.0, "fast": 1.0}, enough=Factor("demand") if enough else None, upper=1e4
+                ),
+                Operation("sold", value=50.0, upper=Factor("demand")),
+                Row("capacity", {"sold": 1.0, "plant": -1.0}, upper=0.0),
+            ],
+        )
+
+    best = _optimum(model(enough=False), lattice)
+    assert _optimum(model(enough=True), lattice) == pytest.approx(best, rel=1e-9)
+    assert _holds(sddp(model(enough=True), lattice, rel_gap=1e-6, iterations=20, simulations=5).bounds, best, 1e-6)

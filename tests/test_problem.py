@@ -752,15 +752,15 @@ def test_trees_of_other_horizons_and_processes_are_refused():
     assert on_tree(model, other.as_belief()).program.shape[1] > 0
 
 
-def _bounded(cost, enough, *, keep=1.0, held=0.0, lifetime=None, initial=0.0, more=()):
+def _bounded(cost, enough, *, keep=1.0, held=0.0, lifetime=None, initial=0.0, floor=0.0, curve=None, more=()):
     """What can be ordered serves demand; ``enough`` bounds the order, or else 50 does."""
     return Model(
         "bounded",
         3,
         [
-            Decision("y", cost=cost, upper=50.0),
+            Decision("y", cost=cost, upper=50.0, curve=curve),
             State(
-                "x", keep=keep, gains={"y": 1.0}, cost=held, lifetime=lifetime, initial=initial,
+                "x", keep=keep, gains={"y": 1.0}, cost=held, lifetime=lifetime, initial=initial, lower=floor,
                 enough=Factor("demand") if enough else None,
             ),
             Operation("sold", value=5.0, upper=Factor("demand")),
@@ -777,6 +777,8 @@ def _bounded(cost, enough, *, keep=1.0, held=0.0, lifetime=None, initial=0.0, mo
         {"cost": [1.0, 1.0, 9.0, 9.0], "lifetime": 2, "initial": 10.0},
         {"cost": [1.0, 2.0, 4.0, 9.0], "lifetime": 2, "keep": 0.8},
         {"cost": [1.0, -1.0, 1.0, 1.0]},
+        {"cost": [1.0, 5.0, 5.0, 5.0], "lifetime": 3, "floor": [0.0, 0.0, 0.0, 40.0]},
+        {"cost": [1.0, 5.0, 5.0, 5.0], "floor": [0.0, 0.0, 0.0, 40.0]},
         {"cost": 1.0, "held": [0.0, 0.0, 0.0, -2.0]},
         {"cost": 1.0, "held": [0.0, 0.0, 0.0, -0.9]},
         {"cost": 1.0, "more": [Row("must", {"y": 1.0}, lower=20.0, years=[1])]},
@@ -809,3 +811,12 @@ def test_enough_bounds_no_order_that_is_of_use_elsewhere(stated) -> None:
     best = solve(on_tree(wide, lattice.to_tree()).program).objective
     bounds = sddp(narrow, lattice, rel_gap=1e-6, iterations=15, simulations=5).bounds
     assert bounds.lower - 1e-6 * abs(best) <= best <= bounds.upper + 1e-6 * abs(best)
+
+
+def test_enough_bounds_no_order_that_is_cheaper_by_size_altogether() -> None:
+    """More costs less beyond 10: the largest order is bought though a tenth of it is enough."""
+    curve = Curve([0, 10, 50], [0, 40, 5])
+    narrow, wide = (_bounded(cost=0.0, enough=enough, curve=curve) for enough in (True, False))
+    tree = ScenarioTree.from_process(narrow.process, [2, 2, 2])
+    best, found = (solve_mixed(on_tree(m, tree).program, rel_gap=1e-9).objective for m in (wide, narrow))
+    assert found == pytest.approx(best, abs=1e-6)

@@ -117,6 +117,28 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "payment at order": {"horizon__lead_time": 2, "payment": {"when": "order"}},
     "salvage": {"terminal": {"salvage": 0.4}, "technology__degradation": 0.1},
+    "salvage of plant with a lifetime": {
+        "terminal": {"salvage": 0.4},
+        "technology__degradation": 0.1,
+        "technology__lifetime": 6,
+        "technology__M0": 80.0,
+    },
+    "prices of the year of order": {
+        "horizon__lead_time": 2,
+        "payment": {"when": "order", "price": "order"},
+        "costs__c_L": {"start": 5000.0, "growth": -0.3},
+    },
+    "hoarding is cheaper than excess": {
+        "storage": {"boil_off": 0.0},
+        "costs__c_S": 500.0,
+        "technology__M0": 1500.0,
+    },
+    "plant that rests and a store": {
+        "technology__availability": [1.0, 1.0, 1.0, 0.0],
+        "storage": {"capacity": 5000.0},
+        "costs__c_bu": 6e4,
+        "costs__c_E": 5e4,
+    },
     "margin": {"terminal": {"margin_years": 3.0}, "costs__earth_limit": 300.0, "costs__c_S": 5.0},
     "margin of several tiers": {
         "terminal": {"margin_years": 2.0},
@@ -325,9 +347,16 @@ def test_steps_shorter_than_a_year() -> None:
             r"factors.correlation: .*",
         ),
         ({"storage": {"boil_off": 1.5}}, r"storage.boil_off"),
+        ({"technologies": [ICE | {"name": "earth"}, REGOLITH]}, r"technologies: must not be called 'earth'"),
+        (
+            {"technologies": [ICE, REGOLITH], "factors": [{"symbol": "eta", "initial": 1.0}]},
+            r"factors.eta: every technology has its own",
+        ),
+        ({"factors": [{"symbol": "c_L", "initial": 5000.0}]}, r"factors.c_L: c_L is given as well"),
         ({"lauch": {}, "storage": {}}, r"lauch: unknown key"),
         (
-            {"payment": {"when": "order"}, "factors": [{"symbol": "c_L", "initial": 5000.0}]},
+            {"payment": {"when": "order"}, "factors": [{"symbol": "c_dev", "initial": 5000.0, "technology": "ice"}]}
+            | {"technologies": [ICE]},
             r"payment.when: a bill whose price is a factor",
         ),
     ],

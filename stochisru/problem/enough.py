@@ -27,15 +27,18 @@ class Enough:
     def bounds(self, part: Decision) -> list[State]:
         """States that a decision feeds, if less of it does no harm where all of them have enough; else none.
 
-        Less of it does no harm if every state that it feeds says what is enough, no row asks for it, and it earns no
-        more than it costs, what is earned by holding the states included.
+        Less of it does no harm if every state that it feeds says what is enough and may be 0, no row asks for it, its
+        cost rises with size, and it earns no more than it costs, what is earned by holding the states included.
         """
         if part.name not in self._fed:
             fed = [state for state in self.sheet.model.states if self._feeds(part, state)]
-            idle = any(state.enough is None for state in fed) or any(
-                self._asks_for(row, part.name) for row in self.sheet.model.rows
+            wanted = (
+                any(state.enough is None or self._has_floor(state) for state in fed)
+                or any(self._asks_for(row, part.name) for row in self.sheet.model.rows)
+                or (part.curve is not None and not part.curve.is_increasing)
+                or (self._earned(part, fed) > 0).any()
             )
-            self._fed[part.name] = [] if idle or (self._earned(part, fed) > 0).any() else fed
+            self._fed[part.name] = [] if wanted else fed
         return self._fed[part.name]
 
     def caps(self, state: State) -> bool:
@@ -44,6 +47,9 @@ class Enough:
             return False
         feeding = (part for part in self.sheet.model.decisions if self._feeds(part, state))
         return all(self.bounds(part) == [state] for part in feeding)
+
+    def _has_floor(self, state: State) -> bool:
+        return any(np.any(number > 0) for number in self.sheet.numbers(state, "lower"))
 
     def _feeds(self, part: Decision, state: State) -> bool:
         return any(np.any(year.get(part.name, 0.0)) for year in self.sheet.gains[state.name])

@@ -273,7 +273,10 @@ class _Spans:
         own = self._own(part, t)
         left, added = self._left(part, t), self._sum(self.sheet.gains[part.name][t], t)
         high = left[1] + added[1]
-        if self._by_enough.caps(part) and added[1] > added[0]:
+        places = self.sheet.places
+        before = places[part.name].stage(t - 1) if t else 0
+        late = all(places[name].stage(t) >= before for name in part.gains if name in places)
+        if self._by_enough.caps(part) and late and added[1] > added[0]:
             high = min(high, max(self._enough(part)[t], left[1] + added[0]))
         return own[0], min(high, own[1])
 

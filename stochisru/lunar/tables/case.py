@@ -125,6 +125,11 @@ class GeneralCase(Part):
         names = [identifier(technology.name) for technology in self.technologies]
         if len(set(names)) < len(names):
             raise ValueError("technologies: names must differ in letters and digits")
+        for name in names:
+            if re.fullmatch(r"earth(_\d+)?", name):
+                raise ValueError(
+                    f"technologies: must not be called {name!r}, which is where oxygen comes from otherwise"
+                )
         self._require_factors()
         return self
 
@@ -249,7 +254,7 @@ class GeneralCase(Part):
     def replace(self, **symbols: Any) -> GeneralCase:
         """A copy with some symbols of the tables horizon, economics, technology, costs, demand and launch changed.
 
-        A shorter horizon cuts what lists say of later years.
+        A shorter horizon cuts what lists say of later years, and customers who come later.
 
         Raises
         ------
@@ -270,6 +275,8 @@ class GeneralCase(Part):
         T = data["horizon"]["T"]
         if isinstance(T, int) and T < self.horizon.T:
             data = _cut(data, self.horizon.T, T)
+            if "customers" in data:
+                data["customers"] = [tier for tier in data["customers"] if tier.get("first", 0) <= T]
         return general_case(data)
 
     def to_dict(self) -> dict[str, Any]:

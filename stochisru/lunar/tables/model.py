@@ -16,6 +16,7 @@ from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.storage import Storage, worth_keeping
 from stochisru.lunar.tables.customers import Tier, all_wanted, tiers
+from stochisru.lunar.tables.parts import StoreTable
 from stochisru.lunar.tables.plants import KindOfPlant, Symbols, plants
 from stochisru.lunar.tables.quantity import Quantity
 from stochisru.lunar.tables.worth import idle_worth, scrapped
@@ -72,7 +73,7 @@ class _Stated:
             for key in ("dev_share", "launch_share", "grant", "premium", "equity")
         }
         self.ours = 1.0 - self.support["equity"]
-        self.store = None if case.storage is None else Storage(**case.storage.model_dump())
+        self.store = None if case.storage is None else _store_by_stage(case.storage, self.step)
         #: Flows of a year by stage: a step of them, and in the last year those of the terminal margin as well.
         years = np.full(self.T + 1, self.step)
         if case.terminal is not None and case.terminal.margin_years is not None:
@@ -126,16 +127,25 @@ class _Stated:
             lifetime=kind.lifetime,
             rule=f"balance{x}",
         )
+        old = [] if kind.lifetime is None or kind.M0 == 0 else [self._old_scrap(kind, scrap)]
         return [
             self._order(kind, cost),
             state,
+            *old,
             Expression(f"Qcap{x}", {f"M{x}": self.number(kind.capacity)}, rule=f"capacity{x}"),
         ]
 
+    def _old_scrap(self, kind: KindOfPlant, scrap: Quantity) -> Operation:
+        """Scrap of plant that was there before year 0, which counts as arrived in it: a constant."""
+        return Operation(f"old{kind.suffix}", value=scrap.at(0, {}) * kind.M0, years=[0], lower=1.0, upper=1.0)
+
     def _bill(self, kind: KindOfPlant) -> Quantity:
-        """What the firm pays for a kilogram, $."""
+        """What the firm pays for a kilogram by year of arrival, $."""
         launch = (1.0 - self.support["launch_share"]) * kind.c_L * kind.alpha
-        return (launch + (1.0 - self.support["dev_share"]) * kind.c_dev) * self.ours
+        bill = (launch + (1.0 - self.support["dev_share"]) * kind.c_dev) * self.ours
+        if not kind.priced_at_order:
+            return bill
+        return Quantity.of(bill.known(self.T)[np.maximum(np.arange(self.T + 1) - kind.lead_time, 0)])
 
     def _order(self, kind: KindOfPlant, cost: Quantity) -> Decision:
         fixed = Quantity.of(kind.fixed_cost)
@@ -170,8 +180,9 @@ class _Stated:
     def _enough(self, kind: KindOfPlant) -> Coefficient:
         """Plant of which more earns nothing: it serves all that is wanted, and may fill a store for later years."""
         room: Sequence[float] = [0.0] * (self.T + 1)
-        wears = kind.lifetime is not None or np.any(kind.degradation.known(self.T))
-        if self.store is not None and wears:
+        # Where plant neither wears out nor stands still, what is there serves later years itself.
+        rests = kind.capacity.random or not np.all(kind.capacity.known(self.T))
+        if self.store is not None and (rests or kind.lifetime is not None or np.any(kind.degradation.known(self.T))):
             room = [each / self.step for each in self._room()]
 
         def enough(t: int, factors: Factors) -> Array:
@@ -245,8 +256,8 @@ class _Stated:
             most = np.minimum(most, need)
         if not np.isfinite(most).all():
             raise InputError(
-                "launch.fixed_cost: campaigns of several technologies need a bound on what flies; give build_limit or "
-                "launch.mass_limit"
+                "build_limit: is needed for campaigns that technologies share, and for a store without capacity, where "
+                "the largest demand is not known; so would be launch.mass_limit"
             )
         return most
 
@@ -292,19 +303,26 @@ class _Stated:
             Operation("E", value=self.number(-(c_S * self.years))),
             State(
                 "stored",
-                keep=(1 - store.boil_off) ** step,
+                keep=1 - store.boil_off,
                 gains=gains,
                 initial=store.initial,
-                cost=store.holding_cost * step,
-                upper=self._room_in_store(),
+                cost=store.holding_cost,
+                upper=self._all_made() if store.capacity is None else store.capacity,
             ),
         ]
 
-    def _room_in_store(self) -> float:
+    def _all_made(self) -> float:
+        """What a store without capacity can hold at most, kg: all that all plant can make.
+
+        More than all later demand may be worth keeping where excess is penalised.
+        """
         assert self.store is not None
-        if self.store.capacity is not None:
-            return self.store.capacity
-        return max(max(self._room()), self.store.initial)
+        total = self.store.initial
+        for kind in self.kinds:
+            if kind.capacity.random:
+                raise InputError("storage.capacity: is needed where eta or availability is a factor")
+            total += self.step * float(kind.capacity.known(self.T) @ (kind.M0 + np.cumsum(self._most(kind))))
+        return total
 
     @property
     def _alone(self) -> bool:
@@ -364,6 +382,12 @@ class _Stated:
             received = [*received, "bought"]
         balance = dict.fromkeys(delivered, 1.0) | dict.fromkeys(received, -1.0)
         return [*found, Row("sales", balance, equals=0.0)]
+
+
+def _store_by_stage(table: StoreTable, step: float) -> Storage:
+    """The store, its loss and cost by stage."""
+    boil_off = 1 - (1 - table.boil_off) ** step
+    return Storage(boil_off, table.capacity, table.holding_cost * step, table.initial)
 
 
 def _times_two(wanted: Wanted) -> Wanted:

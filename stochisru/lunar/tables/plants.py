@@ -49,10 +49,12 @@ class Symbols:
         InputError
             If a rule needs a symbol that is not there, or itself.
         """
-        if symbol in self._random:
-            return Quantity.factor(self._random[symbol])
         rule = self.case.derivation.get(symbol)
         given = self._given(symbol)
+        if symbol in self._random:
+            if given is not None or rule is not None:
+                raise InputError(f"factors.{symbol}: {symbol} is given as well; keep one of the two")
+            return Quantity.factor(self._random[symbol])
         if rule is None:
             return given
         if given is not None:
@@ -128,6 +130,7 @@ class KindOfPlant:
     fixed_cost: float
     scale: Scale
     payment: tuple[float, ...] | None
+    priced_at_order: bool
 
     @cached_property
     def mass(self) -> Curve:
@@ -162,6 +165,11 @@ def plants(case: GeneralCase) -> list[KindOfPlant]:
     if not case.technologies:
         return [_kind(case, symbols, None, "")]
     single = len(case.technologies) == 1
+    for factor in case.factors:
+        if factor.technology is None and all(getattr(t, factor.symbol, None) is not None for t in case.technologies):
+            raise InputError(
+                f"factors.{factor.symbol}: every technology has its own; say of which one it is the factor"
+            )
     return [_kind(case, symbols, technology, "" if single else technology.name) for technology in case.technologies]
 
 
@@ -192,7 +200,7 @@ def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, su
     kind = KindOfPlant(
         name=name,
         suffix=f"_{identifier(suffix)}" if suffix else "",
-        capacity=found("availability", 1.0) * found("eta"),
+        capacity=Quantity.computed(lambda share: np.minimum(share, 1.0), found("availability", 1.0)) * found("eta"),
         alpha=found("alpha"),
         beta=found("beta", 0.0),
         c_L=found("c_L"),
@@ -207,10 +215,23 @@ def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, su
         fixed_cost=float(plain("fixed_cost", 0.0)),  # type: ignore[arg-type]
         scale=plain("scale", case.scale),  # type: ignore[arg-type]
         payment=None,
+        priced_at_order=False,
     )
     said = plain("payment", case.payment)
     assert isinstance(said, PaymentTable)
-    return replace(kind, payment=_shares(said, kind, where))
+    return replace(kind, payment=_shares(said, kind, where), priced_at_order=_priced_at_order(said, kind))
+
+
+def _priced_at_order(payment: PaymentTable, kind: KindOfPlant) -> bool:
+    """Whether a bill is at the prices of the year of order."""
+    if payment.price == "arrival":
+        return False
+    if kind.c_L.random or kind.c_dev.random or kind.alpha.random:
+        raise InputError(
+            'payment.price: "order" takes prices that are known beforehand: a cost may depend on the factors of the '
+            'year of arrival alone; give price = "arrival" and when = "arrival"'
+        )
+    return True
 
 
 def _shares(payment: PaymentTable, kind: KindOfPlant, where: str) -> tuple[float, ...] | None:
@@ -236,7 +257,7 @@ def _shares(payment: PaymentTable, kind: KindOfPlant, where: str) -> tuple[float
         return None
     if kind.c_L.random or kind.c_dev.random or kind.alpha.random:
         raise InputError(
-            "payment.when: a bill whose price is a factor is known at arrival and must be paid then; "
+            "payment.when: a bill whose price is a factor is known at arrival and is paid then; "
             f'give when = "arrival", got {payment.when!r}'
         )
     return found

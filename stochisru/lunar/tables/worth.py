@@ -61,7 +61,8 @@ def _require_dear(case: GeneralCase, kind: KindOfPlant, bill: Quantity, scrap: A
         sum(share * discount[max(t - (len(shares) - 1) + j, 0)] for j, share in enumerate(shares)) for t in range(T + 1)
     ]
     cost = bill.known(T) * np.array(paid)
-    worse = np.flatnonzero(scrap > cost * (1 + 1e-12))
+    first = 1 if case.horizon.initial_deployment == "fixed" else 0
+    worse = first + np.flatnonzero((scrap > cost * (1 + 1e-12))[first:])
     if worse.size:
         raise InputError(
             f"terminal.salvage: buying plant to scrap it would pay in year {worse[0]}: a kilogram costs "

@@ -5,7 +5,7 @@ not coherent, is what they are worth. The weights at a trial point make a cut li
 do (Shapiro 2011). One file per measure; a further one needs what `stochisru.protocols.RiskMeasure` says.
 """
 
-from stochisru.methods.risk.adjusted import Adjusted, Nested, adjusted
+from stochisru.methods.risk.adjustment import Adjusted, Nested, adjusted
 from stochisru.methods.risk.chi_square import ChiSquareBall
 from stochisru.methods.risk.entropic import Entropic
 from stochisru.methods.risk.expectation import Expectation
