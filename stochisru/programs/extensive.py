@@ -181,8 +181,6 @@ def _checked(
     if not programs or any(p.sense != programs[0].sense for p in programs):
         senses = ", ".join(sorted({p.sense for p in programs})) or "none"
         raise InputError(f"programs: must be at least one, all of one sense, got {senses}")
-    if any(program.objective.size == 0 for program in programs):
-        raise InputError("programs: must have columns, got one without")
     factors = np.asarray(weights, dtype=float)
     if factors.shape != (len(programs),) or not (np.isfinite(factors) & (factors >= 0)).all():
         raise InputError(f"weights: must be {len(programs)} finite numbers >= 0, one per program, got {weights!r}")
