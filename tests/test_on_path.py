@@ -159,3 +159,11 @@ def test_variables_and_constraints_have_the_names_of_the_source():
         lunar_path(case, [1.0, 0.0, 1.0])
     with pytest.raises(InputError, match="state 's': rule must be a new name, row 'r' has it"):
         Model("m", 1, [State("s", upper=1, rule="r"), Row("r", {"s": 1}, upper=1)])
+
+
+@pytest.mark.parametrize("name", ["total", "objective", "load", "years"])
+def test_names_that_pyomo_has_for_something_else_are_refused(name):
+    """A row of such a name was replaced, and mpi-sppy's tools solved another problem."""
+    model = Model("m", 1, [Operation("sold", value=1.0, upper=5.0), Row(name, {"sold": 1.0}, upper=3.0)])
+    with pytest.raises(InputError, match=f"row '{name}': a path model has '{name}' for something else"):
+        path_model(model, [1.0, 1.0])

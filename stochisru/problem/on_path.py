@@ -37,6 +37,14 @@ if TYPE_CHECKING:
 Bounds = Mapping[str, tuple[Array, Array]]
 
 
+def _require_names(model: Model, empty: pyo.ConcreteModel) -> None:
+    """Refuse parts whose names a Pyomo model has for something else, and would replace or lose."""
+    taken = {"years", "money", "total", "objective", "nonanticipativity", "scenario", *dir(empty)}
+    for part in model.parts:
+        if part.name in taken:
+            raise InputError(f"{part.label}: a path model has {part.name!r} for something else; choose another name")
+
+
 def path_model(
     model: Model, path: ArrayLike, *, target: Any | None = None, bounds: Bounds | None = None
 ) -> pyo.ConcreteModel:
@@ -75,6 +83,7 @@ def path_model(
     model.require_neutral("a path model")
     sheet = Sheet(model, chain(path), Recourse())
     m = pyo.ConcreteModel(name=f"path of {model.name}") if target is None else target
+    _require_names(model, pyo.ConcreteModel())
     m.years = pyo.RangeSet(0, model.horizon)
     _Path(sheet, m, bounds or dict(column_bounds(sheet))).fill()
     if target is None:
