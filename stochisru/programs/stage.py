@@ -46,6 +46,11 @@ class StateProgram(NamedTuple):
     high: Array
     constant: float
 
+    def broken(self, columns: Array) -> Array:
+        """By how much each row is broken, shape ``(rows,)``."""
+        kept = self.rows @ columns
+        return np.maximum(np.maximum(self.low - kept, kept - self.high), 0.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -139,9 +144,7 @@ class Stage:
 
     def broken(self, columns: Array, i: int) -> float:
         """Most by which a row is broken in state ``i``."""
-        program = self.at(i)
-        kept = program.rows @ columns
-        return float(np.maximum(program.low - kept, kept - program.high).max(initial=0.0))
+        return float(self.at(i).broken(columns).max(initial=0.0))
 
     def bound(self, duals: Duals) -> tuple[Array, Array]:
         """Affine bounds from above on the values of all states that hold for any duals (weak duality).

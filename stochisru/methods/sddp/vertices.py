@@ -141,8 +141,7 @@ class _Mixed:
         columns, duals = np.asarray(solution.col_value), np.asarray(solution.row_dual)
         columns = np.clip(columns, program.lower, program.upper)
         columns[self._fixed] = state
-        kept = program.rows @ columns
-        broken = np.maximum(np.maximum(program.low - kept, kept - program.high), 0.0)
+        broken = program.broken(columns)
         if broken.max(initial=0.0) > _BROKEN:
             return -np.inf
         return float(program.constant + program.cost @ columns - np.abs(duals) @ broken)
