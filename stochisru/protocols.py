@@ -145,6 +145,10 @@ class TreeProblem(Protocol[TreePlanT_co]):
     """A problem on a tree: one program, and how its solutions are read."""
 
     @property
+    def model(self) -> Any:
+        """The `stochisru.problem.Model` that it is a program of."""
+
+    @property
     def program(self) -> LinearProgram:
         """The sparse program in node form."""
 

@@ -90,6 +90,11 @@ def earth_supply_cost(tank_fraction: float, oxygen_price: float, tank_price: flo
 class _Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Symbols of the case that it computes from."""
+        return ()
+
 
 class LandedMassRatio(_Rule):
     """Rule for `landed_mass_ratio`."""
@@ -122,6 +127,11 @@ class SparesCost(_Rule):
     rule: Literal["spares_cost"]
     fraction_per_year: NonNegative
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Symbols of the case that it computes from."""
+        return "alpha", "c_L", "c_dev"
+
     def compute(self, known: dict[str, float]) -> float:
         """Value of the symbol; KeyError names a symbol that is not known yet."""
         return spares_cost(self.fraction_per_year, known["alpha"], known["c_L"], known["c_dev"])
@@ -135,6 +145,11 @@ class EarthSupplyCost(_Rule):
     oxygen_price: NonNegative
     tank_price: NonNegative
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Symbols of the case that it computes from."""
+        return "alpha", "c_L"
+
     def compute(self, known: dict[str, float]) -> float:
         """Value of the symbol; KeyError names a symbol that is not known yet."""
         tank = 1 / self.oxygen_per_tank_kg
@@ -147,6 +162,11 @@ class MultipleOf(_Rule):
     rule: Literal["multiple_of"]
     symbol: str
     factor: NonNegative
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Symbols of the case that it computes from."""
+        return (self.symbol,)
 
     def compute(self, known: dict[str, float]) -> float:
         """Value of the symbol; KeyError names a symbol that is not known yet."""

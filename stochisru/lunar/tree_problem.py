@@ -11,6 +11,7 @@ from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import require_match
 from stochisru.lunar.tree_program import TreePlan, plan_from_solution, tree_bound
 from stochisru.problem.information import Held
+from stochisru.problem.model import Model
 from stochisru.problem.tree_problem import ModelOnTree
 from stochisru.programs.sparse import LinearProgram, Solution
 
@@ -37,6 +38,11 @@ class TreeProblem:
     def program(self) -> LinearProgram:
         """The sparse program in node form."""
         return self._stated.program
+
+    @property
+    def model(self) -> Model:
+        """The problem, part by part."""
+        return self.case.model
 
     @cached_property
     def _stated(self) -> ModelOnTree:

@@ -50,8 +50,7 @@ def scenario_form(case: Any, tree: ScenarioTree, solver: str) -> Result[Any]:
         If no optimal solution was found.
     """
     start = time.perf_counter()
-    stated = stated_on_trees(case).on_tree(tree)  # refuses what does not match
-    model: Model = case if isinstance(case, Model) else getattr(stated, "model", None) or case.model
+    model: Model = stated_on_trees(case).on_tree(tree).model  # refuses what does not match
     form = scenario_model(model, tree)
     built = time.perf_counter()
     value, bound = solved_by_pyomo(form, solver)

@@ -88,13 +88,7 @@ class Symbols:
         return None
 
     def _needed(self, symbol: str, asked: tuple[str, ...]) -> dict[str, Quantity]:
-        rule = self.case.derivation[symbol]
-        names = {
-            "spares_cost": ("alpha", "c_L", "c_dev"),
-            "earth_supply_cost": ("alpha", "c_L"),
-            "multiple_of": (getattr(rule, "symbol", ""),),
-        }.get(rule.rule, ())
-        found = {name: self.get(name, (*asked, symbol)) for name in names}
+        found = {name: self.get(name, (*asked, symbol)) for name in self.case.derivation[symbol].needs}
         missing = [name for name, quantity in found.items() if quantity is None]
         if missing:
             raise InputError(f"derivation.{symbol}: needs {missing[0]}, which the case does not give")
