@@ -16,16 +16,16 @@ iterate. For small ρ the value is E[v] − √(ρ·Var[v]).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from scenario_trees.arrays import Array
-from stochisru.methods.risk.coherent import Coherent
-from stochisru.methods.risk.ranges import require_size
+from stochisru.methods.risk.ball import Ball
 
 
 @dataclass(frozen=True)
-class ChiSquareBall(Coherent):
+class ChiSquareBall(Ball):
     """The smallest expectation over all q ≥ 0 with Σ (q − p)²/p ≤ radius.
 
     Attributes
@@ -39,20 +39,7 @@ class ChiSquareBall(Coherent):
         If it is no number ≥ 0.
     """
 
-    radius: float
-
-    def __post_init__(self) -> None:
-        require_size("radius", self.radius)
-
-    @property
-    def label(self) -> str:
-        """Name and parameter."""
-        return "expectation" if self.neutral else f"chi-square ball, radius {self.radius:.12g}"
-
-    @property
-    def neutral(self) -> bool:
-        """Whether the ball is a point."""
-        return self.radius == 0
+    distance: ClassVar[str] = "chi-square"
 
     def weights(self, probability: Array, value: Array, states: Array | None = None) -> Array:
         """The worst probabilities of the ball, shape ``(n, m)``."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scenario_trees.arrays import Array
-from stochisru.methods.risk.ranges import require_size
+from stochisru.errors import require_number
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Entropic:
     aversion: float
 
     def __post_init__(self) -> None:
-        require_size("aversion", self.aversion)
+        require_number("aversion", self.aversion, low=0.0)
 
     @property
     def label(self) -> str:

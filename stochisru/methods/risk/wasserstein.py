@@ -15,18 +15,17 @@ over factors: a radius means the same in every year and state, whatever the unit
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
-from stochisru.methods.risk.coherent import Coherent
-from stochisru.methods.risk.ranges import require_size
+from stochisru.methods.risk.ball import Ball
 
 
 @dataclass(frozen=True)
-class WassersteinBall(Coherent):
+class WassersteinBall(Ball):
     """The smallest expectation over all probabilities of the same outcomes at a distance of at most ``radius``.
 
     Attributes
@@ -41,20 +40,7 @@ class WassersteinBall(Coherent):
         If it is no number ≥ 0.
     """
 
-    radius: float
-
-    def __post_init__(self) -> None:
-        require_size("radius", self.radius)
-
-    @property
-    def label(self) -> str:
-        """Name and parameter."""
-        return "expectation" if self.neutral else f"Wasserstein ball, radius {self.radius:.12g}"
-
-    @property
-    def neutral(self) -> bool:
-        """Whether the ball is a point."""
-        return self.radius == 0
+    distance: ClassVar[str] = "Wasserstein"
 
     def weights(self, probability: Array, value: Array, states: Array | None = None) -> Array:
         """The worst probabilities of the ball, shape ``(n, m)``.
