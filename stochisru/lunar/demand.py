@@ -216,7 +216,12 @@ class Demand(Part):
 
     def made(self) -> OneFactor:
         """The process of demand; where it is a geometric Brownian motion for its parameters, that one."""
-        if self.process is None:
-            return GeometricBrownianMotion(self.D0, self.mu, self.sigma)
-        found: Any = plain(self.process.make(self.D0, self.mu, self.sigma))
-        return found  # type: ignore[no-any-return]
+        return made(self.process, self.D0, self.mu, self.sigma)
+
+
+def made(table: _Kind | None, initial: float, mu: float, sigma: float) -> OneFactor:
+    """The process of a table, or without one a geometric Brownian motion; a special case as what it is."""
+    if table is None:
+        return GeometricBrownianMotion(initial, mu, sigma)
+    found: Any = plain(table.make(initial, mu, sigma))
+    return found  # type: ignore[no-any-return]

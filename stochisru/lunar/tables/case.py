@@ -15,7 +15,6 @@ from scenario_trees import CorrelatedFactors, GeometricBrownianMotion
 from scenario_trees.arrays import Array
 from scenario_trees.errors import TreeError
 from scenario_trees.lattice import MarkovLattice
-from scenario_trees.origin import plain
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.demand import Demand
@@ -160,7 +159,7 @@ class GeneralCase(Part):
         demand = _stepped(self.demand.made(), step, "demand.process")
         if not self.factors:
             return demand
-        made = [_stepped(_process_of(factor), step, f"factors.{factor.symbol}") for factor in self.factors]
+        made = [_stepped(factor.made(), step, f"factors.{factor.symbol}") for factor in self.factors]
         names = self.factor_names
         correlation = np.eye(len(names))
         for i, factor in enumerate(self.factors, start=1):
@@ -261,7 +260,9 @@ class GeneralCase(Part):
         InputError
             If a symbol is unknown or its value out of range.
         """
-        data = self.to_dict()
+        T = symbols.get("T", self.horizon.T)
+        shorter = isinstance(T, int) and T < self.horizon.T
+        data = self._until(T) if shorter else self.to_dict()
         for symbol, value in symbols.items():
             if symbol == "name":
                 data["name"] = value
@@ -272,12 +273,14 @@ class GeneralCase(Part):
                 raise InputError(f"{symbol}: unknown symbol; known are {known}")
             data.setdefault(home, {})[symbol] = value
             data.get("derivation", {}).pop(symbol, None)
-        T = data["horizon"]["T"]
-        if isinstance(T, int) and T < self.horizon.T:
-            data = _cut(data, self.horizon.T, T)
-            if "customers" in data:
-                data["customers"] = [tier for tier in data["customers"] if tier.get("first", 0) <= T]
         return general_case(data)
+
+    def _until(self, horizon: int) -> dict[str, Any]:
+        """`to_dict` without what is said of later years alone."""
+        cut = _cut(self, horizon)
+        assert isinstance(cut, GeneralCase)
+        coming = tuple(customer for customer in cut.customers if customer.first <= horizon)
+        return (cut.model_copy(update={"customers": coming}) if self.customers else cut).to_dict()
 
     def to_dict(self) -> dict[str, Any]:
         """The case as nested tables with the keys of a case file, without what is at its default."""
@@ -339,12 +342,6 @@ def factor_name(factor: parts.FactorTable) -> str:
     return factor.symbol if factor.technology is None else f"{factor.symbol}_{identifier(factor.technology)}"
 
 
-def _process_of(factor: parts.FactorTable) -> Any:
-    if factor.process is None:
-        return GeometricBrownianMotion(factor.initial, factor.mu, factor.sigma)
-    return plain(factor.process.make(factor.initial, factor.mu, factor.sigma))
-
-
 def _stepped(process: Any, step: float, where: str) -> Any:
     """The process whose unit of time is a stage."""
     if step == 1:
@@ -370,19 +367,17 @@ def _series_of(table: Part, where: str = "") -> list[tuple[str, Series]]:
     return found
 
 
-def _cut(data: Any, old: int, new: int) -> Any:
-    """Nested tables where lists with one number for each of the stages 0..old have those of 0..new."""
-    if isinstance(data, Mapping):
-        found = {key: value if key in _NO_SERIES else _cut(value, old, new) for key, value in data.items()}
-        if "last" in found and isinstance(found["last"], int):
-            found["last"] = min(found["last"], new)
-        return found
-    if isinstance(data, list):
-        if len(data) == old + 1 and all(isinstance(each, (int, float)) for each in data):
-            return data[: new + 1]
-        return [_cut(each, old, new) for each in data]
-    return data
+def _cut(table: Part, horizon: int) -> Part:
+    """A table without what its series, and those of the tables in it, say of stages after a horizon."""
 
+    def shorter(value: Any) -> Any:
+        if isinstance(value, Series):
+            return value.cut(horizon)
+        if isinstance(value, Part):
+            return _cut(value, horizon)
+        return tuple(map(shorter, value)) if isinstance(value, tuple) else value
 
-#: Lists that are not one number per stage.
-_NO_SERIES = frozenset({"derivation", "demand", "shares", "scale", "years", "values", "process", "sources"})
+    given = {name: shorter(getattr(table, name)) for name in table.model_fields_set}
+    if isinstance(table, parts.CustomerTable) and table.last is not None:
+        given["last"] = min(table.last, horizon)
+    return table.model_copy(update=given)

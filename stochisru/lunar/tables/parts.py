@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from scenario_trees.errors import TreeError
-from stochisru.lunar.demand import ProcessTable, unused
+from scenario_trees.processes import OneFactor
+from stochisru.lunar.demand import ProcessTable, made, unused
 from stochisru.lunar.parts import Finite, NonNegative, Part, Positive, Scale
 from stochisru.lunar.tables.series import Series, Within
 
@@ -188,9 +189,12 @@ class FactorTable(Part):
         surplus = [name for name in unused(self.process) if name in self.model_fields_set]
         if surplus and self.process is not None:
             raise ValueError(f"{surplus[0]}: kind {self.process.kind} does not take it; leave it out")
-        if self.process is not None:
-            try:
-                self.process.make(self.initial, self.mu, self.sigma)
-            except TreeError as error:
-                raise ValueError(f"process.{error}") from error
+        try:
+            self.made()
+        except TreeError as error:
+            raise ValueError(f"process.{error}") from error
         return self
+
+    def made(self) -> OneFactor:
+        """The process that it follows."""
+        return made(self.process, self.initial, self.mu, self.sigma)

@@ -132,6 +132,11 @@ class KindOfPlant:
         output = self.scale.by_mass("eta", 1.0)
         return Curve(output.values, output.breakpoints)
 
+    @property
+    def has_random_price(self) -> bool:
+        """Whether what a kilogram costs is a factor."""
+        return self.c_L.random or self.c_dev.random or self.alpha.random
+
     @cached_property
     def has_scale(self) -> bool:
         """Whether cost or output are not proportional to size."""
@@ -220,7 +225,7 @@ def _priced_at_order(payment: PaymentTable, kind: KindOfPlant) -> bool:
     """Whether a bill is at the prices of the year of order."""
     if payment.price == "arrival":
         return False
-    if kind.c_L.random or kind.c_dev.random or kind.alpha.random:
+    if kind.has_random_price:
         raise InputError(
             'payment.price: "order" takes prices that are known beforehand: a cost may depend on the factors of the '
             'year of arrival alone; give price = "arrival" and when = "arrival"'
@@ -249,7 +254,7 @@ def _shares(payment: PaymentTable, kind: KindOfPlant, where: str) -> tuple[float
             )
     if found[-1] == 1:
         return None
-    if kind.c_L.random or kind.c_dev.random or kind.alpha.random:
+    if kind.has_random_price:
         raise InputError(
             "payment.when: a bill whose price is a factor is known at arrival and is paid then; "
             f'give when = "arrival", got {payment.when!r}'
