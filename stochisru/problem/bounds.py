@@ -191,6 +191,8 @@ class _Bounds:
         for t in sheet.model.years:
             here = places.at(t)
             if not sheet.is_open(part, t):
+                if part.years is None or t in part.years:
+                    self._require_nothing(part, t, lower[here])
                 lower[here] = upper[here] = 0.0
             given = sheet.information.given(part, t, sheet.tree)
             if given is not None:
@@ -206,6 +208,11 @@ class _Bounds:
                     most = np.ceil(most / part.lot) * part.lot
                 upper[here] = np.minimum(upper[here], np.maximum(most, lower[here]))
         return lower, upper
+
+    def _require_nothing(self, part: Decision, t: int, low: Array) -> None:
+        """Where an information leaves a year no decision, its lower bound must allow that."""
+        if np.any(low > 0):
+            raise InfeasibleError(f"{part.label}: there is none in year {t}, and lower is {np.max(low):g}")
 
     def _held(self, part: Decision, t: int, given: Number, low: Number, high: Number) -> tuple[Number, Number]:
         """Amount of a plan as bounds, at the places of its decision, if the decision can be that."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from scenario_trees.arrays import Array
+from scenario_trees.errors import is_integer
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
@@ -173,6 +174,8 @@ class Model:
         if storage is not None:
             raise InputError(f"storage: {self.name} is a model, a store is one of its states")
         if not isinstance(lattice, MarkovLattice):
+            if not is_integer(lattice):
+                raise InputError(f"lattice: must be a MarkovLattice or a number of states, got {type(lattice).__name__}")
             if self.process is None:
                 raise InputError(f"lattice: {self.name} has no process to make one of")
             lattice = MarkovLattice.from_process(self.process, self.horizon, lattice)
