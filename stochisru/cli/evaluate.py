@@ -80,7 +80,9 @@ def evaluate(
     }
 
     def show() -> None:
-        typer.echo(f"{problem.title}: the plan of {plan} is worth {found.value / 1e6:,.3f} million $ of the {place}")
+        typer.echo(f"{problem.title}")
+        typer.echo(f"plan {plan}")
+        typer.echo(f"worth {found.value / 1e6:,.3f} million $ of the {place}")
         typer.echo(f"from {bounds.lower / 1e6:,.3f} to {bounds.upper / 1e6:,.3f} million $ ({bounds.label})")
 
     emit(data, json, show)

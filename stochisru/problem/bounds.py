@@ -84,7 +84,7 @@ class _Bounds:
         if isinstance(part, Decision):
             (lower, upper), hint = self._of_decision(part), "give upper, or enough of a state that it feeds"
         elif isinstance(part, Operation):
-            (lower, upper), hint = self._of_operation(part), "give upper, or bounds to all else in a row with it"
+            (lower, upper), hint = self._of_operation(part), self._hint(part)
         else:
             (lower, upper), hint = self._of_state(part), "give upper, or bounds to what feeds it"
         places = self.sheet.places[part.name]
@@ -101,6 +101,15 @@ class _Bounds:
                 f"{part.label}: lower must be <= upper in year {places.year[i]}, got {lower[i]:g} > {upper[i]:g}"
             )
         self.known[part.name] = ColumnBounds(lower, upper)
+
+    def _hint(self, part: Operation) -> str:
+        """What would give an operation an upper bound: parts that limit it may be stated too late."""
+        hint, model = "give upper, or bounds to all else in a row with it", self.sheet.model
+        later = [other.name for other in model.columns[model.columns.index(part) + 1 :]]
+        together = [terms for row in model.rows for terms in self.sheet.terms(row)]
+        fed = [state.name for state in model.states if any(part.name in gains for gains in self.sheet.gains[state.name])]
+        with_it = [name for name in later if name in fed or any(part.name in t and name in t for t in together)]
+        return f"{hint}, or state {' and '.join(map(repr, with_it))} before it" if with_it else hint
 
     def _own(self, part: Decision | State | Operation, t: int) -> tuple[Number, Number]:
         """The bounds that a part says, at its places: they hold in everything that may come."""
