@@ -148,7 +148,7 @@ def test_a_part_that_is_none():
 def test_the_order_of_parts_is_explained():
     with pytest.raises(InputError) as error:
         Model("shop", 1, [State("b", gains={"a": 1.0}), Operation("a")])
-    assert "gains names 'a', which is stated after it; state 'a' first" in one_line(error)
+    assert "stated before it are no parts; 'a' comes after it, state it first" in one_line(error)
 
 
 def test_what_bounds_an_operation_may_be_stated_too_late():

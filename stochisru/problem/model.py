@@ -346,10 +346,9 @@ class _Check:
         for name in terms:
             if name not in known:
                 later = any(other.name == name for other in self.model.parts)
-                hint = f"which is stated after it; state {name!r} first" if later else "no part has that name"
+                hint = f"; {name!r} comes after it, state it first" if later else ""
                 raise InputError(
-                    f"{part.label}: {what} names {name!r}, {hint}; stated before it are "
-                    f"{', '.join(known) or 'no parts'}"
+                    f"{part.label}: {what} names {name!r}; stated before it are {', '.join(known) or 'no parts'}{hint}"
                 )
 
     def _enough(self, part: State, seen: Mapping[str, Part]) -> None:
