@@ -107,7 +107,9 @@ class _Bounds:
         hint, model = "give upper, or bounds to all else in a row with it", self.sheet.model
         later = [other.name for other in model.columns[model.columns.index(part) + 1 :]]
         together = [terms for row in model.rows for terms in self.sheet.terms(row)]
-        fed = [state.name for state in model.states if any(part.name in gains for gains in self.sheet.gains[state.name])]
+        fed = [
+            state.name for state in model.states if any(part.name in gains for gains in self.sheet.gains[state.name])
+        ]
         with_it = [name for name in later if name in fed or any(part.name in t and name in t for t in together)]
         return f"{hint}, or state {' and '.join(map(repr, with_it))} before it" if with_it else hint
 
