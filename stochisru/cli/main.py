@@ -22,6 +22,7 @@ from stochisru.cli.calibrate import calibrate
 from stochisru.cli.evaluate import evaluate
 from stochisru.cli.knowledge import learning, resolve, survey
 from stochisru.cli.networks import network_app
+from stochisru.cli.risk import risk
 from stochisru.cli.robustness import robustness
 from stochisru.cli.solve import solve_command, solve_listed
 from stochisru.cli.studies import frontier, sensitivity, study_app, tune
@@ -310,7 +311,7 @@ def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     )
 
 
-for study_command in (sensitivity, frontier, tune, robustness, learning, survey, resolve):
+for study_command in (sensitivity, frontier, risk, tune, robustness, learning, survey, resolve):
     app.command()(study_command)
 app.add_typer(study_app, name="study")
 
