@@ -93,7 +93,7 @@ class Held(Information):
     Raises
     ------
     InputError
-        If the plan is no table, an amount is not a finite number, or ``through`` is no stage.
+        If the plan is no table, an amount is not a finite number, or ``through`` is no whole number >= 0.
     """
 
     plan: Mapping[str, ArrayLike] = field(default_factory=dict)

@@ -86,6 +86,8 @@ class Model:
     risk: TailOfTotal | None = None
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name.strip() and self.name.isprintable()):
+            raise InputError(f"name: must be text of one line, got {self.name!r}")
         require_integer("horizon", self.horizon, 0)
         if self.sense not in ("maximise", "minimise"):
             raise InputError(f"sense: must be maximise or minimise, got {self.sense!r}")
@@ -310,6 +312,8 @@ class _Check:
             if isinstance(part, State):
                 self._refers(part, "gains", part.gains, seen)
                 self._enough(part, seen)
+            if isinstance(part, Row):
+                self._sides(part)
             if isinstance(part, (Expression, Row)):
                 self._refers(part, "terms", part.terms, seen)
             seen[part.name] = part
@@ -320,6 +324,12 @@ class _Check:
                 if part.rule_name in seen:
                     raise InputError(f"{part.label}: rule must be a new name, {seen[part.rule_name].label} has it")
                 seen[part.rule_name] = part
+        for part in self.model.decisions:
+            for name in part.own_names:
+                if name in seen:
+                    raise InputError(
+                        f"{seen[name].label}: programs have {name!r} for sizes of {part.label}; choose another"
+                    )
 
     def _coefficient(self, part: Part, what: str, coefficient: Kept) -> None:
         if isinstance(coefficient, tuple) and len(coefficient) != self.model.horizon + 1:
@@ -333,6 +343,13 @@ class _Check:
                 f"{part.label}: {what} uses the factor {coefficient.name!r}; "
                 f"the model's factors are {', '.join(factors) or 'none'}"
             )
+
+    def _sides(self, part: Row) -> None:
+        if isinstance(part.lower, (float, tuple)) and isinstance(part.upper, (float, tuple)):
+            low, high = (np.broadcast_to(side, self.model.horizon + 1) for side in (part.lower, part.upper))
+            for t in self.model.years if part.years is None else part.years:
+                if low[t] > high[t]:
+                    raise InputError(f"{part.label}: lower must be <= upper in year {t}, got {low[t]:g} > {high[t]:g}")
 
     def _decision(self, part: Decision) -> None:
         if part.payment is not None and part.payment[-1] != 1 and not isinstance(part.cost, (float, tuple)):

@@ -196,7 +196,7 @@ class _Assembly:
         right[places.at(0)] += state.initial
         later = Places(places.ancestry, places.years[1:], places.stages[1:])
         left = [np.any(keep[t] != 0.0) for t in later.years]
-        before = np.repeat(left, later.counts)
+        before = np.repeat(np.array(left, dtype=bool), np.array(later.counts, dtype=np.int64))
         factor = later.spread(keep)
         entries: list[_Entries] = [
             (every, start + every, 1.0),

@@ -76,6 +76,9 @@ class _Named:
         """Check the name, and bring coefficients into the form in which they are kept; ``tables`` are by name."""
         if not (isinstance(self.name, str) and self.name.isidentifier()):
             raise InputError(f"{type(self).__name__.lower()}: name must be letters, digits and _, got {self.name!r}")
+        rule = getattr(self, "rule", None)
+        if rule is not None and not (isinstance(rule, str) and rule.isidentifier()):
+            raise InputError(f"{self.label}: rule must be letters, digits and _, got {rule!r}")
         for what in self._coefficients:
             value = getattr(self, what)
             if what in tables:
@@ -149,6 +152,12 @@ class Decision(_Named):
     def is_linear(self) -> bool:
         """Whether any amount is allowed and cost is in proportion to it."""
         return self.lot is None and self.curve is None and not np.any(self.fixed_cost)
+
+    @property
+    def own_names(self) -> list[str]:
+        """Names of blocks by which programs know its lots and costs by size."""
+        lots = [] if self.lot is None else [f"{self.name}_lots", f"whole_{self.name}"]
+        return lots + ([] if self.curve is None and not np.any(self.fixed_cost) else [f"{self.name}_cost"])
 
     def pays_in(self, year: int) -> dict[int, float]:
         """Years in which what takes effect in ``year`` is paid, with their shares."""
@@ -291,6 +300,7 @@ class Row(_Named):
     equals: Coefficient | None = None
     years: Iterable[int] | None = None
     _coefficients = ("terms", "lower", "upper")
+    _optional = frozenset()
 
     def __post_init__(self) -> None:
         if self.equals is not None:
