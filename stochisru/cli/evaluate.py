@@ -53,14 +53,10 @@ def evaluate(
         raise InputError("paths: is an option of --on process")
     count = 1000 if paths is None else paths
     require_integer("paths", count, 2)
-    if place == "process" and is_general(problem) and (problem.factors or problem.risk is not None):
-        raise InputError(f"on: the factors and the risk of {problem.name} are known on a tree alone; give --branching")
+    if place == "process" and is_general(problem) and problem.risk is not None:
+        raise InputError(f"on: the risk of {problem.name} is known on a tree alone; give --branching")
     given = read_plan(problem, plan)
-    ground = (
-        named_tree(problem, branching, quantization)
-        if place == "tree"
-        else problem.process.sample(count, problem.horizon.T, seed=seed).T
-    )
+    ground = named_tree(problem, branching, quantization) if place == "tree" else _drawn(problem, count, seed)
     with progress(f"evaluating {plan.name}"):
         try:
             model = problem.model_on(ground) if is_general(problem) else problem.model
@@ -84,6 +80,19 @@ def evaluate(
         typer.echo(f"from {bounds.lower / 1e6:,.3f} to {bounds.upper / 1e6:,.3f} million $ ({bounds.label})")
 
     emit(data, json, show)
+
+
+def _drawn(problem: DeploymentCase | GeneralCase, paths: int, seed: int) -> Array:
+    """Fresh paths of demand, shape ``(paths, T + 1)``, with further factors ``(paths, T + 1, factors)``."""
+    from stochisru.lunar.tables.case import is_general
+    from stochisru.problem.model import Model
+    from stochisru.simulation.of_model import drawn_paths
+    from stochisru.simulation.sampling import Sampling
+
+    names = problem.factor_names if is_general(problem) else ("demand",)
+    seen = Model(problem.name, problem.horizon.T, [], factors=names)
+    found = drawn_paths(seen, problem.process, Sampling(paths, seed)).of_factors(seen)
+    return found if len(names) > 1 else found[:, :, 0]
 
 
 def _told(problem: DeploymentCase | GeneralCase, given: dict[str, Array]) -> dict[str, Any]:
