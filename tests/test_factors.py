@@ -271,7 +271,7 @@ def test_what_cannot_be_is_one_line():
         InputError, match="process: lacks the factor 'demand'; plant has 2: demand, price, the process has value"
     ):
         simulate_policies(model, [Planned(table)], process=HistoricalIncrements.example())
-    with pytest.raises(InputError, match="lattice: lacks the factor 'price'"):
+    with pytest.raises(InputError, match="lattice: lacks the factor 'demand'"):
         simulate_policies(model, [Planned(table)], process=MarkovLattice.from_process(DEMAND, 2, 3))
     with pytest.raises(InputError, match="must have 2 numbers a year, demand, price, got 1"):
         path_model(model, [100.0, 100.0, 100.0])

@@ -50,6 +50,7 @@ def as_tree(drawn: SampledScenarios) -> ScenarioTree:
         [len(way) for way in ways],  # type: ignore[arg-type]
         [1 / np.prod(drawn.branching[: len(way)]) for way in ways],  # type: ignore[arg-type]
         [nodes[way] for way in ways],  # type: ignore[arg-type]
+        names=tuple(drawn.model.factors),
     )
 
 
@@ -150,8 +151,8 @@ def test_a_sample_tree_below_a_node_has_its_past() -> None:
     paths = np.array([drawn.path(m._stochisru_draws) for m in below])
     assert (paths[:, :2] == past[:2]).all()
     assert (paths[::2, 2] == paths[1::2, 2]).all()
-    assert len({*paths[:, 2], past[2]}) == 3
-    assert len({*paths[:, 3], past[3]}) == 5
+    assert len({*paths[:, 2, 0], past[2, 0]}) == 3
+    assert len({*paths[:, 3, 0], past[3, 0]}) == 5
     names = [[node.name for node in m._mpisppy_node_list] for m in below]
     assert names == [["ROOT", "ROOT_0", f"ROOT_0_{i // 2}"] for i in range(4)]
     assert sum(m._mpisppy_probability for m in below) == pytest.approx(1.0)

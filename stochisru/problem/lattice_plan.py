@@ -82,7 +82,7 @@ class ModelCutPlan:
         return found
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per state of stages 0..T−1: stage, state, values of what is known, probability, and number of cuts."""
+        """One row per state of stages 0..T−1: stage, state, what is known there, probability, and number of cuts."""
         import pandas as pd
 
         lattice = self.programs.lattice

@@ -29,10 +29,10 @@ def check_process(process: Any, *, horizon: int = 10, paths: int = 20_000, seed:
     Paths must have shape ``(steps + 1, n)``, start at ``initial``, be finite and the same for the same normals; a
     path must not depend on the other paths, nor a year on later normals; and the mean of many must be ``mean``, to
     within 4.2 of its standard errors in every year. The same holds for ``variance`` and ``quantile`` where there are
-    any, and for the means of the paths of every sampler where there is ``sample``, and of all factors where there are ``means``. From states of all years, what may
-    follow must have probabilities ≥ 0 that sum to 1 and the mean ``expected``, whatever the quantisation and the
-    number of branches; a value of 0 must stay 0; ``expected`` of many states must have the mean of the next year; and
-    trees and lattices must be made of the process.
+    any, for the means of the paths of every sampler where there is ``sample``, and for those of all factors where there
+    are ``means``. From states of all years, what may follow must have probabilities ≥ 0 that sum to 1 and the mean
+    ``expected``, whatever the quantisation and the number of branches; a value of 0 must stay 0; ``expected`` of many
+    states must have the mean of the next year; and trees and lattices must be made of the process.
 
     Raises
     ------
