@@ -31,6 +31,8 @@ from stochisru.problem.policies import Planned, follow
 from stochisru.problem.sampled import SampledScenarios
 from stochisru.testing import check_policy, check_problem, check_process
 from stochisru.values import values
+from tests.test_mpisppy import _objective, driver
+from tests.test_mpisppy_sampling import _gaps
 
 DEMAND, PRICE = GeometricBrownianMotion(100.0, 0.05, 0.25), GeometricBrownianMotion(3.0, -0.02, 0.2)
 STILL = GeometricBrownianMotion(3.0, 0.0, 0.0)
@@ -219,7 +221,49 @@ def test_levels_of_stores_are_kept_as_far_as_they_can_be():
         follow(model, Planned({}), paths)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({"store": 1.0}, {}, "gives levels of stores, and must give 'store' in year 1"),
+        ({"made": 0.0, "sold": 0.0}, {}, "gives operations, and must give 'made' in year 1"),
+        ({"store": 1.0, "made": 0.0}, {}, "must give operations or levels, got 'made' too in year 0"),
+        ({"store": [1.0, 2.0, 3.0]}, {}, r"'store' of year 0 must be numbers of shape \(1, 2\)"),
+    ],
+)
+def test_what_a_policy_says_of_stores_is_checked(first, second, message):
+    class Given:
+        name = "given"
+
+        def decide(self, seen):
+            orders = {name: np.zeros((len(years), seen.paths)) for name, years in seen.due.items()}
+            return orders | (second if seen.year else first)
+
+        def describe(self):
+            return "As given."
+
+    with pytest.raises(InputError, match=message):
+        follow(plant(1, store=True), Given(), np.full((2, 2, 2), 50.0))
+
+
+def two_factors():
+    """For mpi-sppy's drivers."""
+    model, process, _ = MODELS["unequal leads"]
+    return replace(model, process=process), ScenarioTree.from_process(process, [(2, 2)] * 3)
+
+
 # ------------------------------------------------------------------- Pyomo and mpi-sppy
+
+
+def test_a_driver_of_mpisppy_runs_and_samples_several_factors(tmp_path):
+    import_mpisppy()
+    problem = ("--problem", f"{__name__}:two_factors", "--EF", "--EF-solver-name", "appsi_highs")
+    text = driver(*problem, "--solution-base-name", "plan", folder=tmp_path)
+    model, tree = two_factors()
+    assert _objective(text) == pytest.approx(extensive_form(model, tree).objective, rel=1e-7)
+    options = ("--mmw-xhat-input-file-name", "plan.npy", "--mmw-num-batches", "2", "--mmw-batch-size", "4")
+    text = driver(*problem, "--branching-factors", "4 4 4", *options, "--mmw-start", "0", folder=tmp_path)
+    assert len(_gaps(text)) == 2
+    assert all(gap <= 1e-6 for gap in _gaps(text))  # no plan is better than the best, which is maximised
 
 
 def test_path_models_take_paths_of_all_factors(stated):

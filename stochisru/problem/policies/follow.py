@@ -95,7 +95,7 @@ class _Walk:
         self.n = len(self.paths)
         shape = self.model.horizon + 1, self.n
         self.known = {part.name: np.full(shape, np.nan) for part in self.model.columns}
-        self.operated = False
+        self.operated = self.aiming = False
         for part in self.model.columns:
             if isinstance(part, (Decision, Operation)) and part.years is not None:
                 self.known[part.name][[t for t in self.model.years if t not in part.years]] = 0.0
@@ -184,7 +184,7 @@ class _Walk:
         stores = [state.name for state in self.model.stores]
         levels = {name: given[name] for name in stores if name in given}
         if t == 0:
-            self.operated = bool(given)
+            self.operated, self.aiming = bool(given), bool(levels)
             if not given and stores:
                 raise InputError(
                     f"{self._who}: must give operations too, {', '.join(names)}: they change what "
@@ -192,7 +192,7 @@ class _Walk:
                 )
         if not self.operated and not given:
             return
-        if levels or (stores and not given):
+        if levels or self.aiming:
             self._aim(t, levels, [name for name in names if name in given])
             return
         for name in names:
