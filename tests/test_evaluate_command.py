@@ -63,8 +63,11 @@ def test_a_plan_on_the_process_has_the_interval_of_its_paths(plan, monkeypatch, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("year;kg\n0;1\n", "must have the columns year, kg and, if any, technology, got ['year;kg']"),
-        ("", "must have the columns year, kg"),
+        ("year;kg\n0;1\n", "must have the columns year, kg and, if any, technology, once each, got 'year;kg'"),
+        ("year,kg,kg\n0,1,2\n", "technology, once each, got 'year, kg, kg'"),
+        ("PK\x03" + "x" * 500, "xxxxxx...xxxxxxxxxxxxx'"),
+        ("year,kg\n", "has no rows; a plan of nothing is a row with 0 kg"),
+        ("", "must have the columns year, kg and, if any, technology, once each, got an empty file"),
         ("year,kg\n0\n", "line 2: must have 2 values, one per column"),
         ("year,kg\n0,1,2\n", "line 2: must have 2 values, one per column"),
         ("year,kg\n0,1\n9,1\n", "line 3: year must be a whole number in 0..2, got 9"),

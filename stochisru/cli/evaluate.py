@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from stochisru.errors import InfeasibleError, InputError, require_integer
@@ -76,7 +77,9 @@ def evaluate(
     }
 
     def show() -> None:
-        typer.echo(f"{problem.title}: the plan of {plan} is worth {found.value / 1e6:,.3f} million $ of the {place}")
+        typer.echo(f"{problem.title}")
+        typer.echo(f"plan {plan}")
+        typer.echo(f"worth {found.value / 1e6:,.3f} million $ of the {place}")
         typer.echo(f"from {bounds.lower / 1e6:,.3f} to {bounds.upper / 1e6:,.3f} million $ ({bounds.label})")
 
     emit(data, json, show)
@@ -85,14 +88,13 @@ def evaluate(
 def _drawn(problem: DeploymentCase | GeneralCase, paths: int, seed: int) -> Array:
     """Fresh paths of demand, shape ``(paths, T + 1)``, with further factors ``(paths, T + 1, factors)``."""
     from stochisru.lunar.tables.case import is_general
-    from stochisru.problem.model import Model
     from stochisru.simulation.of_model import drawn_paths
     from stochisru.simulation.sampling import Sampling
 
-    names = problem.factor_names if is_general(problem) else ("demand",)
-    seen = Model(problem.name, problem.horizon.T, [], factors=names)
-    found = drawn_paths(seen, problem.process, Sampling(paths, seed)).of_factors(seen)
-    return found if len(names) > 1 else found[:, :, 0]
+    # Which factors there are does not depend on how large demand may get.
+    model = problem.model_on(np.zeros((1, problem.horizon.T + 1))) if is_general(problem) else problem.model
+    found = drawn_paths(model, problem.process, Sampling(paths, seed)).of_factors(model)
+    return found if found.shape[2] > 1 else found[:, :, 0]
 
 
 def _told(problem: DeploymentCase | GeneralCase, given: dict[str, Array]) -> dict[str, Any]:

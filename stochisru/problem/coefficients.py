@@ -137,7 +137,12 @@ def number_of(
         Naming part and year, if a factor is unknown or a function gives anything else than a number or one per node.
     """
     where = f"{part}: {what} of year {year}"
-    given = coefficient(year, _Known(factors, where))
+    try:
+        given = coefficient(year, _Known(factors, where))
+    except InputError:
+        raise
+    except Exception as error:  # the function is the user's
+        raise InputError(f"{where} cannot be computed: {type(error).__name__}: {error}") from error
     try:
         value = np.asarray(given, dtype=float)
     except (TypeError, ValueError) as error:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from scenario_trees.arrays import Array
+from scenario_trees.errors import is_integer
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError, require_integer
+from stochisru.errors import InputError, require_integer, require_number
 from stochisru.problem.coefficients import Factor, Kept
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
 from stochisru.problem.tail import TailOfTotal
@@ -88,14 +89,20 @@ class Model:
         require_integer("horizon", self.horizon, 0)
         if self.sense not in ("maximise", "minimise"):
             raise InputError(f"sense: must be maximise or minimise, got {self.sense!r}")
-        if not (np.isfinite(self.discount_rate) and self.discount_rate > -1):
-            raise InputError(f"discount_rate: must be a finite number > -1, got {self.discount_rate!r}")
+        require_number("discount_rate", self.discount_rate, low=-1.0, strict=True)
+        if self.risk is not None and not isinstance(self.risk, TailOfTotal):
+            raise InputError(f"risk: must be a TailOfTotal or None, got {self.risk!r}")
+        if self.process is not None and not hasattr(self.process, "paths"):
+            raise InputError(f"process: must be a process of scenario_trees or None, got {self.process!r}")
         for name in ("parts", "factors"):
             given = getattr(self, name)
             if isinstance(given, str) or not isinstance(given, Iterable):
                 raise InputError(f"{name}: must be a list, got {given!r}")
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "factors", tuple(self.factors))
+        factors = cast("tuple[str, ...]", self.factors)
+        if not all(isinstance(name, str) for name in factors) or len(set(factors)) < len(factors):
+            raise InputError(f"factors: must be different names, got {list(factors)}")
         _Check(self).all()
 
     # ------------------------------------------------------------------ parts
@@ -173,6 +180,10 @@ class Model:
         if storage is not None:
             raise InputError(f"storage: {self.name} is a model, a store is one of its states")
         if not isinstance(lattice, MarkovLattice):
+            if not is_integer(lattice):
+                raise InputError(
+                    f"lattice: must be a MarkovLattice or a number of states, got {type(lattice).__name__}"
+                )
             if self.process is None:
                 raise InputError(f"lattice: {self.name} has no process to make one of")
             lattice = MarkovLattice.from_process(self.process, self.horizon, lattice)
@@ -231,6 +242,8 @@ class Model:
         InputError
             If a part of another kind has the name.
         """
+        for part in parts:
+            _require_part(part)
         new = {part.name: part for part in parts}
         for part in self.parts:
             if part.name in new and type(new[part.name]) is not type(part):
@@ -287,6 +300,11 @@ class Model:
         return {name: known.index(name) for name in (*names, *(other for other in known if other not in names))}
 
 
+def _require_part(part: object) -> None:
+    if not isinstance(part, (Decision, State, Operation, Expression, Row)):
+        raise InputError(f"parts: must be Decision, State, Operation, Expression or Row, got {part!r}")
+
+
 @dataclass
 class _Check:
     """Everything that can be wrong with the parts of a model before there is a tree."""
@@ -296,8 +314,7 @@ class _Check:
     def all(self) -> None:
         seen: dict[str, Part] = {}
         for part in self.model.parts:
-            if not isinstance(part, (Decision, State, Operation, Expression, Row)):
-                raise InputError(f"parts: must be Decision, State, Operation, Expression or Row, got {part!r}")
+            _require_part(part)
             if part.name in seen:
                 raise InputError(f"{part.label}: the name is taken by {seen[part.name].label}")
             for what, coefficient in part.coefficients.items():
@@ -314,6 +331,8 @@ class _Check:
             if isinstance(part, (Expression, Row)):
                 self._refers(part, "terms", part.terms, seen)
             seen[part.name] = part
+        if not self.model.columns:
+            raise InputError("parts: must have a decision, a state or an operation")
         for part in self.model.parts:
             if isinstance(part, (State, Expression)):
                 if part.rule_name in seen:
@@ -344,8 +363,10 @@ class _Check:
         known = [name for name, other in seen.items() if not isinstance(other, Row)]
         for name in terms:
             if name not in known:
+                later = any(other.name == name for other in self.model.parts)
+                hint = f"; {name!r} comes after it, state it first" if later else ""
                 raise InputError(
-                    f"{part.label}: {what} names {name!r}; stated before it are {', '.join(known) or 'no parts'}"
+                    f"{part.label}: {what} names {name!r}; stated before it are {', '.join(known) or 'no parts'}{hint}"
                 )
 
     def _enough(self, part: State, seen: Mapping[str, Part]) -> None:

@@ -15,7 +15,7 @@ from typing import ClassVar, TypeAlias, cast
 import numpy as np
 
 from scenario_trees.errors import is_integer
-from stochisru.errors import InputError, require_integer
+from stochisru.errors import InputError, require_integer, require_number
 from stochisru.problem.coefficients import Coefficient, Kept, kept
 from stochisru.programs.curves.curve import Curve
 
@@ -38,6 +38,8 @@ class _Named:
     name: str
     #: Attributes that are coefficients, or tables of them by name.
     _coefficients: ClassVar[tuple[str, ...]] = ()
+    #: Those that may be left out, None.
+    _optional: ClassVar[frozenset[str]] = frozenset({"upper", "enough"})
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -81,7 +83,7 @@ class _Named:
                     raise InputError(f"{self.label}: {what} must be a table of coefficients by name, got {value!r}")
                 table = {str(name): kept(self.label, f"{what} of {name!r}", each) for name, each in value.items()}
                 self._set(**{what: MappingProxyType(table)})
-            elif value is not None:
+            elif value is not None or what not in self._optional:
                 self._set(**{what: kept(self.label, what, value)})
 
 
@@ -126,14 +128,17 @@ class Decision(_Named):
         self._check()
         require_integer(f"{self.label}: lead", self.lead, 0)
         self._set(years=_years(self.label, self.years))
-        if self.lot is not None and not (np.isfinite(self.lot) and self.lot > 0):
-            raise InputError(f"{self.label}: lot must be a finite number > 0, got {self.lot!r}")
+        if isinstance(self.lower, (float, tuple)) and np.min(self.lower) < 0:
+            raise InputError(f"{self.label}: lower must be >= 0, an amount is, got {self.lower!r}")
+        if self.lot is not None:
+            require_number(f"{self.label}: lot", self.lot, low=0.0, strict=True)
         if not isinstance(self.fixed_cost, (float, tuple)) or np.min(self.fixed_cost) < 0:
             raise InputError(f"{self.label}: fixed_cost must be a number >= 0 or one per year, got {self.fixed_cost!r}")
         if self.curve is not None and not isinstance(self.curve, Curve):
             raise InputError(f"{self.label}: curve must be a Curve, got {self.curve!r}")
         if self.payment is not None:
-            shares = tuple(float(share) for share in self.payment)
+            given = self.payment if isinstance(self.payment, Iterable) else ()
+            shares = tuple(require_number(f"{self.label}: a share of payment", share) for share in given)
             if len(shares) != self.lead + 1 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
                 raise InputError(
                     f"{self.label}: payment must be lead + 1 = {self.lead + 1} shares >= 0 that sum to 1, got {shares}"
@@ -206,8 +211,7 @@ class State(_Named):
         if not known and (self.enough is not None or self.lifetime is not None):
             what = "enough" if self.enough is not None else "a lifetime"
             raise InputError(f"{self.label}: {what} asks for a keep known beforehand, a number or one per year")
-        if not np.isfinite(self.initial):
-            raise InputError(f"{self.label}: initial must be a finite number, got {self.initial!r}")
+        require_number(f"{self.label}: initial", self.initial)
         if self.lifetime is not None:
             require_integer(f"{self.label}: lifetime", self.lifetime, 1)
             if self.inflow != 0.0:

@@ -58,9 +58,11 @@ def fan(paths: ArrayLike, probability: ArrayLike | None = None, names: Sequence[
     InputError
         If the paths have another shape or differ in year 0.
     """
-    values = _shaped(np.asarray(paths, dtype=float), names)
+    values = _shaped(_numbers(paths), names)
     if values.shape[0] < 1 or values.shape[1] < 2:
         raise InputError(f"paths: must be one or more, of two years or more, got shape {np.shape(paths)}")
+    if not np.isfinite(values).all() or (values[:, :, 0] < 0).any():
+        raise InputError(f"paths: must be finite numbers, {names[0]} >= 0, got {values.min():g}")
     if (values[:, 0] != values[0, 0]).any():
         first = values[:, 0, int((values[:, 0] != values[0, 0]).any(axis=0).argmax())]
         raise InputError(f"paths: must be alike in year 0, got {first.min():g} to {first.max():g}")
@@ -70,6 +72,15 @@ def fan(paths: ArrayLike, probability: ArrayLike | None = None, names: Sequence[
     stage = np.concatenate([[0], np.repeat(np.arange(1, T + 1), n)])
     seen = np.concatenate([values[0, :1], values[:, 1:].swapaxes(0, 1).reshape(n * T, -1)])
     return _tree(parent, stage, np.concatenate([[1.0], np.tile(share, T)]), seen, names)
+
+
+def _numbers(given: ArrayLike) -> Array:
+    try:
+        return np.asarray(given, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"paths: must be numbers of shape (paths, years) or (paths, years, factors), got {type(given).__name__}"
+        ) from error
 
 
 def _tree(
@@ -140,7 +151,7 @@ class Paths:
         """
         if not isinstance(given, Paths):
             names = _named(model)
-            given = cls(_shaped(np.asarray(given, dtype=float), names), names)
+            given = cls(_shaped(_numbers(given), names), names)
         if given.values.shape[1] != model.horizon + 1:
             raise InputError(
                 f"paths: need one number per year 0..{model.horizon} for {model.name}, got {given.values.shape[1]}"

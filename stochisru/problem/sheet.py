@@ -32,6 +32,10 @@ class Sheet:
     information: Information
     _numbers: dict[tuple[str, str], list[Number]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _ = self._whole  # that the tree belongs to the model
+        self.information.require_of(self.model.decisions, self.model.name)
+
     @cached_property
     def ancestry(self) -> Ancestry:
         """Of the tree."""

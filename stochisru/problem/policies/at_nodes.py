@@ -13,7 +13,7 @@ from stochisru.errors import InputError
 from stochisru.problem.information import WaitAndSee
 from stochisru.problem.plan import ModelPlan
 from stochisru.problem.policies.nearest import at, scales
-from stochisru.problem.policies.protocol import Seen
+from stochisru.problem.policies.protocol import Seen, require_suits
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,7 @@ class AtNodes:
 
     def decide(self, seen: Seen) -> dict[str, Array]:
         """What is planned at the nodes below the nearest one, alike at all of them, and what is left in stores."""
+        require_suits(self.name, self.plan.model, seen.model)
         tree = self.plan.tree
         told = scales(f"policy {self.name}", "tree", seen, tree.names, self._values, self._deviation)
         here = np.zeros(seen.paths, dtype=np.int64)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array
 from stochisru.errors import InputError
+from stochisru.problem.information import Held
 from stochisru.problem.policies.protocol import Seen
 
 
@@ -30,6 +31,8 @@ class Planned:
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Amounts of the years that are due, and levels of stores."""
         stores = {state.name: (seen.year,) for state in seen.model.stores if state.name in self.plan}
+        decided = {name: amounts for name, amounts in self.plan.items() if name not in stores}
+        Held(decided).require_of(seen.model.decisions, seen.model.name)
         found = {}
         for name, years in {**seen.due, **stores}.items():
             amounts = np.asarray(self.plan.get(name, ()), dtype=float)
