@@ -336,7 +336,9 @@ def optimum(
 
 def _bounds(ours: TreeProgram, solution: Solution) -> Bounds:
     """Bracket of a solved program; that the solver's point keeps its rows is true to the solver's tolerances only."""
-    flows = float(np.abs(ours.program.objective) @ np.abs(solution.x) + abs(ours.program.constant))
+    objective = np.abs(ours.program.objective)
+    # Where nothing is best nothing flows, and yet the solver's point is off by its tolerance in the dearest variable.
+    flows = max(float(objective @ np.abs(solution.x) + abs(ours.program.constant)), float(objective.max(initial=0.0)))
     ends = solution.objective, solution.bound
     lower, upper = ends if ours.model.sign > 0 else ends[::-1]
     if lower > upper and lower - upper <= FEASIBILITY * max(1.0, flows):
