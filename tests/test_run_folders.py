@@ -12,8 +12,9 @@ import pytest
 from stochisru import load_case
 from stochisru.errors import FigureError, InputError
 from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder
-from stochisru.lunar.case import case_text, shipped_cases
+from stochisru.lunar.case import case_text
 from stochisru.studies.folder import default_folder
+from tests.cases import BASE_CASES
 
 SMALL = ("--horizon", "2", "--branching", "2,2", "--paths", "100")
 
@@ -168,7 +169,7 @@ def test_defaults_are_not_given():
     assert "# fixed_cost = 0.0 (default)\n" in case.to_toml()
 
 
-@pytest.mark.parametrize("name", shipped_cases())
+@pytest.mark.parametrize("name", BASE_CASES)
 def test_a_written_case_keeps_its_provenance(name, tmp_path):
     case = load_case(name).replace(fixed_cost=1e6)
     (tmp_path / "c.toml").write_text(case.to_toml(), encoding="utf-8")
@@ -195,7 +196,7 @@ def test_unusual_values_are_named(symbol, value, message):
     assert unusual(load_case("lunar-reference").replace(**{symbol: value})) == [message]
 
 
-@pytest.mark.parametrize("name", shipped_cases())
+@pytest.mark.parametrize("name", BASE_CASES)
 def test_shipped_cases_are_usual(name):
     from stochisru.lunar.usual import USUAL, unusual
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from stochisru import load_case
-from stochisru.lunar.case import shipped_cases
 from stochisru.worked.mars.network import mars_data, parameters
 from stochisru.worked.mars.study import SWEEPS
 from stochisru.worked.saudi.infrastructure import assumptions, power_use, text_parameters
 from stochisru.worked.saudi.study import published_lines
+from tests.cases import BASE_CASES
 
 #: Tables 4.1 and A.1 to A.2 and Section 4.2.5 of the thesis.
 MARS = {
@@ -87,7 +87,7 @@ def test_saudi_numbers_are_the_thesis():
         assert {w: (lines[w]["cost"], lines[w]["co2"]) for w in ends} == ends
 
 
-@pytest.mark.parametrize("name", sorted(set(shipped_cases()) - {"predecessor"}))
+@pytest.mark.parametrize("name", sorted(set(BASE_CASES) - {"predecessor"}))
 def test_given_numbers_of_cases_stand_in_their_source(name):
     case = load_case(name)
     frame = case.to_frame()

@@ -436,3 +436,26 @@ def test_a_plan_of_several_technologies_is_evaluated(tmp_path, capsys) -> None:
         main(["evaluate", str(file), "--plan", str(plan)])
     assert ended.value.code == 2
     assert "must have a column technology, one of ice, regolith plant" in capsys.readouterr().err
+
+
+SCALES = {
+    "a cheaper large plant": {"reference": 200.0, "c_dev_exponent": 0.6},
+    "a better large plant": {"reference": 200.0, "eta_exponent": 1.2},
+    "cost by mass": {"c_dev_curve": {"breakpoints": [0, 200.0, 1000.0], "values": [0, 4e6, 12e6]}},
+    "output by mass": {"eta_curve": {"breakpoints": [0, 200.0, 1000.0], "values": [0, 1000.0, 7000.0]}},
+}
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+def test_size_matters_as_in_a_base_case(scale):
+    """A table that changes nothing makes a general case, whose curves are those of the base case."""
+    base, case = case_from_dict(stated(scale=scale)), problem_from_dict(stated(scale=scale, customers=[{"share": 1.0}]))
+    tree = ScenarioTree.from_process(base.process, [2, 2, 2])
+    value = extensive_form(base, tree, rel_gap=1e-6).objective
+    assert extensive_form(case, tree, rel_gap=1e-6).objective == pytest.approx(value, rel=1e-6)
+
+
+def test_output_by_size_asks_for_one_eta():
+    data = stated(scale=SCALES["output by mass"], technology__eta=[7.0, 7.0, 7.0, 6.0])
+    with pytest.raises(InputError, match=r"scale\.eta_curve: takes an eta that does not move"):
+        problem_from_dict(data)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.stage_program import StagePrograms
     from stochisru.lunar.storage import Storage
     from stochisru.lunar.subtrees import DeploymentSubtrees
+    from stochisru.lunar.tables.case import GeneralCase
     from stochisru.lunar.tree_problem import TreeProblem
     from stochisru.problem.model import Model
 
@@ -109,6 +110,7 @@ class DeploymentCase(Part):
     def subtrees(self, tree: ScenarioTree, cut_stage: int) -> DeploymentSubtrees:
         """The case on a tree that is cut at a stage, as progressive hedging takes it."""
         from stochisru.lunar.subtrees import DeploymentSubtrees
+    from stochisru.lunar.tables.case import GeneralCase
 
         return DeploymentSubtrees(self, tree, cut_stage)
 
@@ -440,8 +442,35 @@ def _shipped_digest(name: str) -> str:
     return shipped.digest()
 
 
+#: Shipped cases with tables beyond the base problem: those of the literature.
+_Literature = Literal[
+    "charania-2007-geo",
+    "charania-2007-llo",
+    "charania-2007-surface",
+    "jones-hw-2021-100",
+    "jones-hw-2021-300",
+    "kornuta-2019-all",
+    "kornuta-2019-eml1",
+    "kornuta-2019-eml1-leo",
+    "kornuta-2019-leo",
+    "kornuta-2019-leo-moon",
+    "kornuta-2019-moon",
+    "kornuta-2019-moon-eml1",
+    "metzger-2023",
+    "roxy-2026-metals",
+    "roxy-2026-oxygen",
+    "sowers-2020-commercial",
+    "sowers-2020-lunar",
+    "sowers-2020-mars",
+]
+
+
 @overload
 def load_case(source: Literal["contested-market", "lunar-reference", "predecessor"]) -> DeploymentCase: ...
+
+
+@overload
+def load_case(source: _Literature) -> GeneralCase: ...
 
 
 @overload

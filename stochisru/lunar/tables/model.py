@@ -173,7 +173,7 @@ class _Stated:
             raise InputError("scale: takes prices and shares that do not move; leave scale out or give single numbers")
         c_L, alpha, c_dev, dev, launch, ours, campaign = (float(part.known(self.T)[0]) for part in parts)
         development = kind.scale.by_mass("c_dev", c_dev)
-        scaled = Curve(development.values * ((1 - dev) * ours), development.breakpoints)
+        scaled = Curve(development.breakpoints, development.values * ((1 - dev) * ours))
         flight = Curve.linear(c_L * alpha * (1 - launch) * ours, development.upper, fixed=campaign)
         return scaled.plus(flight).of(kind.mass)
 

@@ -103,12 +103,15 @@ class KindOfPlant:
     ----------
     suffix
         Ends the names of its parts; nothing where there is one kind.
+    eta
+        η at which an output by size (``scale.eta_curve``) counts kilograms; 1 where it does not matter.
     capacity
         Oxygen per year and kilogram in place, a·η.
     """
 
     name: str
     suffix: str
+    eta: float
     capacity: Quantity
     alpha: Quantity
     beta: Quantity
@@ -129,8 +132,8 @@ class KindOfPlant:
     @cached_property
     def mass(self) -> Curve:
         """Mass that lands (kg) for a deployment of ΔM, as of a base case."""
-        output = self.scale.by_mass("eta", 1.0)
-        return Curve(output.values, output.breakpoints)
+        output = self.scale.by_mass("eta", self.eta)
+        return Curve(output.values / self.eta, output.breakpoints)
 
     @property
     def has_random_price(self) -> bool:
@@ -195,11 +198,14 @@ def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, su
     if (None if own is None else own.build_limit) is not None or base.build_limit is not None:
         limit = found("build_limit")
     degradation = found("degradation", 0.0)
+    scale, eta = plain("scale", case.scale), found("eta")
+    assert isinstance(scale, Scale)
     lead = int(plain("lead_time", case.horizon.lead_time))  # type: ignore[call-overload]
     kind = KindOfPlant(
         name=name,
         suffix=f"_{identifier(suffix)}" if suffix else "",
-        capacity=Quantity.computed(lambda share: np.minimum(share, 1.0), found("availability", 1.0)) * found("eta"),
+        eta=1.0 if scale.eta_curve is None else _steady(eta, case.horizon.T),
+        capacity=Quantity.computed(lambda share: np.minimum(share, 1.0), found("availability", 1.0)) * eta,
         alpha=found("alpha"),
         beta=found("beta", 0.0),
         c_L=found("c_L"),
@@ -212,13 +218,20 @@ def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, su
         lifetime=plain("lifetime", base.lifetime),  # type: ignore[arg-type]
         lot=plain("lot", case.launch.lot),  # type: ignore[arg-type]
         fixed_cost=float(plain("fixed_cost", 0.0)),  # type: ignore[arg-type]
-        scale=plain("scale", case.scale),  # type: ignore[arg-type]
+        scale=scale,
         payment=None,
         priced_at_order=False,
     )
     said = plain("payment", case.payment)
     assert isinstance(said, PaymentTable)
     return replace(kind, payment=_shares(said, kind, where), priced_at_order=_priced_at_order(said, kind))
+
+
+def _steady(eta: Quantity, T: int) -> float:
+    """η where an output by size says what a kilogram makes."""
+    if eta.random or np.ptp(eta.known(T)) > 0:
+        raise InputError("scale.eta_curve: takes an eta that does not move; give one number")
+    return float(eta.known(T)[0])
 
 
 def _priced_at_order(payment: PaymentTable, kind: KindOfPlant) -> bool:
