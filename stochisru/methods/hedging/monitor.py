@@ -19,6 +19,7 @@ from stochisru.limits import Limit
 from stochisru.methods.checkpoint import Checkpoint
 from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
 from stochisru.methods.stopping import GapReached, GapStalled, IterationLimit, Status, TimeLimit, any_of
+from stochisru.programs.sparse import FEASIBILITY
 from stochisru.protocols import StoppingRule, Subtrees
 
 _FORMAT = 2
@@ -191,6 +192,8 @@ class Monitor:
         allowance = MIXED_ROUNDING * self.flows if self.subtrees.mixed else 0.0
         self.lower, self.upper = float(max(self.lower, lower)), float(min(self.upper, upper + allowance))
         if np.isfinite(self.lower) and np.isfinite(self.upper):
+            if not self.subtrees.exact and self.lower - FEASIBILITY * max(1.0, self.flows) <= self.upper:
+                self.lower = min(self.lower, self.upper)  # a plan that keeps its rows to the solver's tolerances
             require_order("lower bound", self.lower, "upper bound", self.upper, self.flows)
 
     def finished(self, iteration: int) -> bool:

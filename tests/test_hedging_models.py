@@ -1,0 +1,43 @@
+"""Progressive hedging of models: incumbents are worth on their subtrees what they are worth on the whole tree."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stochisru import extensive_form, progressive_hedging
+from stochisru.methods.hedging.proximal import subproblem
+from stochisru.problem.plan import ModelPlan
+from tests import models
+
+
+@pytest.mark.parametrize("seed", [1, 11, 23, 27, 33])
+def test_drawn_models_with_whole_numbers(seed):
+    model, tree = models.drawn(seed)
+    best = extensive_form(model, tree, rel_gap=1e-8)
+    slack = 1e-7 * best.plan.flows
+    result = progressive_hedging(model, tree, iterations=2, cut_stage=model.horizon - 1)
+    assert result.bounds.lower - slack <= best.objective <= result.bounds.upper + slack
+    assert result.objective == result.plan.value
+
+
+@pytest.mark.parametrize("seed", [7, 33, 48])
+def test_a_tolerance_of_a_decision_pays_no_fixed_cost(seed):
+    """A program takes 1e-9 of a decision for nothing; a plan of the whole tree owed its fixed cost."""
+    model, tree = models.drawn(seed)
+    fast = replace(model["fast"], fixed_cost=5000.0)  # so that none is taken
+    parts = model.with_part(fast).subtrees(tree, 1)
+    for i in range(parts.count):
+        program = parts.program(i)
+        solver = subproblem(program, "drawn", "highs", "linearised", 0.0)
+        nothing = program.program.lower[program.held].copy()
+        found = solver.fixed(nothing)
+        almost = solver.fixed(nothing + 1e-9)
+        assert almost.value == pytest.approx(found.value, rel=1e-9)
+        x = found.x.copy()
+        span = program.program.columns["fast"].span
+        x[span] = np.where(x[span] > 0, x[span], 1e-10)
+        taken, value = program.settled(x, np.nan)
+        columns = {part.name: program.stated.on_nodes(taken, part.name) for part in model.columns}
+        assert value == ModelPlan(program.stated.model, program.branch, columns).value
+        assert value == pytest.approx(found.value, rel=1e-9)
