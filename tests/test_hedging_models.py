@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from scenario_trees import GeometricBrownianMotion, ScenarioTree
 from stochisru import extensive_form, progressive_hedging
+from stochisru.methods.hedging.progressive_hedging import default_cut
 from stochisru.methods.hedging.proximal import subproblem
 from stochisru.problem.plan import ModelPlan
 from tests import models
@@ -41,3 +43,16 @@ def test_a_tolerance_of_a_decision_pays_no_fixed_cost(seed):
         columns = {part.name: program.stated.on_nodes(taken, part.name) for part in model.columns}
         assert value == ModelPlan(program.stated.model, program.branch, columns).value
         assert value == pytest.approx(found.value, rel=1e-9)
+
+
+def test_the_default_cut_goes_by_the_size_of_subtrees():
+    process = GeometricBrownianMotion(100.0, 0.0, 0.3)
+    for branching, ranks, cut in [
+        ([3] * 3, 1, 1),
+        ([3] * 8, 1, 1),  # 3,280 nodes
+        ([3] * 9, 1, 2),  # 9,841 nodes, then 3,280
+        ([3] * 5, 2, 2),
+        ([1, 1, 2], 1, 3),
+        ([2, 2], 8, 2),  # there is no stage for so many
+    ]:
+        assert default_cut(ScenarioTree.from_process(process, branching), ranks) == cut
