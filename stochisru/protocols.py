@@ -156,6 +156,10 @@ class TreeProblem(Protocol[TreePlanT_co]):
     def exact(self) -> bool:
         """Whether plans are feasible to the last digit, and worth what they say without a solver."""
 
+    @property
+    def flows(self) -> float:
+        """Size of the sums of money that values are differences of, before anything is solved."""
+
     def holding(self, held: Any) -> LinearProgram:
         """The program where some decisions are as in a plan, a `stochisru.problem.Held`."""
 
@@ -466,6 +470,10 @@ class RunStatus(Protocol):
     @property
     def simulate(self) -> Callable[[int, float], Estimate]:
         """Mean value of the present plan on so many fresh paths, at a confidence level."""
+
+    @property
+    def flows(self) -> float:
+        """Size of the sums of money that the bounds are differences of."""
 
 
 class StoppingRule(Protocol):

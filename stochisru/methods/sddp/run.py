@@ -14,7 +14,7 @@ from scenario_trees.arrays import Array
 from stochisru.errors import SolverError
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
-from stochisru.methods.result import Bounds, Kind, Of, require_order
+from stochisru.methods.result import Bounds, Kind, Of, relative_gap, require_order
 from stochisru.methods.sddp.clock import AT_THE_END, ON_THE_WAY, Clock
 from stochisru.methods.sddp.engine import Engine
 from stochisru.methods.sddp.monitor import SddpIteration, SddpState, parts
@@ -82,6 +82,10 @@ class SddpRun(Generic[LatticePlanT]):
             self.programs.flows,
         )
 
+    @property
+    def _gap(self) -> float:
+        return relative_gap(self.lower, self.upper, self.programs.flows)
+
     def advance(self) -> SddpIteration:
         """Form the bounds after an iteration was absorbed, and its line of the log."""
         number = len(self.log) + 1
@@ -113,6 +117,7 @@ class SddpRun(Generic[LatticePlanT]):
             root=float(value),
             cuts=self.engine.pool.count,
             kept=float(np.mean([rows.size for stage in self.engine.kept for rows in stage])),
+            gap=self._gap,
         )
         self.log.append(line)
         return line
@@ -121,7 +126,7 @@ class SddpRun(Generic[LatticePlanT]):
         """Improve the lower bound a last time, where that is worth the effort; the last line of the log has it too."""
         if self.by_vertices and self._mixed < len(self.log) and not self.met:
             self._mix(AT_THE_END)
-            self.log[-1] = replace(self.log[-1], lower=float(self.lower))
+            self.log[-1] = replace(self.log[-1], lower=float(self.lower), gap=self._gap)
 
     def _mix(self, share: float) -> None:
         points = [self.engine.pool.of(t)[2] for t in range(self.programs.horizon)]
@@ -134,7 +139,7 @@ class SddpRun(Generic[LatticePlanT]):
         """Whether the gap is the one asked for."""
         if not np.isfinite(self.lower):
             return False
-        near = self.by_vertices and self.upper - self.lower <= ALLOWANCES * self.programs.flows  # an optimum of 0
+        near = self.by_vertices and self.upper - self.lower <= ALLOWANCES * self.programs.flows  # of tolerances
         return near or self.bounds.meets(self.rel_gap)
 
     # -------------------------------------------------------------------- stop
@@ -150,7 +155,7 @@ class SddpRun(Generic[LatticePlanT]):
             return None
         if self.met:
             return Limit.GAP
-        return self.rule.met(Status(self.log, self.seconds, self._simulate)) or (
+        return self.rule.met(Status(self.log, self.seconds, self._simulate, self.programs.flows)) or (
             Limit.TIME if self.clock.over else None
         )
 
