@@ -13,7 +13,7 @@ from stochisru.errors import InputError, require_integer
 from stochisru.problem.model import Model
 from stochisru.problem.policies.follow import Followed, follow
 from stochisru.problem.policies.protocol import Policy
-from stochisru.testing.require import require
+from stochisru.testing.require import require, require_parts
 
 #: Differences that are a solver's tolerance, as a share of the largest amount.
 _TOLERANCE = 1e-6
@@ -59,6 +59,7 @@ def check_policy(policy: Policy, model: Model, *, process: Any = None, paths: in
     >>> check_policy(Planned({"order": [0, 80]}), newsvendor)
     """
     require_integer("paths", paths, 2)
+    require_parts(policy, "name", "decide", "describe")
     source = model.process if process is None else process
     if source is None:
         raise InputError(f"process: {model.name} has none; name the process to draw paths from")

@@ -117,7 +117,10 @@ class _Walk:
         for array in (*history.values(), *self.known.values()):
             array.setflags(write=False)
         seen = Seen(self.model, t, history, due, self.known)
-        given = dict(self.policy.decide(seen))
+        answer = self.policy.decide(seen)
+        if not isinstance(answer, Mapping):
+            raise InputError(f"{self._who}: must give a table of amounts by name in year {t}, got {answer!r}")
+        given = dict(answer)
         for array in self.known.values():
             array.setflags(write=True)
         allowed = {*due, *(part.name for part in self.model.operations)}
