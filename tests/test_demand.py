@@ -39,6 +39,7 @@ from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.strategies.outlook import quantile_growth
 from stochisru.lunar.strategies.trigger import added_margin
 from stochisru.lunar.trees import case_lattice, case_tree
+from stochisru.lunar.values.lattice import lattice_values
 from stochisru.problem.sampled import SampledScenarios
 from stochisru.simulation.metrics import lognormal_kurtosis
 from stochisru.testing import check_strategy
@@ -309,3 +310,12 @@ def test_commands_take_any_process(run_cli, tmp_path):
     outcome = run_cli("solve", str(file), "--method", "threshold", check=2)
     assert "needs a geometric Brownian motion, got jumps" in outcome.stderr
     assert outcome.stderr.count("\n") <= 2
+
+
+def test_values_of_a_lattice_with_regimes_are_those_of_its_tree():
+    """Perfect information is less the control of a policy that looks at the regime (it was refused)."""
+    found = lattice_values(case_of("regimes", T=2), states=6, paths=4096)
+    table = value_table(found.case, found.lattice.to_tree())
+    assert found.rp.lower == pytest.approx(table.point("rp"))
+    assert found.static.lower == pytest.approx(table.point("static"))
+    assert found.ws.lower <= table.point("ws") <= found.ws.upper

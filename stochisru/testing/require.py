@@ -9,8 +9,8 @@ def require(holds: bool, message: str) -> None:
         raise AssertionError(message)
 
 
-def require_parts(given: Any, *names: str) -> None:
-    """Require a policy's or strategy's parts: its ``name``, and methods, of which ``describe`` gives a sentence."""
+def require_parts(given: Any, *names: str, described: tuple[Any, ...] = ()) -> None:
+    """Require the parts of a policy or strategy: its ``name``, methods, and a sentence by which it describes itself."""
     word = getattr(given, "name", None)
     who = word if isinstance(word, str) and word else type(given).__name__
     for name in names:
@@ -19,5 +19,5 @@ def require_parts(given: Any, *names: str) -> None:
             require(isinstance(word, str) and bool(word), f"{who}: name must be a text, got {word!r}")
         else:
             require(callable(getattr(given, name)), f"{who}: {name!r} must be a method")
-    sentence = given.describe()
+    sentence = given.describe(*described)
     require(isinstance(sentence, str) and bool(sentence.strip()), f"{who}: describe must give text, got {sentence!r}")
