@@ -157,7 +157,7 @@ class _Stated:
             "years": range(first, self.T + 1),
             "lot": kind.lot,
             "payment": kind.payment,
-            "upper": None if kind.build_limit is None else self.number(kind.build_limit),
+            "upper": None if np.isinf(most := self._allowed(kind)).all() else tuple(most.tolist()),
         }
         paid = fixed * self.ours
         if not kind.has_scale:
@@ -237,14 +237,22 @@ class _Stated:
         ]
         return [*found, campaign, *rows]
 
-    def _most(self, kind: KindOfPlant) -> Array:
-        """Most of a kind that may arrive in each year, kg, shape ``(T + 1,)``."""
+    def _allowed(self, kind: KindOfPlant) -> Array:
+        """Most of a kind that the limits on it and on what is launched allow in each year, kg, shape ``(T + 1,)``.
+
+        The row of launched mass says the second too, but an order that takes more would break it years later.
+        """
         most = np.full(self.T + 1, np.inf)
         if kind.build_limit is not None:
             most = np.minimum(most, kind.build_limit.known(self.T))
         if self.case.launch.mass_limit is not None and not kind.alpha.random:
             limit = self.symbols.series(self.case.launch.mass_limit).known(self.T)
             most = np.minimum(most, limit / (kind.alpha.known(self.T) * float(kind.mass.slopes[0])))
+        return most
+
+    def _most(self, kind: KindOfPlant) -> Array:
+        """Most of a kind that may arrive in each year, kg, shape ``(T + 1,)``."""
+        most = self._allowed(kind)
         if self.highest is not None and not kind.capacity.random:
             capacity, keep = kind.capacity.known(self.T), kind.keep(self.T, self.step)
             room = np.zeros(self.T + 1) if self.store is None else np.array(self._room()) / self.step
