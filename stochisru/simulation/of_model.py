@@ -205,11 +205,16 @@ def _drawn(model: Model, source: Any, sample: Sampling) -> Array:
             )
         states = source.sample(sample.paths, seed=sample.seed, sampler=sample.source)
         return np.stack([value[state] for value, state in zip(source.values, states, strict=True)], axis=1)
+    return fresh_paths(source, model.horizon, sample)
+
+
+def fresh_paths(process: Any, horizon: int, sample: Sampling) -> Array:
+    """Paths of a process, shape ``(paths, T + 1)``."""
     sampler, size = sample.source, sample.source.block_size(sample.paths)
     blocks = []
     for index, first in enumerate(range(0, sample.paths, size)):
-        normals = sampler.block(sample.seed, index, min(size, sample.paths - first), draws_of(source) * model.horizon)
-        blocks.append(np.asarray(source.paths(normals), dtype=float).T)
+        normals = sampler.block(sample.seed, index, min(size, sample.paths - first), draws_of(process) * horizon)
+        blocks.append(np.asarray(process.paths(normals), dtype=float).T)
     return np.concatenate(blocks)
 
 

@@ -8,6 +8,7 @@ several each name ends with that of its technology or the number of its tier. Mo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ from stochisru.lunar.tables.parts import StoreTable
 from stochisru.lunar.tables.plants import KindOfPlant, Symbols, plants
 from stochisru.lunar.tables.quantity import Quantity
 from stochisru.lunar.tables.worth import idle_worth, scrapped
-from stochisru.problem.coefficients import Coefficient, Factors
+from stochisru.problem.coefficients import Coefficient, Factor, Factors
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
 from stochisru.problem.tail import TailOfTotal
@@ -101,8 +102,26 @@ class _Stated:
         worth = idle_worth(self.case, self.tiers, self.cost("c_E"), self.symbols)
         if worth is not None:
             # What the last year would earn without plant is no margin of the plant's.
-            found.append(Operation("idle", value=worth, years=[self.T], lower=1.0, upper=1.0))
+            found.append(self._idle(worth))
         return found
+
+    def _idle(self, worth: Callable[[int, Factors], Array]) -> Operation:
+        """A flow of the last year that nobody chooses; in proportion to demand where it is."""
+        one: Coefficient = 1.0
+        limit, c_E = self.symbols.get("earth_limit"), self.cost("c_E")
+        prices = [c_E, *(number for tier in self.tiers for number in (tier.price, tier.shortage))]
+        if limit is None and self._shared is not None and not any(number.random for number in prices):
+            value: Coefficient = tuple(float(worth(t, {"demand": np.ones(1)})[0]) for t in range(self.T + 1))
+            return Operation("idle", value=value, years=[self.T], lower=Factor("demand"), upper=Factor("demand"))
+        return Operation("idle", value=worth, years=[self.T], lower=one, upper=one)
+
+    @cached_property
+    def _shared(self) -> Array | None:
+        """What all want as a share of demand, shape ``(T + 1,)``; None where it is not in proportion to demand."""
+        stated = [tier.stated for tier in self.tiers if isinstance(tier.stated, Factor)]
+        if len(stated) < len(self.tiers) or self.case.support.purchase is not None:
+            return None
+        return np.asarray(sum((each.by_year(self.T) for each in stated), start=np.zeros(self.T + 1)))
 
     # ------------------------------------------------------------------ plant
 
@@ -184,6 +203,10 @@ class _Stated:
         rests = kind.capacity.random or not np.all(kind.capacity.known(self.T))
         if self.store is not None and (rests or kind.lifetime is not None or np.any(kind.degradation.known(self.T))):
             room = [each / self.step for each in self._room()]
+        if self._shared is not None and not np.any(room) and not kind.capacity.random:
+            capacity = kind.capacity.known(self.T)
+            served = np.where(capacity > 0, self._shared / np.where(capacity > 0, capacity, 1.0), 0.0)
+            return Factor("demand", served)
 
         def enough(t: int, factors: Factors) -> Array:
             capacity = np.asarray(kind.capacity.at(t, factors), dtype=float)
@@ -372,7 +395,7 @@ class _Stated:
                 earths.append(f"Q_earth{x}")
             found += [
                 Operation(f"S{x}", value=self.number(-(tier.shortage * self.years)), upper=most),
-                Row(f"demand{x}", served | {f"S{x}": 1.0}, equals=tier.wanted),
+                Row(f"demand{x}", served | {f"S{x}": 1.0}, equals=tier.stated),
             ]
         if limit is not None and len(self.tiers) > 1 and earths:
             found.append(Row("earth", dict.fromkeys(earths, 1.0), upper=self.number(limit)))

@@ -50,9 +50,9 @@ class ByCuts:
         t = seen.year
         (factor,) = seen.factors.values()
         programs = self.plan.programs
-        state = self._nearest(t, factor[t])
-        stage = _StagesSeen(programs.model, _seen(programs.lattice, t, factor[t], state), programs).at(t, state)
-        entering = np.array([seen.amount(*key) / programs.unit(key) for key in programs.entering[t]])
+        lattice, state = self._lattice(t, factor)
+        stage = _StagesSeen(programs.model, lattice, programs).at(t, state)
+        entering = np.array([self._amount(seen, *key) / programs.unit(key) for key in programs.entering[t]])
         entering = entering.reshape(len(programs.entering[t]), seen.paths)
         columns = np.empty((stage.columns, seen.paths))
         alike = t == 0 and bool((factor[0] == factor[0, 0]).all())
@@ -68,6 +68,15 @@ class ByCuts:
         found |= {part.name: amount[part.name, t] for part in seen.model.operations if (part.name, t) in amount}
         return found
 
+    def _lattice(self, t: int, factor: Array) -> tuple[MarkovLattice, Index]:
+        """The lattice with what is seen in place of the states of a stage, and the state that stands for each path."""
+        state = self._nearest(t, factor[t])
+        return _seen(self.plan.programs.lattice, t, factor[t], state), state
+
+    def _amount(self, seen: Seen, name: str, year: int) -> Array:
+        """What is known of a part of the programs."""
+        return seen.amount(name, year)
+
     def _nearest(self, t: int, value: Array) -> Index:
         """State of a stage whose factor is nearest to each value."""
         states = self.plan.programs.lattice.values[t]
@@ -79,6 +88,46 @@ class ByCuts:
         return (
             f"Every year do what is best for its cash and the {size['cuts']:,} cuts of a lattice of up to "
             f"{size['states_per_stage']} states a year."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ByGrowth(ByCuts):
+    """Cuts of programs whose factor is a state and grows by independent factors; see `stochisru.methods.jensen`.
+
+    No state of a lattice stands for the factor that is seen: the cuts know it.
+
+    Attributes
+    ----------
+    level
+        Name of the state that is the factor.
+    """
+
+    level: str = "demand_level"
+
+    def _lattice(self, t: int, factor: Array) -> tuple[MarkovLattice, Index]:
+        lattice = self.plan.programs.lattice
+        before = np.vstack([factor[:1], factor[:-1]])
+        growth = np.where(before > 0, factor / np.where(before > 0, before, 1.0), 1.0)
+        state = self._nearest(t, growth[t])
+        found = _seen(lattice, t, growth[t], state)
+        values = list(found.values)
+        for s in range(t):  # bounds of the factor hold for what was seen
+            ends = min(values[s][0], growth[s].min()), max(values[s][-1], growth[s].max())
+            values[s] = np.concatenate([[ends[0]], values[s][1:-1], [ends[1]]]) if values[s].size > 1 else values[s]
+        return replace(found, values=tuple(values)), state
+
+    def _amount(self, seen: Seen, name: str, year: int) -> Array:
+        if name != self.level:
+            return super()._amount(seen, name, year)
+        (factor,) = seen.factors.values()
+        return np.asarray(factor[year])
+
+    def describe(self) -> str:
+        """The rule as one sentence."""
+        return (
+            f"Every year do what is best for its cash and the {self.plan.size['cuts']:,} cuts that know "
+            "what is in place, what is ordered, and the factor."
         )
 
 
