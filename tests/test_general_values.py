@@ -22,7 +22,8 @@ def general(**tables: Any) -> Any:
     """The base case with tables, alike where they say nothing new."""
     data = tomllib.loads(BASE.to_toml())
     for factor in tables.get("factors", []):
-        del data["costs"][factor["symbol"]]
+        data["costs"].pop(factor["symbol"], None)
+        data["derivation"].pop(factor["symbol"], None)
     for name, table in tables.items():
         data[name] = {**data.get(name, {}), **table} if isinstance(table, dict) else table
     return problem_from_dict(data)

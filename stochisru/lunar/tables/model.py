@@ -47,7 +47,7 @@ def general_model(case: GeneralCase, highest: Sequence[float] | None = None) -> 
     InputError
         If tables do not fit each other, or ``highest`` is needed.
     """
-    stated, risk = _Stated(case, highest), case.risk
+    stated, risk = Stated(case, highest), case.risk
     return Model(
         case.name,
         horizon=case.horizon.T,
@@ -60,7 +60,7 @@ def general_model(case: GeneralCase, highest: Sequence[float] | None = None) -> 
     )
 
 
-class _Stated:
+class Stated:
     """What the parts of one case share."""
 
     def __init__(self, case: GeneralCase, highest: Sequence[float] | None) -> None:
@@ -129,9 +129,9 @@ class _Stated:
         """ΔM, M and capacity of a kind of plant."""
         x, T = kind.suffix, self.T
         keep = kind.keep(T, self.step)
-        scrap = scrapped(self.case, kind, self._bill(kind), keep)
+        scrap = scrapped(self.case, kind, self.bill(kind), keep)
         held = kind.c_op * self.ours * self.years
-        cost = self._bill(kind)
+        cost = self.bill(kind)
         if kind.lifetime is None:
             held = held - scrap
         else:
@@ -158,7 +158,7 @@ class _Stated:
         """Scrap of plant that was there before year 0, which counts as arrived in it: a constant."""
         return Operation(f"old{kind.suffix}", value=scrap.at(0, {}) * kind.M0, years=[0], lower=1.0, upper=1.0)
 
-    def _bill(self, kind: KindOfPlant) -> Quantity:
+    def bill(self, kind: KindOfPlant) -> Quantity:
         """What the firm pays for a kilogram by year of arrival, $."""
         launch = (1.0 - self.support["launch_share"]) * kind.c_L * kind.alpha
         bill = (launch + (1.0 - self.support["dev_share"]) * kind.c_dev) * self.ours
@@ -362,9 +362,10 @@ class _Stated:
 
     def _paid_alone(self) -> Quantity:
         """Price of what is delivered, where it is the same for all."""
-        return self._price(self.tiers[0]) if self._alone else Quantity.of(0.0)
+        return self.price(self.tiers[0]) if self._alone else Quantity.of(0.0)
 
-    def _price(self, tier: Tier) -> Quantity:
+    def price(self, tier: Tier) -> Quantity:
+        """What the firm gets for a kilogram that plant delivers to a tier, $."""
         return tier.price * self.ours + self.support["premium"]
 
     def _tiers(self) -> list[Part]:
@@ -378,7 +379,7 @@ class _Stated:
             served = dict.fromkeys(delivered, 1.0)
             if not self._alone:
                 name = f"sold{x}"
-                found.append(Operation(name, value=self.number(self._price(tier) * self.years), upper=most))
+                found.append(Operation(name, value=self.number(self.price(tier) * self.years), upper=most))
                 received.append(name)
                 served = {name: 1.0}
             if tier.earth:

@@ -11,10 +11,11 @@ exceeds, and what cannot be bettered, whose mean exceeds the value.
   which earns more on average than any plan on all of them (Mak, Morton and Wood 1999).
 - EEV and doing nothing: what they earn.
 
-Differences are paired path by path: VMS is no less than what the policy earns more than the best static plan of each
-group, and no more than what perfect information earns more than the static plan in hand. NPV is measured against the
-discounted sum of demand, whose mean is known (a control variate; Glasserman 2004, section 4.1). Where operations are
-carried over, as by a store, plans that are fixed in advance are operated by the cuts of a lattice.
+Where the exact policy exists (`stochisru.lunar.exact.by_year`) all but perfect information is exact, and that is
+measured against it. Elsewhere differences are paired path by path: VMS is no less than what the policy earns more than
+the best static plan of each group, and no more than what perfect information earns more than the static plan in hand.
+NPV is measured against demand, whose mean is known (control variates; Glasserman 2004, section 4.1). Where operations
+are carried over, as by a store, plans that are fixed in advance are operated by the cuts of a lattice.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.estimate import Estimate
+from stochisru.lunar.exact.by_year import exact_in_advance, exact_plan_value, exact_policy, why_no_exact_policy
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.trees import case_tree
@@ -51,7 +53,7 @@ from stochisru.problem.relaxed import relaxed
 from stochisru.problem.tree_problem import flows_on_mean_path
 from stochisru.programs.sparse import FEASIBILITY, solve, solve_mixed
 from stochisru.protocols import Plan
-from stochisru.simulation.metrics import mean_estimate, why_no_mean
+from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
 from stochisru.simulation.of_model import fresh_paths, simulate_policies
 from stochisru.simulation.sampling import Sampling
 
@@ -201,6 +203,8 @@ def general_values(case: GeneralCase, sampling: Sampling) -> PolicyValues:
     linear = relaxed(model)
     flows = flows_on_mean_path(linear, fan(pilot.paths))
     sample = replace(sample, rounding=FEASIBILITY * flows)
+    if why_no_exact_policy(case) is None:
+        return _around_exact(case, model, sample)
     held = _fixed_in_advance(case, model, pilot)
     proven, recourse = _recourse(case, model)
     chosen = _chosen(model, recourse, held, pilot)
@@ -230,6 +234,33 @@ def general_values(case: GeneralCase, sampling: Sampling) -> PolicyValues:
     )
 
 
+def _around_exact(case: GeneralCase, model: Model, sample: _Sample) -> PolicyValues:
+    """All values of a case with an exact policy: perfect information is what it earns more than that, path by path."""
+    exact = exact_policy(case)
+    error = exact.bounds.upper - exact.objective
+    mean = np.asarray(case.process.mean(np.arange(case.horizon.T + 1.0)))
+    ev = _of_mean_path(case, model, mean)
+    known = {
+        "rp": exact.objective,
+        "static": exact_in_advance(case)[0],
+        "fixed": exact_in_advance(case, fixed=True)[0],
+        "eev": exact_plan_value(case, ev.amounts["dM"]),
+        "nothing": exact_plan_value(case, np.zeros(case.horizon.T + 1)),
+    }
+    for less, more in (("eev", "static"), ("static", "rp"), ("fixed", "static")):
+        require_order(less, known[less] - error, more, known[more] + error, exact.bounds.flows)
+    found = {name: ProcessValue(value, value - error, value + error, Kind.EXACT) for name, value in known.items()}
+    found["ev"] = _mean_path(ev)
+    earned = sample.npv(model, exact.policy(name="rp"))[0]
+    gain = sample.mean(sample.foreseen(model) - earned)
+    found["evpi"] = ProcessValue.estimated(gain).within(0.0, max(0.0, found["ev"].upper - exact.bounds.lower))
+    found["ws"] = ProcessValue.estimated(shifted(gain, exact.objective), error)
+    for name, (high, low) in DIFFERENCES.items():
+        if name not in found and high in found and low in found:
+            found[name] = found[high].over(found[low])
+    return PolicyValues(found, exact, sample.sampling.paths, "case", sample.sampling.source.name)
+
+
 def _fixed_in_advance(case: GeneralCase, model: Model, pilot: _Sample) -> dict[str, HeldPlan]:
     """Plans that do not react: the best on pilot paths, that of the mean path, and doing nothing."""
     T = case.horizon.T
@@ -238,24 +269,29 @@ def _fixed_in_advance(case: GeneralCase, model: Model, pilot: _Sample) -> dict[s
         "static": _optimum(model, pilot.paths, Static())[0],
         "fixed": _optimum(model, pilot.paths, Fixed())[0],
     }
+    found = {}
+    for name, plan in plans.items():
+        first = plan.tree.offsets[: T + 1]
+        found[name] = HeldPlan(case, model, {d.name: plan.columns[d.name][first] for d in model.decisions})
+    found["eev"] = _of_mean_path(case, model, mean)
+    found["nothing"] = HeldPlan(case, model, {d.name: np.zeros(T + 1) for d in model.decisions})
+    if model.carried_over is None:
+        return found
+    lattice = case.lattice(_STATES)
+    return {name: operated_by_cuts(plan, lattice, _PASSES) for name, plan in found.items()}
+
+
+def _of_mean_path(case: GeneralCase, model: Model, mean: Array) -> HeldPlan:
+    """The plan that is best on the mean path."""
     certain = on_tree(model, chain(mean), Recourse())
     solution = (
         solve_mixed(certain.program, rel_gap=MIXED_GAP, time_limit=_SECONDS)
         if certain.program.integer.any()
         else solve(certain.program)
     )
-    found = {}
-    for name, plan in plans.items():
-        first = plan.tree.offsets[: T + 1]
-        found[name] = HeldPlan(case, model, {d.name: plan.columns[d.name][first] for d in model.decisions})
     amounts = certain.plan(solution.x)
-    found["eev"] = HeldPlan(case, model, {d.name: np.asarray(amounts[d.name]) for d in model.decisions})
-    found["eev"] = replace(found["eev"], worth=(solution.objective, solution.bound))
-    found["nothing"] = HeldPlan(case, model, {d.name: np.zeros(T + 1) for d in model.decisions})
-    if model.carried_over is None:
-        return found
-    lattice = case.lattice(_STATES)
-    return {name: operated_by_cuts(plan, lattice, _PASSES) for name, plan in found.items()}
+    plan = {part.name: np.asarray(amounts[part.name]) for part in model.decisions}
+    return HeldPlan(case, model, plan, worth=(solution.objective, solution.bound))
 
 
 def _recourse(case: GeneralCase, model: Model) -> tuple[float, Result[Plan] | None]:

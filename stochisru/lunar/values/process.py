@@ -273,7 +273,7 @@ class ProcessValues:
     @property
     def exact(self) -> bool:
         """Whether ``rp`` is the optimum itself, not a bracket."""
-        return not is_general(self.case) and has_exact_policy(self.case)
+        return self.method == "threshold" if is_general(self.case) else has_exact_policy(self.case)
 
     @property
     def method(self) -> str:
