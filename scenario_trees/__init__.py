@@ -25,6 +25,7 @@ from scenario_trees.protocols import Process, Quantization, Sampler, ScalesWithI
 from scenario_trees.quantization import QUANTIZATIONS, Binomial, EqualProbability, GaussHermite, Trinomial
 from scenario_trees.reduction import Reduction, forward_selection, k_means, tree_from_paths
 from scenario_trees.sampling import SAMPLERS, Antithetic, PseudoRandom, Sobol
+from scenario_trees.table import tree_from_table
 from scenario_trees.tree import ScenarioTree
 
 __all__ = [
@@ -76,4 +77,5 @@ __all__ = [
     "history",
     "k_means",
     "tree_from_paths",
+    "tree_from_table",
 ]

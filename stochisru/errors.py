@@ -1,6 +1,9 @@
 """Errors that are meant for people: one line that names the field and the allowed range."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
 
 from scenario_trees.errors import TreeError, is_number
 from scenario_trees.errors import require_integer as _integer
@@ -19,7 +22,28 @@ class SolverError(StochisruError, RuntimeError):
 
 
 class InfeasibleError(SolverError):
-    """A program that has no solution."""
+    """A program that has no solution.
+
+    Parameters
+    ----------
+    reason
+        Says which rows cannot be kept, or None where that is not known; asked for when the message is read, since many
+        such errors are no more than an answer.
+    """
+
+    def __init__(self, message: str, reason: Callable[[], str | None] | None = None) -> None:
+        super().__init__(message)
+        self._reason = reason
+
+    def __str__(self) -> str:
+        if self._reason is not None:
+            reason, self._reason = self._reason(), None
+            if reason is not None:
+                self.args = (f"{self.args[0]}: {reason}",)
+        return super().__str__()
+
+    def __reduce__(self) -> tuple[type[InfeasibleError], tuple[str]]:
+        return InfeasibleError, (str(self),)
 
 
 class UnboundedError(SolverError):

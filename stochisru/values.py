@@ -272,7 +272,9 @@ def values(
     >>> {name: round(found.point(name), 6) for name in ("ws", "rp", "eev", "evpi", "vss")}
     {'ws': 150.0, 'rp': 125.0, 'eev': 112.5, 'evpi': 25.0, 'vss': 12.5}
     """
-    model = problem if isinstance(problem, Model) else problem.model
+    model = problem if isinstance(problem, Model) else getattr(problem, "model", None)
+    if not isinstance(model, Model):
+        raise InputError(f"problem: must be a Model or a case, got {type(problem).__name__}")
     say, limits = progress or (lambda _: None), SolverLimits(rel_gap, time_limit)
 
     exact: tuple[ClosedForm, ...] = closed_forms()

@@ -63,16 +63,20 @@ def test_a_plan_on_the_process_has_the_interval_of_its_paths(plan, monkeypatch, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("year;kg\n0;1\n", "must have the columns year, kg and, if any, technology, got ['year;kg']"),
-        ("", "must have the columns year, kg"),
+        ("year;kg\n0;1\n", "must have the columns year, kg and, if any, technology, once each, got 'year;kg'"),
+        ("year,kg,kg\n0,1,2\n", "technology, once each, got 'year, kg, kg'"),
+        ("PK\x03" + "x" * 500, "xxxxxx...xxxxxxxxxxxxx'"),
+        ("year,kg\n", "has no rows; a plan of nothing is a row with 0 kg"),
+        ("", "must have the columns year, kg and, if any, technology, once each, got an empty file"),
         ("year,kg\n0\n", "line 2: must have 2 values, one per column"),
         ("year,kg\n0,1,2\n", "line 2: must have 2 values, one per column"),
         ("year,kg\n0,1\n9,1\n", "line 3: year must be a whole number in 0..2, got 9"),
         ("year,kg\n0.5,1\n", "line 2: year must be a whole number in 0..2, got 0.5"),
         ("year,kg\nx,1\n", "line 2: year must be a whole number in 0..2, got 'x'"),
         ("year,kg\n0,1\n0,2\n", "line 3: year 0 of plant is there already"),
-        ("year,kg\n0,-1\n", "line 2: kg must be a finite number >= 0, got -1"),
-        ("year,kg\n0,inf\n", "line 2: kg must be a finite number >= 0"),
+        ("year,kg\n0,-1\n", "line 2: kg must be a number in 0..1e+15, got -1"),
+        ("year,kg\n0,inf\n", "line 2: kg must be a number in 0..1e+15, got inf"),
+        ("year,kg\n0,1e30\n", "line 2: kg must be a number in 0..1e+15, got 1e30"),
         ("year,technology,kg\n0,ice,1\n", "line 2: technology must be plant, got 'ice'"),
     ],
 )
@@ -87,7 +91,7 @@ def test_what_is_wrong_with_a_plan_is_said_in_one_line(plan, monkeypatch, capsys
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--on", "lattice"], "on: must be process or tree, got 'lattice'"),
+        (["--on", "lattice"], "on: must be process, tree or paths, got 'lattice'"),
         (["--on", "process", "--branching", "2,2"], "branching: is an option of --on tree"),
         (["--on", "tree", "--paths", "9"], "paths: is an option of --on process"),
         (["--paths", "1"], "paths: must be an integer >= 2, got 1"),

@@ -167,12 +167,12 @@ def test_where_nothing_can_be_reacted_to():
 
 @pytest.mark.parametrize("limit", [300.0, 1500.0])
 def test_brackets_hold_over_seeds(limit):
-    """A lower end is below what the policy earns, whatever the seed; the truth is that policy on many paths."""
+    """Each end is a 97.5 % limit: of 40 seeds it fails in five or more with probability 0.003."""
     case = load_case("lunar-reference").replace(T=4, earth_limit=limit)
     known = process_values(case, paths=200_000, seed=999, sampler="pseudo-random").values["rp"]
     found = [process_values(case, paths=512, seed=seed, sampler="pseudo-random").values["rp"] for seed in range(40)]
-    assert sum(f.lower <= known.upper for f in found) >= 38
-    assert all(known.lower <= f.upper for f in found)
+    assert sum(f.lower <= known.upper for f in found) >= 36
+    assert sum(known.lower <= f.upper for f in found) >= 36
 
 
 def test_distance_of_a_lattice_is_said():

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stochisru.errors import InfeasibleError, InputError, require_integer
-from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, QuantizationOpt, named_problem, named_tree
-from stochisru.terminal import JsonOpt, SeedOpt, SolverOpt, emit, json_target, progress
+from stochisru.lunar.terminal import (
+    BranchingOpt,
+    CaseArg,
+    DemandPathsOpt,
+    EarlyOpt,
+    HorizonOpt,
+    OwnPaths,
+    TreeAsked,
+    TreeFileOpt,
+    named_problem,
+)
+from stochisru.terminal import JsonOpt, SolverOpt, emit, given_options, json_target, progress
 
 if TYPE_CHECKING:
     from scenario_trees.arrays import Array
@@ -20,7 +30,8 @@ if TYPE_CHECKING:
 
 PlanOpt = Annotated[Path, typer.Option("--plan", metavar="FILE", help="CSV with the columns year, kg [, technology].")]
 OnOpt = Annotated[
-    str | None, typer.Option(help="process or tree [default: tree where --branching is given, else process].")
+    str | None,
+    typer.Option(help="process, tree or paths [default: by --branching, --tree or --demand-paths, else process]."),
 ]
 PlanPathsOpt = Annotated[int | None, typer.Option(help="Paths of the process [default: 1,000].")]
 
@@ -31,36 +42,53 @@ def evaluate(
     on: OnOpt = None,
     branching: BranchingOpt = None,
     horizon: HorizonOpt = None,
-    quantization: QuantizationOpt = "gauss-hermite",
+    tree: TreeFileOpt = None,
+    early_leaves: EarlyOpt = None,
+    quantization: Annotated[str | None, typer.Option(help="Branches of the tree [default: gauss-hermite].")] = None,
+    demand_paths: DemandPathsOpt = None,
     paths: PlanPathsOpt = None,
-    seed: SeedOpt = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of the paths of the process [default: 0].")] = None,
     solver: SolverOpt = "highs",
     json: JsonOpt = None,
 ) -> None:
-    """Value of a given plan of deployments, operations being optimal, on the process or on a tree."""
+    """Value of a given plan of deployments, operations being optimal, on the process, a tree or paths of one's own."""
     from stochisru.lunar.plan_file import read_plan
     from stochisru.lunar.tables.case import is_general
     from stochisru.problem.evaluate import evaluate as evaluated
 
     json_target(json, case, str(plan))
-    problem = named_problem(case, horizon)
-    place = on or ("process" if branching is None else "tree")
-    if place not in ("process", "tree"):
-        raise InputError(f"on: must be process or tree, got {place!r}")
-    if place == "process" and branching is not None:
-        raise InputError("branching: is an option of --on tree")
-    if place == "tree" and paths is not None:
-        raise InputError("paths: is an option of --on process")
-    count = 1000 if paths is None else paths
+    asked = TreeAsked(branching, quantization, tree, early_leaves)
+    place = on or ("tree" if asked else "process" if demand_paths is None else "paths")
+    chosen = given_options(
+        {"branching": branching, "tree": tree, "paths": paths, "seed": seed, "demand_paths": demand_paths},
+        {
+            "branching": ("tree",),
+            "tree": ("tree",),
+            "paths": ("process",),
+            "seed": ("process",),
+            "demand_paths": ("paths",),
+        },
+        "on",
+        place,
+    )
+    if place not in ("process", "tree", "paths"):
+        raise InputError(f"on: must be process, tree or paths, got {place!r}")
+    if place == "paths" and demand_paths is None:
+        raise InputError("on: paths are those of --demand-paths; give a file")
+    own = None if demand_paths is None else OwnPaths(demand_paths)
+    problem = named_problem(case, asked.horizon(horizon) if own is None else own.horizon(horizon))
+    count, start = chosen.get("paths", 1000), chosen.get("seed", 0)
     require_integer("paths", count, 2)
-    if place == "process" and is_general(problem) and (problem.factors or problem.risk is not None):
+    if place != "tree" and is_general(problem) and (problem.factors or problem.risk is not None):
         raise InputError(f"on: the factors and the risk of {problem.name} are known on a tree alone; give --branching")
     given = read_plan(problem, plan)
-    ground = (
-        named_tree(problem, branching, quantization)
-        if place == "tree"
-        else problem.process.sample(count, problem.horizon.T, seed=seed).T
-    )
+    ground: Any
+    if own is not None:
+        ground = own.of(problem).T
+    elif place == "tree":
+        ground = asked.of(problem)
+    else:
+        ground = problem.process.sample(count, problem.horizon.T, seed=start).T
     with progress(f"evaluating {plan.name}"):
         try:
             model = problem.model_on(ground) if is_general(problem) else problem.model
@@ -68,6 +96,11 @@ def evaluate(
         except InfeasibleError as error:
             raise InputError(f"plan: {plan} cannot be carried out: {error}") from error
     bounds = _bounds(found, place)
+    sizes: dict[str, int]
+    if place == "tree":
+        sizes = {"nodes": found.tree.n_nodes}
+    else:
+        sizes = {"paths": found.tree.n_leaves} | ({"seed": start} if place == "process" else {})
     data: dict[str, Any] = {
         "case": problem.name,
         "sense": "maximise",
@@ -76,11 +109,13 @@ def evaluate(
         "value": found.value,
         "bounds": bounds.to_dict(),
         "plan": _told(problem, given),
-        **({"paths": count, "seed": seed} if place == "process" else {"nodes": found.tree.n_nodes}),
+        **sizes,
     }
 
     def show() -> None:
-        typer.echo(f"{problem.title}: the plan of {plan} is worth {found.value / 1e6:,.3f} million $ of the {place}")
+        typer.echo(f"{problem.title}")
+        typer.echo(f"plan {plan}")
+        typer.echo(f"worth {found.value / 1e6:,.3f} million $ of the {place}")
         typer.echo(f"from {bounds.lower / 1e6:,.3f} to {bounds.upper / 1e6:,.3f} million $ ({bounds.label})")
 
     emit(data, json, show)
@@ -95,12 +130,12 @@ def _told(problem: DeploymentCase | GeneralCase, given: dict[str, Array]) -> dic
 
 
 def _bounds(found: Evaluation, place: str) -> Bounds:
-    """On a tree the bracket of the program, on the process that of a mean of paths."""
+    """On a tree or given paths the bracket of the program, on the process that of a mean of paths."""
     from stochisru.methods.result import Bounds, Kind, Of
     from stochisru.simulation.metrics import mean_estimate
 
-    if place == "tree":
+    if place != "process":
         lower, upper = sorted((found.value, found.bound))
-        return Bounds(lower, upper, Kind.SOLVER, Of.TREE)
+        return Bounds(lower, upper, Kind.SOLVER, Of(place))
     mean = mean_estimate(found.scenarios)
     return Bounds(mean.lower, mean.upper, Kind.STATISTICAL, Of.PROCESS)

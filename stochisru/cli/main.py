@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from stochisru.cli.calibrate import calibrate
 from stochisru.cli.evaluate import evaluate
 from stochisru.cli.knowledge import learning, resolve, survey
 from stochisru.cli.networks import network_app
+from stochisru.cli.risk import risk
 from stochisru.cli.robustness import robustness
 from stochisru.cli.solve import solve_command, solve_listed
 from stochisru.cli.studies import frontier, sensitivity, study_app, tune
@@ -38,8 +39,12 @@ from stochisru.errors import InputError, StochisruError, TreeError
 from stochisru.lunar.terminal import (
     BranchingOpt,
     CaseArg,
+    DemandPathsOpt,
+    EarlyOpt,
     HorizonOpt,
-    QuantizationOpt,
+    OwnPaths,
+    TreeAsked,
+    TreeFileOpt,
     named_case,
     named_problem,
     named_tree,
@@ -88,8 +93,10 @@ def run(
         Path | None, typer.Option(help="Run folder [default: runs/NAME, with the hash of a case that is not shipped].")
     ] = None,
     branching: BranchingOpt = None,
+    tree: TreeFileOpt = None,
+    early_leaves: EarlyOpt = None,
     horizon: HorizonOpt = None,
-    quantization: QuantizationOpt = "gauss-hermite",
+    quantization: Annotated[str | None, typer.Option(help="Branches of the tree [default: gauss-hermite].")] = None,
     paths: PathsOpt = 10_000,
     seed: SeedOpt = 0,
     sampler: SamplerOpt = "pseudo-random",
@@ -106,9 +113,10 @@ def run(
     from stochisru.studies.folder import default_folder
 
     json_target(json, case)
-    problem = named_case(case, horizon)
+    asked = TreeAsked(branching, quantization, tree, early_leaves)
+    problem = named_case(case, asked.horizon(horizon))
     solver_named(solver)
-    tree = named_tree(problem, branching, quantization)
+    ground = asked.of(problem)
     folder = out if out is not None else default_folder(problem)
 
     def compute() -> Run:
@@ -116,7 +124,7 @@ def run(
             return run_case(
                 problem,
                 folder,
-                tree=tree,
+                tree=ground,
                 paths=paths,
                 seed=seed,
                 sampler=sampler,
@@ -151,11 +159,14 @@ def simulate(
         str | None,
         typer.Option(help="Comma-separated names of policies [default: all heuristics]; see 'stochisru policies'."),
     ] = None,
-    paths: PathsOpt = 1000,
+    paths: Annotated[int | None, typer.Option(help="Monte Carlo paths [default: 1000].")] = None,
     horizon: HorizonOpt = None,
-    seed: SeedOpt = 0,
-    sampler: SamplerOpt = "pseudo-random",
-    workers: WorkersOpt = 1,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers [default: 0].")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="pseudo-random, antithetic or sobol [default: pseudo-random].")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; results do not depend on it [default: 1].")] = None,
+    demand_paths: DemandPathsOpt = None,
     branching: BranchingOpt = None,
     mapping: Annotated[str | None, typer.Option(help="How 'tree' acts between nodes: scaled or nearest.")] = None,
     rolling: Annotated[
@@ -164,36 +175,54 @@ def simulate(
     ] = None,
     json: JsonOpt = None,
 ) -> None:
-    """Judge policies by Monte Carlo on common fresh paths, against the exact optimum and perfect information."""
-    from stochisru.lunar.comparison import compare
+    """Judge policies by Monte Carlo on common fresh paths, against the exact optimum and perfect information.
+
+    With --demand-paths on paths of one's own, a history among them, which have no optimum.
+    """
+    from stochisru.lunar.comparison import compared
     from stochisru.lunar.policies import require_policy
+    from stochisru.lunar.simulation.monte_carlo import simulated_on
     from stochisru.lunar.strategies import STRATEGIES, RollingHorizon
     from stochisru.lunar.strategies.tree_policy import MAPPINGS
     from stochisru.lunar.trees import parse_branching
+    from stochisru.methods.result import Of
     from stochisru.simulation.sampling import Sampling
 
     json_target(json, case)
-    problem = named_case(case, horizon)
+    own = None if demand_paths is None else OwnPaths(demand_paths)
+    drawn: dict[str, Any] = {"paths": paths, "seed": seed, "sampler": sampler, "workers": workers}
+    given = {name: value for name, value in drawn.items() if value is not None}
+    if own is not None and given:
+        raise InputError(
+            f"{next(iter(given))}: is of paths that are drawn, --demand-paths gives them; give one of them"
+        )
+    problem = named_case(case, horizon if own is None else own.horizon(horizon))
     names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
     for name in names:
         require_policy(name)
-    Sampling(paths, seed, sampler, workers)
+    sample = Sampling(**given)
     if mapping not in (None, *MAPPINGS):
         raise InputError(f"mapping: must be one of {', '.join(MAPPINGS)}, got {mapping!r}")
-    for field, given, owner in (
+    for field, said, owner in (
         ("branching", branching, "tree"),
         ("mapping", mapping, "tree"),
         ("rolling", rolling, "rolling"),
     ):
-        if given is not None and owner not in names:
+        if said is not None and owner not in names:
             raise InputError(f"{field}: belongs to the strategy '{owner}', which is not among the strategies")
     chosen: list[Strategy | str] = list(names)
     if branching is not None or mapping is not None:
         chosen[names.index("tree")] = _tree_strategy(problem, branching, mapping)
     if rolling is not None:
         chosen[names.index("rolling")] = RollingHorizon(parse_branching(rolling))
-    with bar(f"simulating {problem.name}", paths) as advance:
-        outcome = compare(problem, chosen, paths=paths, seed=seed, sampler=sampler, workers=workers, progress=advance)
+    if own is not None:
+        demand = own.of(problem)
+        with bar(f"simulating {problem.name}", demand.shape[1]) as advance:
+            found = simulated_on(problem, chosen, demand, progress=advance)
+        emit({**found.to_dict(), "of": Of.PATHS}, json, lambda: print_strategies(found))
+        return
+    with bar(f"simulating {problem.name}", sample.paths) as advance:
+        outcome = compared(problem, chosen, sample, progress=advance)
     emit(outcome.to_dict(), json, lambda: print_comparison(outcome))
 
 
@@ -284,7 +313,7 @@ def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     )
 
 
-for study_command in (sensitivity, frontier, tune, robustness, learning, survey, resolve):
+for study_command in (sensitivity, frontier, risk, tune, robustness, learning, survey, resolve):
     app.command()(study_command)
 app.add_typer(study_app, name="study")
 

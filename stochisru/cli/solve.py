@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, get_args, get_type_h
 import typer
 
 from stochisru.errors import InputError
-from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, named_problem, named_tree
+from stochisru.lunar.terminal import (
+    BranchingOpt,
+    CaseArg,
+    EarlyOpt,
+    HorizonOpt,
+    TreeAsked,
+    TreeFileOpt,
+    named_problem,
+)
 from stochisru.terminal import JsonOpt, emit, iteration_table, json_target, progress
 
 if TYPE_CHECKING:
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 LotOpt = Annotated[float | None, typer.Option(help="Plants come in modules of this mass, kg, instead of the case's.")]
 FixedCostOpt = Annotated[float | None, typer.Option(help="Cost of a launch campaign, $, instead of the case's.")]
 #: Options of what methods work on: the tree or the lattice that is made for them.
-_MADE = {"branching": "tree", "quantization": "tree", "states": "lattice"}
+_MADE = {"branching": "tree", "quantization": "tree", "tree": "tree", "early_leaves": "tree", "states": "lattice"}
 TreeStepOpt = Annotated[
     str | None, typer.Option(help="Branches of the tree: gauss-hermite, equal-probability, binomial or trinomial.")
 ]
@@ -57,7 +65,13 @@ def solve_command(words: list[str]) -> Callable[..., None]:
         empty = inspect.Parameter.empty if name == "case" else default
         return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=empty, annotation=annotation)
 
-    made = {"branching": BranchingOpt, "quantization": TreeStepOpt, "states": StatesOpt}
+    made = {
+        "branching": BranchingOpt,
+        "quantization": TreeStepOpt,
+        "tree": TreeFileOpt,
+        "early_leaves": EarlyOpt,
+        "states": StatesOpt,
+    }
     worked_on = {str(method.on) for method in known.values()}
     parameters = [
         parameter("case", CaseArg),
@@ -128,8 +142,9 @@ def _solve(given: dict[str, Any]) -> None:
 
     case, json, name, horizon = (given.pop(key) for key in ("case", "json", "method", "horizon"))
     json_target(json, case)
-    problem = named_problem(case, horizon)
+    asked = TreeAsked(*(given[key] for key in ("branching", "quantization", "tree", "early_leaves")))
     method = method_named(name)
+    problem = named_problem(case, asked.horizon(horizon))
     said = {key: value for key, value in given.items() if value is not None and value is not False}
     launch = {key: said.pop(key) for key in ("lot", "fixed_cost") if key in said}
     if launch:
@@ -145,7 +160,7 @@ def _solve(given: dict[str, Any]) -> None:
     refused = method.refuses(problem)
     if refused is not None:
         raise InputError(refused)
-    result = _run(problem, method, options, made)
+    result = _run(problem, method, options, asked, made.get("states"))
     storage, risk = getattr(options, "storage", None), getattr(options, "risk", None)
     worth = "expected NPV" if risk is None or risk.neutral else "risk-adjusted NPV"
     has_rule = storage is None and not is_general(problem)  # strategies know neither stores nor tables
@@ -163,7 +178,9 @@ def _solve(given: dict[str, Any]) -> None:
         raise typer.Exit(1)  # the gap was not met
 
 
-def _run(case: DeploymentCase | GeneralCase, method: Method, options: Any, made: dict[str, Any]) -> Result[Any]:
+def _run(
+    case: DeploymentCase | GeneralCase, method: Method, options: Any, asked: TreeAsked, states: int | None
+) -> Result[Any]:
     """Make what the method works on and solve, with a table of its iterations or a spinner."""
     from stochisru.lunar.solving import made_for
     from stochisru.lunar.tables.case import is_general
@@ -173,10 +190,7 @@ def _run(case: DeploymentCase | GeneralCase, method: Method, options: Any, made:
     if hasattr(options, "solver"):
         solver_named(options.solver)
     on: Any
-    if method.on is Of.TREE:
-        on = named_tree(case, made.get("branching"), made.get("quantization", "gauss-hermite"))
-    else:
-        on = made_for(case, method, made.get("states"))
+    on = asked.of(case) if method.on is Of.TREE else made_for(case, method, states)
     if not hasattr(options, "iterations"):
         with progress(f"solving {case.name}"):
             return method.solve(case, on, options)

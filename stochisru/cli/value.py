@@ -14,7 +14,15 @@ from stochisru.cli.tables import (
     warn_of_gap,
 )
 from stochisru.errors import InputError
-from stochisru.lunar.terminal import BranchingOpt, CaseArg, HorizonOpt, named_problem, named_tree
+from stochisru.lunar.terminal import (
+    BranchingOpt,
+    CaseArg,
+    EarlyOpt,
+    HorizonOpt,
+    TreeAsked,
+    TreeFileOpt,
+    named_problem,
+)
 from stochisru.terminal import JsonOpt, emit, given_options, json_target, progress
 
 if TYPE_CHECKING:
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Options of ``value`` and where each has a meaning.
 _VALUE_OPTIONS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("branching", "quantization", "solver"), ("tree",)),
+    **dict.fromkeys(("branching", "tree", "quantization", "solver"), ("tree",)),
     **dict.fromkeys(("paths", "seed", "sampler"), ("process", "lattice")),
     "workers": ("process",),
     "states": ("lattice",),
@@ -33,9 +41,11 @@ def value(
     case: CaseArg,
     on: Annotated[
         str | None,
-        typer.Option(help="process, lattice or tree [default: tree where --branching is given, else process]."),
+        typer.Option(help="process, lattice or tree [default: tree with --branching or --tree, else process]."),
     ] = None,
     branching: BranchingOpt = None,
+    tree: TreeFileOpt = None,
+    early_leaves: EarlyOpt = None,
     horizon: HorizonOpt = None,
     quantization: Annotated[str | None, typer.Option(help="tree: branches [default: gauss-hermite].")] = None,
     solver: Annotated[str | None, typer.Option(help="tree: highs or gurobi [default: highs].")] = None,
@@ -55,13 +65,15 @@ def value(
     from stochisru.programs.solvers import solver_named
 
     json_target(json, case)
-    problem = named_problem(case, horizon)
+    asked = TreeAsked(branching, quantization, tree, early_leaves)
+    problem = named_problem(case, asked.horizon(horizon))
     if on not in (None, "tree", "lattice", "process"):
         raise InputError(f"on: must be one of tree, lattice, process, got {on!r}")
     if on is None:
-        on = "tree" if branching is not None else "process"
+        on = "tree" if asked else "process"
     given = {
         "branching": branching,
+        "tree": tree,
         "quantization": quantization,
         "solver": solver,
         "paths": paths,
@@ -77,7 +89,7 @@ def value(
         emit(found.to_dict(), json, lambda: print_process_values(found))
         return
     if is_general(problem):
-        _value_of_general(problem, on, chosen, json)
+        _value_of_general(problem, on, asked, chosen, json)
         return
     if on == "lattice":
         with progress(f"valuing {problem.name}") as step:
@@ -86,15 +98,15 @@ def value(
         emit({**there.to_dict(), "distance": away.to_dict()}, json, lambda: print_lattice_values(there, away))
         return
     solver_named(chosen.get("solver", "highs"))
-    tree = named_tree(problem, branching, chosen.get("quantization", "gauss-hermite"))
+    ground = asked.of(problem)
     with progress(f"valuing {problem.name}") as step:
-        table = value_table(problem, tree, solver=chosen.get("solver", "highs"), progress=step)
-        away = distance(problem, tree)
+        table = value_table(problem, ground, solver=chosen.get("solver", "highs"), progress=step)
+        away = distance(problem, ground)
     emit({**table.to_dict(), "distance": away.to_dict()}, json, lambda: print_tree_values(table, away))
     warn_of_gap(table.recourse)
 
 
-def _value_of_general(case: GeneralCase, on: str, chosen: dict[str, Any], json: str | None) -> None:
+def _value_of_general(case: GeneralCase, on: str, asked: TreeAsked, chosen: dict[str, Any], json: str | None) -> None:
     """Values of a case with tables beyond the base problem, those of its model on a tree."""
     from stochisru.lunar.values.tree import value_table
     from stochisru.programs.solvers import solver_named
@@ -105,7 +117,7 @@ def _value_of_general(case: GeneralCase, on: str, chosen: dict[str, Any], json: 
         )
     solver = chosen.get("solver", "highs")
     solver_named(solver)
-    tree = named_tree(case, chosen.get("branching"), chosen.get("quantization", "gauss-hermite"))
+    tree = asked.of(case)
     with progress(f"valuing {case.name}") as step:
         found = value_table(case, tree, solver=solver, progress=step)
     data = {"case": case.name, "unit": "$", "branching": tree.branching, "nodes": tree.n_nodes, **found.to_dict()}

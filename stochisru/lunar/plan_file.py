@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import reprlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from stochisru.lunar.tables.plants import identifier
 
 #: Name of the technology of a case that names none.
 TECHNOLOGY = "plant"
+#: Largest deployment, kg: solvers take no numbers beyond.
+_MOST = 1e15
 
 
 def read_plan(case: DeploymentCase | GeneralCase, path: str | Path) -> dict[str, Array]:
@@ -38,7 +41,7 @@ def read_plan(case: DeploymentCase | GeneralCase, path: str | Path) -> dict[str,
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text; a spreadsheet must be saved as CSV"
         raise InputError(f"plan: cannot read {str(path)!r}: {reason}") from error
     try:
         return _deployments(case, path, text)
@@ -57,8 +60,9 @@ def _decisions(case: DeploymentCase | GeneralCase) -> dict[str, str]:
 def _deployments(case: DeploymentCase | GeneralCase, path: str | Path, text: str) -> dict[str, Array]:
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     columns = [name.strip() for name in reader.fieldnames or []]
-    if not {"year", "kg"} <= set(columns) <= {"year", "technology", "kg"}:
-        raise InputError(f"plan: {path} must have the columns year, kg and, if any, technology, got {columns}")
+    if not {"year", "kg"} <= set(columns) <= {"year", "technology", "kg"} or len(set(columns)) < len(columns):
+        got = reprlib.repr(", ".join(columns)) if columns else "an empty file"
+        raise InputError(f"plan: {path} must have the columns year, kg and, if any, technology, once each, got {got}")
     reader.fieldnames = columns
     T, decisions = case.horizon.T, _decisions(case)
     if "technology" not in columns and len(decisions) > 1:
@@ -76,10 +80,12 @@ def _deployments(case: DeploymentCase | GeneralCase, path: str | Path, text: str
             raise InputError(f"{where}: year must be a whole number in 0..{T}, got {row['year']}")
         if (technology, int(year)) in deployment:
             raise InputError(f"{where}: year {int(year)} of {technology} is there already")
-        mass = _number(row["kg"], f"{where}: kg must be a finite number >= 0")
-        if not (np.isfinite(mass) and mass >= 0):
-            raise InputError(f"{where}: kg must be a finite number >= 0, got {row['kg']}")
+        mass = _number(row["kg"], f"{where}: kg must be a number in 0..{_MOST:g}")
+        if not 0 <= mass <= _MOST:
+            raise InputError(f"{where}: kg must be a number in 0..{_MOST:g}, got {row['kg']}")
         deployment[technology, int(year)] = mass
+    if not deployment:
+        raise InputError(f"plan: {path} has no rows; a plan of nothing is a row with 0 kg")
     plan = {
         decision: np.array([deployment.get((technology, t), 0.0) for t in range(T + 1)])
         for technology, decision in decisions.items()

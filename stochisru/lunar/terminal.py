@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stochisru.errors import InputError
+
 if TYPE_CHECKING:
     from scenario_trees import ScenarioTree
+    from scenario_trees.arrays import Array
     from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.tables.case import GeneralCase
 
 CaseArg = Annotated[str, typer.Argument(metavar="CASE", help="Name of a shipped case, or a TOML file.")]
 BranchingOpt = Annotated[str | None, typer.Option(help="Branches per year, as in 3,3,2 (one factor per year).")]
 HorizonOpt = Annotated[int | None, typer.Option(help="Last year T, instead of the case's.")]
-QuantizationOpt = Annotated[str, typer.Option(help="gauss-hermite, equal-probability, binomial or trinomial branches.")]
+TreeFileOpt = Annotated[
+    Path | None,
+    typer.Option(
+        "--tree", metavar="FILE", help="Tree of one's own: CSV or Parquet with id, parent, probability, values."
+    ),
+]
+EarlyOpt = Annotated[
+    str | None,
+    typer.Option(metavar="HOW", help="--tree: leaves before the last year: refuse or hold [default: refuse]."),
+]
+DemandPathsOpt = Annotated[
+    Path | None,
+    typer.Option("--demand-paths", metavar="FILE", help="Paths of one's own: a row a path, columns years 0 … T."),
+]
 
 
 def named_case(source: str, horizon: int | None = None) -> DeploymentCase:
@@ -39,6 +58,72 @@ def named_problem(source: str, horizon: int | None = None) -> DeploymentCase | G
         for line in unusual(case):
             typer.echo(f"warning: {line}", err=True)
     return case
+
+
+@dataclass(frozen=True)
+class TreeAsked:
+    """The tree that a command is asked for: made by numbers of branches, or one's own in a file."""
+
+    branching: str | None = None
+    quantization: str | None = None
+    file: Path | None = None
+    early: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("branching", "quantization"):
+            if self.file is not None and getattr(self, name) is not None:
+                raise InputError(f"{name}: makes a tree, --tree gives one; give one of them")
+        if self.file is None and self.early is not None:
+            raise InputError("early-leaves: is an option of --tree")
+
+    def __bool__(self) -> bool:
+        return self.branching is not None or self.file is not None
+
+    @cached_property
+    def own(self) -> ScenarioTree | None:
+        """The tree of the file."""
+        from stochisru.lunar.own_uncertainty import read_tree
+
+        if self.early not in (None, "refuse", "hold"):
+            raise InputError(f"early-leaves: must be refuse or hold, got {self.early!r}")
+        return None if self.file is None else read_tree(self.file, "hold" if self.early == "hold" else "refuse")
+
+    def horizon(self, asked: int | None) -> int | None:
+        """Last year T of the case: that of one's own tree, or as asked for; None for the case's."""
+        if self.own is None or asked in (None, self.own.horizon):
+            return asked if self.own is None else self.own.horizon
+        raise InputError(f"horizon: the tree of {self.file} has years 0..{self.own.horizon}, got {asked}")
+
+    def of(self, case: DeploymentCase | GeneralCase) -> ScenarioTree:
+        """The tree, for a case."""
+        return self.own or named_tree(case, self.branching, self.quantization or "gauss-hermite")
+
+
+@dataclass(frozen=True)
+class OwnPaths:
+    """Paths of one's own in a file."""
+
+    file: Path
+
+    @cached_property
+    def demand(self) -> Array:
+        """Demand, kg/yr, shape ``(T + 1, paths)``."""
+        from stochisru.lunar.own_uncertainty import read_demand_paths
+
+        return read_demand_paths(self.file)
+
+    def horizon(self, asked: int | None) -> int:
+        """Last year T of the paths, which may be asked for but no other."""
+        last: int = self.demand.shape[0] - 1
+        if asked not in (None, last):
+            raise InputError(f"horizon: the paths of {self.file} have years 0..{last}, got {asked}")
+        return last
+
+    def of(self, case: DeploymentCase | GeneralCase) -> Array:
+        """The paths, if they start from the case's demand."""
+        from stochisru.lunar.own_uncertainty import require_start
+
+        return require_start(case.process.initial, self.demand)
 
 
 def named_tree(

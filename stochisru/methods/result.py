@@ -75,6 +75,8 @@ class Of(StrEnum):
     TREE = "tree"
     LATTICE = "lattice"
     PROCESS = "process"
+    #: Given paths, one as likely as the other.
+    PATHS = "paths"
     #: A deterministic program: a network, a campaign.
     PROGRAM = "program"
 

@@ -11,7 +11,7 @@ from scenario_trees.arrays import Mask
 from stochisru.errors import InputError
 from stochisru.networks.assembly import Assembly, assemble
 from stochisru.networks.network import Network
-from stochisru.programs.solvers.highs import conflicting_rows
+from stochisru.programs.solvers.highs import conflicting
 from stochisru.programs.sparse import LinearProgram, ProgramBuilder, solve
 
 
@@ -109,10 +109,10 @@ def conflict(network: Network, limits: Mapping[str, float] | None = None) -> Con
     shortfall, forced = _least_shortfall(assembly, program)
     if not shortfall and not forced:
         return None
-    rows = conflicting_rows(program)
+    found = conflicting(program)
     node, commodity = (np.zeros(0, dtype=np.int64),) * 2
-    if rows is not None:
-        node, commodity = np.nonzero(np.isin(assembly.balance, rows) & (assembly.balance >= 0))
+    if found is not None:
+        node, commodity = np.nonzero(np.isin(assembly.balance, found[0]) & (assembly.balance >= 0))
     demands = [(int(i), int(c)) for i, c in zip(node, commodity, strict=True) if network.supply[i, c] < 0]
     supplies = [(int(i), int(c)) for i, c in zip(node, commodity, strict=True) if network.supply[i, c] > 0]
     method = "irreducible"

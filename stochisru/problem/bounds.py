@@ -84,7 +84,7 @@ class _Bounds:
         if isinstance(part, Decision):
             (lower, upper), hint = self._of_decision(part), "give upper, or enough of a state that it feeds"
         elif isinstance(part, Operation):
-            (lower, upper), hint = self._of_operation(part), "give upper, or bounds to all else in a row with it"
+            (lower, upper), hint = self._of_operation(part), self._hint(part)
         else:
             (lower, upper), hint = self._of_state(part), "give upper, or bounds to what feeds it"
         places = self.sheet.places[part.name]
@@ -101,6 +101,17 @@ class _Bounds:
                 f"{part.label}: lower must be <= upper in year {places.year[i]}, got {lower[i]:g} > {upper[i]:g}"
             )
         self.known[part.name] = ColumnBounds(lower, upper)
+
+    def _hint(self, part: Operation) -> str:
+        """What would give an operation an upper bound: parts that limit it may be stated too late."""
+        hint, model = "give upper, or bounds to all else in a row with it", self.sheet.model
+        later = [other.name for other in model.columns[model.columns.index(part) + 1 :]]
+        together = [terms for row in model.rows for terms in self.sheet.terms(row)]
+        fed = [
+            state.name for state in model.states if any(part.name in gains for gains in self.sheet.gains[state.name])
+        ]
+        with_it = [name for name in later if name in fed or any(part.name in t and name in t for t in together)]
+        return f"{hint}, or state {' and '.join(map(repr, with_it))} before it" if with_it else hint
 
     def _own(self, part: Decision | State | Operation, t: int) -> tuple[Number, Number]:
         """The bounds that a part says, at its places: they hold in everything that may come."""
@@ -191,6 +202,8 @@ class _Bounds:
         for t in sheet.model.years:
             here = places.at(t)
             if not sheet.is_open(part, t):
+                if part.years is None or t in part.years:
+                    self._require_nothing(part, t, lower[here])
                 lower[here] = upper[here] = 0.0
             given = sheet.information.given(part, t, sheet.tree)
             if given is not None:
@@ -206,6 +219,11 @@ class _Bounds:
                     most = np.ceil(most / part.lot) * part.lot
                 upper[here] = np.minimum(upper[here], np.maximum(most, lower[here]))
         return lower, upper
+
+    def _require_nothing(self, part: Decision, t: int, low: Array) -> None:
+        """Where an information leaves a year no decision, its lower bound must allow that."""
+        if np.any(low > 0):
+            raise InfeasibleError(f"{part.label}: there is none in year {t}, and lower is {np.max(low):g}")
 
     def _held(self, part: Decision, t: int, given: Number, low: Number, high: Number) -> tuple[Number, Number]:
         """Amount of a plan as bounds, at the places of its decision, if the decision can be that."""

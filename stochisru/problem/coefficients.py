@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array
-from stochisru.errors import InputError
+from scenario_trees.errors import is_number
+from stochisru.errors import InputError, require_number
 
 #: Values of the factors of one year by name, each of shape ``(nodes,)``.
 Factors: TypeAlias = Mapping[str, Array]
@@ -40,16 +41,25 @@ class Factor:
     times: float | Sequence[float] | Array = 1.0
 
     def __post_init__(self) -> None:
-        numbers = np.asarray(self.times, dtype=float)
-        object.__setattr__(self, "times", tuple(numbers.tolist()) if numbers.ndim else float(numbers))
+        if not isinstance(self.name, str):
+            raise InputError(f"factor: its name must be text, got {self.name!r}")
+        where = f"factor {self.name!r}: times"
+        if isinstance(self.times, (list, tuple, np.ndarray)) and np.ndim(self.times) == 1:
+            object.__setattr__(self, "times", tuple(require_number(where, x) for x in self.times))
+        else:
+            object.__setattr__(self, "times", require_number(where, self.times))
 
     def __mul__(self, number: float) -> Factor:
-        return Factor(self.name, np.asarray(self.times) * number)
+        if not is_number(number):
+            raise self._no_multiple(number)
+        return Factor(self.name, np.multiply(self.times, number))
 
     __rmul__ = __mul__
 
     def __truediv__(self, number: float) -> Factor:
-        return Factor(self.name, np.asarray(self.times) / number)
+        if not is_number(number) or number == 0:
+            raise self._no_multiple(number)
+        return Factor(self.name, np.divide(self.times, number))
 
     def by_year(self, horizon: int) -> Array:
         """What it is multiplied by in years 0..T, shape ``(T + 1,)``."""
@@ -57,6 +67,17 @@ class Factor:
 
     def __neg__(self) -> Factor:
         return self * -1.0
+
+    def __add__(self, other: object) -> Factor:
+        raise self._no_multiple(other)
+
+    __radd__ = __sub__ = __rsub__ = __add__
+
+    def _no_multiple(self, other: object) -> InputError:
+        return InputError(
+            f"factor {self.name!r}: takes numbers to be multiplied by, not {other!r}; give a function of (year, "
+            f"factors), as lambda year, factors: factors[{self.name!r}] + 1"
+        )
 
 
 #: A number; one number per year; a `Factor`; or a function of the year and of `Factors` that gives a number or one per
@@ -86,11 +107,12 @@ def kept(part: str, what: str, given: object) -> Kept:
     if isinstance(given, Factor) or callable(given):
         return given
     try:
-        number = np.asarray(given)
+        number = np.asarray(_by_year(part, what, given))
         if number.dtype.kind not in "iuf":
             raise TypeError
         if np.isnan(number).any():
-            raise InputError(f"{part}: {what} must not be NaN")
+            year = f", it is in year {int(np.argmax(np.isnan(number)))}" if number.ndim == 1 else ""
+            raise InputError(f"{part}: {what} must not be NaN{year}")
         if number.ndim == 0:
             return float(number)
         if number.ndim == 1:
@@ -101,6 +123,19 @@ def kept(part: str, what: str, given: object) -> Kept:
     raise InputError(
         f"{part}: {what} must be a number, one per year, a Factor or a function of (year, factors), got {given!r}"
     )
+
+
+def _by_year(part: str, what: str, given: object) -> object:
+    """Numbers of a pandas Series in the order of its years; all else as it is."""
+    index = getattr(given, "index", None)
+    if index is None or not hasattr(given, "loc"):
+        return given
+    years = list(range(len(index)))
+    if sorted(index) != years:
+        raise InputError(
+            f"{part}: {what} must have the years 0..{years[-1] if years else 0} as its index, got {list(index)}"
+        )
+    return given.loc[years].to_numpy()
 
 
 class _Known(Mapping[str, Array]):
@@ -147,7 +182,14 @@ def number_of(
         Naming part and year, if a factor is unknown or a function gives anything else than a number or one per node.
     """
     where = f"{part}: {what} of year {year}"
-    given = coefficient(year, _Known(factors, where))
+    try:
+        given = coefficient(year, _Known(factors, where))
+    except InputError:
+        raise
+    except Exception as error:  # the function is the user's
+        raise InputError(
+            f"{where} cannot be computed: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
     try:
         value = np.asarray(given, dtype=float)
     except (TypeError, ValueError) as error:

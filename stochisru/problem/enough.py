@@ -13,8 +13,8 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from stochisru.problem.coefficients import Number
-from stochisru.problem.parts import Decision, Row, State
-from stochisru.problem.sheet import Sheet
+from stochisru.problem.parts import Decision, Operation, Row, State
+from stochisru.problem.sheet import Linear, Sheet
 
 
 @dataclass(eq=False)
@@ -27,14 +27,16 @@ class Enough:
     def bounds(self, part: Decision) -> list[State]:
         """States that a decision feeds, if less of it does no harm where all of them have enough; else none.
 
-        Less of it does no harm if every state that it feeds says what is enough and may be 0, no row asks for it, its
-        cost rises with size, and it earns no more than it costs, what is earned by holding the states included.
+        Less of it does no harm if every state that it feeds says what is enough, may be 0 and feeds no other state, no
+        row asks for it or for such a state, its cost rises with size, and it earns no more than it costs, what is
+        earned by holding the states included.
         """
         if part.name not in self._fed:
             fed = [state for state in self.sheet.model.states if self._feeds(part, state)]
             wanted = (
-                any(state.enough is None or self._has_floor(state) for state in fed)
+                any(state.enough is None or self._has_floor(state) or self._feeds_on(state) for state in fed)
                 or any(self._asks_for(row, part.name) for row in self.sheet.model.rows)
+                or any(self._cannot_do_without(row, state.name) for row in self.sheet.model.rows for state in fed)
                 or (part.curve is not None and not part.curve.is_increasing)
                 or (self._earned(part, fed) > 0).any()
             )
@@ -53,6 +55,11 @@ class Enough:
 
     def _feeds(self, part: Decision, state: State) -> bool:
         return any(np.any(year.get(part.name, 0.0)) for year in self.sheet.gains[state.name])
+
+    def _feeds_on(self, state: State) -> bool:
+        """Whether another state is fed by a state."""
+        others = (gains for name, gains in self.sheet.gains.items() if name != state.name)
+        return any(np.any(year.get(state.name, 0.0)) for gains in others for year in gains)
 
     def _earned(self, part: Decision, fed: list[State]) -> Array:
         """Most that a unit of a decision earns by itself, by year of effect: less than nothing where it costs."""
@@ -78,6 +85,35 @@ class Enough:
             if wants:
                 return True
         return False
+
+    def _cannot_do_without(self, row: Row, name: str) -> bool:
+        """Whether a row may be broken where a state is 0, operations doing their best to keep it."""
+        lower, upper = (self.sheet.numbers(row, side) for side in ("lower", "upper"))
+        for t in self.sheet.model.years if row.years is None else row.years:
+            terms = self.sheet.terms(row)[t]
+            own = np.asarray(terms.get(name, 0.0))
+            for side, sign in ((lower[t], 1.0), (upper[t], -1.0)):  # lower ≤ Σ, and −upper ≤ −Σ
+                wanted = np.isfinite(side) & (sign * own > 0)
+                if wanted.any() and (wanted & (self._least(terms, name, t, sign) < sign * np.asarray(side))).any():
+                    return True
+        return False
+
+    def _least(self, terms: Linear, without: str, t: int, sign: float) -> Array:
+        """Least of ``sign·Σ coefficient·x`` over decisions and states, with the operations that make it largest."""
+        total: Array = np.zeros(())
+        for name, coefficient in terms.items():
+            if name == without:
+                continue
+            factor, part = sign * np.asarray(coefficient), self.sheet.model[name]
+            low = np.asarray(self.sheet.numbers(part, "lower")[t])
+            upper = None if part.upper is None else self.sheet.numbers(part, "upper")[t]  # type: ignore[union-attr]
+            high = np.asarray(np.inf if upper is None else upper)
+            if isinstance(part, (Decision, Operation)) and part.years is not None and t not in part.years:
+                low = high = np.zeros(())
+            with np.errstate(invalid="ignore"):
+                ends = [np.where(factor == 0, 0.0, factor * end) for end in (low, high)]
+            total = total + (np.maximum(*ends) if isinstance(part, Operation) else np.minimum(*ends))
+        return total
 
 
 def _largest(numbers: list[Number]) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 
+from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.problem.information import Held
@@ -74,13 +75,13 @@ def evaluate(
     >>> found.scenarios.round(6).tolist(), round(found.value, 6)
     ([70.0, 160.0], 115.0)
     """
-    names = [decision.name for decision in model.decisions]
-    for name in plan:
-        if name not in names:
-            raise InputError(f"plan: {name!r} is no decision of {model.name}; its decisions are {', '.join(names)}")
-    for name in names:
-        if name not in plan:
-            raise InputError(f"plan: needs amounts of {name!r}")
+    information = Held(plan)
+    information.require_of(model.decisions, model.name)
+    for decision in model.decisions:
+        if decision.name not in plan:
+            raise InputError(f"plan: needs amounts of {decision.name!r}")
+    if isinstance(on, MarkovLattice):
+        raise InputError("on: must be a tree or paths, got a lattice; sample paths of it, or take its tree")
     if isinstance(on, ScenarioTree):
         tree = on
     else:
@@ -90,7 +91,7 @@ def evaluate(
                 f"{carried.label}: is fed by operations and kept, which on single paths would know the years to come; "
                 "evaluate on a tree"
             )
-    program = on_tree(model, tree, Held(plan))
+    program = on_tree(model, tree, information)
     mixed = program.program.integer.any()
     solution = solve_mixed(program.program, rel_gap=rel_gap, solver=solver) if mixed else solve(program.program, solver)
     columns = {part.name: program.on_nodes(solution.x, part.name) for part in model.columns}

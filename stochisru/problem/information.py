@@ -6,14 +6,14 @@ fixed design (`Fixed`), wait-and-see (`WaitAndSee`), and EEV_t (`Held`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.problem.coefficients import Number
 from stochisru.problem.parts import Decision
 
@@ -33,6 +33,9 @@ class Information:
     def is_open(self, year: int) -> bool:
         """Whether decisions may take effect in ``year`` at all."""
         return True
+
+    def require_of(self, decisions: Sequence[Decision], problem: str) -> None:
+        """Raise `InputError` if it names what is none of a problem's decisions."""
 
     def given(self, decision: Decision, year: int, tree: ScenarioTree) -> Number | None:
         """Amount of a decision in ``year`` that is no longer free, one or one per node of the year's stage, or None."""
@@ -90,17 +93,33 @@ class Held(Information):
     Raises
     ------
     InputError
-        If an amount is not a finite number.
+        If the plan is no table, an amount is not a finite number, or ``through`` is no whole number >= 0.
     """
 
     plan: Mapping[str, ArrayLike] = field(default_factory=dict)
     through: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.plan, Mapping):
+            raise InputError(f"plan: must be a table of amounts by decision, got {type(self.plan).__name__}")
+        if self.through is not None:
+            require_integer("through", self.through, 0)
         for name, amounts in self.plan.items():
-            values = np.asarray(amounts, dtype=float)
-            if values.ndim != 1 or not np.isfinite(values).all():
+            try:
+                values = np.asarray(amounts, dtype=float)
+                fine = values.ndim == 1 and bool(np.isfinite(values).all())
+            except (TypeError, ValueError):
+                fine = False
+            if not fine:
                 raise InputError(f"plan: {name!r} must be finite numbers, one per year or node, got {amounts!r}")
+
+    def require_of(self, decisions: Sequence[Decision], problem: str) -> None:
+        """Raise `InputError` if the plan names what is none of a problem's decisions."""
+        names = [decision.name for decision in decisions]
+        for name in self.plan:
+            if name not in names:
+                known = f"its decisions are {', '.join(names)}" if names else "it has none"
+                raise InputError(f"plan: {name!r} is no decision of {problem}; {known}")
 
     def years(self, name: str, lead: int) -> int | None:
         """Number of years, from year 0 on, whose amounts of a decision are held; None if all are."""

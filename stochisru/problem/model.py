@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from scenario_trees.arrays import Array
+from scenario_trees.errors import is_integer
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError, require_integer
+from stochisru.errors import InputError, require_integer, require_number
 from stochisru.problem.coefficients import Factor, Kept
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
 from stochisru.problem.tail import TailOfTotal
@@ -85,17 +86,25 @@ class Model:
     risk: TailOfTotal | None = None
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name.strip() and self.name.isprintable()):
+            raise InputError(f"name: must be text of one line, got {self.name!r}")
         require_integer("horizon", self.horizon, 0)
         if self.sense not in ("maximise", "minimise"):
             raise InputError(f"sense: must be maximise or minimise, got {self.sense!r}")
-        if not (np.isfinite(self.discount_rate) and self.discount_rate > -1):
-            raise InputError(f"discount_rate: must be a finite number > -1, got {self.discount_rate!r}")
+        require_number("discount_rate", self.discount_rate, low=-1.0, strict=True)
+        if self.risk is not None and not isinstance(self.risk, TailOfTotal):
+            raise InputError(f"risk: must be a TailOfTotal or None, got {self.risk!r}")
+        if self.process is not None and not hasattr(self.process, "paths"):
+            raise InputError(f"process: must be a process of scenario_trees or None, got {self.process!r}")
         for name in ("parts", "factors"):
             given = getattr(self, name)
             if isinstance(given, str) or not isinstance(given, Iterable):
                 raise InputError(f"{name}: must be a list, got {given!r}")
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "factors", tuple(self.factors))
+        factors = cast("tuple[str, ...]", self.factors)
+        if not all(isinstance(name, str) for name in factors) or len(set(factors)) < len(factors):
+            raise InputError(f"factors: must be different names, got {list(factors)}")
         _Check(self).all()
 
     # ------------------------------------------------------------------ parts
@@ -173,6 +182,10 @@ class Model:
         if storage is not None:
             raise InputError(f"storage: {self.name} is a model, a store is one of its states")
         if not isinstance(lattice, MarkovLattice):
+            if not is_integer(lattice):
+                raise InputError(
+                    f"lattice: must be a MarkovLattice or a number of states, got {type(lattice).__name__}"
+                )
             if self.process is None:
                 raise InputError(f"lattice: {self.name} has no process to make one of")
             lattice = MarkovLattice.from_process(self.process, self.horizon, lattice)
@@ -226,6 +239,8 @@ class Model:
         InputError
             If a part of another kind has the name.
         """
+        for part in parts:
+            _require_part(part)
         new = {part.name: part for part in parts}
         for part in self.parts:
             if part.name in new and type(new[part.name]) is not type(part):
@@ -269,6 +284,11 @@ class Model:
             )
 
 
+def _require_part(part: object) -> None:
+    if not isinstance(part, (Decision, State, Operation, Expression, Row)):
+        raise InputError(f"parts: must be Decision, State, Operation, Expression or Row, got {part!r}")
+
+
 @dataclass
 class _Check:
     """Everything that can be wrong with the parts of a model before there is a tree."""
@@ -278,8 +298,7 @@ class _Check:
     def all(self) -> None:
         seen: dict[str, Part] = {}
         for part in self.model.parts:
-            if not isinstance(part, (Decision, State, Operation, Expression, Row)):
-                raise InputError(f"parts: must be Decision, State, Operation, Expression or Row, got {part!r}")
+            _require_part(part)
             if part.name in seen:
                 raise InputError(f"{part.label}: the name is taken by {seen[part.name].label}")
             for what, coefficient in part.coefficients.items():
@@ -293,14 +312,24 @@ class _Check:
             if isinstance(part, State):
                 self._refers(part, "gains", part.gains, seen)
                 self._enough(part, seen)
+            if isinstance(part, Row):
+                self._sides(part)
             if isinstance(part, (Expression, Row)):
                 self._refers(part, "terms", part.terms, seen)
             seen[part.name] = part
+        if not self.model.columns:
+            raise InputError("parts: must have a decision, a state or an operation")
         for part in self.model.parts:
             if isinstance(part, (State, Expression)):
                 if part.rule_name in seen:
                     raise InputError(f"{part.label}: rule must be a new name, {seen[part.rule_name].label} has it")
                 seen[part.rule_name] = part
+        for part in self.model.decisions:
+            for name in part.own_names:
+                if name in seen:
+                    raise InputError(
+                        f"{seen[name].label}: programs have {name!r} for sizes of {part.label}; choose another"
+                    )
 
     def _coefficient(self, part: Part, what: str, coefficient: Kept) -> None:
         listed = coefficient.times if isinstance(coefficient, Factor) else coefficient
@@ -316,6 +345,13 @@ class _Check:
                 f"the model's factors are {', '.join(factors) or 'none'}"
             )
 
+    def _sides(self, part: Row) -> None:
+        if isinstance(part.lower, (float, tuple)) and isinstance(part.upper, (float, tuple)):
+            low, high = (np.broadcast_to(side, self.model.horizon + 1) for side in (part.lower, part.upper))
+            for t in self.model.years if part.years is None else part.years:
+                if low[t] > high[t]:
+                    raise InputError(f"{part.label}: lower must be <= upper in year {t}, got {low[t]:g} > {high[t]:g}")
+
     def _decision(self, part: Decision) -> None:
         if part.payment is not None and part.payment[-1] != 1 and not isinstance(part.cost, (float, tuple)):
             raise InputError(
@@ -327,8 +363,10 @@ class _Check:
         known = [name for name, other in seen.items() if not isinstance(other, Row)]
         for name in terms:
             if name not in known:
+                later = any(other.name == name for other in self.model.parts)
+                hint = f"; {name!r} comes after it, state it first" if later else ""
                 raise InputError(
-                    f"{part.label}: {what} names {name!r}; stated before it are {', '.join(known) or 'no parts'}"
+                    f"{part.label}: {what} names {name!r}; stated before it are {', '.join(known) or 'no parts'}{hint}"
                 )
 
     def _enough(self, part: State, seen: Mapping[str, Part]) -> None:

@@ -55,6 +55,7 @@ class ModelRow:
     terms: dict[Key, Number]
     low: Number
     high: Number
+    name: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +192,7 @@ class ModelStages:
                 for t in places.years:
                     terms = {(name, t): number for name, number in self.sheet.terms(part)[t].items()}
                     low, high = (self.sheet.numbers(part, side)[t] for side in ("lower", "upper"))
-                    found[places.stage(t)].append(ModelRow(terms, low, high))
+                    found[places.stage(t)].append(ModelRow(terms, low, high, f"row {part.name!r} of year {t}"))
         return found
 
     def _balance(self, state: State, t: int) -> ModelRow:
@@ -213,7 +214,7 @@ class ModelStages:
                     raise InputError(f"{state.label}: a gain that depends on factors cannot retire on a lattice")
                 terms[name, old] = terms.get((name, old), 0.0) + left * gain
             right = right - (left * state.initial if old == 0 else 0.0)
-        return ModelRow(terms, right, right)
+        return ModelRow(terms, right, right, f"row {state.rule_name!r} of year {t}")
 
     @cached_property
     def entering(self) -> list[list[Key]]:
@@ -341,6 +342,7 @@ class ModelStages:
             offset=offset,
             least=least,
             factor=self.moneys[s + 1] / money if s < self.horizon else 0.0,
+            names=tuple(row.name for row in self.rows[s]),
         )
 
     @cached_property

@@ -156,7 +156,10 @@ class _Assembly:
         mean = 1.0 if risk is None else 1.0 - risk.weight
         for name, (lower, upper) in bounds.items():
             worth = sign * mean * self._weighted(name, self.sheet.worth[name])
-            self.blocks[name] = self.builder.variables(name, lower.size, lower=lower, upper=upper, objective=worth)
+            years = self.sheet.places[name].year
+            self.blocks[name] = self.builder.variables(
+                name, lower.size, lower=lower, upper=upper, objective=worth, years=years
+            )
         for state in self.sheet.model.states:
             self._balance(state)
         for decision in self.sheet.model.decisions:
@@ -193,7 +196,7 @@ class _Assembly:
         right[places.at(0)] += state.initial
         later = Places(places.ancestry, places.years[1:], places.stages[1:])
         left = [np.any(keep[t] != 0.0) for t in later.years]
-        before = np.repeat(left, later.counts)
+        before = np.repeat(np.array(left, dtype=bool), np.array(later.counts, dtype=np.int64))
         factor = later.spread(keep)
         entries: list[_Entries] = [
             (every, start + every, 1.0),
@@ -216,7 +219,7 @@ class _Assembly:
                 entries.append((every[here], column, gone * sheet.ancestry.seen(gain, old, stage)))
             if old == 0:
                 right[here] -= gone * state.initial
-        self.builder.rows(state.rule_name, right, right, *entries)
+        self.builder.rows(state.rule_name, right, right, *entries, years=places.year)
 
     def _sizes(self, decision: Decision, upper: Array) -> None:
         """Lots, curves and fixed costs of a decision."""
@@ -226,7 +229,9 @@ class _Assembly:
             lots = self.builder.variables(f"{decision.name}_lots", column.size, lower=0.0, upper=most, integer=True)
             every = np.arange(column.size)
             terms = (every, column.index, 1.0), (every, lots.index, -decision.lot)
-            self.builder.rows(f"whole_{decision.name}", np.zeros(column.size), 0.0, *terms)
+            self.builder.rows(
+                f"whole_{decision.name}", np.zeros(column.size), 0.0, *terms, years=sheet.places[decision.name].year
+            )
         paid = [sheet.paid(decision, t) for t in sheet.model.years]
         costs: list[tuple[Curve, list[Number]]] = []
         if decision.curve is not None:
@@ -246,4 +251,4 @@ class _Assembly:
         lower, upper = (
             np.broadcast_to(places.spread(sheet.numbers(row, side)), places.count) for side in ("lower", "upper")
         )
-        self.builder.rows(row.name, lower, upper, *self._entries(places, sheet.terms(row)))
+        self.builder.rows(row.name, lower, upper, *self._entries(places, sheet.terms(row)), years=places.year)

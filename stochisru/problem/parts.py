@@ -15,7 +15,7 @@ from typing import ClassVar, TypeAlias, cast
 import numpy as np
 
 from scenario_trees.errors import is_integer
-from stochisru.errors import InputError, require_integer
+from stochisru.errors import InputError, require_integer, require_number
 from stochisru.problem.coefficients import Coefficient, Kept, kept
 from stochisru.programs.curves.curve import Curve
 
@@ -38,6 +38,8 @@ class _Named:
     name: str
     #: Attributes that are coefficients, or tables of them by name.
     _coefficients: ClassVar[tuple[str, ...]] = ()
+    #: Those that may be left out, None.
+    _optional: ClassVar[frozenset[str]] = frozenset({"upper", "enough"})
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -74,6 +76,9 @@ class _Named:
         """Check the name, and bring coefficients into the form in which they are kept; ``tables`` are by name."""
         if not (isinstance(self.name, str) and self.name.isidentifier()):
             raise InputError(f"{type(self).__name__.lower()}: name must be letters, digits and _, got {self.name!r}")
+        rule = getattr(self, "rule", None)
+        if rule is not None and not (isinstance(rule, str) and rule.isidentifier()):
+            raise InputError(f"{self.label}: rule must be letters, digits and _, got {rule!r}")
         for what in self._coefficients:
             value = getattr(self, what)
             if what in tables:
@@ -81,7 +86,7 @@ class _Named:
                     raise InputError(f"{self.label}: {what} must be a table of coefficients by name, got {value!r}")
                 table = {str(name): kept(self.label, f"{what} of {name!r}", each) for name, each in value.items()}
                 self._set(**{what: MappingProxyType(table)})
-            elif value is not None:
+            elif value is not None or what not in self._optional:
                 self._set(**{what: kept(self.label, what, value)})
 
 
@@ -126,14 +131,17 @@ class Decision(_Named):
         self._check()
         require_integer(f"{self.label}: lead", self.lead, 0)
         self._set(years=_years(self.label, self.years))
-        if self.lot is not None and not (np.isfinite(self.lot) and self.lot > 0):
-            raise InputError(f"{self.label}: lot must be a finite number > 0, got {self.lot!r}")
+        if isinstance(self.lower, (float, tuple)) and np.min(self.lower) < 0:
+            raise InputError(f"{self.label}: lower must be >= 0, an amount is, got {self.lower!r}")
+        if self.lot is not None:
+            require_number(f"{self.label}: lot", self.lot, low=0.0, strict=True)
         if not isinstance(self.fixed_cost, (float, tuple)) or np.min(self.fixed_cost) < 0:
             raise InputError(f"{self.label}: fixed_cost must be a number >= 0 or one per year, got {self.fixed_cost!r}")
         if self.curve is not None and not isinstance(self.curve, Curve):
             raise InputError(f"{self.label}: curve must be a Curve, got {self.curve!r}")
         if self.payment is not None:
-            shares = tuple(float(share) for share in self.payment)
+            given = self.payment if isinstance(self.payment, Iterable) else ()
+            shares = tuple(require_number(f"{self.label}: a share of payment", share) for share in given)
             if len(shares) != self.lead + 1 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
                 raise InputError(
                     f"{self.label}: payment must be lead + 1 = {self.lead + 1} shares >= 0 that sum to 1, got {shares}"
@@ -144,6 +152,12 @@ class Decision(_Named):
     def is_linear(self) -> bool:
         """Whether any amount is allowed and cost is in proportion to it."""
         return self.lot is None and self.curve is None and not np.any(self.fixed_cost)
+
+    @property
+    def own_names(self) -> list[str]:
+        """Names of blocks by which programs know its lots and costs by size."""
+        lots = [] if self.lot is None else [f"{self.name}_lots", f"whole_{self.name}"]
+        return lots + ([] if self.curve is None and not np.any(self.fixed_cost) else [f"{self.name}_cost"])
 
     def pays_in(self, year: int) -> dict[int, float]:
         """Years in which what takes effect in ``year`` is paid, with their shares."""
@@ -206,8 +220,7 @@ class State(_Named):
         if not known and (self.enough is not None or self.lifetime is not None):
             what = "enough" if self.enough is not None else "a lifetime"
             raise InputError(f"{self.label}: {what} asks for a keep known beforehand, a number or one per year")
-        if not np.isfinite(self.initial):
-            raise InputError(f"{self.label}: initial must be a finite number, got {self.initial!r}")
+        require_number(f"{self.label}: initial", self.initial)
         if self.lifetime is not None:
             require_integer(f"{self.label}: lifetime", self.lifetime, 1)
             if self.inflow != 0.0:
@@ -287,6 +300,7 @@ class Row(_Named):
     equals: Coefficient | None = None
     years: Iterable[int] | None = None
     _coefficients = ("terms", "lower", "upper")
+    _optional = frozenset()
 
     def __post_init__(self) -> None:
         if self.equals is not None:

@@ -42,9 +42,14 @@ def fan(paths: ArrayLike, probability: ArrayLike | None = None) -> ScenarioTree:
     InputError
         If the paths have another shape or differ in year 0.
     """
-    values = np.asarray(paths, dtype=float)
+    try:
+        values = np.asarray(paths, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"paths: must be numbers of shape (paths, years), got {type(paths).__name__}") from error
     if values.ndim != 2 or values.shape[0] < 1 or values.shape[1] < 2:
         raise InputError(f"paths: must have shape (paths, years) with two years or more, got {values.shape}")
+    if not (np.isfinite(values) & (values >= 0)).all():
+        raise InputError(f"paths: must be finite numbers >= 0, got {values.min():g}")
     if (values[:, 0] != values[0, 0]).any():
         raise InputError(f"paths: must be alike in year 0, got {values[:, 0].min():g} to {values[:, 0].max():g}")
     n, T = values.shape[0], values.shape[1] - 1

@@ -32,6 +32,14 @@ class Sheet:
     information: Information
     _numbers: dict[tuple[str, str], list[Number]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, Model):
+            raise InputError(f"model: must be a Model, got {type(self.model).__name__}")
+        if not isinstance(self.information, Information):
+            raise InputError(f"information: must be one, such as Static(), got {self.information!r}")
+        _ = self._whole  # that the tree belongs to the model
+        self.information.require_of(self.model.decisions, self.model.name)
+
     @cached_property
     def ancestry(self) -> Ancestry:
         """Of the tree."""

@@ -34,11 +34,18 @@ FEASIBILITY = 2e-6
 
 @dataclass(frozen=True)
 class Block:
-    """A named range of columns or rows."""
+    """A named range of columns or rows.
+
+    Attributes
+    ----------
+    years
+        Year of each, for messages; None where they have none.
+    """
 
     name: str
     start: int
     size: int
+    years: Index | None = field(default=None, compare=False, repr=False)
 
     @property
     def span(self) -> slice:
@@ -219,10 +226,11 @@ class ProgramBuilder:
         upper: ArrayLike,
         objective: ArrayLike = 0.0,
         integer: bool | Mask = False,
+        years: Index | None = None,
     ) -> Block:
         """Add a block of variables; bounds, objective and ``integer`` broadcast to ``size``."""
         _new(name, self._columns)
-        block = Block(name, self._n_columns, size)
+        block = Block(name, self._n_columns, size, years)
         self._columns[name] = block
         self._n_columns += size
         low, high, cost = (np.broadcast_to(np.asarray(a, float), (size,)) for a in (lower, upper, objective))
@@ -238,11 +246,18 @@ class ProgramBuilder:
         low, high, _, _ = (np.concatenate(list(parts)) for parts in zip(*self._column_data, strict=True))
         return low[column], high[column]
 
-    def rows(self, name: str, lower: ArrayLike, upper: ArrayLike, *terms: tuple[Index, Index, ArrayLike]) -> Block:
+    def rows(
+        self,
+        name: str,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        *terms: tuple[Index, Index, ArrayLike],
+        years: Index | None = None,
+    ) -> Block:
         """Add rows; every term is (row within the block, column, coefficient), coefficients broadcasting."""
         low, high = np.broadcast_arrays(np.atleast_1d(np.asarray(lower, float)), np.asarray(upper, float))
         _new(name, self._rows)
-        block = Block(name, self._n_rows, low.size)
+        block = Block(name, self._n_rows, low.size, years)
         self._rows[name] = block
         self._n_rows += low.size
         self._row_data.append((low, high))

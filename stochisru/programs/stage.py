@@ -86,6 +86,8 @@ class Stage:
         What that is at least.
     factor
         Worth of the next stage's unit of money in this one's.
+    names
+        Of the rows, for messages.
     """
 
     year: int
@@ -105,6 +107,7 @@ class Stage:
     offset: Array
     least: Array
     factor: float
+    names: tuple[str, ...]
 
     @property
     def columns(self) -> int:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from scenario_trees.arrays import Array
-from stochisru.errors import SolverError
-from stochisru.programs.solvers.highs import SMALL_COEFFICIENT, new_model, optimise
+from stochisru.errors import InfeasibleError, SolverError
+from stochisru.programs.solvers.highs import SMALL_COEFFICIENT, conflict_in, new_model, optimise
 from stochisru.programs.stage import Stage, StateProgram
 
 #: Feasibility tolerances of HiGHS; quantities and money are near 1.
@@ -115,7 +115,10 @@ class StageModel:
         if epoch != self._epoch:
             self._model.clearSolver()
             self._epoch = epoch
-        optimise(self._model, self._name)
+        try:
+            optimise(self._model, self._name)
+        except InfeasibleError as error:
+            raise InfeasibleError(str(error), self._conflict) from None
         solution = self._model.getSolution()
         dual = np.asarray(solution.row_dual)
         cuts = np.maximum(dual[self._rows :], 0.0)
@@ -125,6 +128,12 @@ class StageModel:
             total = 1.0
         rows = np.clip(dual[: self._rows], self._least, self._most)
         return np.asarray(solution.col_value), (rows, float(cuts @ self._intercept), cuts @ self._slope, total)
+
+    def _conflict(self) -> str | None:
+        """Rows that cannot be kept together."""
+        found = conflict_in(self._model)
+        rows = () if found is None else found[0][found[0] < self._rows].tolist()
+        return f"what cannot be kept: {', '.join(self._stage.names[r] for r in rows)}" if rows else None
 
     def duals(self, state: Array | None, epoch: int) -> tuple[Array, float, Array, float]:
         """Duals of `solve`; where it fails they are 0, which bound the value too: all columns at their best."""

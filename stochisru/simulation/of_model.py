@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -181,7 +181,10 @@ def simulate_policies(
     source = model.process if process is None else process
     if source is None:
         raise InputError(f"process: {model.name} has none; name the process or lattice to draw paths from")
-    chosen = tuple(policies)
+    chosen = tuple(policies) if isinstance(policies, Iterable) else ()
+    for policy in chosen:
+        if not (hasattr(policy, "name") and callable(getattr(policy, "decide", None))):
+            raise InputError(f"policies: must be policies with a name that decide, got {policy!r}")
     names = [policy.name for policy in chosen]
     if not chosen or len(set(names)) < len(names):
         raise InputError(f"policies: must be one or more of different names, got {', '.join(names) or 'none'}")

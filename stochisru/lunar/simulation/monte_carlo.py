@@ -16,7 +16,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Index
 from scenario_trees.protocols import Sampler
 from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase, require_case
@@ -24,10 +24,13 @@ from stochisru.lunar.indicators import KEPT_PATHS
 from stochisru.lunar.simulation.block import PathBlock, simulate_block
 from stochisru.lunar.simulation.chosen import resolve
 from stochisru.lunar.simulation.drawing import drawn_block
-from stochisru.lunar.simulation.outcome import Simulation
+from stochisru.lunar.simulation.outcome import Simulation, demand_kurtosis
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.simulation.blocks import in_order
 from stochisru.simulation.sampling import Sampling
+
+#: Given paths that are simulated at once.
+_GIVEN_BLOCK = 8192
 
 
 def simulate(
@@ -120,6 +123,62 @@ def simulated(
             parts.append(replace(block, npv=np.empty(0)))
             if progress:
                 progress(count)
+    return _outcome(case, chosen, npv, parts, units, sample)
+
+
+def simulated_on(
+    case: DeploymentCase,
+    strategies: Sequence[Strategy | str],
+    demand: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    progress: Callable[[int], None] | None = None,
+) -> Simulation:
+    """Judge strategies on given paths of demand, with all metrics; each path is as likely as another.
+
+    Parameters
+    ----------
+    demand
+        Shape ``(T + 1, n)``, kg/yr, >= 0; the first row is the case's D0. A history is one path.
+    strategies, confidence, progress
+        As in `simulate`; intervals take the paths for independent draws of what they are from.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range, the case's process has more that is seen than demand, or a strategy misbehaves.
+    """
+    require_case(case)
+    chosen = resolve(case, strategies)
+    given = _demand(case, demand)
+    if len(names := getattr(case.process, "names", ("value",))) > 1:
+        raise InputError(
+            f"demand: strategies of {case.name} see {' and '.join(names[1:])} beside demand, which paths of demand lack"
+        )
+    paths = given.shape[1]
+    sample, units = Sampling(paths, confidence=confidence), np.ones(paths, dtype=np.int64)
+    npv, parts = np.empty((len(chosen), paths)), []
+    for first in range(0, paths, _GIVEN_BLOCK):
+        here = slice(first, min(first + _GIVEN_BLOCK, paths))
+        keep = max(0, min(here.stop, KEPT_PATHS) - first)
+        block = simulate_block(case, chosen, given[:, here].copy(), units[here], keep)
+        npv[:, here] = block.npv
+        parts.append(replace(block, npv=np.empty(0)))
+        if progress:
+            progress(here.stop - first)
+    return replace(_outcome(case, chosen, npv, parts, units, sample), seed=None, sampler="given paths", kurtosis=None)
+
+
+def _outcome(
+    case: DeploymentCase,
+    chosen: tuple[Strategy, ...],
+    npv: Array,
+    parts: Sequence[PathBlock],
+    units: Index,
+    sample: Sampling,
+) -> Simulation:
+    """Blocks of paths put together."""
+    paths = npv.shape[1]
     return Simulation(
         case=case,
         strategies=chosen,
@@ -132,9 +191,10 @@ def simulated(
         counts=reduce(operator.add, (p.counts for p in parts)),
         indicators=np.concatenate([p.indicators for p in parts], axis=2),
         units=units,
-        seed=seed,
-        sampler=source.name,
+        seed=sample.seed,
+        sampler=sample.source.name,
         confidence=sample.confidence,
+        kurtosis=demand_kurtosis(case),
     )
 
 

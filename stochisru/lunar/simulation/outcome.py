@@ -53,6 +53,11 @@ class Simulation:
         `stochisru.lunar.indicators.INDICATORS` of the first paths, shape ``(strategies, indicators, paths kept)``.
     units
         Sizes of the independent groups of paths.
+    seed, sampler
+        How the paths were drawn; no seed where they were given.
+    kurtosis
+        Of demand in the last year under the process that the paths are drawn from; None of given paths, of which
+        nothing is known but what they are.
     """
 
     case: DeploymentCase
@@ -66,9 +71,10 @@ class Simulation:
     counts: DeploymentCounts
     indicators: Array
     units: Index
-    seed: int
+    seed: int | None
     sampler: str
     confidence: float
+    kurtosis: float | None
 
     @property
     def names(self) -> list[str]:
@@ -97,10 +103,12 @@ class Simulation:
     @cached_property
     def metrics(self) -> dict[str, dict[str, Estimate]]:
         """All metrics per strategy."""
-        kurtosis, merit = demand_kurtosis(self.case), MeritOrder.of(self.case)
+        merit = MeritOrder.of(self.case)
         never_short = merit.earth_used and not merit.limited
         return {
-            s.name: strategy_metrics(self.npv[i], self.moments[i], self.units, self.confidence, kurtosis, never_short)
+            s.name: strategy_metrics(
+                self.npv[i], self.moments[i], self.units, self.confidence, self.kurtosis, never_short
+            )
             for i, s in enumerate(self.strategies)
         }
 
@@ -171,7 +179,7 @@ class Simulation:
             if name not in self.names:
                 raise InputError(f"strategies: must be among {', '.join(self.names)}, got {name!r}")
         a, b = (self.npv[self.names.index(name)] for name in (first, second))
-        return mean_estimate(a - b, self.units, self.confidence, demand_kurtosis(self.case))
+        return mean_estimate(a - b, self.units, self.confidence, self.kurtosis)
 
     def differences(self) -> pd.DataFrame:
         """Paired differences of every pair of strategies: first, second, value, lower, upper, unit."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.studies.maps import TwoWayMap
     from stochisru.lunar.studies.robustness import Robustness
     from stochisru.lunar.studies.sensitivity import Tornado
+    from stochisru.lunar.studies.tail_frontier import TailFrontier
     from stochisru.lunar.studies.tuning import Tuning
 
 _LOW, _HIGH = PALETTE[5], PALETTE[1]
@@ -291,6 +292,38 @@ def robustness_curve(study: Robustness) -> Figure:
             ax.set_xlabel(kind)
             ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
         return figure
+
+
+def tail_curve(study: TailFrontier) -> Figure:
+    """Mean against CVaR of total NPV, a point per weight, and the first orders over the weight."""
+    frame = study.to_frame()
+    with new_figure(7.2, 3.2, 2) as (figure, (left, right)):
+        left.plot(frame["cvar"], frame["mean"], "-o", color=PALETTE[0], ms=4)
+        last = len(frame) - 1
+        for i, row in enumerate(frame.itertuples()):
+            offset = (6, 4) if i < last else (-4, -12)
+            left.annotate(
+                f"{row.weight:g}", (row.cvar, row.mean), xytext=offset, textcoords="offset points", fontsize=7
+            )
+        across = escaped(money(left.xaxis, float(np.abs(frame["cvar"]).max())))
+        up = escaped(money(left.yaxis, float(np.abs(frame["mean"]).max())))
+        left.set_xlabel(f"CVaR, mean of the worst {study.tail:g} ({across})")
+        left.set_ylabel(f"mean NPV of the tree ({up})")
+        left.margins(0.12)
+        left.set_title("weight of the CVaR at each point", fontsize=8)
+        for name, marker, color in zip(study.orders[: len(MARKERS)], cycle(MARKERS), cycle(PALETTE), strict=False):
+            right.plot(frame["weight"], frame[name], marker=marker, color=color, ms=4, label=_order_name(name))
+        right.set_xlabel("weight of the CVaR (-)")
+        right.set_ylabel("ordered at the start (kg)")
+        right.set_ylim(bottom=0)
+        right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        return figure
+
+
+def _order_name(order: str) -> str:
+    """``dM1`` as ``year 1``, of a technology with its name."""
+    technology, _, year = order.rpartition(" ")
+    return f"{technology} year {year[2:]}".strip()
 
 
 def _bars(ax: Axes, place: Any, frame: pd.DataFrame, column: str, colors: list[str]) -> None:

@@ -120,7 +120,7 @@ class HighsSubproblem:
         return self._models[use]
 
     def _optimise(self, model: Any, use: str) -> Any:
-        optimise(model, f"{self.name}, {use} subproblem")
+        optimise(model, f"{self.name}, {use} subproblem", self.subtree.program)
         return model.getSolution()
 
     def _price(self, model: Any, cost: Array) -> None:

@@ -21,6 +21,7 @@ from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Terminati
 from stochisru.methods.risk import Expectation
 from stochisru.methods.sddp.clock import Clock
 from stochisru.methods.sddp.crew import crew_of
+from stochisru.methods.sddp.feasibility import require_a_plan
 from stochisru.methods.sddp.monitor import SddpIteration, SddpState, sddp_checkpoint
 from stochisru.methods.sddp.run import SddpRun
 from stochisru.methods.sddp.trials import Trials
@@ -29,6 +30,8 @@ from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, Ite
 from stochisru.programs.solvers import solver_named
 from stochisru.protocols import LatticePlanT, ProblemOnLattices, RiskMeasure, StoppingRule, StoreT
 
+#: Iterations after which, without a plan in hand, it is asked whether there can be one.
+_UNTIL_ASKED = 4
 #: States per stage of the lattice that is made.
 STATES = 30
 
@@ -106,6 +109,8 @@ def sddp(
     ------
     InputError
         If an argument is out of range, the lattice does not belong to the case, or the checkpoint is another problem's.
+    InfeasibleError
+        If every plan is proven to break a row; the message names rows.
     SolverError
         If a stage program is not solved to optimality; the message names stage and state.
     BoundsError
@@ -147,6 +152,8 @@ def sddp(
                 line = run.advance()
                 if progress:
                     progress(line.shown(programs.sign))
+                if len(run.log) == _UNTIL_ASKED and not np.isfinite(run.lower):
+                    require_a_plan(programs, seed)
                 limit = run.limit()
                 if store is not None and store.due():
                     run.state.save(store)

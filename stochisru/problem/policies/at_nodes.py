@@ -10,7 +10,7 @@ from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.problem.information import WaitAndSee
 from stochisru.problem.plan import ModelPlan
-from stochisru.problem.policies.protocol import Seen
+from stochisru.problem.policies.protocol import Seen, require_suits
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,7 @@ class AtNodes:
 
     def decide(self, seen: Seen) -> dict[str, Array]:
         """What is planned at the nodes below the nearest one; it is alike at all of them."""
+        require_suits(self.name, self.plan.model, seen.model)
         tree = self.plan.tree
         (factor,) = seen.factors.values()
         here = np.zeros(seen.paths, dtype=np.int64)

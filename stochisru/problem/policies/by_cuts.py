@@ -19,7 +19,7 @@ from stochisru.problem.information import Recourse
 from stochisru.problem.lattice_plan import ModelCutPlan
 from stochisru.problem.lattice_sheet import LatticeSheet
 from stochisru.problem.on_lattice import Key, ModelStages
-from stochisru.problem.policies.protocol import Seen
+from stochisru.problem.policies.protocol import Seen, require_suits
 from stochisru.programs.stage import Stage
 from stochisru.programs.stage_model import StageModel
 
@@ -47,6 +47,7 @@ class ByCuts:
 
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Decisions and operations of the year: the best for its cash and the cuts."""
+        require_suits(self.name, self.plan.programs.model, seen.model)
         t = seen.year
         (factor,) = seen.factors.values()
         programs = self.plan.programs

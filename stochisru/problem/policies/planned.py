@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array
 from stochisru.errors import InputError
+from stochisru.problem.information import Held
 from stochisru.problem.policies.protocol import Seen
 
 
@@ -28,6 +29,7 @@ class Planned:
 
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Amounts of the years that are due."""
+        Held(self.plan).require_of(seen.model.decisions, seen.model.name)
         found = {}
         for decision, years in seen.due.items():
             amounts = np.asarray(self.plan.get(decision, ()), dtype=float)

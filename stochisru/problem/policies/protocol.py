@@ -17,6 +17,16 @@ from stochisru.errors import InputError
 from stochisru.problem.model import Model
 
 
+def require_suits(policy: str, own: Model, model: Model) -> None:
+    """Refuse a policy that was made of another problem: other decisions, leads or years."""
+    has, needs = ({d.name: d.lead for d in each.decisions} for each in (own, model))
+    if has != needs or own.horizon != model.horizon:
+        raise InputError(
+            f"policy {policy}: is one of {own.name} with {', '.join(has) or 'no decisions'} in years 0..{own.horizon}, "
+            f"{model.name} has {', '.join(needs) or 'none'} in years 0..{model.horizon}"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """What is known in a year, for ``n`` paths.

@@ -81,7 +81,7 @@ def curve_block(
     matrix = program.matrix.tocsr()
     for name, span in program.rows.items():
         row = _Row(span, matrix, columns, program)
-        block.add_component(name.removeprefix("curve_"), pyo.Constraint(range(span.size), rule=row))
+        block.add_component(_component(name), pyo.Constraint(range(span.size), rule=row))
     block.value = pyo.Expression(range(len(terms)), keys, initialize=0.0)
     for c, part in enumerate(terms):
         sums: list[Any] = [0.0] * len(keys)
@@ -92,6 +92,12 @@ def curve_block(
     return block
 
 
+def _component(name: str) -> str:
+    """Name of a block of columns or rows in Pyomo; ``value`` is the expression."""
+    own = name.removeprefix("curve_")
+    return "height" if own == "value" else own
+
+
 def _variables(block: Any, name: str, span: Block, program: LinearProgram) -> list[Any]:
     """A block of columns as a Pyomo variable."""
     import pyomo.environ as pyo
@@ -99,7 +105,7 @@ def _variables(block: Any, name: str, span: Block, program: LinearProgram) -> li
     bounds = list(zip(program.lower[span.span].tolist(), program.upper[span.span].tolist(), strict=True))
     domain = pyo.Binary if program.integer[span.start] else pyo.Reals
     variable = pyo.Var(range(span.size), domain=domain, bounds=lambda _, i: bounds[i])
-    block.add_component(name.removeprefix("curve_"), variable)
+    block.add_component(_component(name), variable)
     return [variable[i] for i in range(span.size)]
 
 

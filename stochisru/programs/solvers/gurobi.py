@@ -13,6 +13,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
 from stochisru.limits import Limit
+from stochisru.programs.conflict import failed
 from stochisru.programs.effort import SolverLimits
 from stochisru.programs.sparse import LinearProgram, Solution
 
@@ -51,9 +52,8 @@ class Gurobi:
             model.optimize()
             ended = {gp.GRB.OPTIMAL: None, gp.GRB.TIME_LIMIT: Limit.TIME}
             if model.Status not in ended or model.SolCount == 0 or not np.isfinite(model.ObjBound):
-                raise _error(model.Status)(
-                    f"{program.name}: gurobi ended with status {model.Status} before a solution and a bound were found"
-                )
+                ended_so = f"{program.name}: gurobi ended with status {model.Status}"
+                raise failed(_error(model.Status), f"{ended_so} before a solution and a bound were found", program)
             return self._solution(program, model, x, None, began, ended[model.Status])
 
     def _optimum(self, program: LinearProgram) -> Solution:
@@ -63,7 +63,8 @@ class Gurobi:
         model, x, rows = load_program(program)
         model.optimize()
         if model.Status != gp.GRB.OPTIMAL:
-            raise _error(model.Status)(f"{program.name}: gurobi ended with status {model.Status}")
+            message = f"{program.name}: gurobi ended with status {model.Status}"
+            raise failed(_error(model.Status), message, program)
         return self._solution(program, model, x, None if program.integer.any() else rows, start)
 
     def _solution(

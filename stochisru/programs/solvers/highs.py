@@ -13,6 +13,7 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError, UnboundedError
 from stochisru.limits import Limit
+from stochisru.programs.conflict import failed
 from stochisru.programs.effort import SolverLimits
 from stochisru.programs.solvers.scaling import Scaling
 from stochisru.programs.sparse import Block, LinearProgram, Solution
@@ -71,11 +72,11 @@ class Highs:
             if _error(status) is TimeLimitError:
                 known = info.mip_dual_bound
                 raise TimeLimitError(message, float(known) / scale.f if np.isfinite(known) else None)
-            raise _error(status)(message)
+            raise failed(_error(status), message, program)
         return self._solution(model, program, scale, began, mixed=True, limit=ended[status])
 
     def _optimum(self, model: Any, program: LinearProgram, scale: Scaling, start: float) -> Solution:
-        optimise(model, program.name)
+        optimise(model, program.name, program)
         return self._solution(model, program, scale, start, mixed=bool(program.integer.any()))
 
     def _solution(
@@ -125,8 +126,8 @@ def run(model: Any) -> None:
 _EQUILIBRATE = 2
 
 
-def optimise(model: Any, name: str) -> None:
-    """Run HiGHS to optimality or raise `SolverError`.
+def optimise(model: Any, name: str, program: LinearProgram | None = None) -> None:
+    """Run HiGHS to optimality or raise `SolverError`, which names the rows of ``program`` that are in conflict.
 
     A warm basis can lead the simplex method astray (HiGHS 1.15 then ends with "Not Set"), and so can presolve (1.16
     ends with "Solve error" on some trees) or the lack of it and of scaling ("Unknown" on one small program in 10^5), so
@@ -151,7 +152,8 @@ def optimise(model: Any, name: str) -> None:
         if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
             return
     status = model.getModelStatus()
-    raise _error(status)(f"{name}: highs ended with status {model.modelStatusToString(status)!r}")
+    message = f"{name}: highs ended with status {model.modelStatusToString(status)!r}"
+    raise failed(_error(status), message, program)
 
 
 def _error(status: Any) -> type[SolverError]:
@@ -167,14 +169,18 @@ def _error(status: Any) -> type[SolverError]:
     return kinds.get(status, SolverError)
 
 
-def conflicting_rows(program: LinearProgram) -> Index | None:
-    """Numbers of the rows of an irreducible infeasible subsystem of a linear program, or None if HiGHS finds none."""
-    model = load_program(program, Scaling.of(program))
+def conflicting(program: LinearProgram) -> tuple[Index, Index] | None:
+    """Rows and bounded columns of an irreducible infeasible subsystem of a linear program; see `conflict_in`."""
+    return conflict_in(load_program(program, Scaling.of(program)))
+
+
+def conflict_in(model: Any) -> tuple[Index, Index] | None:
+    """Numbers of the rows and bounded columns of an irreducible infeasible subsystem; None if HiGHS finds none."""
     model.setOptionValue("iis_strategy", _IIS_IRREDUCIBLE)
     run(model)
     _, found = model.getIis()
-    rows = np.asarray(found.row_index_, dtype=np.int64)
-    return rows if found.valid_ and rows.size else None
+    rows, columns = (np.asarray(index, dtype=np.int64) for index in (found.row_index_, found.col_index_))
+    return (rows, columns) if found.valid_ and rows.size + columns.size else None
 
 
 @cache

@@ -178,11 +178,13 @@ def hypothesis(
     Raises
     ------
     InputError
-        If a rule is missing.
+        If a rule is missing, or the paths were given.
     """
     missing = [name for name in RULES if name not in simulation.names]
     if missing:
         raise InputError(f"simulation: needs the strategies {' and '.join(RULES)}, has no {missing[0]}")
+    if simulation.seed is None:
+        raise InputError("simulation: must be of paths that are drawn of the process, got given ones")
     if case.demand.sigma == 0:
         return None
     one, other = (simulation.npv[simulation.names.index(name)] for name in RULES)
