@@ -30,7 +30,7 @@ from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.by_year import YearlyUnitValue, exact_in_advance, why_no_exact_policy
 from stochisru.lunar.tables.case import GeneralCase, general_case, is_general
-from stochisru.lunar.tables.model import Stated
+from stochisru.lunar.tables.model import StatedCase
 
 #: Points of the grid per standard deviation of a year's growth, and standard deviations that it reaches.
 _POINTS, _REACH = 24, 8.0
@@ -121,18 +121,18 @@ class Project:
             raise InputError(reason.replace("the exact policy takes", "a project takes").partition("; trees")[0])
 
     @cached_property
-    def _stated(self) -> Stated:
-        return Stated(self.case, None)
+    def _stated(self) -> StatedCase:
+        return StatedCase(self.case, None)
 
     @cached_property
     def _unit(self) -> YearlyUnitValue:
-        return YearlyUnitValue.stated(Stated(linear(self.case), None))
+        return YearlyUnitValue.stated(StatedCase(linear(self.case), None))
 
     @cached_property
     def _bare(self) -> YearlyUnitValue:
         """Unit values without any support."""
         data = {key: table for key, table in linear(self.case).to_dict().items() if key != "support"}
-        return YearlyUnitValue.stated(Stated(general_case(data), None))
+        return YearlyUnitValue.stated(StatedCase(general_case(data), None))
 
     @property
     def _lead(self) -> int:

@@ -33,11 +33,13 @@ def _linear(part: Decision) -> Decision:
     cost: Coefficient = part.cost
     if part.curve is not None:
         assert isinstance(cost, float)  # costs beside a curve are numbers
-        cost = cost + _cheapest(part.curve)
+        most = max(part.upper) if isinstance(part.upper, tuple) else part.upper
+        cost = cost + _cheapest(part.curve, most if isinstance(most, float) else np.inf)
     return replace(part, lot=None, fixed_cost=0.0, curve=None, cost=cost)
 
 
-def _cheapest(curve: Curve) -> float:
-    """Least cost per unit: at a breakpoint, or far beyond the last."""
+def _cheapest(curve: Curve, most: float) -> float:
+    """Least cost per unit up to a size: at a breakpoint, or far beyond the last."""
     sizes = curve.breakpoints[1:]
-    return float(min(np.min(curve(sizes) / sizes), curve.slopes[-1]))
+    least = float(np.min(curve(sizes) / sizes))
+    return least if most <= sizes[-1] else min(least, float(curve.slopes[-1]))

@@ -28,7 +28,7 @@ from stochisru.lunar.exact.threshold import Continuation
 from stochisru.lunar.exact.threshold_recursion import COARSE, FINE, Rule, ThresholdRecursion, fits
 from stochisru.lunar.exact.unit_value import TAIL, UnitValue
 from stochisru.lunar.tables.case import GeneralCase
-from stochisru.lunar.tables.model import Stated
+from stochisru.lunar.tables.model import StatedCase
 from stochisru.lunar.tables.worth import scrapped
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.problem.coefficients import Factor
@@ -54,7 +54,7 @@ def why_no_exact_policy(case: GeneralCase) -> str | None:
     for name, said, allowed in tables:
         if said:
             return f"{name}: the exact policy takes {allowed}; trees (ef) and, where costs are linear, sddp take it"
-    stated = Stated(case, None)
+    stated = StatedCase(case, None)
     (kind,) = stated.kinds
     if kind.build_limit is not None or kind.lifetime is not None:
         name = "lifetime" if kind.build_limit is None else "build_limit"
@@ -96,7 +96,7 @@ class YearlyUnitValue(UnitValue):
     steps: Array
 
     @classmethod
-    def stated(cls, stated: Stated) -> YearlyUnitValue:
+    def stated(cls, stated: StatedCase) -> YearlyUnitValue:
         """Unit values of a case of one technology and tiers of shares."""
         case, T = stated.case, stated.T
         (kind,) = stated.kinds
@@ -362,7 +362,7 @@ def exact_policy(case: GeneralCase) -> Result[YearlyPlan]:
     if reason is not None:
         raise InputError(reason)
     start = time.perf_counter()
-    stated = Stated(case, None)
+    stated = StatedCase(case, None)
     unit = YearlyUnitValue.stated(stated)
     plan, value = _plan(stated, unit, FINE)
     error = abs(value - _plan(stated, unit, COARSE)[1]) + 1e-13 * (abs(value) + abs(unit.without_plants()))
@@ -379,7 +379,7 @@ def exact_policy(case: GeneralCase) -> Result[YearlyPlan]:
     )
 
 
-def _plan(stated: Stated, unit: YearlyUnitValue, rule: Rule) -> tuple[YearlyPlan, float]:
+def _plan(stated: StatedCase, unit: YearlyUnitValue, rule: Rule) -> tuple[YearlyPlan, float]:
     (kind,), T = stated.kinds, stated.T
     lead = kind.lead_time
     tail: Tail = LastYear(unit)
@@ -394,7 +394,7 @@ def _plan(stated: Stated, unit: YearlyUnitValue, rule: Rule) -> tuple[YearlyPlan
     return YearlyPlan(stated.case, root, position, unit), value
 
 
-def _allowed(stated: Stated) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _allowed(stated: StatedCase) -> np.ndarray[Any, np.dtype[np.bool_]]:
     allowed = np.ones(stated.T + 1, dtype=bool)
     allowed[0] = stated.case.horizon.initial_deployment == "free"
     return allowed
@@ -402,7 +402,7 @@ def _allowed(stated: Stated) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 def exact_in_advance(case: GeneralCase, fixed: bool = False) -> tuple[float, Array]:
     """Value of the best plan that is fixed in advance and its deployments, $ and kg; of one in year 0 alone."""
-    stated = Stated(case, None)
+    stated = StatedCase(case, None)
     unit, (kind,) = YearlyUnitValue.stated(stated), stated.kinds
     allowed = _allowed(stated) & (np.arange(stated.T + 1) == 0) if fixed else _allowed(stated)
     plan = best_root_plan(unit, allowed, kind.M0, LastYear(unit))
@@ -411,6 +411,6 @@ def exact_in_advance(case: GeneralCase, fixed: bool = False) -> tuple[float, Arr
 
 def exact_plan_value(case: GeneralCase, deployment: Array) -> float:
     """Expected NPV of a plan ΔM_0..ΔM_T held on every path, $."""
-    stated = Stated(case, None)
+    stated = StatedCase(case, None)
     unit, (kind,) = YearlyUnitValue.stated(stated), stated.kinds
     return plan_gain(unit, deployment, kind.M0, LastYear(unit)) - unit.without_plants()

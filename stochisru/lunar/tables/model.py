@@ -47,7 +47,7 @@ def general_model(case: GeneralCase, highest: Sequence[float] | None = None) -> 
     InputError
         If tables do not fit each other, or ``highest`` is needed.
     """
-    stated, risk = Stated(case, highest), case.risk
+    stated, risk = StatedCase(case, highest), case.risk
     return Model(
         case.name,
         horizon=case.horizon.T,
@@ -60,7 +60,7 @@ def general_model(case: GeneralCase, highest: Sequence[float] | None = None) -> 
     )
 
 
-class Stated:
+class StatedCase:
     """What the parts of one case share."""
 
     def __init__(self, case: GeneralCase, highest: Sequence[float] | None) -> None:
