@@ -278,6 +278,11 @@ class MarkovLattice:
         """States per stage."""
         return tuple(value.size for value in self.values)
 
+    def known(self, stage: int) -> Array:
+        """All that is known in the states of a stage, in the order of ``names``, shape ``(states, k)``."""
+        beside = () if self.others is None else (self.others[stage],)
+        return np.column_stack([self.values[stage], *beside])
+
     @cached_property
     def probabilities(self) -> tuple[Array, ...]:
         """Probability of every state, one array per stage."""

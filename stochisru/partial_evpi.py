@@ -26,6 +26,8 @@ from scenario_trees.arrays import Array, Index
 from scenario_trees.errors import TreeError
 from scenario_trees.knowing import known_path, known_paths
 from scenario_trees.lattice import MarkovLattice
+from scenario_trees.processes.several import CorrelatedFactors
+from scenario_trees.protocols import Stepping
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import BoundsError, InfeasibleError, InputError
 from stochisru.files import plainly
@@ -163,7 +165,8 @@ def partial_evpi(
     problem
         A `Model`, or a case.
     on
-        Tree or lattice with the factors, one stage per year.
+        Tree or lattice with the factors, one stage per year. A factor can be known alone only where it has values of
+        its own; on a tree of correlated factors see `partial_evpi_of_process`.
     factors
         Those to know, of the names of ``on``; all if not given.
     paths, seed, confidence
@@ -176,7 +179,7 @@ def partial_evpi(
     Raises
     ------
     InputError
-        If a name is none of ``on``, or a number out of range.
+        If a name is none of ``on``, a number out of range, or the model has a risk measure.
     InfeasibleError
         If there is no plan.
 
@@ -208,6 +211,7 @@ def partial_evpi(
             raise InputError(f"factors: must be of {', '.join(on.names)}, got {name!r}")
     if paths < 2 or seed < 0:
         raise InputError(f"paths, seed: must be >= 2 and >= 0, got {paths} and {seed}")
+    model.require_neutral("the mean over paths that are known")
     limits, say = SolverLimits(rel_gap, time_limit), progress or (lambda _: None)
     if isinstance(on, MarkovLattice):
         whole = _unfolded(on, _UNFOLDED)
@@ -217,6 +221,78 @@ def partial_evpi(
         sides = {name: _of_lattice(part) for name, part in found.parts.items()}
         return replace(found, on=on, rp=_named(found.rp), evpi=_of_lattice(found.evpi), parts=sides)
     return _on_tree(model, on, names, solver, limits, say)
+
+
+def partial_evpi_of_process(
+    problem: Model | Callable[[ScenarioTree], Model],
+    process: Stepping,
+    branching: Sequence[int | tuple[int, ...]],
+    factors: Sequence[str] | None = None,
+    *,
+    solver: str = "highs",
+    rel_gap: float = MIXED_GAP,
+    time_limit: float | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> PartialEvpi:
+    """Value of knowing each factor's path, on trees of a process.
+
+    What is known of the others once a factor is known is their law given it, which `CorrelatedFactors` has. On a tree
+    only factors that are not correlated with an earlier one show it, so every other one is known on a tree on which it
+    comes first, and compared with RP there; RP and EVPI are those of the tree of the process as it is.
+
+    Parameters
+    ----------
+    problem
+        A `Model`, or a function that gives that of a tree, such as `GeneralCase.model_on`.
+    process
+        With steps.
+    branching
+        As of `ScenarioTree.from_process`.
+    factors
+        Those to know; all that the tree has if not given.
+
+    Raises
+    ------
+    InputError
+        If a name is none of the tree, or a number out of range.
+    InfeasibleError
+        If there is no plan.
+
+    Examples
+    --------
+    >>> from scenario_trees import CorrelatedFactors, GeometricBrownianMotion
+    >>> from stochisru.problem import Decision, Factor, Model, Operation, Row
+    >>> from stochisru.partial_evpi import partial_evpi_of_process
+    >>> newsvendor = Model(
+    ...     "newsvendor",
+    ...     horizon=1,
+    ...     parts=[
+    ...         Decision("order", lead=1, years=[1], cost=1.0, upper=400),
+    ...         Operation("sold", value=Factor("price"), upper=Factor("demand")),
+    ...         Row("stock", {"sold": 1.0, "order": -1.0}, upper=0.0),
+    ...     ],
+    ...     factors=("demand", "price"),
+    ... )
+    >>> parts = GeometricBrownianMotion(100.0, 0.0, 0.3), GeometricBrownianMotion(1.6, 0.0, 0.4)
+    >>> both = CorrelatedFactors(("demand", "price"), parts, ((1.0, 0.5), (0.5, 1.0)))
+    >>> found = partial_evpi_of_process(newsvendor, both, [(3, 3)])
+    >>> [(name, round(found.parts[name].value, 2), found.parts[name].tells_all) for name in found.ranked]
+    [('demand', 19.68, False), ('price', 13.86, False)]
+    """
+    options: dict[str, Any] = {"solver": solver, "rel_gap": rel_gap, "time_limit": time_limit, "progress": progress}
+    tree = ScenarioTree.from_process(process, branching)
+    names = tree.names if factors is None else tuple(factors)
+    several = process if isinstance(process, CorrelatedFactors) else None
+    after = [name for name in names if several is not None and name in several.factors and several.follows(name)]
+    model = problem if isinstance(problem, Model) else problem(tree)
+    found = partial_evpi(model, tree, [name for name in names if name not in after], **options)
+    parts = dict(found.parts)
+    for name in after:
+        assert several is not None
+        first = ScenarioTree.from_process(several.leading(name), [several.led(name, b) for b in branching]).as_belief()
+        model = problem if isinstance(problem, Model) else problem(first)
+        parts[name] = partial_evpi(model, first, [name], **options).parts[name]
+    return replace(found, parts={name: parts[name] for name in names})
 
 
 def _named(bounds: Bounds) -> Bounds:

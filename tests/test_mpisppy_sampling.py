@@ -41,7 +41,7 @@ def as_tree(drawn: SampledScenarios) -> ScenarioTree:
     """The whole sample tree, from the paths of its scenarios."""
     nodes: dict[tuple[int, ...], float] = {}
     for way in itertools.product(*map(range, drawn.branching)):
-        path = drawn.path(drawn.draws(way, 1, ()))
+        path = drawn.path(drawn.draws(way, 1, ()))[:, 0]
         nodes |= {way[:t]: value for t, value in enumerate(path)}
     ways = sorted(nodes, key=lambda way: (len(way), way))
     place = {way: i for i, way in enumerate(ways)}
@@ -50,6 +50,7 @@ def as_tree(drawn: SampledScenarios) -> ScenarioTree:
         [len(way) for way in ways],  # type: ignore[arg-type]
         [1 / np.prod(drawn.branching[: len(way)]) for way in ways],  # type: ignore[arg-type]
         [nodes[way] for way in ways],  # type: ignore[arg-type]
+        names=tuple(drawn.model.factors),
     )
 
 
@@ -60,7 +61,7 @@ def test_draws_have_the_moments_of_the_process() -> None:
     process = LUNAR.process
     assert isinstance(process, GeometricBrownianMotion)
     drawn = drawn_lunar([4000, 1])
-    ends = np.array([drawn.path(drawn.draws([i, 0], 1, ()))[-1] for i in range(4000)])
+    ends = np.array([drawn.path(drawn.draws([i, 0], 1, ()))[-1, 0] for i in range(4000)])
     spread = np.sqrt(process.variance(2.0) / ends.size)
     assert abs(ends.mean() - process.mean(2.0)) < 4 * spread
     assert np.median(ends) == pytest.approx(process.quantile(0.5, 2.0), rel=0.03)
@@ -69,7 +70,7 @@ def test_draws_have_the_moments_of_the_process() -> None:
 def test_a_problem_without_process_is_drawn_from_its_tree() -> None:
     model, lattice = newsvendor()  # 60, 100, 140 with 1/4, 1/2, 1/4
     drawn = SampledScenarios(model, lattice.to_tree(), [2000], [1])
-    found = [drawn.path(drawn.draws([i], 1, ()))[1] for i in range(2000)]
+    found = [drawn.path(drawn.draws([i], 1, ()))[1, 0] for i in range(2000)]
     values, counts = np.unique(found, return_counts=True)
     assert values.tolist() == [60.0, 100.0, 140.0]
     assert np.abs(counts / 2000 - [0.25, 0.5, 0.25]).max() < 4 * np.sqrt(0.25 / 2000)
@@ -80,7 +81,7 @@ def test_a_draw_below_a_node_of_a_tree_is_one_of_its_children() -> None:
     tree = lattice.to_tree()
     drawn = SampledScenarios(model, tree, [2, 2, 2], [3])
     known = {tuple(tree.value[nodes]) for nodes in tree.node_paths()}
-    found = {tuple(drawn.path(drawn.draws([i // 9, i // 3, i], 1, ()))) for i in range(200)}
+    found = {tuple(drawn.path(drawn.draws([i // 9, i // 3, i], 1, ()))[:, 0]) for i in range(200)}
     assert found <= known
     assert len(found) > 20
 
@@ -90,12 +91,12 @@ def test_a_draw_below_a_node_of_a_tree_is_one_of_its_children() -> None:
 def test_scenarios_share_what_their_nodes_share(one: int, other: int, seed: int, later: int) -> None:
     drawn = drawn_lunar([3, 2, 3], seed)
     ways = [(i // 6, i // 3 % 2, i % 3) for i in (one, other)]
-    values = [drawn.draws(way, 1, (later,)) for way in ways]
+    values = [drawn.draws(way, 1, (later,)).ravel().tolist() for way in ways]
     for t in range(1, 4):
         assert (ways[0][:t] == ways[1][:t]) == (values[0][:t] == values[1][:t])
     elsewhere = [drawn_lunar([3, 2, 3], seed + 1).draws(ways[0], 1, (later,)), drawn.draws(ways[0], 1, (later + 1,))]
-    assert all(not set(values[0]) & set(numbers) for numbers in elsewhere)
-    assert not set(values[0]) & set(drawn.draws(ways[0], 2, (later,)))  # nor below a later node
+    assert all(not set(values[0]) & set(numbers.ravel()) for numbers in elsewhere)
+    assert not set(values[0]) & set(drawn.draws(ways[0], 2, (later,)).ravel())  # nor below a later node
 
 
 @pytest.mark.parametrize("name", ["lunar", "reservoir"])
@@ -145,13 +146,13 @@ def test_a_plan_of_one_sample_is_possible_on_another(symbols: dict[str, Any]) ->
 def test_a_sample_tree_below_a_node_has_its_past() -> None:
     drawn = drawn_lunar([3, 2, 2])
     given = drawn.creator("scenario7")  # nodes 1, 1, 1
-    past = drawn.path(list(given._stochisru_draws))
+    past = drawn.path(given._stochisru_draws)
     below = [drawn.below(f"scenario{i}", 2, [2, 2], 11, given) for i in range(4)]
-    paths = np.array([drawn.path(list(m._stochisru_draws)) for m in below])
+    paths = np.array([drawn.path(m._stochisru_draws) for m in below])
     assert (paths[:, :2] == past[:2]).all()
     assert (paths[::2, 2] == paths[1::2, 2]).all()
-    assert len({*paths[:, 2], past[2]}) == 3
-    assert len({*paths[:, 3], past[3]}) == 5
+    assert len({*paths[:, 2, 0], past[2, 0]}) == 3
+    assert len({*paths[:, 3, 0], past[3, 0]}) == 5
     names = [[node.name for node in m._mpisppy_node_list] for m in below]
     assert names == [["ROOT", "ROOT_0", f"ROOT_0_{i // 2}"] for i in range(4)]
     assert sum(m._mpisppy_probability for m in below) == pytest.approx(1.0)
@@ -205,7 +206,7 @@ def test_gaps_of_a_newsvendor_are_those_of_its_draws(tmp_path: Path) -> None:
     model, lattice = newsvendor()
     drawn = SampledScenarios(model, lattice.to_tree(), [8], [2, 0])
     for batch, gap in enumerate(_gaps(text)):
-        demand = [drawn.path(drawn.draws([5 + 8 * batch + i], 1, ()))[1] for i in range(8)]
+        demand = [drawn.path(drawn.draws([5 + 8 * batch + i], 1, ()))[1, 0] for i in range(8)]
         best = max(_value(demand, order) for order in (60.0, 100.0, 140.0))
         assert gap == pytest.approx(_value(demand, 140.0) - best, abs=1e-6)
     assert len(_gaps(text)) == 3

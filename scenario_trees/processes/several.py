@@ -117,6 +117,47 @@ class CorrelatedFactors:
         """L with L L′ the correlation; its first row is that of the identity."""
         return np.asarray(np.linalg.cholesky(np.array(self.correlation, dtype=float)))
 
+    def leading(self, name: str) -> CorrelatedFactors:
+        """The same law with one factor first.
+
+        On trees the first factor has values of its own, whatever the others are; a later one that is correlated with
+        it has one for each of them. Who asks what knowing a factor is worth lets it lead.
+
+        Raises
+        ------
+        TreeError
+            If there is no factor of that name.
+
+        Examples
+        --------
+        >>> from scenario_trees import CorrelatedFactors, GeometricBrownianMotion
+        >>> parts = GeometricBrownianMotion(1000.0, 0.1, 0.2), GeometricBrownianMotion(3000.0, -0.05, 0.15)
+        >>> CorrelatedFactors(("demand", "price"), parts, ((1.0, 0.5), (0.5, 1.0))).leading("price").factors
+        ('price', 'demand')
+        """
+        order = self._order(name)
+        matrix = np.array(self.correlation, dtype=float)[np.ix_(order, order)]
+        names, parts = tuple(self.factors[i] for i in order), tuple(self.processes[i] for i in order)
+        return CorrelatedFactors(names, parts, tuple(map(tuple, matrix.tolist())))
+
+    def led(self, name: str, branches: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        """Numbers of branches, one for each factor or for all, in the order of `leading`."""
+        if isinstance(branches, (int, np.integer)):
+            return branches
+        counts = self._counts(branches)
+        return tuple(counts[i] for i in self._order(name))
+
+    def _order(self, name: str) -> list[int]:
+        if name not in self.factors:
+            raise TreeError(f"factor: must be one of {', '.join(self.factors)}, got {name!r}")
+        first = self.factors.index(name)
+        return [first, *(i for i in range(len(self.factors)) if i != first)]
+
+    def follows(self, name: str) -> bool:
+        """Whether the values of a factor on a tree depend on those of factors before it."""
+        i = self._order(name)[0]
+        return bool(np.any(self._root[i, :i]))
+
     # ---------------------------------------------------------------- moments
 
     def mean(self, t: ArrayLike) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from stochisru.errors import InfeasibleError, InputError, require_integer
@@ -79,16 +80,16 @@ def evaluate(
     problem = named_problem(case, asked.horizon(horizon) if own is None else own.horizon(horizon))
     count, start = chosen.get("paths", 1000), chosen.get("seed", 0)
     require_integer("paths", count, 2)
-    if place != "tree" and is_general(problem) and (problem.factors or problem.risk is not None):
-        raise InputError(f"on: the factors and the risk of {problem.name} are known on a tree alone; give --branching")
+    if place != "tree" and is_general(problem) and problem.risk is not None:
+        raise InputError(f"on: the risk of {problem.name} is known on a tree alone; give --branching")
+    if own is not None and is_general(problem) and problem.factors:
+        raise InputError(f"demand-paths: {problem.name} has factors beside demand, which paths of demand do not tell")
     given = read_plan(problem, plan)
     ground: Any
     if own is not None:
         ground = own.of(problem).T
-    elif place == "tree":
-        ground = asked.of(problem)
     else:
-        ground = problem.process.sample(count, problem.horizon.T, seed=start).T
+        ground = asked.of(problem) if place == "tree" else _drawn(problem, count, start)
     with progress(f"evaluating {plan.name}"):
         try:
             model = problem.model_on(ground) if is_general(problem) else problem.model
@@ -119,6 +120,18 @@ def evaluate(
         typer.echo(f"from {bounds.lower / 1e6:,.3f} to {bounds.upper / 1e6:,.3f} million $ ({bounds.label})")
 
     emit(data, json, show)
+
+
+def _drawn(problem: DeploymentCase | GeneralCase, paths: int, seed: int) -> Array:
+    """Fresh paths of demand, shape ``(paths, T + 1)``, with further factors ``(paths, T + 1, factors)``."""
+    from stochisru.lunar.tables.case import is_general
+    from stochisru.simulation.of_model import drawn_paths
+    from stochisru.simulation.sampling import Sampling
+
+    # Which factors there are does not depend on how large demand may get.
+    model = problem.model_on(np.zeros((1, problem.horizon.T + 1))) if is_general(problem) else problem.model
+    found = drawn_paths(model, problem.process, Sampling(paths, seed)).of_factors(model)
+    return found if found.shape[2] > 1 else found[:, :, 0]
 
 
 def _told(problem: DeploymentCase | GeneralCase, given: dict[str, Array]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from stochisru.errors import InputError
-from stochisru.lunar.terminal import CaseArg, HorizonOpt, named_case
+from stochisru.lunar.terminal import CaseArg, HorizonOpt, named_case, named_problem
 from stochisru.studies.terminal import numbers
 from stochisru.terminal import (
     JsonOpt,
@@ -29,9 +29,12 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from scenario_trees import CorrelatedFactors, ScenarioTree
     from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.studies.drift import DriftValues
     from stochisru.lunar.studies.prospecting import Prospecting
+    from stochisru.lunar.tables.case import GeneralCase
+    from stochisru.problem.model import Model
     from stochisru.studies.store import Row
 
     S = TypeVar("S")
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
 def _into_folder(
     kind: str,
-    case: DeploymentCase,
+    case: DeploymentCase | GeneralCase,
     compute: Callable[[], S],
     rows: Callable[[S], list[Row]],
     draw: Callable[[S], Figure],
@@ -238,6 +241,9 @@ def resolve(
     yields: Annotated[
         str | None, typer.Option("--yield", help="Drift and volatility of the yield of the deposit, 1 in year 0.")
     ] = None,
+    correlation: Annotated[
+        str | None, typer.Option(help="Of the two factors, each with demand or another, as in demand:launch:-0.3,….")
+    ] = None,
     branching: Annotated[
         str | None, typer.Option(help="Branches of each factor per year [default: 3 in the first years, then 2 or 1].")
     ] = None,
@@ -246,29 +252,23 @@ def resolve(
     out: OutOpt = None,
     json: JsonOpt = None,
 ) -> None:
-    """Which uncertainty is worth resolving: partial EVPI of demand, launch price and yield, on a tree."""
-    from scenario_trees import GeometricBrownianMotion, ScenarioTree
-    from stochisru.lunar.factors import with_factors
+    """Which uncertainty is worth resolving: partial EVPI of demand and further factors, on trees.
+
+    The factors are those of the case's tables [[factors]], or launch price and yield given here.
+    """
     from stochisru.lunar.trees import parse_branching
-    from stochisru.partial_evpi import PartialEvpi, partial_evpi
+    from stochisru.partial_evpi import PartialEvpi, partial_evpi_of_process
 
     json_target(json, case)
-    problem = named_case(case, horizon)
-    given = {"launch": (launch, problem.costs.c_L), "yield": (yields, 1.0)}
-    processes = {
-        name: GeometricBrownianMotion(start, *_pair(text, name))
-        for name, (text, start) in given.items()
-        if text is not None
-    }
-    model = with_factors(problem, processes)
-    T, count = problem.horizon.T, 1 + len(processes)
-    factors = _branches(T, count) if branching is None else parse_branching(branching)
+    problem = named_problem(case, horizon)
+    model, process = _of_several(problem, launch, yields, correlation)
+    T = problem.horizon.T
+    factors = _branches(process, T) if branching is None else parse_branching(branching)
     if len(factors) != T:
         raise InputError(f"branching: needs one factor per year, {T} for T = {T}, got {len(factors)}")
-    leaves = float(np.prod([float(b) ** count for b in factors]))
+    leaves = float(np.prod([float(_children(process, b)) for b in factors]))
     if leaves > _LEAVES:
         raise InputError(f"branching: the tree has {leaves:,.0f} scenarios, at most {_LEAVES:,} are allowed")
-    tree = ScenarioTree.from_process(model.process, factors)
 
     def draw(found: PartialEvpi) -> Figure:
         from stochisru.lunar.studies.knowledge_figures import partial_evpi_figure
@@ -286,16 +286,18 @@ def resolve(
         frame = found.to_frame()[["known", "value", "share", "paths"]]
         frame["value"] /= size
         frame["share"] = ["–" if x != x else f"{x:.0%}" for x in frame["share"]]
-        typer.echo(f"{problem.title}, T = {T}: {tree!r}")
+        typer.echo(f"{problem.title}, T = {T}: {found.on!r}")
         typer.echo(f"value of knowing one factor's path from the start ({unit}, of the tree)")
         print_frame(frame, "", right=["share"])
         typer.echo("parts need not add up to all")
 
-    settings = {"launch": launch, "yield": yields, "branching": list(factors)}
+    def compute() -> PartialEvpi:
+        return partial_evpi_of_process(model, process, factors, solver=solver)
+
+    given = {"launch": launch, "yield": yields, "correlation": correlation}
+    settings = {**given, "process": str(process), "branching": list(factors)}
     emit_outcome(
-        lambda: _into_folder(
-            "resolve", problem, lambda: partial_evpi(model, tree, solver=solver), rows, draw, settings, out
-        ),
+        lambda: _into_folder("resolve", problem, compute, rows, draw, settings, out),
         data,
         json,
         show,
@@ -306,6 +308,51 @@ def resolve(
 _LEAVES, _USUAL = 200_000, 6_561
 
 
+def _of_several(
+    problem: DeploymentCase | GeneralCase, launch: str | None, yields: str | None, correlation: str | None
+) -> tuple[Model | Callable[[ScenarioTree], Model], CorrelatedFactors]:
+    """The problem with its factors, and their process: those of the case, or those given."""
+    from scenario_trees import CorrelatedFactors, GeometricBrownianMotion
+    from stochisru.lunar.factors import with_factors
+    from stochisru.lunar.tables.case import is_general
+
+    texts = {"launch": launch, "yield": yields}
+    said = [name for name, text in {**texts, "correlation": correlation}.items() if text is not None]
+    if is_general(problem):
+        if said:
+            raise InputError(f"{said[0]}: {problem.name} has tables, and says its factors in [[factors]]; leave it out")
+        if not problem.factors:
+            raise InputError(f"factors: {problem.name} has tables, and needs one or more [[factors]] beside demand")
+        assert isinstance(problem.process, CorrelatedFactors)
+        return problem.model_on, problem.process
+    start = {"launch": problem.costs.c_L, "yield": 1.0}
+    processes = {
+        name: GeometricBrownianMotion(start[name], *_pair(text, name))
+        for name, text in texts.items()
+        if text is not None
+    }
+    model = with_factors(problem, processes, _correlations(("demand", *processes), correlation))
+    return model, model.process
+
+
+def _correlations(names: tuple[str, ...], text: str | None) -> list[list[float]] | None:
+    """Correlation matrix given as ``demand:launch:-0.3,launch:yield:0.2``."""
+    if text is None:
+        return None
+    found = np.eye(len(names))
+    for item in text.split(","):
+        parts = [part.strip() for part in item.split(":")]
+        if len(parts) != 3 or parts[0] == parts[1] or not set(parts[:2]) <= set(names):
+            raise InputError(
+                f"correlation: must be FACTOR:FACTOR:NUMBER, …, of {', '.join(names)}, as in "
+                f"demand:{names[-1]}:-0.3, got {item!r}"
+            )
+        i, j = (names.index(part) for part in parts[:2])
+        found[i, j] = found[j, i] = number(parts[2], "correlation")
+    rows: list[list[float]] = found.tolist()
+    return rows
+
+
 def _pair(text: str, field: str) -> tuple[float, float]:
     """Drift and volatility given as text."""
     parts = text.split(":")
@@ -314,11 +361,17 @@ def _pair(text: str, field: str) -> tuple[float, float]:
     return number(parts[0], field), number(parts[1], field)
 
 
-def _branches(T: int, count: int) -> tuple[int, ...]:
+def _children(process: CorrelatedFactors, branches: int) -> int:
+    """Children of a node with so many branches of each factor."""
+    return int(process.step(process.start[None], branches)[1].shape[1])
+
+
+def _branches(process: CorrelatedFactors, T: int) -> tuple[int, ...]:
     """Threefold, then twofold, then certain, as far as `_USUAL` scenarios go."""
+    children = {b: _children(process, b) for b in (3, 2, 1)}
     found, room = [], float(_USUAL)
     for _ in range(T):
-        b = next(b for b in (3, 2, 1) if b == 1 or b**count <= room)
+        b = next(b for b in children if b == 1 or children[b] <= room)
         found.append(b)
-        room /= b**count
+        room /= children[b]
     return tuple(found)

@@ -69,6 +69,24 @@ def column_bounds(sheet: Sheet) -> dict[str, ColumnBounds]:
     return bounds.known
 
 
+def said_bounds(sheet: Sheet, part: Decision | State | Operation) -> ColumnBounds:
+    """Bounds that a part says itself, one per place: they hold in everything that may come; infinite without any."""
+    places = sheet.places[part.name]
+    lower, upper = np.empty((2, places.count))
+    sides = [(lower, "lower", sheet.ancestry.largest), (upper, "upper", sheet.ancestry.least)]
+    for side, what, worst in sides:
+        if what == "upper" and part.upper is None:
+            side[:] = np.inf
+            continue
+        numbers = sheet.numbers(part, what)
+        if places.in_step or all(isinstance(number, float) for number in numbers):
+            side[:] = places.spread(numbers)
+        else:
+            for t in places.years:
+                side[places.at(t)] = worst(numbers[t], t, places.stage(t))
+    return ColumnBounds(lower, upper)
+
+
 @dataclass(eq=False)
 class _Bounds:
     """Bounds of the parts so far; each part refers to earlier ones only."""
@@ -120,26 +138,9 @@ class _Bounds:
         upper = np.inf if part.upper is None else ancestry.least(self.sheet.numbers(part, "upper")[t], t, stage)
         return lower, upper
 
-    def _said(self, part: Decision | State | Operation) -> tuple[Array, Array]:
-        """`_own` of all years, as arrays of their own."""
-        sheet, places = self.sheet, self.sheet.places[part.name]
-        lower, upper = np.empty((2, places.count))
-        sides = [(lower, "lower", sheet.ancestry.largest), (upper, "upper", sheet.ancestry.least)]
-        for side, what, worst in sides:
-            if what == "upper" and part.upper is None:
-                side[:] = np.inf
-                continue
-            numbers = sheet.numbers(part, what)
-            if places.in_step or all(isinstance(number, float) for number in numbers):
-                side[:] = places.spread(numbers)
-            else:
-                for t in places.years:
-                    side[places.at(t)] = worst(numbers[t], t, places.stage(t))
-        return lower, upper
-
     def _of_operation(self, part: Operation) -> tuple[Array, Array]:
         places = self.sheet.places[part.name]
-        lower, upper = self._said(part)
+        lower, upper = said_bounds(self.sheet, part)
         for t in self.sheet.model.years if part.upper is None or part.years is not None else ():
             here = places.at(t)
             if part.years is not None and t not in part.years:
@@ -198,7 +199,7 @@ class _Bounds:
     def _of_decision(self, part: Decision) -> tuple[Array, Array]:
         sheet, places = self.sheet, self.sheet.places[part.name]
         enough = [(sheet.gains[state.name], self._enough(state)) for state in self._by_enough.bounds(part)]
-        lower, upper = self._said(part)
+        lower, upper = said_bounds(self.sheet, part)
         for t in sheet.model.years:
             here = places.at(t)
             if not sheet.is_open(part, t):
@@ -248,7 +249,7 @@ class _Bounds:
     def _of_state(self, part: State) -> tuple[Array, Array]:
         sheet, ancestry, places = self.sheet, self.sheet.ancestry, self.sheet.places[part.name]
         keep, inflow, lot = sheet.kept(part), sheet.numbers(part, "inflow"), self._lot(part)
-        lower, upper = self._said(part)
+        lower, upper = said_bounds(self.sheet, part)
         for t in sheet.model.years:
             stage, before = places.stage(t), places.stage(t - 1) if t else 0
             left: Number = part.initial

@@ -13,7 +13,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from stochisru.problem.coefficients import Number
-from stochisru.problem.parts import Decision, Operation, Row, State
+from stochisru.problem.parts import Decision, Operation, Part, Row, State
 from stochisru.problem.sheet import Linear, Sheet
 
 
@@ -99,7 +99,7 @@ class Enough:
         return False
 
     def _least(self, terms: Linear, without: str, t: int, sign: float) -> Array:
-        """Least of ``sign·Σ coefficient·x`` over decisions and states, with the operations that make it largest."""
+        """Least of ``sign·Σ coefficient·x`` over what is decided, most over operations and what they feed."""
         total: Array = np.zeros(())
         for name, coefficient in terms.items():
             if name == without:
@@ -112,8 +112,16 @@ class Enough:
                 low = high = np.zeros(())
             with np.errstate(invalid="ignore"):
                 ends = [np.where(factor == 0, 0.0, factor * end) for end in (low, high)]
-            total = total + (np.maximum(*ends) if isinstance(part, Operation) else np.minimum(*ends))
+            total = total + (np.maximum(*ends) if self._adapts(part) else np.minimum(*ends))
         return total
+
+    def _adapts(self, part: Part) -> bool:
+        """Whether an amount follows what is there: an operation, and a state that operations feed."""
+        if not isinstance(part, State):
+            return isinstance(part, Operation)
+        return any(
+            isinstance(self.sheet.model[name], Operation) for year in self.sheet.gains[part.name] for name in year
+        )
 
 
 def _largest(numbers: list[Number]) -> Array:

@@ -13,7 +13,7 @@ from stochisru.errors import InputError
 from stochisru.problem.information import Held
 from stochisru.problem.model import Model
 from stochisru.problem.on_tree import on_tree
-from stochisru.problem.paths import fan
+from stochisru.problem.paths import Paths
 from stochisru.problem.plan import ModelPlan
 from stochisru.programs.sparse import solve, solve_mixed
 
@@ -34,7 +34,7 @@ class Evaluation(ModelPlan):
 def evaluate(
     model: Model,
     plan: Mapping[str, ArrayLike],
-    on: ScenarioTree | ArrayLike,
+    on: ScenarioTree | Paths | ArrayLike,
     *,
     rel_gap: float = 1e-9,
     solver: str = "highs",
@@ -46,8 +46,9 @@ def evaluate(
     plan
         Amounts of every decision in their year of effect, shape ``(T + 1,)``, or at every node, shape ``(nodes,)``.
     on
-        A tree, or paths of shape ``(paths, T + 1)`` that are alike in year 0. On paths nothing may be carried over by
-        operations, such as a store: they would know the rest of the path.
+        A tree, or paths of shape ``(paths, T + 1)`` that are alike in year 0, of several factors ``(paths, T + 1,
+        factors)`` in the order of the model. On paths nothing may be carried over by operations, such as a store: they
+        would know the rest of the path.
     rel_gap
         Where decisions have curves or fixed costs: the gap at which the program is left.
 
@@ -85,11 +86,11 @@ def evaluate(
     if isinstance(on, ScenarioTree):
         tree = on
     else:
-        tree, carried = fan(on), model.carried_over
+        tree, carried = Paths.of(model, on).fan(), model.carried_over
         if carried is not None:
             raise InputError(
                 f"{carried.label}: is fed by operations and kept, which on single paths would know the years to come; "
-                "evaluate on a tree"
+                "evaluate on a tree, or simulate a policy that says how much to keep"
             )
     program = on_tree(model, tree, information)
     mixed = program.program.integer.any()

@@ -82,16 +82,16 @@ class ModelCutPlan:
         return found
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per state of stages 0..T−1: stage, state, value of the factor, probability, and number of cuts."""
+        """One row per state of stages 0..T−1: stage, state, what is known there, probability, and number of cuts."""
         import pandas as pd
 
         lattice = self.programs.lattice
         rows = [
-            (t, i, lattice.values[t][i], lattice.probabilities[t][i], int(np.isfinite(self.intercept[t][i]).sum()))
+            (t, i, *known, lattice.probabilities[t][i], int(np.isfinite(self.intercept[t][i]).sum()))
             for t in range(lattice.horizon)
-            for i in range(lattice.sizes[t])
+            for i, known in enumerate(lattice.known(t).tolist())
         ]
-        return pd.DataFrame(rows, columns=["stage", "state", "value", "probability", "cuts"])
+        return pd.DataFrame(rows, columns=["stage", "state", "value", *lattice.names[1:], "probability", "cuts"])
 
     def policy(self, name: str, mapping: str | None = None) -> ByCuts:
         """The plan on any paths: `stochisru.problem.policies.ByCuts`."""

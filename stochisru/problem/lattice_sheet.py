@@ -89,7 +89,7 @@ class LatticeSheet(Sheet):
                     f"lattice: was made from {lattice.origin}, the process of {self.model.name} is {own}; "
                     "take lattice.as_belief() to say that it is what you believe"
                 )
-        self.model.require_factors("lattice", lattice.names)
+        self.model.seen_among("lattice", lattice.names)
 
     @classmethod
     def of(cls, model: Model, lattice: MarkovLattice) -> LatticeSheet:
@@ -108,12 +108,10 @@ class LatticeSheet(Sheet):
 
     @cached_property
     def _whole(self) -> Mapping[str, Array]:
-        lattice, names = self.lattice, tuple(self.model.factors)
-        first = np.concatenate(lattice.values)
-        if lattice.others is None or (len(names) == 1 and names[0] not in lattice.names):
-            return dict.fromkeys(names, first)
-        table = dict(zip(lattice.names, (first, *np.concatenate(lattice.others).T), strict=True))
-        return {name: table[name] for name in names}
+        lattice = self.lattice
+        columns = self.model.seen_among("lattice", lattice.names)
+        known = [np.concatenate(lattice.values), *np.concatenate(lattice.others or [np.empty((0, 0))]).T]
+        return {name: known[columns[name]] for name in self.model.factors}
 
     def expected(self, number: Number, year: int, stage: int) -> Number:
         """Expectation of a number of ``year`` in every state of an earlier stage."""

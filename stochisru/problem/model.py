@@ -219,17 +219,22 @@ class Model:
         return all(decision.is_linear for decision in self.decisions)
 
     @cached_property
-    def carried_over(self) -> State | None:
-        """A state by which operations of one year change what is there in the next, None if there is none."""
-        operated = {part.name for part in self.operations}
+    def stores(self) -> tuple[State, ...]:
+        """States by which operations of one year change what is there in the next."""
+        operated, found = {part.name for part in self.operations}, []
         for part in self.parts:
             if isinstance(part, Expression) and operated & part.terms.keys():
                 operated.add(part.name)
             if isinstance(part, State) and operated & part.gains.keys():
                 if not isinstance(part.keep, (float, tuple)) or np.any(part.keep):
-                    return part
+                    found.append(part)
                 operated.add(part.name)
-        return None
+        return tuple(found)
+
+    @property
+    def carried_over(self) -> State | None:
+        """The first of `stores`, None if there is none."""
+        return self.stores[0] if self.stores else None
 
     def with_part(self, *parts: Part) -> Model:
         """The model with more parts; one that is there already, of the same name and kind, is replaced.
@@ -267,21 +272,34 @@ class Model:
                     f"tree: was made from {tree.origin}, the process of {self.name} is {own}; "
                     "take tree.as_belief() to say that it is what you believe"
                 )
-        names = cast("tuple[str, ...]", self.factors)
-        self.require_factors("tree", tree.names)
-        if len(names) == 1 and names[0] not in tree.names:
-            return {names[0]: tree.value}
-        return {name: tree.factor(name) for name in names}
+        columns = self.seen_among("tree", tree.names)
+        return {name: tree.factor(tree.names[columns[name]]) for name in cast("tuple[str, ...]", self.factors)}
 
-    def require_factors(self, what: str, known: tuple[str, ...]) -> None:
-        """Refuse a tree or lattice that lacks a factor; a model of one factor means the first, whatever its name."""
+    def seen_among(self, what: str, known: tuple[str, ...]) -> dict[str, int]:
+        """Where the factors of the model stand among the names of what is known, and then all else that is.
+
+        A model of one factor that has no namesake means the first, whatever its name.
+
+        Parameters
+        ----------
+        what
+            What knows it, for the error: ``tree``, ``lattice``, ``process``.
+
+        Raises
+        ------
+        InputError
+            If a factor is lacking.
+        """
         names = cast("tuple[str, ...]", self.factors)
+        if len(names) == 1 and names[0] not in known:
+            return {names[0]: 0, **{name: i for i, name in enumerate(known) if i}}
         lacking = [name for name in names if name not in known]
-        if lacking and len(names) > 1:
+        if lacking:
             raise InputError(
                 f"{what}: lacks the factor {lacking[0]!r}; {self.name} has {len(names)}: {', '.join(names)}, "
                 f"the {what} has {', '.join(known)}"
             )
+        return {name: known.index(name) for name in (*names, *(other for other in known if other not in names))}
 
 
 def _require_part(part: object) -> None:

@@ -25,7 +25,7 @@ from stochisru.problem.coefficients import Number
 from stochisru.problem.information import Information, Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Row, State
-from stochisru.problem.paths import chain
+from stochisru.problem.paths import Paths, chain_of
 from stochisru.problem.sheet import Linear, Sheet
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.path_model import curve_block
@@ -48,12 +48,12 @@ def _require_names(model: Model, empty: pyo.ConcreteModel) -> None:
 def path_model(
     model: Model, path: ArrayLike, *, target: Any | None = None, bounds: Bounds | None = None
 ) -> pyo.ConcreteModel:
-    """A problem on one known path of its factor.
+    """A problem on one known path of its factors.
 
     Parameters
     ----------
     path
-        The factor per year, shape ``(T + 1,)``.
+        The factor per year, shape ``(T + 1,)``; of several factors ``(T + 1, factors)`` in the order of the model.
     target
         Pyomo block to fill; a new ``ConcreteModel`` if not given.
     bounds
@@ -81,7 +81,7 @@ def path_model(
     import pyomo.environ as pyo
 
     model.require_neutral("a path model")
-    sheet = Sheet(model, chain(path), Recourse())
+    sheet = Sheet(model, chain_of(model, path), Recourse())
     m = pyo.ConcreteModel(name=f"path of {model.name}") if target is None else target
     _require_names(model, pyo.ConcreteModel())
     m.years = pyo.RangeSet(0, model.horizon)
@@ -260,6 +260,7 @@ class Scenarios:
         self._sheet = Sheet(model, tree, information or Recourse())
         self._bounds = column_bounds(self._sheet)
         self._nodes = tree.node_paths()
+        self._paths = Paths.down(model, tree, self._nodes).of_factors(model)
         self._decided = decided_at(self._sheet)
         T = model.horizon
         #: Place of each column, by part, shape ``(leaves, T + 1)``.
@@ -274,7 +275,7 @@ class Scenarios:
             name: (own.lower[self.places[name][leaf]], own.upper[self.places[name][leaf]])
             for name, own in self._bounds.items()
         }
-        return path_model(self.model, self.tree.value[self._nodes[leaf]], target=target, bounds=bounds)
+        return path_model(self.model, self._paths[leaf], target=target, bounds=bounds)
 
     @property
     def names(self) -> list[str]:

@@ -1,9 +1,9 @@
 """Scenarios drawn afresh, in the form in which mpi-sppy's sampling asks for them.
 
-A *sample tree* has a number of branches per stage and one standard normal number per node, from a generator of its own:
-the same node of the same sample has the same number in every scenario that passes it, in whatever order and on whatever
-rank scenarios are made. The numbers of a path drive the process of the model; a model without one is drawn from the
-tree that it was given.
+A *sample tree* has a number of branches per stage and the standard normal numbers of a step per node, from a generator
+of its own: the same node of the same sample has the same numbers in every scenario that passes it, in whatever order
+and on whatever rank scenarios are made. The numbers of a path drive the process of the model; a model without one is
+drawn from the tree that it was given.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from operator import mul
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Index
 from scenario_trees.protocols import draws_of
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
@@ -26,7 +27,7 @@ from stochisru.problem.information import Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.on_path import attach_nodes, decided_at, is_chosen, path_model
 from stochisru.problem.parts import Decision, State
-from stochisru.problem.paths import chain, fan
+from stochisru.problem.paths import Paths, chain_of
 from stochisru.problem.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class SampledScenarios:
     >>> model, lattice = newsvendor()
     >>> drawn = SampledScenarios(model, lattice.to_tree(), [4], [7])
     >>> [drawn.path(drawn.draws([i], 1, [7])).tolist() for i in range(4)]
-    [[100.0, 100.0], [100.0, 100.0], [100.0, 60.0], [100.0, 100.0]]
+    [[[100.0], [100.0]], [[100.0], [100.0]], [[100.0], [60.0]], [[100.0], [100.0]]]
     """
 
     def __init__(self, model: Model, tree: ScenarioTree, branching: Sequence[int], seed: Sequence[int]) -> None:
@@ -65,63 +66,74 @@ class SampledScenarios:
                 f"branching-factors: needs one per stage after the first, {model.horizon} for {model.name}, "
                 f"got {len(branching)}"
             )
-        if draws_of(model.process) > 1:
-            raise InputError(
-                f"process: sample trees have one normal number per node, {type(model.process).__name__} takes "
-                f"{draws_of(model.process)} per step; give a tree of it instead"
-            )
         self.model, self.tree, self.branching, self.seed = model, tree, tuple(branching), tuple(seed)
-        some = chain(self.path([0.0] * model.horizon))
+        self._per_step = draws_of(model.process)
+        some = chain_of(model, self.path(np.zeros((model.horizon, self._per_step))))
         self._decided = decided_at(Sheet(model, some, Recourse()))
 
     # ---------------------------------------------------------------- numbers
 
-    def draws(self, children: Sequence[int], stage: int, seed: Sequence[int]) -> list[float]:
-        """Standard normal numbers of the nodes below a node of ``stage`` (1 is the root) along a way of children."""
-        return [self._draw(children[: i + 1], stage, seed) for i in range(len(children))]
+    def draws(self, children: Sequence[int], stage: int, seed: Sequence[int]) -> Array:
+        """Standard normal numbers of the nodes below a node of ``stage`` (1 is the root) along a way of children.
 
-    def _draw(self, way: Sequence[int], stage: int, seed: Sequence[int]) -> float:
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(children, numbers of a step)``.
+        """
+        rows = [self._draw(children[: i + 1], stage, seed) for i in range(len(children))]
+        return np.array(rows).reshape(len(children), self._per_step)
+
+    def _draw(self, way: Sequence[int], stage: int, seed: Sequence[int]) -> Array:
         sequence = np.random.SeedSequence([*self.seed, *seed, stage], spawn_key=tuple(way))
-        return float(np.random.default_rng(sequence).standard_normal())
+        return np.random.default_rng(sequence).standard_normal(self._per_step)
 
-    def path(self, draws: Sequence[float]) -> Array:
-        """Factor of years 0..T that T numbers drive."""
-        normals = np.array(draws, dtype=float)[:, None]
+    def path(self, draws: ArrayLike) -> Array:
+        """Factors of years 0..T that the numbers of T steps drive, shape ``(T + 1, factors)``."""
+        found: Array = self._driven(np.asarray(draws, dtype=float)[None]).of_factors(self.model)[0]
+        return found
+
+    def _driven(self, draws: Array) -> Paths:
+        """Paths that numbers drive, shape ``(paths, T, numbers of a step)``."""
+        normals = np.ascontiguousarray(draws.reshape(draws.shape[0], -1).T)
         if self.model.process is not None:
-            return np.asarray(self.model.process.paths(normals)[:, 0], dtype=float)
-        return self._walk(normals)[:, 0]
+            return Paths.driven(self.model, self.model.process, normals)
+        return Paths.down(self.model, self.tree, self._walk(normals))
 
-    def _walk(self, normals: Array) -> Array:
-        """Values along ways through the tree, shape ``(T + 1, paths)``, from numbers of shape ``(T, paths)``."""
+    def _walk(self, normals: Array) -> Index:
+        """Nodes of ways through the tree, shape ``(paths, T + 1)``, from numbers of shape ``(T, paths)``."""
         from scipy.special import ndtr
 
         tree, at = self.tree, np.zeros(normals.shape[1], dtype=np.int64)
-        values = [tree.value[at]]
+        nodes = [at.copy()]
         for uniform in ndtr(normals):
             for node in np.unique(at):
                 first = int(tree.first_child[node])
                 shares = np.cumsum(tree.probability[first : first + int(tree.child_count[node])])
                 here = at == node
                 at[here] = first + np.searchsorted(shares[:-1] / shares[-1], uniform[here], side="right")
-            values.append(tree.value[at])
-        return np.array(values)
+            nodes.append(at.copy())
+        return np.stack(nodes, axis=1)
 
     def sample_tree(self) -> ScenarioTree:
         """The whole sample as a tree: that of the scenarios of `creator` within ``branching``."""
         leaves = prod(self.branching)
         sizes = [1, *accumulate(self.branching, mul)]
-        normals = np.empty((len(self.branching), leaves))
+        draws = np.empty((leaves, len(self.branching), self._per_step))
         for t, size in enumerate(sizes[1:]):
             ways = product(*map(range, self.branching[: t + 1]))
-            normals[t] = np.repeat([self._draw(way, 1, ()) for way in ways], leaves // size)
-        paths = self._walk(normals) if self.model.process is None else self.model.process.paths(normals)
+            draws[:, t] = np.repeat([self._draw(way, 1, ()) for way in ways], leaves // size, axis=0)
+        paths = self._driven(draws)
         starts = np.cumsum([0, *sizes])
         above = [starts[t] + np.repeat(np.arange(sizes[t]), self.branching[t]) for t in range(len(self.branching))]
+        seen = np.concatenate([paths.values[:: leaves // size, t] for t, size in enumerate(sizes)])
         return ScenarioTree(
             np.concatenate([[-1], *above]).astype(np.int32),
             np.repeat(np.arange(len(sizes)), sizes).astype(np.int16),
             np.repeat(1.0 / np.array(sizes), sizes),
-            np.concatenate([paths[t, :: leaves // size] for t, size in enumerate(sizes)]),
+            seen[:, 0],
+            others=seen[:, 1:] if len(paths.names) > 1 else None,
+            names=paths.names,
         )
 
     # ---------------------------------------------------------------- models
@@ -147,7 +159,8 @@ class SampledScenarios:
         given
             A scenario made here whose past is that of the node; needed where ``stage`` is not 1.
         """
-        past = [] if stage == 1 else list(getattr(given, "_stochisru_draws", ()))[: stage - 1]
+        none = np.empty((0, self._per_step))
+        past = none if stage == 1 else getattr(given, "_stochisru_draws", none)[: stage - 1]
         if len(past) != stage - 1 or stage - 1 + len(branching) != self.model.horizon:
             needed = self.model.horizon + 1 - stage
             raise InputError(
@@ -155,16 +168,16 @@ class SampledScenarios:
                 f"got {type(given).__name__} and {len(branching)}"
             )
         children = _children(_number(name) % prod(branching), branching)
-        m = self._made(
-            past + self.draws(children, stage, (seed,)), [0] * (stage - 1) + children, [1] * (stage - 1) + [*branching]
-        )
+        draws = np.concatenate([past, self.draws(children, stage, (seed,))])
+        before = stage - 1
+        m = self._made(draws, [0] * before + children, [1] * before + [*branching])
         m._mpisppy_probability = 1.0 / prod(branching)
         return m
 
-    def _made(self, draws: list[float], children: Sequence[int], branching: Sequence[int]) -> pyo.ConcreteModel:
+    def _made(self, draws: Array, children: Sequence[int], branching: Sequence[int]) -> pyo.ConcreteModel:
         path = self.path(draws)
         m = path_model(self.model, path, bounds=self._bounds(path))
-        m._stochisru_draws = tuple(draws)
+        m._stochisru_draws = draws
         names = list(accumulate((str(child) for child in children[:-1]), "{}_{}".format, initial="ROOT"))
         attach_nodes(m, names, [1.0, *(1.0 / count for count in branching[:-1])], self._decided)
         return m
@@ -177,7 +190,7 @@ class SampledScenarios:
         Only decisions have more, several times what any plan of some other paths takes, so that there is an end to what
         prices on them can ask for.
         """
-        sheet, years = Sheet(self.model, chain(path), Recourse()), self.model.years
+        sheet, years = Sheet(self.model, chain_of(self.model, path), Recourse()), self.model.years
         bounds: dict[str, tuple[Array, Array]] = {}
         for part in self.model.columns:
             lower = np.array([float(np.max(number)) for number in sheet.numbers(part, "lower")])
@@ -195,9 +208,9 @@ class SampledScenarios:
     @cached_property
     def _most(self) -> dict[str, Array]:
         """Upper bounds of decisions, shape ``(T + 1,)``."""
-        numbers = np.random.default_rng(0).standard_normal((_PROBES, self.model.horizon))
+        numbers = np.random.default_rng(0).standard_normal((_PROBES, self.model.horizon, self._per_step))
         most: dict[str, Array] = {}
-        for tree in (self.tree, fan(np.array([self.path(row) for row in numbers.tolist()]))):
+        for tree in (self.tree, self._driven(numbers).fan()):
             sheet = Sheet(self.model, tree, Recourse())
             bounds = column_bounds(sheet)
             for part in self.model.decisions:

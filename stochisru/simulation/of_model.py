@@ -1,4 +1,4 @@
-"""Policies of a model judged on common fresh paths of its factor."""
+"""Policies of a model judged on common fresh paths of its factors."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 from stochisru.files import plainly
 from stochisru.problem.model import Model
+from stochisru.problem.paths import Paths
 from stochisru.problem.policies.follow import follow
 from stochisru.problem.policies.protocol import Policy
 from stochisru.simulation.blocks import in_order
@@ -155,7 +156,8 @@ def simulate_policies(
     Raises
     ------
     InputError
-        If there is no process, names occur twice, or a policy gives something else than it must.
+        If there is no process, or it lacks a factor of the model, names occur twice, or a policy gives something else
+        than it must.
 
     Examples
     --------
@@ -188,7 +190,7 @@ def simulate_policies(
     names = [policy.name for policy in chosen]
     if not chosen or len(set(names)) < len(names):
         raise InputError(f"policies: must be one or more of different names, got {', '.join(names) or 'none'}")
-    drawn = _drawn(model, source, sample)
+    drawn = drawn_paths(model, source, sample)
 
     def task(first: int) -> Array:
         here = drawn[first : first + _PER_TASK]
@@ -199,16 +201,22 @@ def simulate_policies(
     return Outcomes(model, chosen, values, sample.source.units(sample.paths), sample, words)
 
 
-def _drawn(model: Model, source: Any, sample: Sampling) -> Array:
-    """Paths, shape ``(paths, T + 1)``."""
+def drawn_paths(model: Model, source: Any, sample: Sampling) -> Paths:
+    """Fresh paths of all that is seen of a process or a lattice.
+
+    Raises
+    ------
+    InputError
+        If it lacks a factor of the model, or a lattice has another horizon.
+    """
     if isinstance(source, MarkovLattice):
-        if source.horizon != model.horizon:
-            raise InputError(
-                f"process: needs one stage per year, {model.horizon} for {model.name}, got {source.horizon}"
-            )
-        states = source.sample(sample.paths, seed=sample.seed, sampler=sample.source)
-        return np.stack([value[state] for value, state in zip(source.values, states, strict=True)], axis=1)
-    return fresh_paths(source, model.horizon, sample)
+        return Paths.of_states(model, source, source.sample(sample.paths, seed=sample.seed, sampler=sample.source))
+    sampler, size = sample.source, sample.source.block_size(sample.paths)
+    blocks = []
+    for index, first in enumerate(range(0, sample.paths, size)):
+        normals = sampler.block(sample.seed, index, min(size, sample.paths - first), draws_of(source) * model.horizon)
+        blocks.append(Paths.driven(model, source, normals))
+    return replace(blocks[0], values=np.concatenate([block.values for block in blocks]))
 
 
 def fresh_paths(process: Any, horizon: int, sample: Sampling) -> Array:

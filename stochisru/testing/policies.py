@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from scenario_trees.arrays import Array
-from scenario_trees.protocols import draws_of
+from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError, require_integer
 from stochisru.problem.model import Model
+from stochisru.problem.paths import Paths
 from stochisru.problem.policies.follow import Followed, follow
 from stochisru.problem.policies.protocol import Policy
+from stochisru.simulation.of_model import drawn_paths
+from stochisru.simulation.sampling import Sampling
 from stochisru.testing.require import require
 
 #: Differences that are a solver's tolerance, as a share of the largest amount.
@@ -24,12 +27,12 @@ def check_policy(policy: Policy, model: Model, *, process: Any = None, paths: in
 
     Amounts must have the right shape and lie within their bounds; calling the policy twice must give the same; a path
     must be treated alike whatever the other paths and their order are; and what is decided in a year must not change
-    when the factor of later years is exchanged between paths or replaced.
+    when the factors of later years are exchanged between paths or replaced.
 
     Parameters
     ----------
     process
-        What paths are drawn from; the model's own if not given.
+        What paths are drawn from, a process or a `MarkovLattice`; the model's own if not given.
     paths
         Number of paths, ≥ 2.
 
@@ -63,7 +66,7 @@ def check_policy(policy: Policy, model: Model, *, process: Any = None, paths: in
     if source is None:
         raise InputError(f"process: {model.name} has none; name the process to draw paths from")
     rng = np.random.default_rng(seed)
-    drawn = np.asarray(source.paths(rng.standard_normal((draws_of(source) * model.horizon, paths))), dtype=float).T
+    drawn = drawn_paths(model, source, Sampling(paths, seed))
     check = _Check(model, policy)
     base = check.decided(drawn)
     check.alike(base, check.decided(drawn), "two runs on the same paths differ")
@@ -71,14 +74,18 @@ def check_policy(policy: Policy, model: Model, *, process: Any = None, paths: in
     check.alike(base[..., order], check.decided(drawn[order]), "the order of the paths changes its decisions")
     half = paths // 2
     check.alike(base[..., :half], check.decided(drawn[:half]), "its decisions on one path depend on the other paths")
+    moved = [] if isinstance(source, MarkovLattice) else range(len(tuple(model.factors)))
     for known in model.years[:-1]:
-        other = drawn.copy()
+        values = drawn.values.copy()
         for year in model.years[known + 1 :]:
-            other[:, year] = drawn[rng.permutation(paths), year] * rng.uniform(0.6, 1.6, paths)
+            values[:, year] = values[rng.permutation(paths), year]
+            for factor in moved:
+                values[:, year, factor] *= rng.uniform(0.6, 1.6, paths)
+        other = replace(drawn, values=values)
         changed = check.decided(other)
         for d, decision in enumerate(model.decisions):
             last = min(known + decision.lead, model.horizon)  # what may depend on years 0..known
-            what = f"what it decides by year {known} depends on the factor after it"
+            what = f"what it decides by year {known} depends on factors after it"
             check.alike(base[d, : last + 1], changed[d, : last + 1], f"{decision.name!r}: {what}")
 
 
@@ -87,14 +94,14 @@ class _Check:
     model: Model
     policy: Policy
 
-    def decided(self, paths: Array) -> Array:
+    def decided(self, paths: Paths) -> Array:
         """All decisions, shape ``(decisions, T + 1, paths)``."""
-        found: Followed = follow(self.model, self.policy, np.ascontiguousarray(paths))
+        found: Followed = follow(self.model, self.policy, paths)
         amounts = []
         for decision in self.model.decisions:
             at_nodes = found.plan.columns[decision.name]
-            later = at_nodes[1:].reshape(self.model.horizon, paths.shape[0])
-            amounts.append(np.concatenate([np.full((1, paths.shape[0]), at_nodes[0]), later]))
+            later = at_nodes[1:].reshape(self.model.horizon, len(paths))
+            amounts.append(np.concatenate([np.full((1, len(paths)), at_nodes[0]), later]))
         return np.stack(amounts)
 
     def alike(self, one: Array, other: Array, rule: str) -> None:

@@ -29,10 +29,10 @@ def check_process(process: Any, *, horizon: int = 10, paths: int = 20_000, seed:
     Paths must have shape ``(steps + 1, n)``, start at ``initial``, be finite and the same for the same normals; a
     path must not depend on the other paths, nor a year on later normals; and the mean of many must be ``mean``, to
     within 4.2 of its standard errors in every year. The same holds for ``variance`` and ``quantile`` where there are
-    any, and for the means of the paths of every sampler where there is ``sample``. From states of all years, what may
-    follow must have probabilities ≥ 0 that sum to 1 and the mean ``expected``, whatever the quantisation and the
-    number of branches; a value of 0 must stay 0; ``expected`` of many states must have the mean of the next year; and
-    trees and lattices must be made of the process.
+    any, for the means of the paths of every sampler where there is ``sample``, and for those of all factors where there
+    are ``means``. From states of all years, what may follow must have probabilities ≥ 0 that sum to 1 and the mean
+    ``expected``, whatever the quantisation and the number of branches; a value of 0 must stay 0; ``expected`` of many
+    states must have the mean of the next year; and trees and lattices must be made of the process.
 
     Raises
     ------
@@ -134,6 +134,11 @@ def _check_steps(process: Any, horizon: int, paths: int, seed: int, dt: float) -
     require(start[0] == process.initial, f"{name}: start must begin with initial = {process.initial!r}")
     normals = np.random.default_rng(seed + 1).standard_normal((draws * horizon, paths))
     states = process.state_paths(normals, dt)
+    if hasattr(process, "means"):
+        stated = np.asarray(process.means(np.arange(horizon + 1) * dt), dtype=float)
+        require(stated.ndim == 2 and stated.shape[0] == horizon + 1, f"{name}: means must have one row per time")
+        for factor in range(stated.shape[1]):
+            _check_mean(name, f"mean of {process.names[factor]!r}", stated[:, factor], states[:, :, factor])
     for t in range(horizon):
         expected = np.asarray(process.expected(states[t], t=t * dt, dt=dt), dtype=float)
         error = expected.std(ddof=1) / np.sqrt(paths)

@@ -56,9 +56,16 @@ class OnModel:
         kept = 1 - self.case.technology.degradation
         plant = seen.amount("M", t) if lead else seen.amount("M", t - 1) * kept
         pipeline = [seen.amount("dM", year) for year in range(t + 1, t + lead)]
-        (demand,) = seen.factors.values()
-        today = Observation(self.case, t, demand, plant, np.stack(pipeline) if pipeline else np.empty((0, seen.paths)))
+        ordered = np.stack(pipeline) if pipeline else np.empty((0, seen.paths))
+        today = Observation(self.case, t, seen.factors["demand"], plant, ordered, self._beside(seen))
         return {"dM": whole_modules(np.asarray(self.strategy.order(today), dtype=float), lot)[None]}
+
+    def _beside(self, seen: Seen) -> Array | None:
+        """What is seen beside demand of the case's process, where paths tell it; of several factors, of demand."""
+        names = getattr(self.case.process, "names", ("value",))[1:]
+        known = [seen.beside.get(name, seen.beside.get(f"demand.{name}")) for name in names]
+        told = [each for each in known if each is not None]
+        return np.stack(told, axis=2) if told and len(told) == len(names) else None
 
     def describe(self) -> str:
         """The strategy's sentence."""

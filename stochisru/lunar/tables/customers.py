@@ -140,12 +140,15 @@ def all_wanted(case: GeneralCase) -> Callable[[int, Factors], Array]:
 
 
 def highest_wanted(case: GeneralCase, ground: ScenarioTree | MarkovLattice | Array) -> list[float]:
-    """The most that all customers want in each year, anywhere on a tree, a lattice or paths, shape ``(T + 1,)``."""
+    """The most that all customers want in each year, anywhere on a tree, a lattice or paths, shape ``(T + 1,)``.
+
+    Paths have shape ``(paths, T + 1)``, with further factors ``(paths, T + 1, factors)``.
+    """
     wanted = all_wanted(case)
     if isinstance(ground, MarkovLattice):
         values = list(ground.values)
     elif isinstance(ground, ScenarioTree):
         values = [ground.value[ground.at(t)] for t in range(ground.horizon + 1)]
-    else:
-        values = list(ground.T)
+    else:  # of several factors demand is the first
+        values = list(np.reshape(ground, (*np.shape(ground)[:2], -1))[:, :, 0].T)
     return [float(np.max(wanted(t, {"demand": demand}))) for t, demand in enumerate(values[: case.horizon.T + 1])]

@@ -90,8 +90,7 @@ class Nested:
 
     @cached_property
     def _states(self) -> list[Array]:
-        others = self.lattice.others or [np.empty((v.size, 0)) for v in self.lattice.values]
-        return [np.column_stack([v, other]) for v, other in zip(self.lattice.values, others, strict=True)]
+        return [self.lattice.known(t) for t in range(self.lattice.horizon + 1)]
 
     def weights(self, t: int, value: Array) -> tuple[Array, Array]:
         """Cut weights of stage t by state, shape ``(n, m)``, and what is added to the expectation under them, ``(n,)``.

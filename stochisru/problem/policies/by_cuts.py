@@ -1,7 +1,8 @@
-"""SDDP's cuts as a policy on any path: the year's program at the factor that is seen, and the nearest state's cuts.
+"""SDDP's cuts as a policy on any path: the year's program at the factors that are seen, and the nearest state's cuts.
 
-What is decided and operated keeps the rows of the year at the factor itself, not at that of a state of the lattice. Of
-the future it knows what the nearest state's cuts say.
+What is decided and operated keeps the rows of the year at the factors themselves, not at those of a state of the
+lattice. Of the future it knows what the nearest state's cuts say; distances of several factors are summed, each in
+standard deviations of the stage, and a state of the same regime is nearer than any other.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import numpy as np
 
 from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
-from stochisru.errors import InputError
 from stochisru.problem.information import Recourse
 from stochisru.problem.lattice_plan import ModelCutPlan
 from stochisru.problem.lattice_sheet import LatticeSheet
 from stochisru.problem.on_lattice import Key, ModelStages
+from stochisru.problem.policies.nearest import at, scales
 from stochisru.problem.policies.protocol import Seen, require_suits
 from stochisru.programs.stage import Stage
 from stochisru.programs.stage_model import StageModel
@@ -37,26 +38,17 @@ class ByCuts:
     plan: ModelCutPlan
     name: str = "sddp"
 
-    def __post_init__(self) -> None:
-        lattice = self.plan.programs.lattice
-        if lattice.others is not None:
-            raise InputError(
-                f"policy: cuts are followed on one factor alone, the states of the lattice differ by "
-                f"{', '.join(lattice.names[1:])} too"
-            )
-
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Decisions and operations of the year: the best for its cash and the cuts."""
         require_suits(self.name, self.plan.programs.model, seen.model)
         t = seen.year
-        (factor,) = seen.factors.values()
         programs = self.plan.programs
-        lattice, state = self._lattice(t, factor)
+        lattice, state = self._lattice(seen)
         stage = _StagesSeen(programs.model, lattice, programs).at(t, state)
         entering = np.array([self._amount(seen, *key) / programs.unit(key) for key in programs.entering[t]])
         entering = entering.reshape(len(programs.entering[t]), seen.paths)
         columns = np.empty((stage.columns, seen.paths))
-        alike = t == 0 and bool((factor[0] == factor[0, 0]).all())
+        alike = t == 0  # as paths are then
         for p in range(1 if alike else seen.paths):
             model = StageModel(stage, p)
             if t < programs.horizon:
@@ -69,19 +61,37 @@ class ByCuts:
         found |= {part.name: amount[part.name, t] for part in seen.model.operations if (part.name, t) in amount}
         return found
 
-    def _lattice(self, t: int, factor: Array) -> tuple[MarkovLattice, Index]:
+    def _lattice(self, seen: Seen) -> tuple[MarkovLattice, Index]:
         """The lattice with what is seen in place of the states of a stage, and the state that stands for each path."""
-        state = self._nearest(t, factor[t])
-        return _seen(self.plan.programs.lattice, t, factor[t], state), state
+        state = self._nearest(seen)
+        return _seen(self.plan.programs.lattice, seen, state), state
 
     def _amount(self, seen: Seen, name: str, year: int) -> Array:
         """What is known of a part of the programs."""
         return seen.amount(name, year)
 
-    def _nearest(self, t: int, value: Array) -> Index:
-        """State of a stage whose factor is nearest to each value."""
-        states = self.plan.programs.lattice.values[t]
-        return np.asarray(np.searchsorted((states[1:] + states[:-1]) / 2, value))
+    def _nearest(self, seen: Seen) -> Index:
+        """State of the year that is nearest to what is seen on each path."""
+        lattice, t = self.plan.programs.lattice, seen.year
+        values, deviation = ({name: table[t] for name, table in tables.items()} for tables in self._tables)
+        told = scales(f"policy {self.name}", "lattice", seen, lattice.names, values, deviation)
+        if len(told) == 1:
+            ((name, (known, _)),) = told.items()
+            order = np.argsort(values[known], kind="stable")
+            states = values[known][order]
+            return np.asarray(order[np.searchsorted((states[1:] + states[:-1]) / 2, at(seen, name, t))])
+        distance = np.zeros((seen.paths, lattice.sizes[t]))
+        for name, (known, weight) in told.items():
+            distance += weight * np.abs(values[known] - at(seen, name, t)[:, None])
+        return np.asarray(distance.argmin(axis=1))
+
+    @cached_property
+    def _tables(self) -> tuple[dict[str, list[Array]], dict[str, list[Array]]]:
+        """Values of the states of each stage by name, and their standard deviations."""
+        lattice = self.plan.programs.lattice
+        known = [lattice.known(t) for t in range(lattice.horizon + 1)]
+        values = {name: [states[:, i] for states in known] for i, name in enumerate(lattice.names)}
+        return values, {name: list(map(_deviation, table, lattice.probabilities)) for name, table in values.items()}
 
     def describe(self) -> str:
         """The rule as one sentence."""
@@ -90,6 +100,11 @@ class ByCuts:
             f"Every year do what is best for its cash and the {size['cuts']:,} cuts of a lattice of up to "
             f"{size['states_per_stage']} states a year."
         )
+
+
+def _deviation(values: Array, probability: Array) -> Array:
+    """Standard deviation of a stage, the same for all its states."""
+    return np.full(values.size, np.sqrt(probability @ (values - probability @ values) ** 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,17 +121,23 @@ class ByGrowth(ByCuts):
 
     level: str = "demand_level"
 
-    def _lattice(self, t: int, factor: Array) -> tuple[MarkovLattice, Index]:
-        lattice = self.plan.programs.lattice
+    def _lattice(self, seen: Seen) -> tuple[MarkovLattice, Index]:
+        lattice, t = self.plan.programs.lattice, seen.year
+        (factor,) = seen.factors.values()
         before = np.vstack([factor[:1], factor[:-1]])
         growth = np.where(before > 0, factor / np.where(before > 0, before, 1.0), 1.0)
-        state = self._nearest(t, growth[t])
-        found = _seen(lattice, t, growth[t], state)
-        values = list(found.values)
+        states = lattice.values[t]
+        state = np.searchsorted((states[1:] + states[:-1]) / 2, growth[t])
+        values, transitions, probabilities = map(list, (lattice.values, lattice.transitions, lattice.probabilities))
         for s in range(t):  # bounds of the factor hold for what was seen
-            ends = min(values[s][0], growth[s].min()), max(values[s][-1], growth[s].max())
-            values[s] = np.concatenate([[ends[0]], values[s][1:-1], [ends[1]]]) if values[s].size > 1 else values[s]
-        return replace(found, values=tuple(values)), state
+            if values[s].size > 1:
+                ends = min(values[s][0], growth[s].min()), max(values[s][-1], growth[s].max())
+                values[s] = np.concatenate([[ends[0]], values[s][1:-1], [ends[1]]])
+        values[t], probabilities[t] = growth[t], np.full(state.size, 1 / state.size)
+        if t < lattice.horizon:
+            transitions[t] = transitions[t][state]
+        made = _LatticeSeen(tuple(values), tuple(transitions), None, tuple(probabilities), lattice.names)
+        return cast("MarkovLattice", made), state
 
     def _amount(self, seen: Seen, name: str, year: int) -> Array:
         if name != self.level:
@@ -134,13 +155,13 @@ class ByGrowth(ByCuts):
 
 @dataclass(frozen=True, eq=False)
 class _LatticeSeen:
-    """A lattice on which the states of one stage are the factors that are seen."""
+    """A lattice on which the states of one stage are what is seen."""
 
     values: tuple[Array, ...]
     transitions: tuple[Array, ...]
+    others: tuple[Array, ...] | None
     probabilities: tuple[Array, ...]
-    #: One factor is seen.
-    others = None
+    names: tuple[str, ...]
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -151,14 +172,22 @@ class _LatticeSeen:
         return len(self.values) - 1
 
 
-def _seen(lattice: MarkovLattice, stage: int, value: Array, state: Index) -> MarkovLattice:
-    """A lattice with given values in place of the states of a stage, and the futures of the states nearest to them."""
-    values, transitions = list(lattice.values), list(lattice.transitions)
-    probabilities = list(lattice.probabilities)
-    values[stage], probabilities[stage] = value, np.full(value.size, 1 / value.size)
+def _seen(lattice: MarkovLattice, seen: Seen, state: Index) -> MarkovLattice:
+    """A lattice with what is seen in place of the states of a stage, and the futures of the states nearest to it."""
+    stage, known = seen.year, lattice.known(seen.year)[state]
+    for name, column in seen.model.seen_among("lattice", lattice.names).items():
+        if name in seen.factors or name in seen.beside:
+            known[:, column] = at(seen, name, stage)
+    values, transitions, probabilities = map(list, (lattice.values, lattice.transitions, lattice.probabilities))
+    others = None if lattice.others is None else list(lattice.others)
+    values[stage], probabilities[stage] = known[:, 0], np.full(state.size, 1 / state.size)
+    if others is not None:
+        others[stage] = known[:, 1:]
     if stage < lattice.horizon:
         transitions[stage] = transitions[stage][state]
-    return cast("MarkovLattice", _LatticeSeen(tuple(values), tuple(transitions), tuple(probabilities)))
+    beside = None if others is None else tuple(others)
+    made = _LatticeSeen(tuple(values), tuple(transitions), beside, tuple(probabilities), lattice.names)
+    return cast("MarkovLattice", made)
 
 
 @dataclass(frozen=True, eq=False)

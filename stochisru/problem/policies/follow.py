@@ -1,4 +1,4 @@
-"""A policy down given paths of the factor: what it decides, what stands, and what that is worth on each."""
+"""A policy down given paths of the factors: what it decides, what stands, and what that is worth on each."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from stochisru.problem.evaluate import evaluate
 from stochisru.problem.information import Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Operation, Row, State
-from stochisru.problem.paths import fan
+from stochisru.problem.paths import Paths
 from stochisru.problem.plan import ModelPlan
+from stochisru.problem.policies.operating import Operating
 from stochisru.problem.policies.protocol import Policy, Seen
 from stochisru.problem.sheet import Sheet
 
@@ -47,13 +48,13 @@ class Followed:
         return np.where(self.broken, -self.plan.model.sign * np.inf, self.plan.scenarios)
 
 
-def follow(model: Model, policy: Policy, paths: ArrayLike) -> Followed:
-    """Run a policy down paths of the factor.
+def follow(model: Model, policy: Policy, paths: Paths | ArrayLike) -> Followed:
+    """Run a policy down paths of the factors.
 
     Parameters
     ----------
     paths
-        Shape ``(n, T + 1)``, alike in year 0.
+        Shape ``(n, T + 1)``, alike in year 0; of several factors ``(n, T + 1, factors)`` in the order of the model.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def follow(model: Model, policy: Policy, paths: ArrayLike) -> Followed:
     >>> follow(newsvendor, Planned({"order": [0, 80]}), [[1, 50], [1, 100]]).values.round(6).tolist()
     [70.0, 160.0]
     """
-    return _Walk(model, policy, np.asarray(paths, dtype=float)).done()
+    return _Walk(model, policy, Paths.of(model, paths)).done()
 
 
 @dataclass(eq=False)
@@ -86,14 +87,15 @@ class _Walk:
 
     model: Model
     policy: Policy
-    paths: Array
+    paths: Paths
 
     def __post_init__(self) -> None:
-        self.tree = fan(self.paths)
+        self.tree = self.paths.fan()
         self.sheet = Sheet(self.model, self.tree, Recourse())
-        shape = self.model.horizon + 1, self.paths.shape[0]
+        self.n = len(self.paths)
+        shape = self.model.horizon + 1, self.n
         self.known = {part.name: np.full(shape, np.nan) for part in self.model.columns}
-        self.operated = False
+        self.operated = self.aiming = False
         for part in self.model.columns:
             if isinstance(part, (Decision, Operation)) and part.years is not None:
                 self.known[part.name][[t for t in self.model.years if t not in part.years]] = 0.0
@@ -113,21 +115,23 @@ class _Walk:
 
     def _decided(self, t: int) -> Mapping[str, ArrayLike]:
         due = {part.name: years for part in self.model.decisions if (years := self._due(part, t))}
-        history = dict.fromkeys(cast("tuple[str, ...]", self.model.factors), self.paths.T[: t + 1])
+        history = dict(zip(self.paths.names, self.paths.values.T[:, : t + 1], strict=True))
         for array in (*history.values(), *self.known.values()):
             array.setflags(write=False)
-        seen = Seen(self.model, t, history, due, self.known)
+        factors = {name: history.pop(name) for name in cast("tuple[str, ...]", self.model.factors)}
+        seen = Seen(self.model, t, factors, due, self.known, history)
         given = dict(self.policy.decide(seen))
         for array in self.known.values():
             array.setflags(write=True)
-        allowed = {*due, *(part.name for part in self.model.operations)}
+        stores = [state.name for state in self.model.stores]
+        allowed = [*due, *(part.name for part in self.model.operations)]
         for name in given:
-            if name not in allowed:
+            if name not in (*allowed, *stores):
                 raise InputError(f"{self._who}: {name!r} is nothing to decide in year {t}; it is {', '.join(allowed)}")
         for name, years in due.items():
             if name not in given:
                 raise InputError(f"{self._who}: must give {name!r} in year {t}")
-            amounts = self._shaped(name, given.pop(name), t, (len(years), self.paths.shape[0]))
+            amounts = self._shaped(name, given.pop(name), t, (len(years), self.n))
             for year, amount in zip(years, amounts, strict=True):
                 self.known[name][year] = self._allowed(self.model[name], amount, year)  # type: ignore[arg-type]
         return given
@@ -177,20 +181,51 @@ class _Walk:
 
     def _operate(self, t: int, given: Mapping[str, ArrayLike]) -> None:
         names = [part.name for part in self.model.operations if part.years is None or t in part.years]
+        stores = [state.name for state in self.model.stores]
+        levels = {name: given[name] for name in stores if name in given}
         if t == 0:
-            self.operated = bool(given)
-            carried = self.model.carried_over
-            if not given and carried is not None:
+            self.operated, self.aiming = bool(given), bool(levels)
+            if not given and stores:
                 raise InputError(
-                    f"{self._who}: must give operations too, {', '.join(names)}: they change what {carried.label} keeps"
+                    f"{self._who}: must give operations too, {', '.join(names)}: they change what "
+                    f"{self.model.stores[0].label} keeps; or the level that is to be left: {', '.join(stores)}"
                 )
         if not self.operated and not given:
+            return
+        if levels or self.aiming:
+            self._aim(t, levels, [name for name in names if name in given])
             return
         for name in names:
             if name not in given:
                 raise InputError(f"{self._who}: gives operations, and must give {name!r} in year {t}")
-            (amount,) = self._shaped(name, given[name], t, (1, self.paths.shape[0]))
+            (amount,) = self._shaped(name, given[name], t, (1, self.n))
             self.known[name][t] = self._allowed(self.model[name], amount, t)  # type: ignore[arg-type]
+
+    def _aim(self, t: int, levels: Mapping[str, ArrayLike], operated: list[str]) -> None:
+        """Operations that leave stores as near to given levels as they can."""
+        for state in self.model.stores:
+            if state.name not in levels:
+                raise InputError(f"{self._who}: gives levels of stores, and must give {state.name!r} in year {t}")
+        if operated:
+            raise InputError(f"{self._who}: must give operations or levels, got {operated[0]!r} too in year {t}")
+        aims = {name: self._shaped(name, level, t, (1, self.n))[0] for name, level in levels.items()}
+        for name, amount in self._operating.year(t, self.known, aims).items():
+            part = self.model[name]
+            if part.years is None or t in part.years:  # type: ignore[union-attr]
+                self.known[name][t] = self._allowed(part, amount, t)  # type: ignore[arg-type]
+
+    @cached_property
+    def _operating(self) -> Operating:
+        return Operating(self._plain, self.paths)
+
+    @cached_property
+    def _plain(self) -> Model:
+        """The model as operations see it, which do not know what decisions cost by size: it needs no whole numbers."""
+        parts = [
+            replace(part, lot=None, curve=None, fixed_cost=0.0) if isinstance(part, Decision) else part
+            for part in self.model.parts
+        ]
+        return replace(self.model, parts=parts)
 
     def _carry(self, t: int) -> None:
         """All states that are known by now."""
@@ -211,14 +246,14 @@ class _Walk:
 
     def _fed(self, state: State, year: int) -> Array:
         gains = self.sheet.gains[state.name][year]
-        return sum((number * self.known[name][year] for name, number in gains.items()), np.zeros(self.paths.shape[0]))
+        return sum((number * self.known[name][year] for name, number in gains.items()), np.zeros(self.n))
 
     # ------------------------------------------------------------------ result
 
     @cached_property
     def _broken(self) -> Mask:
         """Paths on which a state leaves its bounds or a row is not kept."""
-        broken = np.zeros(self.paths.shape[0], dtype=bool)
+        broken = np.zeros(self.n, dtype=bool)
         bound: list[State | Row] = [*self.model.states, *self.model.rows]
         for part in bound:
             years = self.model.years if isinstance(part, State) or part.years is None else part.years
@@ -233,28 +268,23 @@ class _Walk:
 
     def _with_best_operations(self) -> Followed:
         """What operations are best for the decisions, year by year: nothing is carried over by them."""
-        # Operations do not see what decisions cost, so the program needs no whole numbers.
-        parts = [
-            replace(part, lot=None, curve=None, fixed_cost=0.0) if isinstance(part, Decision) else part
-            for part in self.model.parts
-        ]
-        plain, every = replace(self.model, parts=parts), np.arange(self.paths.shape[0])
+        every = np.arange(self.n)
         columns = {name: np.full((self.model.horizon + 1, every.size), np.nan) for name in self.known}
         broken = np.zeros(every.size, dtype=bool)
-        self._best(plain, every, columns, broken)
+        self._best(every, columns, broken)
         return Followed(ModelPlan(self.model, self.tree, {name: _flat(x) for name, x in columns.items()}), broken)
 
-    def _best(self, plain: Model, paths: Index, columns: dict[str, Array], broken: Mask) -> None:
+    def _best(self, paths: Index, columns: dict[str, Array], broken: Mask) -> None:
         """Fill in the best operations on some paths; where they have none, half of them at a time, to find which."""
         decided = {part.name: _flat(self.known[part.name][:, paths]) for part in self.model.decisions}
         try:
-            best = evaluate(plain, decided, self.paths[paths])
+            best = evaluate(self._plain, decided, self.paths[paths])
         except InfeasibleError:
             if paths.size == 1:
                 broken[paths] = True
                 return
             for half in np.array_split(paths, 2):
-                self._best(plain, half, columns, broken)
+                self._best(half, columns, broken)
             return
         for name, amounts in best.columns.items():
             columns[name][0, paths] = amounts[0]

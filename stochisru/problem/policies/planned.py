@@ -21,24 +21,27 @@ class Planned:
     Attributes
     ----------
     plan
-        Amounts in the year of effect by name of the decision, each of shape ``(T + 1,)``.
+        Amounts in the year of effect by name of the decision, each of shape ``(T + 1,)``; where operations are carried
+        over (`stochisru.problem.Model.stores`), also the level of each store that is to be left at the end of the year.
     """
 
     plan: Mapping[str, ArrayLike] = field(default_factory=dict)
     name: str = "planned"
 
     def decide(self, seen: Seen) -> dict[str, Array]:
-        """Amounts of the years that are due."""
-        Held(self.plan).require_of(seen.model.decisions, seen.model.name)
+        """Amounts of the years that are due, and levels of stores."""
+        stores = {state.name: (seen.year,) for state in seen.model.stores if state.name in self.plan}
+        decided = {name: amounts for name, amounts in self.plan.items() if name not in stores}
+        Held(decided).require_of(seen.model.decisions, seen.model.name)
         found = {}
-        for decision, years in seen.due.items():
-            amounts = np.asarray(self.plan.get(decision, ()), dtype=float)
+        for name, years in {**seen.due, **stores}.items():
+            amounts = np.asarray(self.plan.get(name, ()), dtype=float)
             if amounts.shape != (seen.model.horizon + 1,):
                 raise InputError(
-                    f"policy {self.name}: needs amounts of {decision!r}, one per year 0..{seen.model.horizon}, "
+                    f"policy {self.name}: needs amounts of {name!r}, one per year 0..{seen.model.horizon}, "
                     f"got shape {amounts.shape}"
                 )
-            found[decision] = np.repeat(amounts[list(years), None], seen.paths, axis=1)
+            found[name] = np.repeat(amounts[list(years), None], seen.paths, axis=1)
         return found
 
     def describe(self) -> str:

@@ -6,7 +6,7 @@ A policy acts on all paths at once: arrays in, arrays out. It sees what happened
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -38,10 +38,13 @@ class Seen:
     year
         Today, 0 ≤ year ≤ T.
     factors
-        Factors of years 0..year by name, each of shape ``(year + 1, n)``.
+        Factors of the model of years 0..year by name, each of shape ``(year + 1, n)``.
     due
         Years of effect of what is decided today, by decision: year + lead, in year 0 all of 0..lead; without those in
         which there is nothing to decide.
+    beside
+        What else is seen of the process, such as its regime, by name, each of shape ``(year + 1, n)``; nothing on paths
+        that do not tell it.
     """
 
     model: Model
@@ -49,6 +52,7 @@ class Seen:
     factors: Mapping[str, Array]
     due: Mapping[str, tuple[int, ...]]
     _known: Mapping[str, Array]
+    beside: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def paths(self) -> int:
@@ -98,9 +102,10 @@ class Policy(Protocol):
         """What is decided today, by name.
 
         Amounts of every decision with a year in ``seen.due``: shape ``(years due, n)``, or ``(n,)`` or a number where
-        one year is due. A policy may give the operations of today too, each of shape ``(n,)``, then all of them in all
-        years; it must where operations are carried over (`Model.carried_over`). Otherwise those follow that are best
-        for its decisions.
+        one year is due. Operations then follow that are best for the cash of the year. A policy may give the operations
+        of today too, each of shape ``(n,)``, then all of them in all years. Where they are carried over
+        (`Model.stores`) it must, or give the level of every store at the end of the year, each of shape ``(n,)``:
+        operations then follow that leave the stores nearest to it, and of these the best for the cash of the year.
         """
 
     def describe(self) -> str:
