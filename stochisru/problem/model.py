@@ -302,6 +302,12 @@ class Model:
         return {name: known.index(name) for name in (*names, *(other for other in known if other not in names))}
 
 
+def require_model(given: object) -> None:
+    """Raise `InputError` unless something is a model."""
+    if not isinstance(given, Model):
+        raise InputError(f"model: must be a Model, got {type(given).__name__}")
+
+
 def _require_part(part: object) -> None:
     if not isinstance(part, (Decision, State, Operation, Expression, Row)):
         raise InputError(f"parts: must be Decision, State, Operation, Expression or Row, got {part!r}")
