@@ -356,10 +356,11 @@ class _Check:
                     )
 
     def _coefficient(self, part: Part, what: str, coefficient: Kept) -> None:
-        if isinstance(coefficient, tuple) and len(coefficient) != self.model.horizon + 1:
+        listed = coefficient.times if isinstance(coefficient, Factor) else coefficient
+        if isinstance(listed, tuple) and len(listed) != self.model.horizon + 1:
             raise InputError(
                 f"{part.label}: {what} must be one number per year 0..{self.model.horizon}, "
-                f"{self.model.horizon + 1} numbers, got {len(coefficient)}"
+                f"{self.model.horizon + 1} numbers, got {len(listed)}"
             )
         factors = cast("tuple[str, ...]", self.model.factors)
         if isinstance(coefficient, Factor) and coefficient.name not in factors:

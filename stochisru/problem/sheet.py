@@ -65,8 +65,9 @@ class Sheet:
         if found is None:
             coefficient = part.coefficients[what]
             if isinstance(coefficient, Factor):
-                values = coefficient.times * self._whole[coefficient.name]  # known to the model
-                self._numbers[key] = [values[here] for here in self.ancestry.nodes]
+                values = self._whole[coefficient.name]  # known to the model
+                times = coefficient.by_year(self.model.horizon).tolist()
+                self._numbers[key] = [x * values[here] for x, here in zip(times, self.ancestry.nodes, strict=True)]
             elif isinstance(coefficient, float):
                 self._numbers[key] = [coefficient] * (self.model.horizon + 1)
             elif isinstance(coefficient, tuple):

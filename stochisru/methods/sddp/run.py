@@ -15,10 +15,12 @@ from stochisru.errors import SolverError
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
 from stochisru.methods.result import Bounds, Kind, Of, relative_gap, require_order
+from stochisru.methods.risk import Expectation
 from stochisru.methods.sddp.clock import AT_THE_END, ON_THE_WAY, Clock
 from stochisru.methods.sddp.engine import Engine
 from stochisru.methods.sddp.histories import MOST_HISTORIES, histories, history_bound
 from stochisru.methods.sddp.monitor import SddpIteration, SddpState, parts
+from stochisru.methods.sddp.trials import Trials
 from stochisru.methods.sddp.vertices import ALLOWANCES, MOST_DIMENSIONS, vertex_bound
 from stochisru.methods.stopping import Status
 from stochisru.protocols import LatticePlanT, RiskMeasure, StagePrograms, StoppingRule
@@ -184,19 +186,7 @@ class SddpRun(Generic[LatticePlanT]):
 
     def snapshot(self, root: Array) -> LatticePlanT:
         """The present cuts as a plan."""
-        intercepts, slopes = [], []
-        for stage in self.programs.stages[:-1]:
-            t = stage.year
-            intercept, slope, _ = self.engine.pool.of(t)
-            unit = self.programs.state_unit(t + 1)
-            a, b = [], []
-            for i in range(self.programs.lattice.sizes[t]):
-                rows = self.engine.kept[t][i]
-                a.append(stage.money * np.append(stage.ceiling[i], intercept[rows, i]))
-                b.append(stage.money * np.concatenate([np.zeros((1, unit.size)), slope[rows, i]]) / unit)
-            intercepts.append(_padded(a, np.inf))
-            slopes.append(_padded(b, 0.0))
-        return self.programs.plan(root, intercepts, slopes, self.risk.neutral)
+        return plan_of(self.programs, self.engine, root, self.risk.neutral)
 
     @property
     def state(self) -> SddpState:
@@ -234,6 +224,39 @@ class SddpRun(Generic[LatticePlanT]):
         self._simulate(fewest, confidence)
         now = time.monotonic()
         return int(np.clip(fewest * (self.clock.until - now) / max(now - before, 1e-9), fewest, simulations))
+
+
+def cuts_on(programs: StagePrograms[LatticePlanT], passes: int, seed: int = 0) -> LatticePlanT:
+    """The plan after some passes of SDDP, without bounds: a policy whose worth is found by simulation."""
+    engine, trials = Engine(programs, Expectation()), Trials(programs, seed)
+    for number in range(passes):
+        engine.absorb(trials.rows(engine, number, 0, 1))
+    return plan_of(programs, engine, engine.root()[1])
+
+
+def plan_of(programs: StagePrograms[LatticePlanT], engine: Engine, root: Array, neutral: bool = True) -> LatticePlanT:
+    """The plan that the cuts of an engine describe.
+
+    Parameters
+    ----------
+    root
+        What is decided at the root, see `Engine.root`.
+    neutral
+        Whether the cuts are of the expectation.
+    """
+    intercepts, slopes = [], []
+    for stage in programs.stages[:-1]:
+        t = stage.year
+        intercept, slope, _ = engine.pool.of(t)
+        unit = programs.state_unit(t + 1)
+        a, b = [], []
+        for i in range(programs.lattice.sizes[t]):
+            rows = engine.kept[t][i]
+            a.append(stage.money * np.append(stage.ceiling[i], intercept[rows, i]))
+            b.append(stage.money * np.concatenate([np.zeros((1, unit.size)), slope[rows, i]]) / unit)
+        intercepts.append(_padded(a, np.inf))
+        slopes.append(_padded(b, 0.0))
+    return programs.plan(root, intercepts, slopes, neutral)
 
 
 def _padded(parts: Sequence[Array], fill: float) -> Array:
