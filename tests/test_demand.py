@@ -264,14 +264,13 @@ def test_hurdles_look_from_where_demand_stands():
         npv_on_paths(case, policy_named("moderate", case), np.full((5, 3), 1000.0))
 
 
-def test_sample_trees_of_mpi_sppy_take_one_normal_number_a_step():
-    one = case_of("mean-reverting", T=2)
-    assert SampledScenarios(one.model, case_tree(one, [2, 2]), [2, 2], [1]).path([0.0, 0.0]).shape == (3,)
-    more = case_of("regimes", T=2)
-    with pytest.raises(
-        InputError, match=r"process: sample trees have one normal number per node, RegimeSwitching takes 2"
-    ):
-        SampledScenarios(more.model, case_tree(more, [2, 2]), [2, 2], [1])
+def test_sample_trees_of_mpi_sppy_take_as_many_normal_numbers_as_a_step_needs():
+    for kind, draws in (("mean-reverting", 1), ("regimes", 2)):
+        case = case_of(kind, T=2)
+        sampled = SampledScenarios(case.model, case_tree(case, [2, 2]), [2, 2], [1])
+        path = sampled.path(np.zeros(2 * draws))
+        assert path.shape == (3, 1)
+        assert path[0, 0] == case.demand.D0
 
 
 def test_kurtosis_of_demand():
