@@ -57,7 +57,8 @@ def print_process_values(values: ProcessValues) -> None:
     first = [(name, mass) for name, mass in decision.items() if not isinstance(mass, str)]
     several = [(f"{name} {year}", kg) for name, mass in first if isinstance(mass, dict) for year, kg in mass.items()]
     orders = ", ".join(f"{name} {kg:,.1f} kg" for name, kg in several or first)
-    sys.stdout.write(f"decision: {orders}; then {decision['rule']}\n")
+    rule = str(decision["rule"])
+    sys.stdout.write(f"decision: {orders}; then {rule[:1].lower()}{rule[1:]}\n")
 
 
 def print_tree_values(values: ValueTable, away: Distance) -> None:
