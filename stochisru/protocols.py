@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 # ------------------------------------------------------------------ problems
 
 
+class HasFlows(Protocol):
+    """What is about money."""
+
+    @property
+    def flows(self) -> float:
+        """Size of the sums of money that values are differences of, before anything is solved where it is a problem."""
+
+
 class Horizon(Protocol):
     """Years of a problem."""
 
@@ -106,16 +114,12 @@ class PlanOf(Plan, Protocol[PolicyT_co]):
         """The plan as a policy."""
 
 
-class PlanOnTree(Plan, Protocol):
+class PlanOnTree(Plan, HasFlows, Protocol):
     """A plan with decisions at all nodes of a tree."""
 
     @property
     def value(self) -> float:
         """Its expected value on the tree, by arithmetic that asks no solver."""
-
-    @property
-    def flows(self) -> float:
-        """Size of the sums of money that `value` is a difference of."""
 
 
 class PlanOnLattice(Plan, Protocol):
@@ -141,7 +145,7 @@ StoreT = TypeVar("StoreT")
 StoreT_contra = TypeVar("StoreT_contra", contravariant=True)
 
 
-class TreeProblem(Protocol[TreePlanT_co]):
+class TreeProblem(HasFlows, Protocol[TreePlanT_co]):
     """A problem on a tree: one program, and how its solutions are read."""
 
     @property
@@ -210,7 +214,7 @@ class Candidates(Protocol):
         """Those that differ from a given one in one decision."""
 
 
-class Subtrees(Protocol[TreePlanT_co]):
+class Subtrees(HasFlows, Protocol[TreePlanT_co]):
     """A problem on a cut tree, as if it were maximised; see `stochisru.problem.subtrees.Subtrees`."""
 
     @property
@@ -240,10 +244,6 @@ class Subtrees(Protocol[TreePlanT_co]):
     @property
     def mixed(self) -> bool:
         """Whether programs have whole numbers."""
-
-    @property
-    def flows(self) -> float:
-        """Size of the sums of money that values are differences of."""
 
     @property
     def count(self) -> int:
@@ -306,7 +306,7 @@ class Subtrees(Protocol[TreePlanT_co]):
         """The plan of what `SubtreeProgram.on_nodes` says at all nodes of the tree."""
 
 
-class StagePrograms(Protocol[LatticePlanT]):
+class StagePrograms(HasFlows, Protocol[LatticePlanT]):
     """A problem on a lattice, a program per stage and state; see `stochisru.problem.on_lattice.ModelStages`."""
 
     @property
@@ -324,10 +324,6 @@ class StagePrograms(Protocol[LatticePlanT]):
     @property
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must agree in."""
-
-    @property
-    def flows(self) -> float:
-        """Size of the sums of money that values are differences of, $."""
 
     @property
     def sign(self) -> float:
@@ -452,7 +448,7 @@ class BoundsLine(Protocol):
         """Relative gap of the bounds."""
 
 
-class RunStatus(Protocol):
+class RunStatus(HasFlows, Protocol):
     """A run so far, as stopping rules see it."""
 
     @property

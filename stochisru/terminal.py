@@ -222,11 +222,10 @@ def iteration_table(title: str) -> Iterator[Callable[[LogLine], None]]:
 
     def table() -> Table:
         shown = Table(title=title, title_justify="left", box=None, header_style="bold")
-        heads = [*vars(lines[0]), "gap"] if lines else []
-        for head in heads:
+        for head in vars(lines[0]) if lines else ():
             shown.add_column(head.replace("_", " "), justify="right")
         for line in lines[-12:]:
-            shown.add_row(*(_cell(value) for value in vars(line).values()), f"{line.gap:.2%}")
+            shown.add_row(*(f"{v:.2%}" if name == "gap" else _cell(v) for name, v in vars(line).items()))
         return shown
 
     with Live(table(), console=console, refresh_per_second=8, transient=True) as live:

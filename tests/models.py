@@ -121,3 +121,36 @@ def uneven(rng, T, start=100.0):
                 probability.append(probability[above] * share)
         last = now
     return ScenarioTree(np.array(parent), np.array(stage), np.array(probability), np.array(value))
+
+
+def drawn(seed):
+    """A model with fixed costs, lots, what is lost, and two leads, as ``seed`` draws them, on an uneven tree."""
+    from scenario_trees import ScenarioTree
+
+    rng = np.random.default_rng(seed)
+    T = int(rng.integers(2, 4))
+    parent, stage, value, probability, last = [-1], [0], [100.0], [1.0], [0]
+    for t in range(1, T + 1):
+        now = []
+        for above in last:
+            for share in rng.dirichlet(np.full(int(rng.integers(2, 4)), 3.0)):
+                now.append(len(parent))
+                parent.append(above)
+                stage.append(t)
+                value.append(value[above] * float(rng.choice([0.6, 0.8, 1.0, 1.25, 1.5])))
+                probability.append(probability[above] * share)
+        last = now
+    tree = ScenarioTree(np.array(parent), np.array(stage), np.array(probability), np.array(value))
+    fixed, lot = float(rng.choice([0.0, 30.0, 200.0, 1000.0])), [None, 15.0, 40.0][int(rng.integers(3))]
+    serve = bool(rng.integers(2))
+    parts = [
+        Decision("order", int(rng.integers(3)), cost=rng.uniform(0.5, 4), lot=lot, fixed_cost=fixed, upper=300.0),
+        Decision("fast", cost=rng.uniform(1, 5), fixed_cost=50.0, upper=200.0),
+        State("plant", rng.choice([1.0, 0.9, 0.5]), {"order": rng.choice([0.3, 1.0])}, initial=20.0, cost=0.1),
+        State("quick", rng.choice([1.0, 0.9, 0.5]), {"fast": 1.0}),
+        Operation("sold", rng.uniform(2, 6), upper=Factor("demand")),
+        Operation("missing", -rng.uniform(5, 15) if serve else 0.0, upper=Factor("demand")),
+        Row("capacity", {"sold": 1.0, "plant": -1.0, "quick": -1.0}, upper=0.0),
+        Row("served", {"sold": 1.0, "missing": 1.0}, equals=Factor("demand")),
+    ]
+    return Model(f"drawn {seed}", T, parts, sense="minimise" if serve else "maximise", discount_rate=0.05), tree

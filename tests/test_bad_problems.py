@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree
@@ -10,7 +11,10 @@ from stochisru import InputError, extensive_form, progressive_hedging, sddp, sim
 from stochisru.errors import InfeasibleError
 from stochisru.problem import Decision, Factor, Model, Operation, Row, State, held, on_tree
 from stochisru.problem.evaluate import evaluate
+from stochisru.problem.on_path import path_model, scenario_model, solve_pyomo
+from stochisru.problem.paths import chain
 from stochisru.problem.policies import Planned
+from stochisru.programs.curves import Curve
 from stochisru.values import values
 
 GBM = GeometricBrownianMotion(100.0, 0.05, 0.2)
@@ -245,3 +249,124 @@ def test_bad_policies():
         with pytest.raises(InputError) as error:
             simulate_policies(model, policies, paths=10)
         assert said in one_line(error)
+
+
+# ------------------------------------------- found by a newcomer: wrong optima, then words
+
+WALK = GeometricBrownianMotion(60.0, 0.1, 0.2)
+SMALL = ScenarioTree.from_process(WALK, [2, 2])
+
+
+def plant(order=(), state=(), T=2, **kw):
+    """Order a year ahead, sell up to plant and demand."""
+    parts = [
+        Decision("o", **{"lead": 1, "cost": 5.0, "upper": 100.0, **dict(order)}),
+        State("p", **{"gains": {"o": 1.0}, **dict(state)}),
+        Operation("q", value=9.0),
+        Row("cap", {"q": 1.0, "p": -1.0}, upper=0.0),
+        Row("dem", {"q": 1.0}, upper=Factor("demand")),
+    ]
+    return Model("m", T, parts, **kw)
+
+
+LEAST = Row("min", {"p": 1.0}, lower=150.0, years=[2])
+LEAST_TOO = Row("min", {"p": -1.0}, upper=-150.0, years=[2])
+
+
+@pytest.mark.parametrize("row", [LEAST, LEAST_TOO])
+def test_enough_is_no_constraint_where_a_row_asks_for_the_state(row):
+    """The optimum is that of the model without enough, 1,046.35; it was infeasible."""
+    plain = values(plant({"upper": 300.0}).with_part(row), SMALL).point("rp")
+    said = plant({"upper": 300.0}, {"enough": Factor("demand")}).with_part(row)
+    assert values(said, SMALL).point("rp") == pytest.approx(plain)
+    with pytest.raises(InputError, match="decision 'o': needs a finite upper bound"):
+        values(plant({"upper": None}, {"enough": Factor("demand")}).with_part(row), SMALL)
+
+
+def test_enough_is_no_constraint_where_a_row_couples_states():
+    """As much as three of the first asks for plenty of the second: enough of the second's own use is too little."""
+    cheap = [Decision("b", lead=1, cost=1.0, upper=1000.0), State("r", gains={"b": 1.0}, enough=Factor("demand"))]
+    ratio = Row("ratio", {"r": 1.0, "p": -3.0}, lower=0.0)
+    told = plant({}, {"enough": Factor("demand")}).with_part(*cheap, ratio)
+    untold = plant().with_part(cheap[0], State("r", gains={"b": 1.0}), ratio)
+    assert values(told, SMALL).point("rp") == pytest.approx(values(untold, SMALL).point("rp"))
+
+
+def test_enough_still_bounds_plant_that_operations_use():
+    free = plant({"upper": None}, {"enough": Factor("demand")})
+    assert values(free, SMALL).point("rp") == pytest.approx(values(plant(), SMALL).point("rp"))
+
+
+@pytest.mark.parametrize("lower", [Factor("demand", -0.1), lambda year, factors: -1.0])
+def test_amounts_are_not_negative_by_factors_either(lower):
+    with pytest.raises(InputError, match=r"decision 'o': lower must be >= 0, got -.* in year 0"):
+        extensive_form(plant({"lower": lower}), SMALL)
+
+
+@pytest.mark.parametrize("enough", [-1.0, Factor("demand", -1.0)])
+def test_less_than_nothing_is_not_enough(enough):
+    with pytest.raises(InputError, match=r"state 'p': enough must be >= 0"):
+        values(plant({}, {"enough": enough}), SMALL)
+
+
+def test_a_horizon_of_one_year():
+    """Order today, sell today: 60 at 9 less 60 at 5."""
+    year = chain([60.0])
+    assert values(plant(T=0), year).point("rp") == pytest.approx(240.0)
+    assert evaluate(plant(T=0), {"o": [3.0]}, year).value == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize("solver", ["highs", "appsi_highs"])
+@pytest.mark.parametrize("form", [lambda m: path_model(m, [60, 66, 73]), lambda m: scenario_model(m, SMALL)])
+def test_infeasible_pyomo_models(solver, form):
+    model = plant().with_part(Row("need", {"p": 1.0}, lower=500.0, years=[1]))
+    with pytest.raises(InfeasibleError, match="ended with infeasible"):
+        solve_pyomo(form(model), solver)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda: plant().with_part(Row("n", {"p": 1.0}, lower=5, upper=1)),
+            "row 'n': lower must be <= upper in year 0",
+        ),
+        (lambda: plant().with_part(Row("n", {"p": 1.0}, lower=1, upper=None)), "row 'n': upper must be a number"),
+        (lambda: Factor("demand", "a"), "factor 'demand': times: must be a finite number"),
+        (lambda: Factor("demand") * Factor("demand"), "give a function of (year, factors)"),
+        (lambda: Factor("demand") + 1, "give a function of (year, factors)"),
+        (
+            lambda: plant({"fixed_cost": 3.0}).with_part(Operation("o_cost")),
+            "programs have 'o_cost' for sizes of decision",
+        ),
+        (
+            lambda: plant({"lot": 3.0}).with_part(Operation("o_lots")),
+            "programs have 'o_lots' for sizes of decision 'o'",
+        ),
+        (lambda: State("p", rule="a b"), "state 'p': rule must be letters, digits and _"),
+        (lambda: values(None, SMALL), "problem: must be a Model or a case, got NoneType"),
+        (lambda: values(plant(), SMALL, rel_gap="a"), "rel_gap: must be in [0, 1)"),
+        (lambda: evaluate("m", {}, SMALL), "model: must be a Model, got str"),
+        (lambda: on_tree(plant(), SMALL, "static"), "information: must be one, such as Static()"),
+        (lambda: path_model(plant(), [60, 61]), "path: must have one number per year 0..2 of m, got 2"),
+        (lambda: path_model("m", [60, 61]), "model: must be a Model, got str"),
+        (lambda: solve_pyomo(None), "model: must be a ConcreteModel of Pyomo, got NoneType"),
+        (lambda: Model("a\nb", 1, [Operation("q")]), "name: must be text of one line"),
+        (lambda: plant({"cost": [1, 2, np.nan]}), "cost must not be NaN, it is in year 2"),
+        (lambda: plant({"cost": pd.Series([1.0, 2.0, 3.0], index=[2, 3, 4])}), "must have the years 0..2 as its index"),
+    ],
+)
+def test_what_else_is_wrong_is_said(make, said):
+    with pytest.raises(InputError) as error:
+        make()
+    assert said in one_line(error)
+
+
+def test_a_series_of_numbers_goes_by_its_years():
+    assert plant({"cost": pd.Series([1.0, 2.0, 3.0], index=[2, 1, 0])})["o"].cost == (3.0, 2.0, 1.0)
+
+
+def test_convex_curves_in_pyomo_are_quiet(caplog):
+    """Pyomo warned of a component that was replaced, ``value``."""
+    path_model(plant({"curve": Curve([0, 30, 80], [0, 30, 200])}), [60, 66, 73])
+    assert not caplog.records

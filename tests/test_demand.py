@@ -39,6 +39,7 @@ from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.strategies.outlook import quantile_growth
 from stochisru.lunar.strategies.trigger import added_margin
 from stochisru.lunar.trees import case_lattice, case_tree
+from stochisru.lunar.values.lattice import lattice_values
 from stochisru.problem.sampled import SampledScenarios
 from stochisru.simulation.metrics import lognormal_kurtosis
 from stochisru.testing import check_strategy
@@ -263,14 +264,13 @@ def test_hurdles_look_from_where_demand_stands():
         npv_on_paths(case, policy_named("moderate", case), np.full((5, 3), 1000.0))
 
 
-def test_sample_trees_of_mpi_sppy_take_one_normal_number_a_step():
-    one = case_of("mean-reverting", T=2)
-    assert SampledScenarios(one.model, case_tree(one, [2, 2]), [2, 2], [1]).path([0.0, 0.0]).shape == (3,)
-    more = case_of("regimes", T=2)
-    with pytest.raises(
-        InputError, match=r"process: sample trees have one normal number per node, RegimeSwitching takes 2"
-    ):
-        SampledScenarios(more.model, case_tree(more, [2, 2]), [2, 2], [1])
+def test_sample_trees_of_mpi_sppy_take_as_many_normal_numbers_as_a_step_needs():
+    for kind, draws in (("mean-reverting", 1), ("regimes", 2)):
+        case = case_of(kind, T=2)
+        sampled = SampledScenarios(case.model, case_tree(case, [2, 2]), [2, 2], [1])
+        path = sampled.path(np.zeros(2 * draws))
+        assert path.shape == (3, 1)
+        assert path[0, 0] == case.demand.D0
 
 
 def test_kurtosis_of_demand():
@@ -309,3 +309,12 @@ def test_commands_take_any_process(run_cli, tmp_path):
     outcome = run_cli("solve", str(file), "--method", "threshold", check=2)
     assert "needs a geometric Brownian motion, got jumps" in outcome.stderr
     assert outcome.stderr.count("\n") <= 2
+
+
+def test_values_of_a_lattice_with_regimes_are_those_of_its_tree():
+    """Perfect information is less the control of a policy that looks at the regime (it was refused)."""
+    found = lattice_values(case_of("regimes", T=2), states=6, paths=4096)
+    table = value_table(found.case, found.lattice.to_tree())
+    assert found.rp.lower == pytest.approx(table.point("rp"))
+    assert found.static.lower == pytest.approx(table.point("static"))
+    assert found.ws.lower <= table.point("ws") <= found.ws.upper

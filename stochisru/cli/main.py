@@ -26,6 +26,7 @@ from stochisru.cli.risk import risk
 from stochisru.cli.robustness import robustness
 from stochisru.cli.solve import solve_command, solve_listed
 from stochisru.cli.studies import frontier, sensitivity, study_app, tune
+from stochisru.cli.support import support
 from stochisru.cli.tables import (
     print_comparison,
     print_process_values,
@@ -148,6 +149,7 @@ def run(
 
 
 app.command()(value)
+app.command()(support)
 
 
 @app.command()

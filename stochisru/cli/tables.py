@@ -44,7 +44,7 @@ def print_values(table: pd.DataFrame, title: str) -> None:
 
 def print_process_values(values: ProcessValues) -> None:
     """What to commit now, and the values of the process."""
-    case, plan = values.case, values.recourse
+    case = values.case
     print_values(values.to_frame().reset_index(), f"{case.title}, T = {case.horizon.T}: values of the process")
     if not values.exact:
         sys.stdout.write("no exact policy exists for this case: rp is a policy's value and an upper bound\n")
@@ -53,8 +53,12 @@ def print_process_values(values: ProcessValues) -> None:
             f"perfect information is solved for the {values.foresight} alone: it bounds ws and evpi from above, and "
             "their values are rp and what perfect information adds there\n"
         )
-    orders = ", ".join(f"{name} {mass:,.1f} kg" for name, mass in plan.first_stage.items())
-    sys.stdout.write(f"decision: {orders}; then {plan.policy().describe(case)}\n")
+    decision = values.decision
+    first = [(name, mass) for name, mass in decision.items() if not isinstance(mass, str)]
+    several = [(f"{name} {year}", kg) for name, mass in first if isinstance(mass, dict) for year, kg in mass.items()]
+    orders = ", ".join(f"{name} {kg:,.1f} kg" for name, kg in several or first)
+    rule = str(decision["rule"])
+    sys.stdout.write(f"decision: {orders}; then {rule[:1].lower()}{rule[1:]}\n")
 
 
 def print_tree_values(values: ValueTable, away: Distance) -> None:

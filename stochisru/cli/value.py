@@ -49,7 +49,7 @@ def value(
     horizon: HorizonOpt = None,
     quantization: Annotated[str | None, typer.Option(help="tree: branches [default: gauss-hermite].")] = None,
     solver: Annotated[str | None, typer.Option(help="tree: highs or gurobi [default: highs].")] = None,
-    paths: Annotated[int | None, typer.Option(help="process: Monte Carlo paths [default: 16384].")] = None,
+    paths: Annotated[int | None, typer.Option(help="process: paths [default: 16384, with tables 1024].")] = None,
     seed: Annotated[int | None, typer.Option(help="process: seed of the paths [default: 0].")] = None,
     sampler: Annotated[str | None, typer.Option(help="process: as in simulate [default: sobol].")] = None,
     workers: Annotated[int | None, typer.Option(help="process: processes; results do not depend on it.")] = None,
@@ -83,13 +83,13 @@ def value(
         "states": states,
     }
     chosen = given_options(given, _VALUE_OPTIONS, "on", on)
-    if is_general(problem):
-        _value_of_general(problem, on, asked, chosen, json)
-        return
     if on == "process":
         with progress(f"valuing {problem.name}"):
             found = process_values(problem, **chosen)
         emit(found.to_dict(), json, lambda: print_process_values(found))
+        return
+    if is_general(problem):
+        _value_of_general(problem, on, asked, chosen, json)
         return
     if on == "lattice":
         with progress(f"valuing {problem.name}") as step:
@@ -112,7 +112,9 @@ def _value_of_general(case: GeneralCase, on: str, asked: TreeAsked, chosen: dict
     from stochisru.programs.solvers import solver_named
 
     if on != "tree":
-        raise InputError(f"on: {case.name} says {case.what} and has values on a tree alone; give --branching")
+        raise InputError(
+            f"on: {case.name} says {case.what} and has values of the process and on a tree, none on a lattice"
+        )
     solver = chosen.get("solver", "highs")
     solver_named(solver)
     tree = asked.of(case)

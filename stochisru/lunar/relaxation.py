@@ -23,6 +23,7 @@ from stochisru.estimate import Estimate
 from stochisru.limits import Limit
 from stochisru.lunar.case import DeploymentCase, why_no_case
 from stochisru.lunar.cut_plan import CutPlan
+from stochisru.lunar.exact.by_year import exact_policy, why_no_exact_policy
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.unit_value import why_no_unit_value
 from stochisru.lunar.simulation import npv_on_paths, simulate
@@ -47,18 +48,26 @@ class ExactPolicy:
     name, summary, on = "threshold", "exact policy on the process", Of.PROCESS
     options = NoOptions
 
-    def refuses(self, case: DeploymentCase) -> str | None:
-        """A limit on supply from Earth."""
+    def refuses(self, case: DeploymentCase | GeneralCase) -> str | None:
+        """A limit on supply from Earth; of a general case what is not in proportion to demand."""
+        if is_general(case):
+            return why_no_exact_policy(case)
         return why_no_case(case, "threshold") or why_no_unit_value(case.linear_bound)
 
-    def kind(self, case: DeploymentCase) -> Kind:
+    def kind(self, case: DeploymentCase | GeneralCase) -> Kind:
         """Closed forms; of the relaxation's plan a simulation."""
         return Kind.EXACT if case.is_linear else Kind.STATISTICAL
 
     def solve(
-        self, case: DeploymentCase, on: None, options: NoOptions, progress: Callable[[Any], None] | None = None
-    ) -> Result[ThresholdPlan]:
+        self,
+        case: DeploymentCase | GeneralCase,
+        on: None,
+        options: NoOptions,
+        progress: Callable[[Any], None] | None = None,
+    ) -> Result[Any]:
         """Solve a problem on its process."""
+        if is_general(case):
+            return exact_policy(case)
         return threshold(case) if case.is_linear else threshold_ignoring(case)
 
 

@@ -124,7 +124,7 @@ def _tables(
 ) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
-    case = process.case
+    case = process.base
     npv = pd.DataFrame(simulation.npv[:, :_STORED_PATHS].T, columns=simulation.names)
     rules = [{"strategy": s.name, "rule": s.describe(case)} for s in simulation.strategies]
     parameters = case.to_frame().reset_index()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scenario_trees.arrays import Array
+from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import perfect_information
 from stochisru.lunar.policies import open_loop_plans
 from stochisru.lunar.simulation import follow
@@ -61,7 +62,7 @@ class _Year:
 
 
 def _on_process(values: ProcessValues, sample: Sampling) -> Iterator[_Year]:
-    case, paths = values.case, min(sample.paths, SCHEDULE_PATHS)
+    case, paths = values.base, min(sample.paths, SCHEDULE_PATHS)
     demand, seen = drawn_paths(case, paths, sample.seed, sample.source)
     even = np.full(paths, 1 / paths)
     strategies = {"RP": values.recourse.policy(name="RP")}
@@ -72,18 +73,16 @@ def _on_process(values: ProcessValues, sample: Sampling) -> Iterator[_Year]:
             yield _Year(Of.PROCESS, name, t, deployment, plant, even, paths)
     if values.foresight == "case":
         foreseen = perfect_information(case, demand)[1]
-        yield from _foreseen(values, Of.PROCESS, foreseen, even, paths)
+        yield from _foreseen(case, Of.PROCESS, foreseen, even, paths)
 
 
 #: Plans that are fixed in advance, by their names in the table.
 _IN_ADVANCE = {"EV": "ev", "static": "static"}
 
 
-def _foreseen(
-    values: ProcessValues | ValueTable, of: Of, deployment: Array, probability: Array, paths: int
-) -> Iterator[_Year]:
+def _foreseen(case: DeploymentCase, of: Of, deployment: Array, probability: Array, paths: int) -> Iterator[_Year]:
     """Plans under perfect information; ``deployment`` has shape ``(T + 1, n)``."""
-    technology = values.case.technology
+    technology = case.technology
     plant = np.full(deployment.shape[1], technology.M0)
     for t, arriving in enumerate(deployment):
         plant = plant * (1 - technology.degradation if t else 1.0) + arriving
@@ -97,7 +96,7 @@ def _on_tree(values: ValueTable) -> Iterator[_Year]:
             at = tree.at(t)
             yield _Year(Of.TREE, name, t, result.plan.deployment[at], result.plan.plant[at], tree.probability[at], 0)
     foreseen = values.wait_and_see
-    yield from _foreseen(values, Of.TREE, foreseen.leaf_deployment, foreseen.probability, 0)
+    yield from _foreseen(values.case, Of.TREE, foreseen.leaf_deployment, foreseen.probability, 0)
 
 
 def schedule_table(process: ProcessValues, tree: ValueTable | None, sample: Sampling) -> pd.DataFrame:

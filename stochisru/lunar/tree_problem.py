@@ -8,7 +8,7 @@ from functools import cached_property
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.information import require_match
+from stochisru.lunar.information import flows, require_match
 from stochisru.lunar.tree_program import TreePlan, plan_from_solution, tree_bound
 from stochisru.problem.information import Held
 from stochisru.problem.model import Model
@@ -47,6 +47,11 @@ class TreeProblem:
     @cached_property
     def _stated(self) -> ModelOnTree:
         return self.case.model.on_tree(self.tree)
+
+    @property
+    def flows(self) -> float:
+        """Size of the sums of money that net present values are differences of, $."""
+        return flows(self.case, self.tree)
 
     def holding(self, held: Held) -> LinearProgram:
         """The program where some deployments are as in a plan."""

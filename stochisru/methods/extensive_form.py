@@ -163,6 +163,8 @@ def extensive_forms(
         bounds = bracket(limit)
         if not mixed and not bounds.meets(gap):
             bounds = bracket(problem.bound(solution.program, solution.row_dual))
+        if not bounds.meets(gap):  # a plan that does nothing has no flows to measure by
+            bounds = replace(bounds, flows=max(size, problem.flows))
         met = bounds.meets(gap)
         told = f"{solution.solver} solved the whole tree{_whole_numbers(program)}"
         told += "; bound of the solver" if mixed else ""

@@ -13,7 +13,7 @@ Costs that are minimised are the same with the other sign: the bound is one from
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -28,17 +28,22 @@ from scenario_trees.quantization import EqualProbability
 from stochisru.errors import InputError, SolverError, require_integer
 from stochisru.methods.risk import Expectation
 from stochisru.methods.sddp.engine import Engine
+from stochisru.methods.sddp.run import plan_of
 from stochisru.methods.sddp.trials import Trials
 from stochisru.problem.coefficients import Factor
+from stochisru.problem.lattice_plan import ModelCutPlan
 from stochisru.problem.lattice_problem import ModelOnLattice
 from stochisru.problem.lattice_sheet import LatticeSheet
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Operation, Part, Row, State
+from stochisru.problem.policies.by_cuts import ByCuts, ByGrowth
 
 #: Bins of a year's growth.
 BINS = 30
 #: Where cuts are made: plant from this share to this multiple of what is enough today, and the factor as it is likely.
 _SHORT, _AMPLE, _LIKELY = 0.15, 6.0, 2.5
+#: Processes whose growth is independent of where they stand.
+_KINDS = "a GeometricBrownianMotion or a JumpDiffusion"
 #: Largest factor, in terms of the expected one, beyond which duals of 16 digits bound nothing.
 _FAR = 1e12
 
@@ -81,38 +86,78 @@ def jensen_bound(model: Model, *, bins: int = BINS, passes: int = 2, seed: int =
     """
     for name, count, least in (("bins", bins, 1), ("passes", passes, 1), ("seed", seed, 0)):
         require_integer(name, count, least)
-    programs = _Grown.of(model, bins)
-    best = np.inf
+    return jensen_cuts(model, bins=bins, passes=passes, seed=seed)[0]
+
+
+def jensen_cuts(model: Model, *, bins: int = BINS, passes: int = 2, seed: int = 0) -> tuple[float, ModelCutPlan | None]:
+    """The bound of `jensen_bound`, and the plan that its cuts describe, whose factor is a state.
+
+    `stochisru.problem.policies.ByGrowth` makes a policy of the plan. It is None where the bound is infinite.
+    """
+    programs = Grown.of(model, bins)
+    best, plan = np.inf, None
     if programs.farthest > _FAR:
-        return model.sign * best
+        return model.sign * best, plan
     engine, trials = Engine(programs, Expectation()), Trials(programs, seed)
     for number in range(passes):
         engine.absorb(trials.rows(engine, number, 0, 1))
         with contextlib.suppress(SolverError):
-            best = min(best, engine.root()[0])
-    return model.sign * best
+            value, root = engine.root()
+            best, plan = min(best, value), plan_of(programs, engine, root)
+    return model.sign * best, plan
+
+
+def why_no_jensen(model: Model) -> str | None:
+    """Why there is no such bound on a model, in one sentence, or None where there is one."""
+    if not isinstance(model.process, (GeometricBrownianMotion, JumpDiffusion)) or len(tuple(model.factors)) > 1:
+        return f"process: must grow by independent factors, {_KINDS}, {model.name} has {model.process!r}"
+    for part in model.parts:
+        for what, given in part.coefficients.items():
+            if (isinstance(given, Factor) or callable(given)) and not (
+                isinstance(given, Factor) and (type(part), what) in _ALLOWED
+            ):
+                return (
+                    f"{part.label}: {what} depends on {next(iter(model.factors))} other than in sides of rows, inflows "
+                    "and bounds of operations, so the optimum need not be concave in it"
+                )
+    return None
 
 
 @dataclass(frozen=True, eq=False)
-class _Grown(ModelOnLattice):
+class GrowthPlan(ModelCutPlan):
+    """A plan of cuts that know the factor."""
+
+    level: str = ""
+
+    def policy(self, name: str, mapping: str | None = None) -> ByCuts:
+        """The plan on any paths of the factor: `stochisru.problem.policies.ByGrowth`."""
+        if mapping is not None:
+            return super().policy(name, mapping)
+        return ByGrowth(self, name, self.level)
+
+
+@dataclass(frozen=True, eq=False)
+class Grown(ModelOnLattice):
     """The model whose factor is a state, on a lattice of independent growths; trial points follow the process."""
 
     source: Model = field(kw_only=True)
 
     @classmethod
-    def of(cls, model: Model, bins: int) -> _Grown:
-        process = model.process
-        if not isinstance(process, (GeometricBrownianMotion, JumpDiffusion)):
-            raise InputError(
-                f"process: must grow by independent factors, a GeometricBrownianMotion or a JumpDiffusion, "
-                f"{model.name} has {process!r}"
-            )
+    def of(cls, model: Model, bins: int) -> Grown:
+        """The programs of a model; `InputError` where `why_no_jensen` says why."""
+        reason, process = why_no_jensen(model), model.process
+        if reason is not None:
+            raise InputError(reason)
+        assert isinstance(process, (GeometricBrownianMotion, JumpDiffusion))
         (factor,) = tuple(model.factors)
         growth, chance = _growth(process, bins)
         T = model.horizon
         lattice = MarkovLattice.independent([[1.0], *[growth] * T], [[1.0], *[chance] * T])
-        most = process.initial * float(growth[-1]) ** np.arange(T + 1.0)
-        return cls(_with_state(model, factor, process.initial, most), lattice, source=model)
+        return cls(_with_state(model, factor, process.initial, largest(process, T, bins)), lattice, source=model)
+
+    def plan(self, root: Array, intercept: Sequence[Array], slope: Sequence[Array], neutral: bool) -> GrowthPlan:
+        """The plan that cuts describe."""
+        return GrowthPlan(self, tuple(root.tolist()), tuple(intercept), tuple(slope), level=self.level)
 
     @property
     def farthest(self) -> float:
@@ -128,7 +173,8 @@ class _Grown(ModelOnLattice):
         return process
 
     @cached_property
-    def _level(self) -> str:
+    def level(self) -> str:
+        """Name of the state that is the factor."""
         return _level_of(self.source)
 
     @cached_property
@@ -136,7 +182,7 @@ class _Grown(ModelOnLattice):
         """Sizes of the source where its factor is as expected: of what it may be at most columns have no size."""
         mean = np.asarray(self.process.mean(np.arange(self.horizon + 1.0)))
         path = MarkovLattice(tuple(mean[:, None]), (np.ones((1, 1)),) * self.horizon)
-        return {**LatticeSheet.of(self.source, path).sizes, self._level: mean.tolist()}
+        return {**LatticeSheet.of(self.source, path).sizes, self.level: mean.tolist()}
 
     def spread(self, t: int, place: Array, store: Array) -> Array:
         """States leaving stage t: the factor as it is likely, plant as a multiple of what is enough of it."""
@@ -145,16 +191,23 @@ class _Grown(ModelOnLattice):
         spread = np.log1p(float(self.process.variance(after)) / float(self.process.mean(after)) ** 2) ** 0.5
         likely = mean * np.exp(spread * np.clip(ndtri(store), -_LIKELY, _LIKELY))
         for j, (name, year) in enumerate(self.entering[t + 1]):
-            part = None if name == self._level else self.source[name]
+            part = None if name == self.level else self.source[name]
             if part is None:
                 amount = likely
             elif isinstance(part, State) and isinstance(part.enough, Factor):
-                amount = part.enough.times * likely * _SHORT * (_AMPLE / _SHORT) ** place
+                enough = part.enough.by_year(self.horizon)[year]
+                amount = enough * likely * _SHORT * (_AMPLE / _SHORT) ** place
             else:
                 continue
             low, high = self.sheet.spans[name][year]
             found[:, j] = np.clip(amount, low, high) / self.unit((name, year))
         return found
+
+
+def largest(process: GeometricBrownianMotion | JumpDiffusion, horizon: int, bins: int = BINS) -> Array:
+    """Largest factor of every year where growth has so many bins, shape ``(T + 1,)``."""
+    growth, _ = _growth(process, bins)
+    return np.asarray(process.initial * float(growth[-1]) ** np.arange(horizon + 1.0))
 
 
 def _growth(process: GeometricBrownianMotion | JumpDiffusion, bins: int) -> tuple[Array, Array]:
@@ -184,13 +237,6 @@ def _with_state(model: Model, factor: str, initial: float, most: Array) -> Model
     parts: list[Part] = [State(level, keep=Factor("growth"), initial=initial)]
     rows: list[Row] = []
     for part in model.parts:
-        for what, given in part.coefficients.items():
-            allowed = isinstance(given, Factor) and (type(part), what) in _ALLOWED
-            if (isinstance(given, Factor) or callable(given)) and not allowed:
-                raise InputError(
-                    f"{part.label}: {what} depends on {factor} other than in sides of rows, inflows and bounds of "
-                    "operations, so the optimum need not be concave in it"
-                )
         if isinstance(part, Row):
             parts.extend(_sides(part, level))
         elif isinstance(part, Operation):
@@ -217,16 +263,16 @@ _ALLOWED |= {(State, "enough")}
 
 def _sides(row: Row, level: str) -> list[Row]:
     """The row with a factor of its sides among its terms; two rows where they differ in it."""
-    times = [side.times if isinstance(side, Factor) else 0.0 for side in (row.lower, row.upper)]
+    times = [(-side).times if isinstance(side, Factor) else 0.0 for side in (row.lower, row.upper)]
     still = [0.0 if isinstance(side, Factor) else side for side in (row.lower, row.upper)]
     if times[0] == times[1]:
-        terms = {**row.terms, level: -times[0]} if times[0] else row.terms
+        terms = {**row.terms, level: times[0]} if np.any(times[0]) else row.terms
         return [replace(row, terms=terms, lower=still[0], upper=still[1])]
     found = []
     for side, share, number in zip(("lower", "upper"), times, still, strict=True):
         if isinstance(number, float) and not np.isfinite(number):
             continue
-        terms = {**row.terms, level: -share} if share else row.terms
+        terms = {**row.terms, level: share} if np.any(share) else row.terms
         found.append(Row(f"{row.name}_{side}", terms, **{side: number}, years=row.years))
     return found
 
@@ -236,10 +282,10 @@ def _freed(part: Operation, level: str) -> tuple[Operation, list[Row]]:
     rows = []
     low, high = part.lower, part.upper
     if isinstance(low, Factor):
-        rows.append(Row(f"{part.name}_lower", {part.name: 1.0, level: -low.times}, lower=0.0, years=part.years))
+        rows.append(Row(f"{part.name}_lower", {part.name: 1.0, level: (-low).times}, lower=0.0, years=part.years))
         part = replace(part, lower=0.0)
     if isinstance(high, Factor):
-        rows.append(Row(f"{part.name}_upper", {part.name: 1.0, level: -high.times}, upper=0.0, years=part.years))
+        rows.append(Row(f"{part.name}_upper", {part.name: 1.0, level: (-high).times}, upper=0.0, years=part.years))
         part = replace(part, upper=None)
     return part, rows
 
@@ -251,7 +297,8 @@ def _most_added(model: Model, decision: Decision, most: Array) -> float:
         gain, keep = state.gains.get(decision.name), np.atleast_1d(np.asarray(state.keep, dtype=float))
         if isinstance(state.enough, Factor) and isinstance(gain, float) and gain > 0 and (keep > 0).all():
             kept = np.broadcast_to(keep, most.shape)[1:]
-            found = min(found, state.enough.times * float(most.max()) / float(np.prod(np.minimum(kept, 1.0))) / gain)
+            times = float(state.enough.by_year(model.horizon).max())
+            found = min(found, times * float(most.max()) / float(np.prod(np.minimum(kept, 1.0))) / gain)
     if not np.isfinite(found):
         raise InputError(f"{decision.label}: needs an upper bound, or to feed a state with enough and keep > 0")
     return found

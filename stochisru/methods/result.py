@@ -31,6 +31,9 @@ ROUNDING = 1e-11
 MIXED_ROUNDING = 1e-9
 #: The same where whole numbers switch large quantities on: solvers take 1e-6 for 0.
 SWITCH_ROUNDING = 1e-6
+#: Share of the flows of money that a value counts as at least where gaps are relative to it: an optimum of 0 is solved
+#: when its bounds meet in proportion to what it is a difference of.
+NEAR_ZERO = 1e-3
 #: Relative gap up to which a program solved to the end counts as optimal.
 REL_GAP = 1e-6
 
@@ -171,7 +174,7 @@ class Bounds:
     @property
     def gap(self) -> float:
         """See `relative_gap`."""
-        return relative_gap(self.lower, self.upper)
+        return relative_gap(self.lower, self.upper, self.flows)
 
     def meets(self, rel_gap: float) -> bool:
         """Whether the gap is at most ``rel_gap``, or no more than rounding."""
@@ -225,11 +228,19 @@ def require_order(low_name: str, low: float, high_name: str, high: float, flows:
         raise BoundsError(f"bounds cross: {low_name} {low!r} exceeds {high_name} {high!r}")
 
 
-def relative_gap(lower: float, upper: float) -> float:
-    """(upper − lower) / max(abs(lower), abs(upper)): 0 where both are 0, infinite while one is unknown."""
-    scale = max(abs(lower), abs(upper))
+def relative_gap(lower: float, upper: float, flows: float = 0.0) -> float:
+    """(upper − lower) / max(abs(lower), abs(upper), 0.001 flows): 0 where all are 0, infinite while one is unknown.
+
+    Every gap that is printed or that ends a run is this one.
+
+    Parameters
+    ----------
+    flows
+        Size of the sums of money that the value is a difference of; without it a value near 0 never has a small gap.
+    """
     if not (np.isfinite(lower) and np.isfinite(upper)):
         return float("inf")
+    scale = max(abs(lower), abs(upper), NEAR_ZERO * flows)
     return (upper - lower) / scale if scale > 0 else 0.0
 
 
@@ -282,7 +293,7 @@ class Result(Generic[P_co]):
         """The iteration log, a line per iteration: number, seconds, lower, upper ($), gap and what the method adds."""
         import pandas as pd
 
-        return pd.DataFrame([{**vars(line), "gap": line.gap} for line in self.iterations])
+        return pd.DataFrame([vars(line) for line in self.iterations])
 
     @property
     def first_stage(self) -> dict[str, float]:

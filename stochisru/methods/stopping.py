@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from stochisru.errors import InputError, require_integer, require_number
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
+from stochisru.methods.result import relative_gap
 from stochisru.protocols import BoundsLine, RunStatus, StoppingRule
 
 
@@ -31,11 +32,14 @@ class Status:
     simulate
         Mean NPV of the present plan on so many fresh paths, at a confidence level; `InputError` from methods that
         cannot.
+    flows
+        Size of the sums of money that the bounds are differences of, $.
     """
 
     log: Sequence[BoundsLine]
     seconds: float
     simulate: Callable[[int, float], Estimate] = _no_simulation
+    flows: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,7 @@ class GapWithConfidence:
         if last.number % self.every:
             return None
         low = status.simulate(self.paths, self.confidence).lower
-        scale = max(abs(low), abs(last.upper))
-        return Limit.CONFIDENCE if last.upper - low <= self.rel_gap * scale else None
+        return Limit.CONFIDENCE if relative_gap(low, last.upper, status.flows) <= self.rel_gap else None
 
 
 @dataclass(frozen=True)

@@ -19,41 +19,51 @@ Factors: TypeAlias = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Factor:
-    """A factor of the process as a coefficient, times a number.
+    """A factor of the process as a coefficient, times a number or one number per year.
 
     Attributes
     ----------
     name
         One of `stochisru.problem.Model.factors`.
     times
-        What it is multiplied by.
+        What it is multiplied by: a number, or one per year, shape ``(T + 1,)``.
 
     Examples
     --------
     >>> from stochisru.problem import Factor
     >>> 2 * Factor("demand") / 5
     Factor(name='demand', times=0.4)
+    >>> Factor("demand", [1, 0.5]) * 2
+    Factor(name='demand', times=(2.0, 1.0))
     """
 
     name: str
-    times: float = 1.0
+    times: float | Sequence[float] | Array = 1.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise InputError(f"factor: its name must be text, got {self.name!r}")
-        require_number(f"factor {self.name!r}: times", self.times)
+        where = f"factor {self.name!r}: times"
+        if isinstance(self.times, (list, tuple, np.ndarray)) and np.ndim(self.times) == 1:
+            object.__setattr__(self, "times", tuple(require_number(where, x) for x in self.times))
+        else:
+            object.__setattr__(self, "times", require_number(where, self.times))
 
     def __mul__(self, number: float) -> Factor:
         if not is_number(number):
             raise self._no_multiple(number)
-        return Factor(self.name, self.times * number)
+        return Factor(self.name, np.multiply(self.times, number))
 
     __rmul__ = __mul__
 
     def __truediv__(self, number: float) -> Factor:
         if not is_number(number) or number == 0:
             raise self._no_multiple(number)
-        return Factor(self.name, self.times / number)
+        return Factor(self.name, np.divide(self.times, number))
+
+    def by_year(self, horizon: int) -> Array:
+        """What it is multiplied by in years 0..T, shape ``(T + 1,)``."""
+        return np.broadcast_to(np.asarray(self.times, dtype=float), (horizon + 1,))
 
     def __neg__(self) -> Factor:
         return self * -1.0

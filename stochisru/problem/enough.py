@@ -57,9 +57,17 @@ class Enough:
         return any(np.any(year.get(part.name, 0.0)) for year in self.sheet.gains[state.name])
 
     def _feeds_on(self, state: State) -> bool:
-        """Whether another state is fed by a state."""
-        others = (gains for name, gains in self.sheet.gains.items() if name != state.name)
-        return any(np.any(year.get(state.name, 0.0)) for gains in others for year in gains)
+        """Whether a state feeds another that is worth more for it: one that no operation draws on, or with a floor.
+
+        What is drawn on, as a store, only passes on what is made; ``enough`` has to count what may be kept in it.
+        """
+        fed = (
+            other
+            for other in self.sheet.model.states
+            if other.name != state.name
+            and any(np.any(year.get(state.name, 0.0)) for year in self.sheet.gains[other.name])
+        )
+        return any(not self._adapts(other) or self._has_floor(other) for other in fed)
 
     def _earned(self, part: Decision, fed: list[State]) -> Array:
         """Most that a unit of a decision earns by itself, by year of effect: less than nothing where it costs."""

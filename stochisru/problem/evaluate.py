@@ -11,7 +11,7 @@ from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.problem.information import Held
-from stochisru.problem.model import Model
+from stochisru.problem.model import Model, require_model
 from stochisru.problem.on_tree import on_tree
 from stochisru.problem.paths import Paths
 from stochisru.problem.plan import ModelPlan
@@ -76,6 +76,7 @@ def evaluate(
     >>> found.scenarios.round(6).tolist(), round(found.value, 6)
     ([70.0, 160.0], 115.0)
     """
+    require_model(model)
     information = Held(plan)
     information.require_of(model.decisions, model.name)
     for decision in model.decisions:

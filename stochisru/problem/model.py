@@ -302,6 +302,12 @@ class Model:
         return {name: known.index(name) for name in (*names, *(other for other in known if other not in names))}
 
 
+def require_model(given: object) -> None:
+    """Raise `InputError` unless something is a model."""
+    if not isinstance(given, Model):
+        raise InputError(f"model: must be a Model, got {type(given).__name__}")
+
+
 def _require_part(part: object) -> None:
     if not isinstance(part, (Decision, State, Operation, Expression, Row)):
         raise InputError(f"parts: must be Decision, State, Operation, Expression or Row, got {part!r}")
@@ -350,10 +356,11 @@ class _Check:
                     )
 
     def _coefficient(self, part: Part, what: str, coefficient: Kept) -> None:
-        if isinstance(coefficient, tuple) and len(coefficient) != self.model.horizon + 1:
+        listed = coefficient.times if isinstance(coefficient, Factor) else coefficient
+        if isinstance(listed, tuple) and len(listed) != self.model.horizon + 1:
             raise InputError(
                 f"{part.label}: {what} must be one number per year 0..{self.model.horizon}, "
-                f"{self.model.horizon + 1} numbers, got {len(coefficient)}"
+                f"{self.model.horizon + 1} numbers, got {len(listed)}"
             )
         factors = cast("tuple[str, ...]", self.model.factors)
         if isinstance(coefficient, Factor) and coefficient.name not in factors:

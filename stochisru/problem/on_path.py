@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError, SolverError
+from stochisru.errors import InfeasibleError, InputError, SolverError
 from stochisru.problem.bounds import column_bounds
 from stochisru.problem.coefficients import Number
 from stochisru.problem.information import Information, Recourse
-from stochisru.problem.model import Model
+from stochisru.problem.model import Model, require_model
 from stochisru.problem.parts import Decision, Expression, Operation, Row, State
 from stochisru.problem.paths import Paths, chain_of
 from stochisru.problem.sheet import Linear, Sheet
@@ -80,6 +80,7 @@ def path_model(
     """
     import pyomo.environ as pyo
 
+    require_model(model)
     model.require_neutral("a path model")
     sheet = Sheet(model, chain_of(model, path), Recourse())
     m = pyo.ConcreteModel(name=f"path of {model.name}") if target is None else target
@@ -416,13 +417,15 @@ def solved_by_pyomo(model: pyo.ConcreteModel, solver: str) -> tuple[float, float
     Raises
     ------
     InputError
-        If the solver is unknown or not installed.
+        If the solver is unknown or not installed, or ``model`` is no model of Pyomo.
     SolverError
-        If no optimal solution was found.
+        If no optimal solution was found; `InfeasibleError` where the solver says that there is none.
     """
     import pyomo.environ as pyo
     from pyomo.common.log import LoggingIntercept
 
+    if not isinstance(model, pyo.ConcreteModel):
+        raise InputError(f"model: must be a ConcreteModel of Pyomo, got {type(model).__name__}")
     try:
         with LoggingIntercept(io.StringIO(), "pyomo"):  # a solver that is not there logs a traceback
             engine = pyo.SolverFactory(solver)
@@ -431,10 +434,14 @@ def solved_by_pyomo(model: pyo.ConcreteModel, solver: str) -> tuple[float, float
         raise InputError(f"solver: Pyomo knows no solver {solver!r}") from error
     if not available:
         raise InputError(f"solver: {solver!r} is not available to Pyomo on this machine")
-    outcome = engine.solve(model)
+    with LoggingIntercept(io.StringIO(), "pyomo"):  # of solutions that are not there
+        outcome = engine.solve(model, load_solutions=False)
     condition = outcome.solver.termination_condition
     if condition != pyo.TerminationCondition.optimal:
-        raise SolverError(f"{model.name}: {solver} ended with {condition}")
+        infeasible = (pyo.TerminationCondition.infeasible, pyo.TerminationCondition.infeasibleOrUnbounded)
+        kind = InfeasibleError if condition in infeasible else SolverError
+        raise kind(f"{model.name}: {solver} ended with {condition}")
+    model.solutions.load_from(outcome)
     end = "upper_bound" if model.objective.sense == pyo.maximize else "lower_bound"
     try:
         bound = float(outcome.problem[0][end].value)

@@ -69,12 +69,17 @@ class TreeProgram:
         return self.places[name].on_nodes(self.values(x, name))
 
     def plan(self, x: Array) -> dict[str, Array]:
-        """Decisions at every node of the tree as they can be taken, each of shape ``(nodes,)``; see `Held`.
+        """Decisions at every node of the tree as they can be taken, each of shape ``(nodes,)``; see `Held`."""
+        taken = self.taken(x)
+        return {decision.name: self.on_nodes(taken, decision.name) for decision in self.model.decisions}
+
+    def taken(self, x: Array) -> Array:
+        """A solution with its decisions as they can be taken.
 
         What is a solver's tolerance is set right: amounts lie within their bounds and are whole numbers of lots, and
         what costs something by being there at all is 0 or more than a tolerance.
         """
-        found = {}
+        found = x.copy()
         for decision in self.model.decisions:
             span = self.program.columns[decision.name].span
             lower, upper = self.program.lower[span], self.program.upper[span]
@@ -83,7 +88,7 @@ class TreeProgram:
                 amount = np.rint(amount / decision.lot) * decision.lot
             elif not decision.is_linear:
                 amount = np.where(amount > np.maximum(lower, _NOTHING * upper), amount, lower)
-            found[decision.name] = self.places[decision.name].on_nodes(amount)
+            found[span] = amount
         return found
 
 

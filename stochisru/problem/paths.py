@@ -32,7 +32,9 @@ def chain(values: ArrayLike, names: Sequence[str] = ("value",)) -> ScenarioTree:
     names
         Names of the factors.
     """
-    path = np.asarray(values, dtype=float)
+    path = _numbers(values)
+    if path.ndim not in (1, 2) or not path.size:
+        raise InputError(f"path: must have one number per year, got shape {path.shape}")
     path = path.reshape(path.shape[0], -1)
     stages = np.arange(path.shape[0])
     return _tree(stages - 1, stages, np.ones(stages.size), path, names)
@@ -79,7 +81,7 @@ def _numbers(given: ArrayLike) -> Array:
         return np.asarray(given, dtype=float)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"paths: must be numbers of shape (paths, years) or (paths, years, factors), got {type(given).__name__}"
+            f"paths: must be numbers, of shape (paths, years) or (paths, years, factors), got {type(given).__name__}"
         ) from error
 
 
@@ -217,6 +219,10 @@ def chain_of(model: Model, path: ArrayLike) -> ScenarioTree:
     path
         Shape ``(T + 1,)``; of several factors ``(T + 1, factors)`` in the order of the model.
     """
+    if len(np.atleast_1d(_numbers(path))) != model.horizon + 1:
+        raise InputError(
+            f"path: must have one number per year 0..{model.horizon} of {model.name}, got {len(np.atleast_1d(path))}"
+        )
     return chain(path, _named(model))
 
 

@@ -15,7 +15,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.problem.coefficients import Factor, Number, number_of
 from stochisru.problem.information import Information
-from stochisru.problem.model import Model
+from stochisru.problem.model import Model, require_model
 from stochisru.problem.parts import Decision, Expression, Operation, Row, State
 from stochisru.problem.places import Ancestry, Places
 
@@ -33,8 +33,7 @@ class Sheet:
     _numbers: dict[tuple[str, str], list[Number]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, Model):
-            raise InputError(f"model: must be a Model, got {type(self.model).__name__}")
+        require_model(self.model)
         if not isinstance(self.information, Information):
             raise InputError(f"information: must be one, such as Static(), got {self.information!r}")
         _ = self._whole  # that the tree belongs to the model
@@ -66,8 +65,9 @@ class Sheet:
         if found is None:
             coefficient = part.coefficients[what]
             if isinstance(coefficient, Factor):
-                values = coefficient.times * self._whole[coefficient.name]  # known to the model
-                self._numbers[key] = [values[here] for here in self.ancestry.nodes]
+                values = self._whole[coefficient.name]  # known to the model
+                times = coefficient.by_year(self.model.horizon).tolist()
+                self._numbers[key] = [x * values[here] for x, here in zip(times, self.ancestry.nodes, strict=True)]
             elif isinstance(coefficient, float):
                 self._numbers[key] = [coefficient] * (self.model.horizon + 1)
             elif isinstance(coefficient, tuple):
@@ -78,6 +78,7 @@ class Sheet:
                     for t in self.model.years
                 ]
             found = self._numbers[key]
+            _require_amounts(part, what, found)
         return found
 
     def kept(self, state: State) -> list[Number]:
@@ -244,6 +245,14 @@ class Sheet:
             known = [t if isinstance(number, np.ndarray) else 0 for number in (*terms.values(), *(s[t] for s in sides))]
             stages.append(max(0, *known, *(self.places[column].stage(t) for column in terms)))
         return Places(self.ancestry, tuple(years), stages)
+
+
+def _require_amounts(part: Decision | State | Operation | Expression | Row, what: str, numbers: list[Number]) -> None:
+    """Refuse negative numbers where they would say that an amount may be less than 0, or that less than 0 is enough."""
+    if (isinstance(part, Decision) and what == "lower") or (isinstance(part, State) and what == "enough"):
+        for t, number in enumerate(numbers):
+            if np.min(number) < 0:
+                raise InputError(f"{part.label}: {what} must be >= 0, got {np.min(number):g} in year {t}")
 
 
 def _steady(years: Sequence[object]) -> bool:

@@ -84,8 +84,16 @@ class SubtreeProgram:
         return bool(self.program.integer.any())
 
     def settled(self, x: Array, value: float) -> tuple[Array, float]:
-        """A solution as it can be carried out, and its value."""
-        return x, value
+        """A solution as it can be carried out, and its value.
+
+        A program with whole numbers may take 1e-9 of a decision for nothing, and its fixed cost is owed all the same:
+        decisions are set right as those of a plan of the whole tree are, and paid for as they then are.
+        """
+        if self.stated.model.is_linear:
+            return x, value
+        taken = self.stated.taken(x)
+        columns = {part.name: self.stated.on_nodes(taken, part.name) for part in self.stated.model.columns}
+        return taken, ModelPlan(self.stated.model, self.branch, columns).value
 
     def on_nodes(self, x: Array) -> Array:
         """What a plan is made of at the nodes of the branch, shape ``(parts, nodes)``; see `Subtrees.plan`."""

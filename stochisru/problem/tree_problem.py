@@ -19,6 +19,9 @@ from stochisru.problem.plan import ModelPlan
 from stochisru.problem.sheet import Sheet
 from stochisru.programs.sparse import LinearProgram, Solution, solve
 
+#: Share of what bounds allow up to which money does not flow.
+_NOTHING = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class ModelOnTree:
@@ -47,6 +50,11 @@ class ModelOnTree:
     def program(self) -> LinearProgram:
         """The sparse program in node form."""
         return self.stated.program
+
+    @cached_property
+    def flows(self) -> float:
+        """Size of the sums of money that values are differences of, before anything is solved."""
+        return flows_on_mean_path(self.model, self.tree)
 
     def holding(self, held: Held) -> LinearProgram:
         """The program where some decisions are as in a plan: `program` with other bounds if costs are linear.
@@ -78,12 +86,17 @@ class ModelOnTree:
 def flows_on_mean_path(model: Model, tree: ScenarioTree) -> float:
     """Size of the sums of money that values of a model on a tree are differences of, before anything is solved.
 
-    That of the mean path's plan; of bounds alone where that has none.
+    That of the mean path's plan; where it is best to do nothing, what could be earned if nothing cost anything; of
+    bounds alone where there is no plan.
     """
     program = on_tree(model, mean_path(tree)).program
+    sign, money = 1.0 if program.sense == "maximise" else -1.0, np.abs(program.objective)
     relaxed = replace(program, integer=np.zeros_like(program.integer))
     try:
-        x = np.abs(solve(relaxed).x)
+        flows = float(money @ np.abs(solve(relaxed).x))
+        if flows > _NOTHING * float(money @ np.maximum(np.abs(program.lower), np.abs(program.upper))):
+            return flows
+        earned = replace(relaxed, objective=sign * np.maximum(sign * program.objective, 0.0))
+        return float(np.abs(earned.objective) @ np.abs(solve(earned).x))
     except SolverError:
-        x = np.maximum(np.abs(program.lower), np.abs(program.upper))
-    return float(np.abs(program.objective) @ x)
+        return float(money @ np.maximum(np.abs(program.lower), np.abs(program.upper)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scenario_trees.errors import is_number
 from stochisru.errors import InputError
 
 
@@ -28,7 +29,7 @@ class SolverLimits:
     time_limit: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rel_gap < 1:
+        if not (is_number(self.rel_gap) and 0 <= self.rel_gap < 1):
             raise InputError(f"rel_gap: must be in [0, 1), got {self.rel_gap}")
-        if self.time_limit is not None and not self.time_limit > 0:
+        if self.time_limit is not None and not (is_number(self.time_limit) and self.time_limit > 0):
             raise InputError(f"time_limit: must be > 0 seconds, got {self.time_limit}")

@@ -127,7 +127,7 @@ def value_ladder(values: pd.DataFrame) -> Figure:
     ----------
     values
         Table of values by ``quantity``: that of a case, or `stochisru.values.Values.to_frame` of any problem. What is
-        infeasible has no bar.
+        infeasible has no bar and says so.
 
     Raises
     ------
@@ -135,17 +135,23 @@ def value_ladder(values: pd.DataFrame) -> Figure:
         If RP is infeasible.
     """
     table = (values.set_index("quantity") if "quantity" in values.columns else values)["value"]
+    every = list(table.index)
     table = table[np.isfinite(table.astype(float))]
     if "rp" not in table.index:
         raise InputError("values: rp is infeasible or missing, there is no ladder")
     costs = "sense" in values.columns and (values["sense"] == "minimise").all()
     labels = {"eev": "EEV", "fixed": "fixed design", "static": "static plan", "rp": "RP", "ws": "WS"}
-    steps = [name for name in labels if name in table.index]
-    levels = {name: float(table[name]) for name in steps}
+    steps = [name for name in labels if name in every]
+    levels = {name: float(table[name]) for name in steps if name in table.index}
+    ticks = [labels[name] if name in levels else f"{labels[name]}\ninfeasible" for name in steps]
     colors = {"rp": PALETTE[0], "ws": PALETTE[2]}
     with new_figure(6.4, 3.4) as (figure, ax):
         ax.bar(
-            range(len(steps)), list(levels.values()), width=0.55, color=[colors.get(s, "0.7") for s in steps], zorder=2
+            [steps.index(name) for name in levels],
+            list(levels.values()),
+            width=0.55,
+            color=[colors.get(name, "0.7") for name in levels],
+            zorder=2,
         )
         top, low = max(levels.values()), min(0.0, *levels.values())
         span = max(top - low, 1e-9)
@@ -174,7 +180,7 @@ def value_ladder(values: pd.DataFrame) -> Figure:
                 va="bottom",
                 color=PALETTE[1],
             )
-        ax.set_xticks(range(len(steps)), [labels[s] for s in steps])
+        ax.set_xticks(range(len(steps)), ticks)
         ax.set_ylim(low - 0.05 * span if low < 0 else 0, max(top, 0) + 0.2 * span)
         ax.set_ylabel(f"expected {'cost' if costs else 'NPV'} ({unit})")
         ax.grid(axis="x", visible=False)
@@ -190,7 +196,8 @@ def target_curves(
     Parameters
     ----------
     npv
-        A sample of NPV per strategy, $: columns of a table, or arrays by name.
+        A sample of NPV per strategy, $: columns of a table, or arrays by name. Infinite is what is infeasible; its
+        share stands beside the name.
     metrics
         Table of `stochisru.simulation.metrics.metrics_frame` with the marked values; made from the sample if not given.
     what
@@ -199,7 +206,7 @@ def target_curves(
     Raises
     ------
     InputError
-        If there is no sample, or one is not of finite numbers.
+        If there is no sample, one is not of numbers, or nothing is feasible.
     """
     import pandas as pd
 
@@ -209,17 +216,29 @@ def target_curves(
         raise InputError(f"npv: must be samples of one length by name: {error}") from error
     if npv.empty:
         raise InputError("npv: needs at least one sample of at least one number")
+    finite = {}
     for name in npv:
-        sample_of(f"npv of {name}", npv[name])
+        drawn = npv[name].to_numpy()
+        possible = drawn if drawn.dtype.kind not in "iuf" else drawn[~np.isinf(drawn)]
+        finite[name] = sample_of(f"npv of {name}", possible) if possible.size else np.zeros(0)
+    known = np.concatenate(list(finite.values()))
+    if not known.size:
+        raise InputError("npv: is infeasible on all paths, there is no curve")
     if metrics is None:
-        metrics = metrics_frame({str(name): npv_metrics(npv[name].to_numpy(dtype=float)) for name in npv})
+        metrics = metrics_frame({str(name): npv_metrics(sample) for name, sample in finite.items() if sample.size})
     wide = metrics.pivot(index="strategy", columns="metric", values="value")
     with new_figure(6.4, 3.8) as (figure, ax):
-        low = float(np.percentile(npv.to_numpy(), 1))
-        high = float(np.percentile(npv.to_numpy(), 99))
+        low, high = (float(np.percentile(known, share)) for share in (1, 99))
         level = np.linspace(0.001, 0.999, 500)
         for name, color, dash in zip(npv.columns, cycle(PALETTE), cycle(DASHES), strict=False):
             sample = npv[name].to_numpy()
+            broken = 1 - finite[name].size / sample.size
+            if broken:
+                at = np.quantile(sample, level, method="lower")
+                shown = np.isfinite(at)
+                label = f"{name} (infeasible on {broken:.2g} of paths)"
+                ax.plot(at[shown], level[shown], color=color, ls=dash, lw=1.4, label=label)
+                continue
             ax.plot(np.quantile(sample, level), level, color=color, ls=dash, lw=1.4, label=name)
             row = wide.loc[name]
             mean_level = float((sample <= row["npv_mean"]).mean())

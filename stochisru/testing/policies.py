@@ -16,7 +16,7 @@ from stochisru.problem.policies.follow import Followed, follow
 from stochisru.problem.policies.protocol import Policy
 from stochisru.simulation.of_model import drawn_paths
 from stochisru.simulation.sampling import Sampling
-from stochisru.testing.require import require
+from stochisru.testing.require import require, require_parts
 
 #: Differences that are a solver's tolerance, as a share of the largest amount.
 _TOLERANCE = 1e-6
@@ -62,6 +62,7 @@ def check_policy(policy: Policy, model: Model, *, process: Any = None, paths: in
     >>> check_policy(Planned({"order": [0, 80]}), newsvendor)
     """
     require_integer("paths", paths, 2)
+    require_parts(policy, "name", "decide", "describe")
     source = model.process if process is None else process
     if source is None:
         raise InputError(f"process: {model.name} has none; name the process to draw paths from")

@@ -11,7 +11,7 @@ from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.simulation import follow
 from stochisru.lunar.simulation.drawing import drawn_paths
 from stochisru.lunar.strategies.protocol import Strategy
-from stochisru.testing.require import require
+from stochisru.testing.require import require, require_parts
 
 
 def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64, seed: int = 0) -> None:
@@ -31,6 +31,7 @@ def check_strategy(strategy: Strategy, case: DeploymentCase, *, paths: int = 64,
         If the strategy writes to the arrays that it is shown (numpy's: they are read-only).
     """
     require_integer("paths", paths, 2)
+    require_parts(strategy, "name", "start", "order", "describe", described=(case,))
     lead, T = case.horizon.lead_time, case.horizon.T
     demand, beside = drawn_paths(case, paths, seed, PseudoRandom())
     rng = np.random.default_rng(seed)

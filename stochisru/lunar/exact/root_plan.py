@@ -55,15 +55,15 @@ class LastYear:
 
 def deployments(unit: UnitValue, layers: Array, existing: float) -> Array:
     """ΔM_t, kg, of the largest layers that start by each year t."""
-    return np.asarray(np.diff(layers, prepend=existing) * unit.kept ** np.arange(layers.size))
+    return np.asarray(np.diff(layers, prepend=existing) * unit.left(np.arange(layers.size)))
 
 
 def plan_gain(unit: UnitValue, deployment: Array, existing: float, tail: Tail) -> float:
     """Worth of a plan ΔM_0..ΔM_R over having no plants at all until then, $."""
     year = np.arange(deployment.size)
-    layers = existing + np.cumsum(deployment / unit.kept**year)
+    layers = existing + np.cumsum(deployment / unit.left(year))
     profit = unit.earned(year[:-1], layers[:-1]).sum() + float(tail.earned(layers[-1:])[0])
-    return float(profit - unit.price * (unit.discount**year @ deployment))
+    return float(profit - unit.bill(year) @ deployment)
 
 
 def best_root_plan(unit: UnitValue, allowed: Mask, existing: float, tail: Tail) -> Array:
@@ -77,7 +77,7 @@ def best_root_plan(unit: UnitValue, allowed: Mask, existing: float, tail: Tail) 
         M0, kg.
     """
     year = np.arange(allowed.size)
-    price = unit.price * unit.scale(year)[:, None]
+    price = unit.starting(year)[:, None]
     lowest, highest = unit.reach(0, unit.years)
 
     def advantage(layer: Array) -> Array:

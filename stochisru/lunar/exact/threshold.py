@@ -73,11 +73,11 @@ class Continuation:
     def _log_ratio(self, layer: Array) -> Array:
         with np.errstate(divide="ignore"):
             log_layer = np.log(layer)
-        return np.asarray(self.lead_time * np.log(self.unit.kept) + log_layer - np.log(self.unit.process.initial))
+        return np.asarray(np.log(self.unit.left(self.lead_time)) + log_layer - np.log(self.unit.process.initial))
 
     def margin(self, layer: Array) -> Array:
         """Of the kilogram at ``layer``."""
-        return self.unit.kept**self.lead_time * self.recursion.marginal(0, self._log_ratio(layer))
+        return self.unit.left(self.lead_time) * self.recursion.marginal(0, self._log_ratio(layer))
 
     def earned(self, plant: Array) -> Array:
         """Of all kilograms up to ``plant``."""

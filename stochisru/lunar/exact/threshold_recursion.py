@@ -130,14 +130,35 @@ class ThresholdRecursion:
         jumps = self.unit.jumps if self.lead_time == 0 else ()
         return [start, *(jump for jump in jumps if start < jump < stop), stop]
 
+    # What may move with the year is asked for here; an order of year t arrives in year t + L.
+
+    def _price(self, t: int) -> float:
+        """p_t, $ of year t per kg."""
+        return self.price
+
+    def _kept(self, t: int) -> float:
+        """κ of plant in place in year t + L, a year later."""
+        return self.unit.kept
+
+    def _now(self, t: int, log_ratio: Array) -> Array:
+        """Expected profit of year t + L, $ of year t per kg."""
+        return np.asarray(self.unit.discount**self.lead_time * self.unit.next_year(self.lead_time, log_ratio))
+
+    def _full(self, t: int) -> float:
+        """The same of a kilogram that is always used."""
+        return self.unit.discount**self.lead_time * (self.unit.eta * self.unit.worth - self.unit.holding)
+
+    def _idle(self, t: int) -> float:
+        """The same of one that is never used."""
+        return -(self.unit.discount**self.lead_time) * self.unit.holding
+
     def log_position(self, t: int) -> float:
         """Logarithm of k*_t, −inf for never."""
         return self.stages[t].log_position
 
     def _at_zero(self, t: int) -> float:
-        earns = self.unit.discount**self.lead_time * (self.unit.eta * self.unit.worth - self.unit.holding)
         later = self.end(t + 1, "before") if t < self.last else 0.0
-        return earns + self.unit.discount * self.unit.kept * later
+        return self._full(t) + self.unit.discount * self._kept(t) * later
 
     def option(self, t: int) -> float:
         """Worth at t of all orders after t to someone without plants, $ of year t per unit of D_t."""
@@ -150,22 +171,22 @@ class ThresholdRecursion:
 
     def later(self, t: int, log_ratio: Array) -> Array:
         """E[u_t(κ·y/G)] at log y of the year before."""
-        return self._expected(self.stages[t], log_ratio)
+        return self._expected(self.stages[t], log_ratio + np.log(self._kept(t - 1)))
 
     def marginal(self, t: int, log_ratio: ArrayLike) -> Array:
         """F'_t at log y, $ of year t per kg; any shape."""
         at = np.asarray(log_ratio, dtype=float)
         flat = at.ravel()
-        value = self.unit.discount**self.lead_time * self.unit.next_year(self.lead_time, flat)
+        value = self._now(t, flat)
         if t < self.last:
-            value = value + self.unit.discount * self.unit.kept * self.later(t + 1, flat)
+            value = value + self.unit.discount * self._kept(t) * self.later(t + 1, flat)
         return np.asarray(value.reshape(at.shape))
 
     def _expected(self, stage: RecursionStage, log_ratio: Array) -> Array:
-        """E[u(κ·y/G)] for a tabulated u."""
+        """E[u(x/G)] for a tabulated u at log x."""
         from scipy.special import ndtr
 
-        centre = log_ratio + np.log(self.unit.kept) - self._step
+        centre = log_ratio - self._step
         out = stage.before * ndtr((stage.start - centre) / self._sigma)
         out += stage.after * ndtr((centre - stage.stop) / self._sigma)
         if stage.nodes.size == 0:
@@ -196,30 +217,29 @@ class ThresholdRecursion:
         from scipy.optimize import brentq
 
         low, high = self._reach(t)
-        at_zero = self._at_zero(t)
+        at_zero, price = self._at_zero(t), self._price(t)
 
         def excess(s: float) -> float:
-            return float(self.marginal(t, s)) - self.price
+            return float(self.marginal(t, s)) - price
 
         option = self.option(t)
-        if at_zero <= self.price or excess(low) <= 0:
+        if at_zero <= price or excess(low) <= 0:
             log_position, start = -np.inf, low
         else:
             # Free plants that cost nothing to hold are worth something as long as any demand may meet them.
             log_position = start = (
                 high if excess(high) > 0 else float(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
             )
-            option += self.integral(t, log_position) - self.price * float(np.exp(log_position))
+            option += self.integral(t, log_position) - price * float(np.exp(log_position))
         nodes, weights = self.rule.nodes(self._breaks(start, high), self._sigma)
-        idle = -(self.unit.discount**self.lead_time) * self.unit.holding
-        after = idle + (self.unit.discount * self.unit.kept * self.end(t + 1, "after") if t < self.last else 0.0)
+        later = self.unit.discount * self._kept(t) * self.end(t + 1, "after") if t < self.last else 0.0
         return RecursionStage(
             log_position=log_position,
             option=option,
             start=start,
             stop=high,
-            before=min(self.price, at_zero),
-            after=after,
+            before=min(price, at_zero),
+            after=self._idle(t) + later,
             nodes=nodes,
             weights=weights,
             values=self.marginal(t, nodes),

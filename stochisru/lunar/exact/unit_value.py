@@ -111,6 +111,18 @@ class UnitValue:
         """s_t·(1 + r)^−t: dollars of year 0 per dollar and kilogram of year t."""
         return np.asarray((self.discount * self.kept) ** np.asarray(year, dtype=float))
 
+    def left(self, year: ArrayLike) -> Array:
+        """s_t: what is left in a year of a kilogram of year 0."""
+        return np.asarray(self.kept ** np.asarray(year))
+
+    def bill(self, year: ArrayLike) -> Array:
+        """Cost of a kilogram that arrives in a year, $ of year 0; of the root's orders."""
+        return np.asarray(self.price * self.discount ** np.asarray(year))
+
+    def starting(self, year: ArrayLike) -> Array:
+        """Cost of a layer that arrives in a year, $ of year 0 per kg of year 0."""
+        return np.asarray(self.price * self.scale(year))
+
     def margin(self, year: ArrayLike, layer: ArrayLike) -> Array:
         """Expected profit in a year of the layer at ``layer`` kg, $ of year 0 per kg of year 0."""
         year = np.asarray(year, dtype=float)

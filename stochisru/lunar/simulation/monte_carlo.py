@@ -220,13 +220,15 @@ def _demand(case: DeploymentCase, demand: ArrayLike) -> Array:
     return paths
 
 
-def npv_on_paths(case: DeploymentCase, strategy: Strategy, demand: ArrayLike) -> Array:
+def npv_on_paths(case: DeploymentCase, strategy: Strategy, demand: ArrayLike, seen: Array | None = None) -> Array:
     """Net present value of a strategy on given paths, $.
 
     Parameters
     ----------
     demand
         Shape ``(T + 1, n)``, kg/yr, >= 0; the first row is the case's D0.
+    seen
+        What is seen beside it, such as a regime, shape ``(T + 1, n, k)``, for strategies that look at it.
 
     Returns
     -------
@@ -241,4 +243,4 @@ def npv_on_paths(case: DeploymentCase, strategy: Strategy, demand: ArrayLike) ->
     require_case(case)
     chosen = resolve(case, [strategy])
     demand = _demand(case, demand)
-    return np.asarray(simulate_block(case, chosen, demand, np.array([demand.shape[1]]), keep=0).npv[0])
+    return np.asarray(simulate_block(case, chosen, demand, np.array([demand.shape[1]]), 0, seen).npv[0])

@@ -30,6 +30,8 @@ from stochisru.simulation.metrics import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stochisru.lunar.tables.case import GeneralCase
+
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
@@ -220,7 +222,7 @@ class Simulation:
         return f"Simulation({self.paths:,} paths, T = {self.case.horizon.T}; mean NPV in $, maximise: {means})"
 
 
-def demand_kurtosis(case: DeploymentCase) -> float:
+def demand_kurtosis(case: DeploymentCase | GeneralCase) -> float:
     """Kurtosis of demand in the last year, which drives the tails of NPV."""
     process, T = case.process, case.horizon.T
     if isinstance(process, GeometricBrownianMotion):

@@ -72,7 +72,7 @@ class GeneralCase(Part):
     """A deployment problem with tables beyond the base one; see ``docs/tables.md``.
 
     It is a `Model` for every method that takes one: the extensive form, progressive hedging, SDDP, and the values of a
-    tree. What asks for a `DeploymentCase` refuses it.
+    tree and of the process. What asks for a `DeploymentCase` refuses it.
 
     Examples
     --------
@@ -201,8 +201,8 @@ class GeneralCase(Part):
     def beyond(self) -> str:
         """What it says beyond the base problem, and who takes it, in one sentence."""
         return (
-            f"{self.name}: says {self.what}; solve --method ef, ph or sddp, value and "
-            "evaluate take that (extensive_form, progressive_hedging, sddp, value_table), this does not"
+            f"{self.name}: says {self.what}; solve --method ef, ph or sddp, value and evaluate take that "
+            "(extensive_form, progressive_hedging, sddp, value_table, process_values), this does not"
         )
 
     @property

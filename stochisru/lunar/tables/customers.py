@@ -15,7 +15,7 @@ from stochisru.errors import InputError
 from stochisru.lunar.tables.parts import CustomerTable
 from stochisru.lunar.tables.plants import Symbols
 from stochisru.lunar.tables.quantity import Quantity
-from stochisru.problem.coefficients import Factors
+from stochisru.problem.coefficients import Coefficient, Factor, Factors
 
 if TYPE_CHECKING:
     from stochisru.lunar.tables.case import GeneralCase
@@ -31,6 +31,8 @@ class Tier:
         Ends the names of its parts; nothing where there is one tier.
     wanted
         kg/yr by stage and factors.
+    stated
+        The same as a coefficient: in proportion to demand, or known beforehand, where it is.
     price, shortage
         $ per kg delivered, and per kg that is not.
     earth
@@ -39,6 +41,7 @@ class Tier:
 
     suffix: str
     wanted: Callable[[int, Factors], Array]
+    stated: Coefficient
     price: Quantity
     shortage: Quantity
     earth: bool
@@ -57,7 +60,7 @@ def tiers(case: GeneralCase) -> list[Tier]:
     if not case.customers:
         if price is None:
             raise InputError("economics.P_m: missing")
-        return [Tier("", lambda t, factors: factors["demand"], price, shortage, True)]
+        return [Tier("", lambda t, factors: factors["demand"], Factor("demand"), price, shortage, True)]
     found: list[Tier] = []
     last = case.horizon.T
     shares = np.zeros(last + 1)
@@ -77,7 +80,8 @@ def tiers(case: GeneralCase) -> list[Tier]:
             years = range(customer.first, (last if customer.last is None else customer.last) + 1)
             shares[years] += symbols.series(customer.share).known(last)[years]
         suffix = "" if len(case.customers) == 1 else f"_{i + 1}"
-        found.append(Tier(suffix, wanted, own or price, penalty, customer.earth))  # type: ignore[arg-type]
+        stated = _stated(customer, symbols, wanted, last)
+        found.append(Tier(suffix, wanted, stated, own or price, penalty, customer.earth))  # type: ignore[arg-type]
     if shares.max() > 1 + 1e-9:
         raise InputError(f"customers: shares must sum to at most 1, got {shares.max():g} in year {shares.argmax()}")
     return found
@@ -110,6 +114,16 @@ def _wanted(
         return np.asarray(np.clip(left, 0.0, numbers[t]))
 
     return wanted
+
+
+def _stated(customer: CustomerTable, symbols: Symbols, wanted: Callable[[int, Factors], Array], T: int) -> Coefficient:
+    """What a tier wants as a coefficient: a share of demand by year, firm quantities by year, or the function."""
+    if customer.quantity is not None and not customer.firm:
+        return wanted
+    size = symbols.series(customer.share if customer.share is not None else customer.quantity)  # type: ignore[arg-type]
+    years, last = np.arange(T + 1), T if customer.last is None else customer.last
+    numbers = np.where((years >= customer.first) & (years <= last), size.known(T), 0.0)
+    return Factor("demand", numbers) if customer.share is not None else tuple(numbers.tolist())
 
 
 def all_wanted(case: GeneralCase) -> Callable[[int, Factors], Array]:

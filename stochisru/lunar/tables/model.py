@@ -8,6 +8,7 @@ several each name ends with that of its technology or the number of its tier. Mo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ from stochisru.lunar.tables.parts import StoreTable
 from stochisru.lunar.tables.plants import KindOfPlant, Symbols, plants
 from stochisru.lunar.tables.quantity import Quantity
 from stochisru.lunar.tables.worth import idle_worth, scrapped
-from stochisru.problem.coefficients import Coefficient, Factors
+from stochisru.problem.coefficients import Coefficient, Factor, Factors
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
 from stochisru.problem.tail import TailOfTotal
@@ -46,7 +47,7 @@ def general_model(case: GeneralCase, highest: Sequence[float] | None = None) -> 
     InputError
         If tables do not fit each other, or ``highest`` is needed.
     """
-    stated, risk = _Stated(case, highest), case.risk
+    stated, risk = StatedCase(case, highest), case.risk
     return Model(
         case.name,
         horizon=case.horizon.T,
@@ -59,7 +60,7 @@ def general_model(case: GeneralCase, highest: Sequence[float] | None = None) -> 
     )
 
 
-class _Stated:
+class StatedCase:
     """What the parts of one case share."""
 
     def __init__(self, case: GeneralCase, highest: Sequence[float] | None) -> None:
@@ -101,8 +102,26 @@ class _Stated:
         worth = idle_worth(self.case, self.tiers, self.cost("c_E"), self.symbols)
         if worth is not None:
             # What the last year would earn without plant is no margin of the plant's.
-            found.append(Operation("idle", value=worth, years=[self.T], lower=1.0, upper=1.0))
+            found.append(self._idle(worth))
         return found
+
+    def _idle(self, worth: Callable[[int, Factors], Array]) -> Operation:
+        """A flow of the last year that nobody chooses; in proportion to demand where it is."""
+        one: Coefficient = 1.0
+        limit, c_E = self.symbols.get("earth_limit"), self.cost("c_E")
+        prices = [c_E, *(number for tier in self.tiers for number in (tier.price, tier.shortage))]
+        if limit is None and self._shared is not None and not any(number.random for number in prices):
+            value: Coefficient = tuple(float(worth(t, {"demand": np.ones(1)})[0]) for t in range(self.T + 1))
+            return Operation("idle", value=value, years=[self.T], lower=Factor("demand"), upper=Factor("demand"))
+        return Operation("idle", value=worth, years=[self.T], lower=one, upper=one)
+
+    @cached_property
+    def _shared(self) -> Array | None:
+        """What all want as a share of demand, shape ``(T + 1,)``; None where it is not in proportion to demand."""
+        stated = [tier.stated for tier in self.tiers if isinstance(tier.stated, Factor)]
+        if len(stated) < len(self.tiers) or self.case.support.purchase is not None:
+            return None
+        return np.asarray(sum((each.by_year(self.T) for each in stated), start=np.zeros(self.T + 1)))
 
     # ------------------------------------------------------------------ plant
 
@@ -110,9 +129,9 @@ class _Stated:
         """ΔM, M and capacity of a kind of plant."""
         x, T = kind.suffix, self.T
         keep = kind.keep(T, self.step)
-        scrap = scrapped(self.case, kind, self._bill(kind), keep)
+        scrap = scrapped(self.case, kind, self.bill(kind), keep)
         held = kind.c_op * self.ours * self.years
-        cost = self._bill(kind)
+        cost = self.bill(kind)
         if kind.lifetime is None:
             held = held - scrap
         else:
@@ -139,7 +158,7 @@ class _Stated:
         """Scrap of plant that was there before year 0, which counts as arrived in it: a constant."""
         return Operation(f"old{kind.suffix}", value=scrap.at(0, {}) * kind.M0, years=[0], lower=1.0, upper=1.0)
 
-    def _bill(self, kind: KindOfPlant) -> Quantity:
+    def bill(self, kind: KindOfPlant) -> Quantity:
         """What the firm pays for a kilogram by year of arrival, $."""
         launch = (1.0 - self.support["launch_share"]) * kind.c_L * kind.alpha
         bill = (launch + (1.0 - self.support["dev_share"]) * kind.c_dev) * self.ours
@@ -157,7 +176,7 @@ class _Stated:
             "years": range(first, self.T + 1),
             "lot": kind.lot,
             "payment": kind.payment,
-            "upper": None if kind.build_limit is None else self.number(kind.build_limit),
+            "upper": None if np.isinf(most := self._allowed(kind)).all() else tuple(most.tolist()),
         }
         paid = fixed * self.ours
         if not kind.has_scale:
@@ -184,6 +203,10 @@ class _Stated:
         rests = kind.capacity.random or not np.all(kind.capacity.known(self.T))
         if self.store is not None and (rests or kind.lifetime is not None or np.any(kind.degradation.known(self.T))):
             room = [each / self.step for each in self._room()]
+        if self._shared is not None and not np.any(room) and not kind.capacity.random:
+            capacity = kind.capacity.known(self.T)
+            served = np.where(capacity > 0, self._shared / np.where(capacity > 0, capacity, 1.0), 0.0)
+            return Factor("demand", served)
 
         def enough(t: int, factors: Factors) -> Array:
             capacity = np.asarray(kind.capacity.at(t, factors), dtype=float)
@@ -237,14 +260,22 @@ class _Stated:
         ]
         return [*found, campaign, *rows]
 
-    def _most(self, kind: KindOfPlant) -> Array:
-        """Most of a kind that may arrive in each year, kg, shape ``(T + 1,)``."""
+    def _allowed(self, kind: KindOfPlant) -> Array:
+        """Most of a kind that the limits on it and on what is launched allow in each year, kg, shape ``(T + 1,)``.
+
+        The row of launched mass says the second too, but an order that takes more would break it years later.
+        """
         most = np.full(self.T + 1, np.inf)
         if kind.build_limit is not None:
             most = np.minimum(most, kind.build_limit.known(self.T))
         if self.case.launch.mass_limit is not None and not kind.alpha.random:
             limit = self.symbols.series(self.case.launch.mass_limit).known(self.T)
             most = np.minimum(most, limit / (kind.alpha.known(self.T) * float(kind.mass.slopes[0])))
+        return most
+
+    def _most(self, kind: KindOfPlant) -> Array:
+        """Most of a kind that may arrive in each year, kg, shape ``(T + 1,)``."""
+        most = self._allowed(kind)
         if self.highest is not None and not kind.capacity.random:
             capacity, keep = kind.capacity.known(self.T), kind.keep(self.T, self.step)
             room = np.zeros(self.T + 1) if self.store is None else np.array(self._room()) / self.step
@@ -331,9 +362,10 @@ class _Stated:
 
     def _paid_alone(self) -> Quantity:
         """Price of what is delivered, where it is the same for all."""
-        return self._price(self.tiers[0]) if self._alone else Quantity.of(0.0)
+        return self.price(self.tiers[0]) if self._alone else Quantity.of(0.0)
 
-    def _price(self, tier: Tier) -> Quantity:
+    def price(self, tier: Tier) -> Quantity:
+        """What the firm gets for a kilogram that plant delivers to a tier, $."""
         return tier.price * self.ours + self.support["premium"]
 
     def _tiers(self) -> list[Part]:
@@ -347,7 +379,7 @@ class _Stated:
             served = dict.fromkeys(delivered, 1.0)
             if not self._alone:
                 name = f"sold{x}"
-                found.append(Operation(name, value=self.number(self._price(tier) * self.years), upper=most))
+                found.append(Operation(name, value=self.number(self.price(tier) * self.years), upper=most))
                 received.append(name)
                 served = {name: 1.0}
             if tier.earth:
@@ -364,7 +396,7 @@ class _Stated:
                 earths.append(f"Q_earth{x}")
             found += [
                 Operation(f"S{x}", value=self.number(-(tier.shortage * self.years)), upper=most),
-                Row(f"demand{x}", served | {f"S{x}": 1.0}, equals=tier.wanted),
+                Row(f"demand{x}", served | {f"S{x}": 1.0}, equals=tier.stated),
             ]
         if limit is not None and len(self.tiers) > 1 and earths:
             found.append(Row("earth", dict.fromkeys(earths, 1.0), upper=self.number(limit)))

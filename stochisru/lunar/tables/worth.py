@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from stochisru.errors import InputError
 from stochisru.lunar.tables.customers import Tier
 from stochisru.lunar.tables.plants import KindOfPlant, Symbols
 from stochisru.lunar.tables.quantity import Quantity
-from stochisru.problem.coefficients import Coefficient, Factors
+from stochisru.problem.coefficients import Factors
 
 if TYPE_CHECKING:
     from stochisru.lunar.tables.case import GeneralCase
@@ -70,7 +70,9 @@ def _require_dear(case: GeneralCase, kind: KindOfPlant, bill: Quantity, scrap: A
         )
 
 
-def idle_worth(case: GeneralCase, tiers: Sequence[Tier], c_E: Quantity, symbols: Symbols) -> Coefficient | None:
+def idle_worth(
+    case: GeneralCase, tiers: Sequence[Tier], c_E: Quantity, symbols: Symbols
+) -> Callable[[int, Factors], Array] | None:
     """What is taken off the terminal margin, by factors: the last year's flows without plant, times the margin's years.
 
     Earth serves the tiers in the order of what that is worth, up to its limit; None where there is no margin.

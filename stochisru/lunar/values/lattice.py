@@ -170,7 +170,10 @@ def lattice_values(
     walk = lattice.sample(paths, seed=seed, sampler=source)
     demand = np.stack([values[state] for values, state in zip(lattice.values, walk, strict=True)])
     chosen, units = foresight_sample(source.units(paths))
-    control = npv_on_paths(case, recourse.policy(), demand[:, chosen])
+    seen = None
+    if lattice.others is not None:
+        seen = np.stack([other[state] for other, state in zip(lattice.others, walk[:, chosen], strict=True)])
+    control = npv_on_paths(case, recourse.policy(), demand[:, chosen], seen)
     foresight = perfect_information(case, np.ascontiguousarray(demand[:, chosen]))[0]
     estimate = shifted(mean_estimate(foresight - control, units, confidence), recourse.objective)
     ws = Bounds(estimate.lower, estimate.upper, simulated, Of.LATTICE, size, confidence)

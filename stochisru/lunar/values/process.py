@@ -46,6 +46,8 @@ from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
 from stochisru.lunar.exact.unit_value import UnitValue
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.solving import has_exact_policy
+from stochisru.lunar.tables.case import GeneralCase, is_general
+from stochisru.lunar.values.general import PATHS, general_values
 from stochisru.lunar.values.on_paths import path_values
 from stochisru.lunar.values.simulated import PolicyValues, ProcessValue, policy_values
 from stochisru.lunar.values.table import DIFFERENCES as _ON_TREES
@@ -59,6 +61,8 @@ from stochisru.values import entries
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Paths of a base case where none are asked for.
+_PATHS = 16_384
 #: Differences and the two values each is made of: high less low.
 DIFFERENCES = {
     **_ON_TREES,
@@ -249,7 +253,7 @@ class ProcessValues:
         the case itself; ``ws`` then bounds RP but is no more than an upper bound on the case's own WS.
     """
 
-    case: DeploymentCase
+    case: DeploymentCase | GeneralCase
     values: Mapping[str, ProcessValue]
     recourse: Result[Plan]
     paths: int
@@ -260,9 +264,16 @@ class ProcessValues:
     confidence: float
 
     @property
+    def base(self) -> DeploymentCase:
+        """The case where it is a base one; `InputError` where it says more."""
+        require_case(self.case)
+        assert isinstance(self.case, DeploymentCase)
+        return self.case
+
+    @property
     def exact(self) -> bool:
         """Whether ``rp`` is the optimum itself, not a bracket."""
-        return has_exact_policy(self.case)
+        return self.method == "threshold" if is_general(self.case) else has_exact_policy(self.case)
 
     @property
     def method(self) -> str:
@@ -271,9 +282,16 @@ class ProcessValues:
 
     @property
     def decision(self) -> dict[str, Any]:
-        """What to commit now, ΔM_0..ΔM_L (kg), and the rule that the plan follows after it."""
-        rule = self.recourse.policy().describe(self.case)
-        return {**self.recourse.first_stage, "rule": rule, "method": self.method, "of": Of.PROCESS.value}
+        """What to commit now, ΔM_0..ΔM_L (kg), and the rule that the plan follows after it.
+
+        Of several technologies it has a table for each by its name.
+        """
+        policy, first = self.recourse.policy(), self.recourse.first_stage
+        if is_general(self.case):
+            first, rule = self.case.first_stage(first), policy.describe()
+        else:
+            rule = policy.describe(self.case)
+        return {**first, "rule": rule, "method": self.method, "of": Of.PROCESS.value}
 
     def point(self, name: str) -> float:
         """One value, $; `InputError` where the case has none of that name."""
@@ -319,9 +337,9 @@ class ProcessValues:
 
 
 def process_values(
-    case: DeploymentCase,
+    case: DeploymentCase | GeneralCase,
     *,
-    paths: int = 16_384,
+    paths: int | None = None,
     seed: int = 0,
     sampler: Sampler | str = "sobol",
     workers: int = 1,
@@ -330,11 +348,14 @@ def process_values(
     """Compute all values of a case on its demand process.
 
     Exact where the exact policy exists, but for wait-and-see, which is simulated. With a limit on supply from Earth, or
-    costs that are not linear, see `stochisru.lunar.values.simulated`.
+    costs that are not linear, see `stochisru.lunar.values.simulated`; of a general case see
+    `stochisru.lunar.values.general`.
 
     Parameters
     ----------
-    paths, seed, sampler, workers, confidence
+    paths
+        Fresh paths; 16,384 if not given, and 1,024 of a general case, whose every path is a program.
+    seed, sampler, workers, confidence
         Monte Carlo, see `stochisru.simulate`.
 
     Raises
@@ -353,16 +374,19 @@ def process_values(
     >>> 0.9 * values.point("evpi") < low < values.point("evpi") < high
     True
     """
-    require_case(case)
+    if paths is None:
+        paths = PATHS if is_general(case) else _PATHS
     sample = Sampling(paths, seed, sampler, workers, confidence).at_least(2)
-    if has_exact_policy(case):
+    if is_general(case):
+        found = general_values(case, sample)
+    elif has_exact_policy(case):
         found = _exact_values(case, sample)
     elif isinstance(case.process, GeometricBrownianMotion):
         found = policy_values(case, sample)
     else:
         found = path_values(case, sample)
     values = {name: replace(found.values[name], confidence=confidence) for name in _MEANING if name in found.values}
-    if case.is_certain:  # all paths are one path, and what it earns is no sample
+    if not is_general(case) and case.is_certain:  # all paths are one path, and what it earns is no sample
         values = {name: replace(v, kind=Kind.EXACT) for name, v in values.items()}
     return ProcessValues(
         case=case,

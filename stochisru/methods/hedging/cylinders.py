@@ -225,7 +225,11 @@ def cylinder_classes(
                 monitor.improve(upper=opt.trivial_bound)
             monitor.improve(lower=self.BestInnerBound, upper=self.BestOuterBound)
             stop = bool(opt.allreduce_or(monitor.finished(opt._PHIter)))
-            if stop and monitor.limit is None and relative_gap(monitor.lower, monitor.upper) > monitor.rel_gap:
+            if (
+                stop
+                and monitor.limit is None
+                and relative_gap(monitor.lower, monitor.upper, monitor.flows) > monitor.rel_gap
+            ):
                 monitor.limit = Limit.TIME  # by the clock of another rank
             return stop
 

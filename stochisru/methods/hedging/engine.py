@@ -22,6 +22,9 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import BoundsError, InfeasibleError
 from stochisru.methods.hedging.proximal import MIXED_GAP, Proximal, Subproblem, subproblem
 
+#: Share of prices and unit costs up to which E[W] ≠ 0 is what rounding leaves over many iterations of large ρ.
+_UNCANCELLED = 1e-4
+
 
 def import_mpisppy(serial: bool) -> None:
     """Import what is needed of mpi-sppy, quietly.
@@ -197,15 +200,18 @@ def engine_class(subtrees: Any, solver: str, proximal: Proximal, mixed_gap: floa
         def lagrangian(self, price: Array) -> float:
             """Upper bound from prices, whatever the solver's tolerances.
 
-            The bound needs E[W] = 0 at every node. What rounding leaves of E[W] is charged at the largest quantity it
-            could act on; more than rounding is an error.
+            The bound needs E[W] = 0 at every node. What rounding leaves of E[W] is taken off, and what is left then is
+            charged at the largest quantity it could act on; more than rounding, relative to prices and to what a unit
+            costs, is an error.
             """
             mean = subtrees.node_mean(price)
-            scale = np.abs(price).max(initial=1.0)
-            if np.abs(mean).max(initial=0.0) > 1e-6 * scale:
+            scale = max(float(np.abs(price).max(initial=0.0)), float(np.max(subtrees.unit_cost, initial=0.0)))
+            if np.abs(mean).max(initial=0.0) > _UNCANCELLED * scale:
                 raise BoundsError(
                     f"E[W] = {np.abs(mean).max():.3g} at a node, must be 0: prices that do not cancel give no bound"
                 )
+            price = price - mean
+            mean = subtrees.node_mean(price)
             local = np.zeros(1)
             for k, s in self.local_scenarios.items():
                 i = int(k.removeprefix("subtree"))

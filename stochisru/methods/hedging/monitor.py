@@ -19,9 +19,10 @@ from stochisru.limits import Limit
 from stochisru.methods.checkpoint import Checkpoint
 from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
 from stochisru.methods.stopping import GapReached, GapStalled, IterationLimit, Status, TimeLimit, any_of
+from stochisru.programs.sparse import FEASIBILITY
 from stochisru.protocols import StoppingRule, Subtrees
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class HedgingIteration:
         √E|ȳ − ȳ_before|²: how far what they agree on has moved.
     rho_scale
         Factor on the cost-proportional ρ.
+    gap
+        Of the bounds; see `stochisru.methods.result.relative_gap`.
     """
 
     number: int
@@ -52,11 +55,7 @@ class HedgingIteration:
     primal_residual: float
     dual_residual: float
     rho_scale: float
-
-    @property
-    def gap(self) -> float:
-        """(upper − lower) / max(|lower|, |upper|)."""
-        return relative_gap(self.lower, self.upper)
+    gap: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +190,8 @@ class Monitor:
         allowance = MIXED_ROUNDING * self.flows if self.subtrees.mixed else 0.0
         self.lower, self.upper = float(max(self.lower, lower)), float(min(self.upper, upper + allowance))
         if np.isfinite(self.lower) and np.isfinite(self.upper):
+            if not self.subtrees.exact and self.lower - FEASIBILITY * max(1.0, self.flows) <= self.upper:
+                self.lower = min(self.lower, self.upper)  # a plan that keeps its rows to the solver's tolerances
             require_order("lower bound", self.lower, "upper bound", self.upper, self.flows)
 
     def finished(self, iteration: int) -> bool:
@@ -204,12 +205,13 @@ class Monitor:
             primal_residual=self.primal_residual,
             dual_residual=self.dual_residual,
             rho_scale=self.rho_scale,
+            gap=relative_gap(lower, upper, self.flows),
         )
         if not self.log or line.number > self.log[-1].number:  # a resumed run starts where the log ends
             self.log.append(line)
             if self.progress:
                 self.progress(line)
         ours = [line for line in self.log if line.number >= self._first]  # of this part of the run
-        limit = self.rule.met(Status(ours, time.perf_counter() - self._start))
+        limit = self.rule.met(Status(ours, time.perf_counter() - self._start, flows=self.flows))
         self.limit = None if limit is Limit.GAP else limit
         return limit is not None

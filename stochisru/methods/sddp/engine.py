@@ -43,6 +43,11 @@ class Engine:
         """Forget all bases: what follows does not depend on what was solved before."""
         self._epoch += 1
 
+    @property
+    def epoch(self) -> int:
+        """Number of the pass that goes on."""
+        return self._epoch
+
     def absorb(self, rows: Array) -> None:
         """Take the cuts of one iteration, and drop what is dominated."""
         self.pool.append(rows)

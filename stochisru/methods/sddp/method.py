@@ -99,8 +99,9 @@ def sddp(
     -------
     Result
         The upper bound is the value of the root program. The lower bound is proven as well (``certified``) where it is
-        the exact value of the plan's order-up-to levels (expectation, no store), or that of mixtures of points (nested
-        risk or a store, states of at most six entries); else it is the lower end of the interval of the simulated mean.
+        the exact value of the plan's order-up-to levels (expectation, no store), that of the plan along all histories
+        of the lattice (at most 3,000 nodes), or that of mixtures of points (states of at most six entries); else it is
+        the lower end of the interval of the simulated mean.
         The objective is the exact value of the plan where it is one of levels, else the lower bound, or the simulated
         mean where that is all there is; ``plan.simulated`` is there always. All are values on the lattice:
         `MarkovLattice.check` says how well it stands for the process.
@@ -134,7 +135,7 @@ def sddp(
     start, clock = time.perf_counter(), Clock(time_limit)
     programs = stated_on_lattices(case).on_lattice(states if lattice is None else lattice, storage)
     run = SddpRun(programs, risk, rule, rel_gap, seed, clock)
-    if not risk.neutral and not run.by_vertices:
+    if not (risk.neutral or run.by_vertices or run.by_histories):
         raise InputError(
             f"lead_time: nested risk needs states of at most {MOST_DIMENSIONS} entries, got {run.dimensions}"
         )

@@ -9,10 +9,9 @@ from typing import Any
 
 from scenario_trees.arrays import Array, Index
 from stochisru.methods.checkpoint import Checkpoint
-from stochisru.methods.result import relative_gap
 from stochisru.protocols import RiskMeasure, StagePrograms
 
-_FORMAT = 1
+_FORMAT = 2
 _NAME = "cuts"
 
 
@@ -34,6 +33,8 @@ class SddpIteration:
         Cuts per stage and state made so far.
     kept
         Mean number of them that a program holds.
+    gap
+        Of the bounds; see `stochisru.methods.result.relative_gap`.
     """
 
     number: int
@@ -43,17 +44,13 @@ class SddpIteration:
     root: float
     cuts: int
     kept: float
+    gap: float
 
     def shown(self, sign: float) -> SddpIteration:
         """The line in the sense of a problem that is maximised, ``sign`` 1, or minimised, −1."""
         if sign > 0:
             return self
         return replace(self, lower=-self.upper, upper=-self.lower, root=-self.root)
-
-    @property
-    def gap(self) -> float:
-        """(upper − lower) / max(|lower|, |upper|)."""
-        return relative_gap(self.lower, self.upper)
 
 
 @dataclass(frozen=True, eq=False)

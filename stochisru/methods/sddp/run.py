@@ -14,10 +14,13 @@ from scenario_trees.arrays import Array
 from stochisru.errors import SolverError
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
-from stochisru.methods.result import Bounds, Kind, Of, require_order
+from stochisru.methods.result import Bounds, Kind, Of, relative_gap, require_order
+from stochisru.methods.risk import Expectation
 from stochisru.methods.sddp.clock import AT_THE_END, ON_THE_WAY, Clock
 from stochisru.methods.sddp.engine import Engine
+from stochisru.methods.sddp.histories import MOST_HISTORIES, histories, history_bound
 from stochisru.methods.sddp.monitor import SddpIteration, SddpState, parts
+from stochisru.methods.sddp.trials import Trials
 from stochisru.methods.sddp.vertices import ALLOWANCES, MOST_DIMENSIONS, vertex_bound
 from stochisru.methods.stopping import Status
 from stochisru.protocols import LatticePlanT, RiskMeasure, StagePrograms, StoppingRule
@@ -71,6 +74,11 @@ class SddpRun(Generic[LatticePlanT]):
         one_level = self.by_levels and self.programs.one_level
         return not one_level and self.dimensions <= MOST_DIMENSIONS
 
+    @cached_property
+    def by_histories(self) -> bool:
+        """Whether the plan is to be followed along all histories of the lattice, which are few."""
+        return not self.by_levels and histories(self.programs.lattice, self.risk.neutral) <= MOST_HISTORIES
+
     @property
     def bounds(self) -> Bounds:
         """Bracket so far; certified once a lower bound is proven."""
@@ -81,6 +89,10 @@ class SddpRun(Generic[LatticePlanT]):
             Of.LATTICE,
             self.programs.flows,
         )
+
+    @property
+    def _gap(self) -> float:
+        return relative_gap(self.lower, self.upper, self.programs.flows)
 
     def advance(self) -> SddpIteration:
         """Form the bounds after an iteration was absorbed, and its line of the log."""
@@ -102,8 +114,8 @@ class SddpRun(Generic[LatticePlanT]):
             if found > self.worth:
                 self.worth, self.plan, self._best = found, plan, number
             self.lower = max(self.lower, found)
-        if self.by_vertices and number & (number - 1) == 0 and not self.met and self.clock.has_room:
-            self._mix(ON_THE_WAY)
+        if number & (number - 1) == 0 and not self.met and self.clock.has_room:
+            self._bound_below(ON_THE_WAY)
         require_order("lower bound", self.lower, "upper bound", self.upper, self.programs.flows)
         line = SddpIteration(
             number=number,
@@ -113,20 +125,27 @@ class SddpRun(Generic[LatticePlanT]):
             root=float(value),
             cuts=self.engine.pool.count,
             kept=float(np.mean([rows.size for stage in self.engine.kept for rows in stage])),
+            gap=self._gap,
         )
         self.log.append(line)
         return line
 
     def close(self) -> None:
         """Improve the lower bound a last time, where that is worth the effort; the last line of the log has it too."""
-        if self.by_vertices and self._mixed < len(self.log) and not self.met:
-            self._mix(AT_THE_END)
-            self.log[-1] = replace(self.log[-1], lower=float(self.lower))
+        if self._mixed < len(self.log) and not self.met:
+            self._bound_below(AT_THE_END)
+            self.log[-1] = replace(self.log[-1], lower=float(self.lower), gap=self._gap)
 
-    def _mix(self, share: float) -> None:
-        points = [self.engine.pool.of(t)[2] for t in range(self.programs.horizon)]
+    def _bound_below(self, share: float) -> None:
+        """Follow the plan along all histories where they are few, else mix points."""
+        if not (self.by_histories or self.by_vertices):
+            return
         with self.clock.bounding(share) as until:
-            self.lower = max(self.lower, vertex_bound(self.programs, self.risk, points, until))
+            if self.by_histories:
+                self.lower = max(self.lower, history_bound(self.engine, until))
+            if self.by_vertices and not (self.by_histories and self.lower > -np.inf):
+                points = [self.engine.pool.of(t)[2] for t in range(self.programs.horizon)]
+                self.lower = max(self.lower, vertex_bound(self.programs, self.risk, points, until))
         self._mixed = len(self._counts)
 
     @property
@@ -134,8 +153,9 @@ class SddpRun(Generic[LatticePlanT]):
         """Whether the gap is the one asked for."""
         if not np.isfinite(self.lower):
             return False
-        near = self.by_vertices and self.upper - self.lower <= ALLOWANCES * self.programs.flows  # an optimum of 0
-        return near or self.bounds.meets(self.rel_gap)
+        tolerant = self.by_vertices or self.by_histories  # allowances for tolerances keep such bounds apart
+        near = self.upper - self.lower <= ALLOWANCES * self.programs.flows
+        return (tolerant and near) or self.bounds.meets(self.rel_gap)
 
     # -------------------------------------------------------------------- stop
 
@@ -150,7 +170,7 @@ class SddpRun(Generic[LatticePlanT]):
             return None
         if self.met:
             return Limit.GAP
-        return self.rule.met(Status(self.log, self.seconds, self._simulate)) or (
+        return self.rule.met(Status(self.log, self.seconds, self._simulate, self.programs.flows)) or (
             Limit.TIME if self.clock.over else None
         )
 
@@ -166,19 +186,7 @@ class SddpRun(Generic[LatticePlanT]):
 
     def snapshot(self, root: Array) -> LatticePlanT:
         """The present cuts as a plan."""
-        intercepts, slopes = [], []
-        for stage in self.programs.stages[:-1]:
-            t = stage.year
-            intercept, slope, _ = self.engine.pool.of(t)
-            unit = self.programs.state_unit(t + 1)
-            a, b = [], []
-            for i in range(self.programs.lattice.sizes[t]):
-                rows = self.engine.kept[t][i]
-                a.append(stage.money * np.append(stage.ceiling[i], intercept[rows, i]))
-                b.append(stage.money * np.concatenate([np.zeros((1, unit.size)), slope[rows, i]]) / unit)
-            intercepts.append(_padded(a, np.inf))
-            slopes.append(_padded(b, 0.0))
-        return self.programs.plan(root, intercepts, slopes, self.risk.neutral)
+        return plan_of(self.programs, self.engine, root, self.risk.neutral)
 
     @property
     def state(self) -> SddpState:
@@ -216,6 +224,39 @@ class SddpRun(Generic[LatticePlanT]):
         self._simulate(fewest, confidence)
         now = time.monotonic()
         return int(np.clip(fewest * (self.clock.until - now) / max(now - before, 1e-9), fewest, simulations))
+
+
+def cuts_on(programs: StagePrograms[LatticePlanT], passes: int, seed: int = 0) -> LatticePlanT:
+    """The plan after some passes of SDDP, without bounds: a policy whose worth is found by simulation."""
+    engine, trials = Engine(programs, Expectation()), Trials(programs, seed)
+    for number in range(passes):
+        engine.absorb(trials.rows(engine, number, 0, 1))
+    return plan_of(programs, engine, engine.root()[1])
+
+
+def plan_of(programs: StagePrograms[LatticePlanT], engine: Engine, root: Array, neutral: bool = True) -> LatticePlanT:
+    """The plan that the cuts of an engine describe.
+
+    Parameters
+    ----------
+    root
+        What is decided at the root, see `Engine.root`.
+    neutral
+        Whether the cuts are of the expectation.
+    """
+    intercepts, slopes = [], []
+    for stage in programs.stages[:-1]:
+        t = stage.year
+        intercept, slope, _ = engine.pool.of(t)
+        unit = programs.state_unit(t + 1)
+        a, b = [], []
+        for i in range(programs.lattice.sizes[t]):
+            rows = engine.kept[t][i]
+            a.append(stage.money * np.append(stage.ceiling[i], intercept[rows, i]))
+            b.append(stage.money * np.concatenate([np.zeros((1, unit.size)), slope[rows, i]]) / unit)
+        intercepts.append(_padded(a, np.inf))
+        slopes.append(_padded(b, 0.0))
+    return programs.plan(root, intercepts, slopes, neutral)
 
 
 def _padded(parts: Sequence[Array], fill: float) -> Array:

@@ -43,9 +43,9 @@ class ByCuts:
         require_suits(self.name, self.plan.programs.model, seen.model)
         t = seen.year
         programs = self.plan.programs
-        state = self._nearest(seen)
-        stage = _StagesSeen(programs.model, _seen(programs.lattice, seen, state), programs).at(t, state)
-        entering = np.array([seen.amount(*key) / programs.unit(key) for key in programs.entering[t]])
+        lattice, state = self._lattice(seen)
+        stage = _StagesSeen(programs.model, lattice, programs).at(t, state)
+        entering = np.array([self._amount(seen, *key) / programs.unit(key) for key in programs.entering[t]])
         entering = entering.reshape(len(programs.entering[t]), seen.paths)
         columns = np.empty((stage.columns, seen.paths))
         alike = t == 0  # as paths are then
@@ -60,6 +60,15 @@ class ByCuts:
         found = {name: np.stack([amount[name, year] for year in years]) for name, years in seen.due.items()}
         found |= {part.name: amount[part.name, t] for part in seen.model.operations if (part.name, t) in amount}
         return found
+
+    def _lattice(self, seen: Seen) -> tuple[MarkovLattice, Index]:
+        """The lattice with what is seen in place of the states of a stage, and the state that stands for each path."""
+        state = self._nearest(seen)
+        return _seen(self.plan.programs.lattice, seen, state), state
+
+    def _amount(self, seen: Seen, name: str, year: int) -> Array:
+        """What is known of a part of the programs."""
+        return seen.amount(name, year)
 
     def _nearest(self, seen: Seen) -> Index:
         """State of the year that is nearest to what is seen on each path."""
@@ -96,6 +105,52 @@ class ByCuts:
 def _deviation(values: Array, probability: Array) -> Array:
     """Standard deviation of a stage, the same for all its states."""
     return np.full(values.size, np.sqrt(probability @ (values - probability @ values) ** 2))
+
+
+@dataclass(frozen=True, eq=False)
+class ByGrowth(ByCuts):
+    """Cuts of programs whose factor is a state and grows by independent factors; see `stochisru.methods.jensen`.
+
+    No state of a lattice stands for the factor that is seen: the cuts know it.
+
+    Attributes
+    ----------
+    level
+        Name of the state that is the factor.
+    """
+
+    level: str = "demand_level"
+
+    def _lattice(self, seen: Seen) -> tuple[MarkovLattice, Index]:
+        lattice, t = self.plan.programs.lattice, seen.year
+        (factor,) = seen.factors.values()
+        before = np.vstack([factor[:1], factor[:-1]])
+        growth = np.where(before > 0, factor / np.where(before > 0, before, 1.0), 1.0)
+        states = lattice.values[t]
+        state = np.searchsorted((states[1:] + states[:-1]) / 2, growth[t])
+        values, transitions, probabilities = map(list, (lattice.values, lattice.transitions, lattice.probabilities))
+        for s in range(t):  # bounds of the factor hold for what was seen
+            if values[s].size > 1:
+                ends = min(values[s][0], growth[s].min()), max(values[s][-1], growth[s].max())
+                values[s] = np.concatenate([[ends[0]], values[s][1:-1], [ends[1]]])
+        values[t], probabilities[t] = growth[t], np.full(state.size, 1 / state.size)
+        if t < lattice.horizon:
+            transitions[t] = transitions[t][state]
+        made = _LatticeSeen(tuple(values), tuple(transitions), None, tuple(probabilities), lattice.names)
+        return cast("MarkovLattice", made), state
+
+    def _amount(self, seen: Seen, name: str, year: int) -> Array:
+        if name != self.level:
+            return super()._amount(seen, name, year)
+        (factor,) = seen.factors.values()
+        return np.asarray(factor[year])
+
+    def describe(self) -> str:
+        """The rule as one sentence."""
+        return (
+            f"Every year do what is best for its cash and the {self.plan.size['cuts']:,} cuts that know "
+            "what is in place, what is ordered, and the factor."
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,7 +120,10 @@ class _Walk:
             array.setflags(write=False)
         factors = {name: history.pop(name) for name in cast("tuple[str, ...]", self.model.factors)}
         seen = Seen(self.model, t, factors, due, self.known, history)
-        given = dict(self.policy.decide(seen))
+        answer = self.policy.decide(seen)
+        if not isinstance(answer, Mapping):
+            raise InputError(f"{self._who}: must give a table of amounts by name in year {t}, got {answer!r}")
+        given = dict(answer)
         for array in self.known.values():
             array.setflags(write=True)
         stores = [state.name for state in self.model.stores]

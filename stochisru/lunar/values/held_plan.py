@@ -1,0 +1,88 @@
+"""Deployments of a general case that are fixed in advance, as a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from scenario_trees.arrays import Array
+from scenario_trees.lattice import MarkovLattice
+from stochisru.errors import InputError
+from stochisru.lunar.tables.case import GeneralCase
+from stochisru.methods.sddp.run import cuts_on
+from stochisru.problem.lattice_problem import ModelOnLattice
+from stochisru.problem.model import Model
+from stochisru.problem.policies.planned import Planned
+from stochisru.problem.policies.protocol import Policy
+from stochisru.problem.relaxed import relaxed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stochisru.problem.lattice_plan import ModelCutPlan
+
+
+@dataclass(frozen=True, eq=False)
+class HeldPlan:
+    """Amounts by year, whatever happens.
+
+    Attributes
+    ----------
+    amounts
+        Of every decision in its year of effect, each of shape ``(T + 1,)``.
+    operated
+        Cuts by which it is operated, where what is operated is carried over.
+    worth
+        NPV on the path that it was made for and its bound, $.
+    """
+
+    case: GeneralCase
+    model: Model
+    amounts: Mapping[str, Array]
+    operated: ModelCutPlan | None = None
+    worth: tuple[float, float] = (float("nan"), float("nan"))
+
+    @property
+    def first_stage(self) -> dict[str, float]:
+        """What is decided in year 0, by name and year of effect."""
+        return {
+            f"{part.name}{t}": float(self.amounts[part.name][t])
+            for part in self.model.decisions
+            for t in range(min(part.lead, self.model.horizon) + 1)
+            if part.years is None or t in part.years
+        }
+
+    @property
+    def root(self) -> tuple[float, ...]:
+        """Amounts of `first_stage`."""
+        return tuple(self.first_stage.values())
+
+    @property
+    def size(self) -> dict[str, int]:
+        """Nothing to count."""
+        return {}
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The table has all."""
+        return {}
+
+    def policy(self, name: str, mapping: str | None = None) -> Policy:
+        """The amounts as a policy; `InputError` if a mapping is given."""
+        if mapping is not None:
+            raise InputError(f"mapping: a plan that is fixed in advance takes none, got {mapping!r}")
+        return Planned(self.amounts, name) if self.operated is None else self.operated.policy(name)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Amounts by ``year``, a column per decision."""
+        import pandas as pd
+
+        return pd.DataFrame({"year": range(self.model.horizon + 1), **self.amounts})
+
+
+def operated_by_cuts(plan: HeldPlan, lattice: MarkovLattice, passes: int) -> HeldPlan:
+    """The plan with operations that look ahead: SDDP of the model in which nothing else is decided."""
+    model = relaxed(plan.case.model_on(lattice))
+    held = [replace(part, lower=plan.amounts[part.name], upper=plan.amounts[part.name]) for part in model.decisions]
+    return replace(plan, operated=cuts_on(ModelOnLattice(model.with_part(*held), lattice), passes))
