@@ -110,7 +110,6 @@ class DeploymentCase(Part):
     def subtrees(self, tree: ScenarioTree, cut_stage: int) -> DeploymentSubtrees:
         """The case on a tree that is cut at a stage, as progressive hedging takes it."""
         from stochisru.lunar.subtrees import DeploymentSubtrees
-    from stochisru.lunar.tables.case import GeneralCase
 
         return DeploymentSubtrees(self, tree, cut_stage)
 
