@@ -6,7 +6,9 @@ from stochisru import load_case, shipped_cases
 from stochisru.lunar.tables.case import is_general
 
 #: Shipped cases without tables beyond the base problem, and those with: the studies of the literature.
-BASE_CASES, LITERATURE = ([n for n in shipped_cases() if is_general(load_case(n)) is wanted] for wanted in (False, True))
+BASE_CASES, LITERATURE = (
+    [n for n in shipped_cases() if is_general(load_case(n)) is wanted] for wanted in (False, True)
+)
 
 
 @st.composite

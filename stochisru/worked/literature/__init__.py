@@ -1,0 +1,1 @@
+"""Published studies of lunar propellant and oxygen: rerun, and what they say once demand is uncertain."""
