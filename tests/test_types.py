@@ -129,7 +129,6 @@ def test_the_type_checker_knows_the_shipped_cases():
     from typing import get_args, get_overloads, get_type_hints
 
     from stochisru import load_case, shipped_cases
-
     from stochisru.lunar.tables.case import GeneralCase, is_general
 
     known = {"GeneralCase": GeneralCase}

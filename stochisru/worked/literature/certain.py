@@ -21,11 +21,12 @@ _RATES = (1e-4, 3.0)
 def mean_path(case: GeneralCase) -> ScenarioTree:
     """The tree of mean demand alone, which is demand at σ = 0."""
     T = case.horizon.T
+    years = np.arange(T + 1)
     return ScenarioTree(
-        parent=np.arange(-1, T),
-        stage=np.arange(T + 1),
+        parent=(years - 1).astype(np.int32),
+        stage=years.astype(np.int16),
         probability=np.ones(T + 1),
-        value=case.process.mean(range(T + 1)),
+        value=case.process.mean(years),
     )
 
 

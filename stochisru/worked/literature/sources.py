@@ -52,7 +52,9 @@ def published() -> tuple[Published, ...]:
         Published(
             row["case"],
             row["quantity"],
-            *(_number(row[name]) for name in ("value", "lower", "upper")),
+            _number(row["value"]),
+            _number(row["lower"]),
+            _number(row["upper"]),
             row["unit"],
             row["source"],
         )

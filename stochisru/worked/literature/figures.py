@@ -1,0 +1,84 @@
+"""Figures of the study of the literature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stochisru.report.style import PALETTE, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from stochisru.studies.store import Row
+    from stochisru.worked.literature.study import LiteratureStudy
+
+
+def figures(study: LiteratureStudy) -> dict[str, Figure]:
+    """All figures by name; those that no case has something for are left out."""
+    found = {}
+    if sold := [row for row in study.rows if row["average_price"] is not None]:
+        found["break_even_map"] = break_even_map(sold)
+        found["with_uncertainty"] = with_uncertainty(sold)
+    return found
+
+
+def _first(rows: list[Row]) -> list[Row]:
+    """One row per case."""
+    return list({row["case"]: row for row in reversed(rows)}.values())[::-1]
+
+
+def break_even_map(rows: list[Row]) -> Figure:
+    """What a kilogram of plant sells and costs in the published plans, with lines of the price that pays for it."""
+    with new_figure(6.6, 4.6) as (figure, ax):
+        points = _first(rows)
+        sold, cost = (np.array([row[name] for row in points]) for name in ("sold_by_mass", "cost_by_mass"))
+        gains = np.array([row["own_certain"] > 0 for row in points])
+        reach = np.array([sold.min() / 3, sold.max() * 3])
+        for price in 10.0 ** np.arange(2, 8):
+            line = price * reach
+            if line[1] < cost.min() / 3 or line[0] > cost.max() * 3:
+                continue
+            ax.plot(reach, line, color="0.8", lw=0.8, zorder=0)
+            ax.annotate(f"{price:,.0f} $/kg", (reach[1], line[1]), fontsize=6.5, color="0.45", va="center")
+        for mask, color, label in (
+            (gains, PALETTE[2], "positive NPV as printed"),
+            (~gains, PALETTE[1], "negative or 0"),
+        ):
+            if mask.any():
+                ax.scatter(sold[mask], cost[mask], color=color, s=18, label=label)
+        for row, x, y in zip(points, sold, cost, strict=True):
+            ax.annotate(row["case"], (x, y), xytext=(4, 3), textcoords="offset points", fontsize=5.5)
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_ylim(cost.min() / 3, cost.max() * 3)
+        ax.set_xlabel("sold over the life, discounted (kg per kg of plant)")
+        ax.set_ylabel("cost over the life, discounted ($ per kg of plant)")
+        ax.legend(loc="upper right")
+        return figure
+
+
+def with_uncertainty(rows: list[Row]) -> Figure:
+    """NPV of the published plan and of the optimum by volatility, as shares of what the plan costs."""
+    names = [row["case"] for row in _first(rows)]
+    sigmas = sorted({row["sigma"] for row in rows})
+    with new_figure(6.6, 0.32 * len(names) + 1.4) as (figure, ax):
+        place = np.arange(len(names))[::-1]
+
+        def shares(chosen: list[Row], name: str) -> np.ndarray:
+            return np.array([row[name] / (row["cost_by_mass"] * row["plan"]) for row in chosen])
+
+        ax.plot(shares(_first(rows), "own_certain"), place, "|", ms=11, color="black", label="published plan, σ = 0")
+        for k, sigma in enumerate(sigmas):
+            chosen = [row for row in rows if row["sigma"] == sigma]
+            color, at = PALETTE[k % len(PALETTE)], place - 0.12 * (k + 1)
+            ax.plot(
+                shares(chosen, "own"), at, "o", ms=4, mfc="none", color=color, label=f"published plan, σ = {sigma:g}"
+            )
+            ax.plot(shares(chosen, "rp"), at, "o", ms=4, color=color, label=f"optimum, σ = {sigma:g}")
+        ax.axvline(0.0, color="0.3", lw=0.8)
+        ax.set_yticks(place, names, fontsize=7)
+        ax.set_xlabel("NPV over discounted cost of the published plan (-)")
+        ax.legend(loc="lower right", fontsize=6.5)
+        return figure

@@ -1,0 +1,156 @@
+"""The findings of the study of the literature: sentences written from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from stochisru.studies.store import Row
+
+if TYPE_CHECKING:
+    from stochisru.worked.literature.study import LiteratureStudy
+
+#: What a published quantity is, in words.
+_WORDS = {
+    "npv": "NPV",
+    "npv_commissioning": "NPV at commissioning",
+    "irr": "internal rate of return",
+    "break_even": "break-even price",
+    "cost": "life-cycle cost",
+    "cost_of_nothing": "cost of supply from Earth",
+}
+#: Differences up to this are rounding: M$, percentage points.
+_ROUNDING = {"M$": 5.0, "%": 0.5}
+
+
+def findings(study: LiteratureStudy) -> list[str]:
+    """Sentences; every number in them is computed."""
+    sigmas = sorted({row["sigma"] for row in study.rows})
+    sentences = _reproduced(study.published)
+    for sigma in sigmas:
+        rows = [row for row in study.rows if row["sigma"] == sigma]
+        sentences += [*_several_customers(rows, sigma), *_decisions(rows, sigma), *_costs(rows, sigma)]
+    return [*sentences, *_swings(study.swings), *_thresholds(study.thresholds)]
+
+
+def millions(amount: float, money: str = "$") -> str:
+    """An amount in millions."""
+    return f"{'−' if amount < -5e4 else ''}{abs(amount) / 1e6:,.0f} M{money}"
+
+
+def _listed(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _reproduced(rows: Sequence[Row]) -> list[str]:
+    printed = [row for row in rows if row["difference"] is not None]
+    if not printed:
+        return []
+    off = [row for row in printed if abs(row["difference"]) > _ROUNDING.get(row["unit"], 0.0)]
+    sentence = f"Of {len(printed)} printed numbers {len(printed) - len(off)} come out within their rounding"
+    if off:
+        each = [
+            f"{row['case']} ({_WORDS[row['quantity']]} {row['ours']:,.4g} {row['unit']} where {row['published']:,.4g} "
+            "is printed)"
+            for row in off
+        ]
+        sentence += f"; the others are of studies that do not say in which years they pay: {_listed(each)}"
+    ranged = [row for row in rows if row["lower"] is not None]
+    inside = sum(row["lower"] <= row["ours"] <= row["upper"] for row in ranged)
+    if ranged:
+        sentence += f". {inside} of {len(ranged)} of ours lie in the range that the open years allow"
+    return [f"{sentence}."]
+
+
+def _several_customers(rows: Sequence[Row], sigma: float) -> list[str]:
+    """Kornuta's claim that every scenario with more than one customer has a positive NPV."""
+    several = [row for row in rows if row["case"].startswith("kornuta") and len(row["uncertain"]) > 1]
+    if not several:
+        return []
+    held = [row for row in several if row["own"] > 0]
+    worst = max(several, key=lambda row: row["p_loss_own"])
+    lost = [
+        f"{row['case']} {millions(row['own_certain'])} to {millions(row['own'])}, P(loss) {row['p_loss_own']:.0%}"
+        for row in several
+    ]
+    word = "survives" if len(held) == len(several) else f"survives in {len(held)} of {len(several)}"
+    return [
+        f"At σ = {sigma:g} 'every scenario with more than one customer has positive NPV' {word} as a statement of the "
+        f"mean ({_listed(lost)}); the largest probability of a loss is {worst['p_loss_own']:.0%}, of {worst['case']}."
+    ]
+
+
+def _decisions(rows: Sequence[Row], sigma: float) -> list[str]:
+    """Deploy now, wait or leave it, of studies that sell."""
+    sold = [row for row in rows if row["average_price"] is not None]
+    now = [row for row in sold if row["first_order"] > 0]
+    later = [row for row in sold if row["first_order"] <= 0 and row["orders_later"] > 0]
+    never = [row for row in sold if row["first_order"] <= 0 and row["orders_later"] <= 0]
+    sentences = []
+    if now:
+        each = [
+            f"{row['case']} ({row['first_order'] / row['plan']:.3g} of the study's plant, P(loss) {row['p_loss']:.0%})"
+            for row in now
+        ]
+        sentences.append(
+            f"At σ = {sigma:g} it is best to order in year 0 in {len(now)} of {len(sold)}: {_listed(each)}."
+        )
+    if later:
+        each = [
+            f"{row['case']} (worth {millions(row['rp'], row['money'])} where the study's plan is worth "
+            f"{millions(row['own'], row['money'])}; an order comes with {row['orders_later']:.0%})"
+            for row in later
+        ]
+        sentences.append(f"At σ = {sigma:g} it is best to wait and see in {_listed(each)}.")
+    if never:
+        names = _listed([row["case"] for row in never])
+        sentences.append(f"At σ = {sigma:g} nothing is ever ordered in {names}.")
+    dear = max(sold, key=lambda row: row["deferring"], default=None)
+    if dear is not None and dear["deferring"] > 0:
+        sentences.append(
+            f"At σ = {sigma:g} deferring is worth most in {dear['case']}, "
+            f"{millions(dear['deferring'], dear['money'])}; "
+            "trees end with the study, so later years that it leaves out are worth nothing here."
+        )
+    return sentences
+
+
+def _costs(rows: Sequence[Row], sigma: float) -> list[str]:
+    """Studies that compare costs and sell nothing."""
+    return [
+        f"At σ = {sigma:g} {row['case']} costs {millions(-row['rp'])} at best (printed plan {millions(-row['own'])}, "
+        f"at σ = 0 {millions(-row['own_certain'])}; Earth alone {millions(-row['nothing'])}); "
+        f"the first plant is {row['first_order'] / row['plan']:.2f} of the study's."
+        for row in rows
+        if row["average_price"] is None
+    ]
+
+
+def _swings(rows: Sequence[Row]) -> list[str]:
+    sentences = []
+    for name in dict.fromkeys(row["case"] for row in rows):
+        each = sorted((row for row in rows if row["case"] == name), key=lambda row: -row["swing"])
+        told = [
+            f"{row['symbol']} from {row['from']:,.4g} to {row['to']:,.4g} moves it from {millions(row['low'])} to "
+            f"{millions(row['high'])}"
+            for row in each
+        ]
+        sentences.append(
+            f"Over what is published the optimal NPV of {name} moves most by {each[0]['symbol']}: {_listed(told)}."
+        )
+    return sentences
+
+
+def _thresholds(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    told = [
+        f"{row['threshold']:,.1f} at {row['launch']:,.0f} $/kg (lunar {row['lunar']:,.0f}, from Earth "
+        f"{row['earth']:,.0f} $/kg)"
+        for row in rows
+    ]
+    return [
+        f"Metzger's baseline, which makes {rows[0]['product_over_mass']:.0f} times its mass in its life, competes with "
+        f"Earth from a product over capital mass of {_listed(told)}; he says about 35. Without the learning and scale "
+        "of his lunar industry the threshold rises as launch gets cheaper."
+    ]
