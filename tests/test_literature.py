@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 
-from stochisru.worked.literature.certain import QUANTITIES, best
+from stochisru import InputError
+from stochisru.worked.literature.certain import QUANTITIES, best, worth
 from stochisru.worked.literature.sources import DATA, cases, published, study_case, study_plan, table
+from stochisru.worked.literature.study import literature_study
+from stochisru.worked.literature.uncertain import moving_tree, uncertain, with_shares
 from tests.cases import LITERATURE
 
 #: How near ours is to a number whose study says all that it depends on: M$, percentage points (of whole per cent).
@@ -88,3 +92,100 @@ def test_tables_of_the_data_are_whole():
         assert re.match(r"(given|derived)", row["source"])
         assert row["quantity"] in ("eta", "c_dev", "landed", "demand", "price", "r")
     assert all(row.quantity in QUANTITIES for row in published())
+
+
+# ------------------------------------------------------------ with uncertain demand
+
+
+@pytest.mark.parametrize("name", ["kornuta-2019-leo-moon", "sowers-2020-mars", "charania-2007-llo"])
+def test_shares_of_certain_demand_are_the_study(name):
+    case, plan = study_case(name), study_plan(name)
+    assert worth(with_shares(case, 0.0), plan) == pytest.approx(worth(case, plan), rel=1e-9)
+
+
+def test_the_tree_keeps_mean_and_variance():
+    case = with_shares(study_case("sowers-2020-mars"), 0.3)
+    tree = moving_tree(case, 5)
+    T, D0 = case.horizon.T, case.demand.D0
+    assert (tree.horizon, tree.n_leaves) == (T, 32)
+    assert tree.stage_mean() == pytest.approx(np.full(T + 1, D0))
+    moved = [
+        t for t in range(1, T + 1) if tree.at(t).stop - tree.at(t).start > tree.at(t - 1).stop - tree.at(t - 1).start
+    ]
+    assert moved == [3, 6, 9, 12, 15]
+    for t in moved:
+        assert np.log(tree.value[tree.at(t)]).var() == pytest.approx(0.3**2 * t)
+
+
+def test_a_plan_with_uncertain_demand_by_hand():
+    """Two moves, in years 5 and 10; where demand exceeds the plant the dearest customers come first."""
+    case, plan = study_case("kornuta-2019-all"), study_plan("kornuta-2019-all")
+    volatile = with_shares(case, 0.3)
+    found = uncertain(volatile, plan, moving_tree(volatile, 2))
+    step = 0.3 * np.sqrt(5)
+    ups = np.array([np.exp(step), np.exp(-step)]) / np.cosh(step)
+    levels = np.ones((11, 4))
+    levels[5:] = np.repeat(ups, 2)
+    levels[10] *= np.tile(ups, 2)
+
+    def revenue(level):
+        earned, left = 0.0, 1_640_000.0
+        for quantity, price in ((100e3, 7500), (280e3, 3750), (1260e3, 500)):
+            sold = min(level * quantity, left)
+            earned, left = earned + price * sold, left - sold
+        return earned
+
+    npv = -4050e6 + sum((np.vectorize(revenue)(levels[t]) - 129e6) / 1.1**t for t in range(1, 11))
+    assert found["own"] == pytest.approx(npv.mean(), rel=1e-6)
+    assert found["p_loss_own"] == pytest.approx((npv < 0).mean())
+    assert found["first_order"] == pytest.approx(30_000)
+
+
+def test_waiting_is_worth_what_it_saves():
+    """The one customer whose printed plan loses: nothing is ordered now, and a plant only where demand went up."""
+    case, plan = study_case("kornuta-2019-moon"), study_plan("kornuta-2019-moon")
+    volatile = with_shares(case, 0.4)
+    found = uncertain(volatile, plan, moving_tree(volatile, 3))
+    assert found["own"] == pytest.approx(worth(case, plan), rel=1e-6)  # the plant has room for 16 times the demand
+    assert found["first_order"] == 0
+    assert 0 < found["orders_later"] < 1
+    assert found["deferring"] == pytest.approx(found["rp"])
+    assert found["lower"] <= found["rp"] * (1 + 1e-9)
+    assert found["rp"] <= found["upper"] * (1 + 1e-9)
+
+
+def test_the_study_writes_its_findings():
+    study = literature_study(["kornuta-2019-leo-moon", "metzger-2023"], volatilities=[0.2], moves=2)
+    text = " ".join(study.findings())
+    assert "'every scenario with more than one customer has positive NPV' survives" in text
+    assert study.thresholds[0]["threshold"] == pytest.approx(35, abs=0.5)  # Metzger's, of his first launch price
+    assert [row["launch"] for row in study.thresholds] == [2000, 436, 119, 30]
+    assert len(study.published) == 2
+    json.dumps(study.to_dict())
+
+
+def test_the_command_writes_tables_figures_and_findings(run_cli, tmp_path):
+    told = run_cli(
+        *("study", "literature", "--cases", "kornuta-2019-leo", "--volatilities", "0.2", "--moves", "2"),
+        *("--out", "found", "--json", "-"),
+        check=0,
+    )
+    row = json.loads(told.stdout)["rows"][0]
+    assert (row["case"], row["scenarios"], row["first_order"]) == ("kornuta-2019-leo", 4, 0)
+    assert (tmp_path / "found" / "findings.md").read_text(encoding="utf-8").startswith("# What the numbers say")
+    assert (tmp_path / "found" / "tables" / "rows.csv").exists()
+    assert (tmp_path / "found" / "figures" / "break_even_map.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"names": ["lunar-reference"]}, "cases: must be of charania"),
+        ({"names": []}, "cases: must be of charania"),
+        ({"moves": 0}, "moves: must be an integer"),
+        ({"volatilities": [0.0]}, "volatilities: must be numbers > 0"),
+    ],
+)
+def test_bad_input_of_the_study(changed, message):
+    with pytest.raises(InputError, match=message):
+        literature_study(**changed)
