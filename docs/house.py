@@ -19,7 +19,7 @@ ROOMS = (
     (("simulation", "metrics with intervals"), ("values", "WS, RP, EV and differences")),
     (("networks", "commodity networks"), ("studies", "points, folders"), ("report", "figures, page")),
     (("lunar", "the shipped problem: case, exact methods, strategies, values, studies"),),
-    (("worked", "mars, saudi, toy, cislunar, deployment, scale"),),
+    (("worked", "mars, saudi, toy, cislunar, deployment, scale, literature"),),
     (("cli", "the command line"),),
 )
 _WIDTH, _HEIGHT, _GAP = 720, 46, 14

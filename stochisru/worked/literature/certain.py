@@ -65,7 +65,13 @@ def at_prices(case: GeneralCase, share: float) -> GeneralCase:
 
 
 def _times(amount: Any, share: float) -> Any:
-    return [share * each for each in amount] if isinstance(amount, list) else share * amount
+    """A number over time, as a case file gives it, times a share."""
+    if isinstance(amount, list):
+        return [share * each for each in amount]
+    if isinstance(amount, dict):
+        key = "start" if "start" in amount else "values"
+        return amount | {key: _times(amount[key], share)}
+    return share * amount
 
 
 def average_price(case: GeneralCase) -> float | None:

@@ -55,7 +55,9 @@ def literature(
                     names, volatilities=grid, moves=moves, execution=replace(how, progress=advance)
                 )
             if folder is not None:
-                tables = {name: getattr(study, name) for name in ("published", "rows", "swings", "thresholds")}
+                tables = {
+                    name: getattr(study, name) for name in ("published", "rows", "swings", "thresholds", "launch")
+                }
                 write_tables(folder, {name: rows for name, rows in tables.items() if rows})
                 settings: dict[str, Any] = {"cases": names, "volatilities": grid, "moves": moves}
                 write_manifest(folder, "literature", settings)

@@ -19,8 +19,6 @@ _WORDS = {
     "cost": "life-cycle cost",
     "cost_of_nothing": "cost of supply from Earth",
 }
-#: Differences up to this are rounding: M$, percentage points.
-_ROUNDING = {"M$": 5.0, "%": 0.5}
 
 
 def findings(study: LiteratureStudy) -> list[str]:
@@ -30,7 +28,7 @@ def findings(study: LiteratureStudy) -> list[str]:
     for sigma in sigmas:
         rows = [row for row in study.rows if row["sigma"] == sigma]
         sentences += [*_several_customers(rows, sigma), *_decisions(rows, sigma), *_costs(rows, sigma)]
-    return [*sentences, *_swings(study.swings), *_thresholds(study.thresholds)]
+    return [*sentences, *_swings(study.swings), *_thresholds(study.thresholds), *_launch(study.launch)]
 
 
 def millions(amount: float, money: str = "$") -> str:
@@ -46,7 +44,7 @@ def _reproduced(rows: Sequence[Row]) -> list[str]:
     printed = [row for row in rows if row["difference"] is not None]
     if not printed:
         return []
-    off = [row for row in printed if abs(row["difference"]) > _ROUNDING.get(row["unit"], 0.0)]
+    off = [row for row in printed if abs(row["difference"]) > row["rounding"]]
     sentence = f"Of {len(printed)} printed numbers {len(printed) - len(off)} come out within their rounding"
     if off:
         each = [
@@ -89,7 +87,7 @@ def _decisions(rows: Sequence[Row], sigma: float) -> list[str]:
     sentences = []
     if now:
         each = [
-            f"{row['case']} ({row['first_order'] / row['plan']:.3g} of the study's plant, P(loss) {row['p_loss']:.0%})"
+            f"{row['case']} ({row['first_order'] / row['plan']:.3g} × the study's plant, P(loss) {row['p_loss']:.0%})"
             for row in now
         ]
         sentences.append(
@@ -153,4 +151,20 @@ def _thresholds(rows: Sequence[Row]) -> list[str]:
         f"Metzger's baseline, which makes {rows[0]['product_over_mass']:.0f} times its mass in its life, competes with "
         f"Earth from a product over capital mass of {_listed(told)}; he says about 35. Without the learning and scale "
         "of his lunar industry the threshold rises as launch gets cheaper."
+    ]
+
+
+def _launch(rows: Sequence[Row]) -> list[str]:
+    """Whether to deploy before or after launch gets cheaper."""
+    if not rows:
+        return []
+    told = [
+        f"to {row['final']:,.0f} $/kg {millions(row['npv'])} (orders in year {_listed([str(y) for y in row['orders']])}; "
+        f"one plant ordered now {millions(row['now'])}, in {row['wait']} years {millions(row['waited'])})"
+        for row in rows
+    ]
+    verdict = "first ordered now on every path" if all(row["orders"][:1] == [0] for row in rows) else "worth"
+    return [
+        f"With launch that falls from {rows[0]['initial']:,.0f} $/kg over {rows[0]['years']} years, and the price from "
+        f"Earth with it, Metzger's baseline is {verdict}: {_listed(told)}."
     ]

@@ -26,6 +26,8 @@ class Published:
         One of `stochisru.worked.literature.certain.QUANTITIES`.
     value
         As printed; None where only a range is known.
+    rounding
+        How far a number may be off that rests on all that its study says: of printed digits, and of printed revenues.
     lower, upper
         Range in which what the study leaves open lets the number lie, None where it leaves nothing open.
     source
@@ -35,6 +37,7 @@ class Published:
     case: str
     quantity: str
     value: float | None
+    rounding: float | None
     lower: float | None
     upper: float | None
     unit: str
@@ -53,6 +56,7 @@ def published() -> tuple[Published, ...]:
             row["case"],
             row["quantity"],
             _number(row["value"]),
+            _number(row["rounding"]),
             _number(row["lower"]),
             _number(row["upper"]),
             row["unit"],

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scenario_trees.arrays import Array
 from scenario_trees.errors import is_number
 from stochisru.errors import InputError, require_integer
@@ -27,6 +29,8 @@ MOVES, CURVED_MOVES = 8, 4
 SWUNG = ("kornuta-2019-all", "sowers-2020-lunar")
 #: Metzger's prices of launch, $/kg: the first, and the last ones of his three markets (Section 4.7 pp. 17-18).
 LAUNCH_PRICES = (2000.0, 436.0, 119.0, 30.0)
+#: Years in which the price of launch falls from the first to a last one, and years of waiting that are told.
+LAUNCH_YEARS, WAIT = 30, 5
 #: Kilograms to low Earth orbit for one that Earth lands (Metzger, Sections 4.9 and 4.11).
 _EARTH_GEAR = 10.0
 
@@ -38,8 +42,8 @@ class LiteratureStudy:
     Attributes
     ----------
     published
-        One per published number: ``case``, ``quantity``, ``published``, ``lower``, ``upper``, ``ours``, ``difference``,
-        ``unit``, ``source``.
+        One per published number: ``case``, ``quantity``, ``published``, ``rounding``, ``lower``, ``upper``, ``ours``,
+        ``difference``, ``unit``, ``source``.
     rows
         One per case and volatility: what is known at σ = 0 (``published_npv``, ``own_certain``, ``best_certain``,
         ``break_even``, ``average_price``; ``cost_by_mass``, ``sold_by_mass`` by kilogram of plant), and
@@ -49,12 +53,16 @@ class LiteratureStudy:
     thresholds
         One per launch price: break-even price of Metzger's baseline, and product over capital mass over life at which
         it competes with Earth.
+    launch
+        One per path of the launch price, which moves the price from Earth with it: optimal NPV of Metzger's baseline at
+        σ = 0 and the years of its orders; NPV of one plant ordered ``now``, and ``waited`` for some years.
     """
 
     published: tuple[Row, ...]
     rows: tuple[Row, ...]
     swings: tuple[Row, ...]
     thresholds: tuple[Row, ...]
+    launch: tuple[Row, ...]
 
     def findings(self) -> list[str]:
         """What the numbers say, in sentences."""
@@ -75,6 +83,7 @@ class LiteratureStudy:
             "rows": list(self.rows),
             "swings": list(self.swings),
             "thresholds": list(self.thresholds),
+            "launch": list(self.launch),
             "findings": self.findings(),
         }
 
@@ -128,8 +137,8 @@ def literature_study(
     identity = {"study": "literature", "moves": moves, "cases": {name: study_case(name).digest() for name in chosen}}
     rows = run_study(Study(identity, points, partial(_row, moves)), execution)
     swings = [row for name in SWUNG if name in chosen for row in _swings(name, min(moves, 6), volatilities)]
-    thresholds = _thresholds() if "metzger-2023" in chosen else []
-    return LiteratureStudy(tuple(_published(chosen)), tuple(rows), tuple(swings), tuple(thresholds))
+    thresholds, launch = (_thresholds(), _launch_paths()) if "metzger-2023" in chosen else ([], [])
+    return LiteratureStudy(tuple(_published(chosen)), tuple(rows), tuple(swings), tuple(thresholds), tuple(launch))
 
 
 def _published(names: Sequence[str]) -> list[Row]:
@@ -144,6 +153,7 @@ def _published(names: Sequence[str]) -> list[Row]:
                 "case": row.case,
                 "quantity": row.quantity,
                 "published": row.value,
+                "rounding": row.rounding,
                 "lower": row.lower,
                 "upper": row.upper,
                 "ours": ours,
@@ -239,7 +249,7 @@ def _thresholds() -> list[Row]:
     rows: list[Row] = []
     for launch in LAUNCH_PRICES:
         earth = _EARTH_GEAR * launch
-        lunar = break_even(_sold_at(case.replace(c_L=launch), earth), plan)
+        lunar = break_even(_at_launch(case, launch), plan)
         assert lunar is not None
         product = sold * years / mass
         rows.append(
@@ -254,8 +264,40 @@ def _thresholds() -> list[Row]:
     return rows
 
 
-def _sold_at(case: GeneralCase, price: float) -> GeneralCase:
+def _launch_paths() -> list[Row]:
+    """Metzger's baseline over the years of his launch prices, in which a plant works for as long as it does there."""
+    first, *finals = LAUNCH_PRICES
+    base = study_case("metzger-2023")
+    lead = base.horizon.lead_time
+    case = base.replace(T=LAUNCH_YEARS, lifetime=base.horizon.T - lead + 1)
+    plant = float(study_plan("metzger-2023")["dM"].sum())
+
+    def ordered(at: GeneralCase, year: int) -> float:
+        return worth(at, {"dM": np.where(np.arange(LAUNCH_YEARS + 1) == year + lead, plant, 0.0)})
+
+    rows: list[Row] = []
+    for final in finals:
+        moving = _at_launch(case, first, (final / first) ** (1 / LAUNCH_YEARS) - 1)
+        value, plan = best(moving)
+        rows.append(
+            {
+                "initial": first,
+                "final": final,
+                "years": LAUNCH_YEARS,
+                "npv": value,
+                "orders": [int(year) - lead for year in np.flatnonzero(plan["dM"] > plant / 2)],
+                "now": ordered(moving, 0),
+                "wait": WAIT,
+                "waited": ordered(moving, WAIT),
+            }
+        )
+    return rows
+
+
+def _at_launch(case: GeneralCase, price: float, growth: float = 0.0) -> GeneralCase:
+    """The case at a launch price that grows by a share a year, sold at what delivery from Earth costs then."""
     data = case.to_dict()
+    data["costs"]["c_L"] = {"start": price, "growth": growth}
     for tier in data["customers"]:
-        tier["price"] = price
+        tier["price"] = {"start": _EARTH_GEAR * price, "growth": growth}
     return general_case(data)
