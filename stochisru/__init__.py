@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scenario_trees import GeometricBrownianMotion, MarkovLattice, ScenarioTree
     from stochisru.errors import BoundsError, InputError, SolverError, StochisruError
-    from stochisru.lunar.case import DeploymentCase, case_from_dict, load_case, shipped_cases
+    from stochisru.lunar.case import DeploymentCase, case_from_dict, load_case
     from stochisru.lunar.comparison import Comparison, compare
     from stochisru.lunar.exact.lattice_dp import lattice_dp
     from stochisru.lunar.exact.level_dp import level_dp
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.exact.wait_and_see import wait_and_see
     from stochisru.lunar.policies import POLICIES, policy_named
     from stochisru.lunar.relaxation import sddp_ignoring, threshold_ignoring
+    from stochisru.lunar.shipped import shipped_cases
     from stochisru.lunar.simulation import Simulation, simulate, simulate_panel
     from stochisru.lunar.storage import Storage
     from stochisru.lunar.strategies import STRATEGIES, Observation, Strategy
@@ -42,7 +43,7 @@ _HOME = {
     "DeploymentCase": "stochisru.lunar.case",
     "case_from_dict": "stochisru.lunar.case",
     "load_case": "stochisru.lunar.case",
-    "shipped_cases": "stochisru.lunar.case",
+    "shipped_cases": "stochisru.lunar.shipped",
     "BoundsError": "stochisru.errors",
     "InputError": "stochisru.errors",
     "SolverError": "stochisru.errors",

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stochisru import InputError, case_from_dict, load_case, shipped_cases
-from stochisru.lunar.case import case_text
 from stochisru.lunar.derivation import (
     earth_supply_cost,
     landed_mass_ratio,
@@ -14,6 +13,7 @@ from stochisru.lunar.derivation import (
     spares_cost,
     stage_mass_ratio,
 )
+from stochisru.lunar.shipped import case_text
 from stochisru.lunar.usual import unusual
 from tests.cases import BASE_CASES, deployment_cases
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from stochisru import load_case
-from stochisru.lunar.case import case_text
+from stochisru.lunar.shipped import case_text
 
 T3 = ("--horizon", "3", "--branching", "3,3,3")
 

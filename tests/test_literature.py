@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from stochisru import InputError
+from scenario_trees import ScenarioTree
+from stochisru import InputError, value_table
 from stochisru.worked.literature.certain import QUANTITIES, best, worth
 from stochisru.worked.literature.sources import DATA, cases, published, study_case, study_plan, table
 from stochisru.worked.literature.study import literature_study
@@ -187,3 +188,10 @@ def test_the_command_writes_tables_figures_and_findings(run_cli, tmp_path):
 def test_bad_input_of_the_study(changed, message):
     with pytest.raises(InputError, match=message):
         literature_study(**changed)
+
+
+def test_values_where_nothing_is_best():
+    """A solver's whole number is off by its tolerance, which is money where a plant is dear and no money flows."""
+    case = with_shares(study_case("kornuta-2019-leo"), 0.4).replace(T=5)
+    found = value_table(case, ScenarioTree.from_process(case.process, [2] * 5))
+    assert [found.point(name) for name in ("eev", "static", "rp", "ws")] == pytest.approx([0.0] * 4, abs=1e-3)

@@ -12,7 +12,7 @@ import pytest
 from stochisru import load_case
 from stochisru.errors import FigureError, InputError
 from stochisru.files import MADE_BY, MANIFEST, drawing, replacing_folder
-from stochisru.lunar.case import case_text
+from stochisru.lunar.shipped import case_text
 from stochisru.studies.folder import default_folder
 from tests.cases import BASE_CASES
 

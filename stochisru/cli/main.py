@@ -245,7 +245,7 @@ def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str | N
 @case_app.command("list")
 def case_list(json: JsonOpt = None) -> None:
     """List the shipped cases."""
-    from stochisru.lunar.case import shipped_cases
+    from stochisru.lunar.shipped import shipped_cases
 
     json_target(json)
     names = shipped_cases()
@@ -279,7 +279,7 @@ def case_init(
 ) -> None:
     """Start a case file from a shipped case."""
     from stochisru.files import require_writable, write_text
-    from stochisru.lunar.case import case_text, shipped_cases
+    from stochisru.lunar.shipped import case_text, shipped_cases
     from stochisru.lunar.toml import toml_string
 
     if base not in shipped_cases():

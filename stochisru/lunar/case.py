@@ -11,9 +11,8 @@ import math
 import tomllib
 from collections.abc import Mapping
 from functools import cache, cached_property
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, overload
+from typing import TYPE_CHECKING, Annotated, Any, overload
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
@@ -24,6 +23,7 @@ from stochisru.lunar.demand import Demand, unused
 from stochisru.lunar.derivation import Rule
 from stochisru.lunar.explained import explained
 from stochisru.lunar.parts import Costs, Economics, Horizon, Launch, Part, Points, Scale, Technology
+from stochisru.lunar.shipped import Base, Literature, case_text, shipped_cases
 from stochisru.lunar.toml import toml_string, toml_value
 from stochisru.programs.curves.curve import Curve
 
@@ -424,52 +424,18 @@ def why_no_case(problem: object, method: str) -> str | None:
     return f"problem: {method} takes a DeploymentCase, got {name!r}, a {type(problem).__name__}; --method ef takes any"
 
 
-def shipped_cases() -> list[str]:
-    """Names of the cases that come with the package."""
-    folder = resources.files("stochisru.lunar") / "cases"
-    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
-
-
-def case_text(name: str) -> str:
-    """TOML text of a shipped case."""
-    return (resources.files("stochisru.lunar") / "cases" / f"{name}.toml").read_text(encoding="utf-8")
-
-
 @cache
 def _shipped_digest(name: str) -> str:
     shipped: DeploymentCase = load_case(name)
     return shipped.digest()
 
 
-#: Shipped cases with tables beyond the base problem: those of the literature.
-_Literature = Literal[
-    "charania-2007-geo",
-    "charania-2007-llo",
-    "charania-2007-surface",
-    "jones-hw-2021-100",
-    "jones-hw-2021-300",
-    "kornuta-2019-all",
-    "kornuta-2019-eml1",
-    "kornuta-2019-eml1-leo",
-    "kornuta-2019-leo",
-    "kornuta-2019-leo-moon",
-    "kornuta-2019-moon",
-    "kornuta-2019-moon-eml1",
-    "metzger-2023",
-    "roxy-2026-metals",
-    "roxy-2026-oxygen",
-    "sowers-2020-commercial",
-    "sowers-2020-lunar",
-    "sowers-2020-mars",
-]
+@overload
+def load_case(source: Base) -> DeploymentCase: ...
 
 
 @overload
-def load_case(source: Literal["contested-market", "lunar-reference", "predecessor"]) -> DeploymentCase: ...
-
-
-@overload
-def load_case(source: _Literature) -> GeneralCase: ...
+def load_case(source: Literature) -> GeneralCase: ...
 
 
 @overload

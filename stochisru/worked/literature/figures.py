@@ -48,8 +48,13 @@ def break_even_map(rows: list[Row]) -> Figure:
         ):
             if mask.any():
                 ax.scatter(sold[mask], cost[mask], color=color, s=18, label=label)
-        for row, x, y in zip(points, sold, cost, strict=True):
-            ax.annotate(row["case"], (x, y), xytext=(4, 3), textcoords="offset points", fontsize=5.5)
+        at = np.log10(np.stack([sold, cost]))
+        heights = np.zeros(len(points))
+        for i in np.argsort(sold):  # a label above those of its neighbours to the left
+            near = (np.abs(at - at[:, [i]]) < [[0.7], [0.2]]).all(axis=0) & (heights > 0)
+            heights[i] = 4 + 7 * near.sum()
+            place = {"xytext": (4, heights[i]), "textcoords": "offset points"}
+            ax.annotate(points[i]["case"], (sold[i], cost[i]), **place, fontsize=5.5)
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_ylim(cost.min() / 3, cost.max() * 3)

@@ -159,7 +159,7 @@ def _launch(rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
     told = [
-        f"to {row['final']:,.0f} $/kg {millions(row['npv'])} (orders in year {_listed([str(y) for y in row['orders']])}; "
+        f"to {row['final']:,.0f} $/kg {millions(row['npv'])} (orders in year {_listed(list(map(str, row['orders'])))}; "
         f"one plant ordered now {millions(row['now'])}, in {row['wait']} years {millions(row['waited'])})"
         for row in rows
     ]
