@@ -49,12 +49,13 @@ def break_even_map(rows: list[Row]) -> Figure:
             if mask.any():
                 ax.scatter(sold[mask], cost[mask], color=color, s=18, label=label)
         at = np.log10(np.stack([sold, cost]))
-        heights = np.zeros(len(points))
-        for i in np.argsort(sold):  # a label above those of its neighbours to the left
-            near = (np.abs(at - at[:, [i]]) < [[0.7], [0.2]]).all(axis=0) & (heights > 0)
-            heights[i] = 4 + 7 * near.sum()
-            place = {"xytext": (4, heights[i]), "textcoords": "offset points"}
-            ax.annotate(points[i]["case"], (sold[i], cost[i]), **place, fontsize=5.5)
+        left = list(np.argsort(sold))
+        while left:  # neighbours share a label, line by line
+            near = [i for i in left if (np.abs(at[:, i] - at[:, left[0]]) < 0.2).all()]
+            place = (sold[near[0]], cost[near].max())
+            names = "\n".join(points[i]["case"] for i in near)
+            ax.annotate(names, place, xytext=(-4, 5), textcoords="offset points", fontsize=5.5)
+            left = [i for i in left if i not in near]
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_ylim(cost.min() / 3, cost.max() * 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from stochisru.studies.store import Row
@@ -27,13 +28,19 @@ def findings(study: LiteratureStudy) -> list[str]:
     sentences = _reproduced(study.published)
     for sigma in sigmas:
         rows = [row for row in study.rows if row["sigma"] == sigma]
-        sentences += [*_several_customers(rows, sigma), *_decisions(rows, sigma), *_costs(rows, sigma)]
+        sentences += _several_customers(rows, sigma) + _turned(rows, sigma) + _decisions(rows, sigma)
+        sentences += _costs(rows, sigma)
     return [*sentences, *_swings(study.swings), *_thresholds(study.thresholds), *_launch(study.launch)]
 
 
 def millions(amount: float, money: str = "$") -> str:
     """An amount in millions."""
     return f"{'−' if amount < -5e4 else ''}{abs(amount) / 1e6:,.0f} M{money}"
+
+
+def _plain(amount: float) -> str:
+    """A number as a reader wants it."""
+    return f"{amount:,.0f}" if abs(amount) >= 1000 else f"{amount:.4g}"
 
 
 def _listed(items: Sequence[str]) -> str:
@@ -48,7 +55,8 @@ def _reproduced(rows: Sequence[Row]) -> list[str]:
     sentence = f"Of {len(printed)} printed numbers {len(printed) - len(off)} come out within their rounding"
     if off:
         each = [
-            f"{row['case']} ({_WORDS[row['quantity']]} {row['ours']:,.4g} {row['unit']} where {row['published']:,.4g} "
+            f"{row['case']} ({_WORDS[row['quantity']]} {_plain(row['ours'])} {row['unit']} where "
+            f"{_plain(row['published'])} "
             "is printed)"
             for row in off
         ]
@@ -76,6 +84,18 @@ def _several_customers(rows: Sequence[Row], sigma: float) -> list[str]:
         f"At σ = {sigma:g} 'every scenario with more than one customer has positive NPV' {word} as a statement of the "
         f"mean ({_listed(lost)}); the largest probability of a loss is {worst['p_loss_own']:.0%}, of {worst['case']}."
     ]
+
+
+def _turned(rows: Sequence[Row], sigma: float) -> list[str]:
+    """Printed plans that earn something without uncertainty and lose with it."""
+    turned = [
+        f"{row['case']} ({millions(row['own_certain'], row['money'])} to {millions(row['own'], row['money'])})"
+        for row in rows
+        if row["average_price"] is not None and row["own_certain"] > 0 > row["own"]
+    ]
+    return (
+        [f"At σ = {sigma:g} published plans that earn at σ = 0 lose in the mean: {_listed(turned)}."] if turned else []
+    )
 
 
 def _decisions(rows: Sequence[Row], sigma: float) -> list[str]:
@@ -129,7 +149,7 @@ def _swings(rows: Sequence[Row]) -> list[str]:
     for name in dict.fromkeys(row["case"] for row in rows):
         each = sorted((row for row in rows if row["case"] == name), key=lambda row: -row["swing"])
         told = [
-            f"{row['symbol']} from {row['from']:,.4g} to {row['to']:,.4g} moves it from {millions(row['low'])} to "
+            f"{row['symbol']} from {_plain(row['from'])} to {_plain(row['to'])} moves it from {millions(row['low'])} to "
             f"{millions(row['high'])}"
             for row in each
         ]
@@ -147,10 +167,11 @@ def _thresholds(rows: Sequence[Row]) -> list[str]:
         f"{row['earth']:,.0f} $/kg)"
         for row in rows
     ]
+    rises = all(low["threshold"] < high["threshold"] for low, high in pairwise(rows))
+    last = " Without the learning and scale of his lunar industry the threshold rises as launch gets cheaper."
     return [
         f"Metzger's baseline, which makes {rows[0]['product_over_mass']:.0f} times its mass in its life, competes with "
-        f"Earth from a product over capital mass of {_listed(told)}; he says about 35. Without the learning and scale "
-        "of his lunar industry the threshold rises as launch gets cheaper."
+        f"Earth from a product over capital mass of {_listed(told)}; he says about 35." + (last if rises else "")
     ]
 
 
