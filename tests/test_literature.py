@@ -151,6 +151,16 @@ def test_waiting_is_worth_what_it_saves():
     assert found["rp"] <= found["upper"] * (1 + 1e-9)
 
 
+def test_one_customer_may_be_uncertain():
+    """A plant with room for it: the dear customer that comes first changes nothing in the mean."""
+    study = literature_study(
+        ["kornuta-2019-moon-eml1", "kornuta-2019-leo"], volatilities=[0.2], moves=2, customers=["Moon"]
+    )
+    (row,) = study.rows
+    assert (row["case"], row["uncertain"], row["customers"]) == ("kornuta-2019-moon-eml1", ["Moon"], 2)
+    assert row["own"] == pytest.approx(row["own_certain"], rel=1e-6)
+
+
 def test_the_study_writes_its_findings():
     study = literature_study(["kornuta-2019-leo-moon", "metzger-2023"], volatilities=[0.2], moves=2)
     text = " ".join(study.findings())
@@ -181,6 +191,7 @@ def test_the_command_writes_tables_figures_and_findings(run_cli, tmp_path):
     [
         ({"names": ["lunar-reference"]}, "cases: must be of charania"),
         ({"names": []}, "cases: must be of charania"),
+        ({"names": ["kornuta-2019-moon"], "customers": ["LEO"]}, "customers: must be of Moon, got LEO"),
         ({"moves": 0}, "moves: must be an integer"),
         ({"volatilities": [0.0]}, "volatilities: must be numbers > 0"),
     ],

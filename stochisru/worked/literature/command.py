@@ -28,6 +28,9 @@ def literature(
     cases: Annotated[str, typer.Option(help="Cases, as in kornuta-2019-moon,roxy-2026-oxygen, or all.")] = "all",
     volatilities: Annotated[str, typer.Option(help="Volatilities of demand.")] = "0.2,0.4",
     moves: Annotated[int, typer.Option(help="Years in which demand moves up or down on a tree.")] = 8,
+    customers: Annotated[
+        str, typer.Option(help="Customers whose demand is uncertain, as in Moon,LEO, or all.")
+    ] = "all",
     workers: WorkersOpt = 1,
     backend: BackendOpt = "processes",
     checkpoint: CheckpointOpt = None,
@@ -45,6 +48,7 @@ def literature(
 
     json_target(json)
     names = list(known()) if cases.strip() == "all" else [name.strip() for name in cases.split(",")]
+    who = None if customers.strip() == "all" else [name.strip() for name in customers.split(",")]
     grid = numbers(volatilities, "volatilities")
     how = execution_of(workers, backend, checkpoint, resume)
 
@@ -52,14 +56,19 @@ def literature(
         with study_folder(out, "literature") as folder:
             with bar("studies of the literature", len(names) * len(grid)) as advance:
                 study = literature_study(
-                    names, volatilities=grid, moves=moves, execution=replace(how, progress=advance)
+                    names, volatilities=grid, moves=moves, customers=who, execution=replace(how, progress=advance)
                 )
             if folder is not None:
                 tables = {
                     name: getattr(study, name) for name in ("published", "rows", "swings", "thresholds", "launch")
                 }
                 write_tables(folder, {name: rows for name, rows in tables.items() if rows})
-                settings: dict[str, Any] = {"cases": names, "volatilities": grid, "moves": moves}
+                settings: dict[str, Any] = {
+                    "cases": names,
+                    "volatilities": grid,
+                    "moves": moves,
+                    "customers": customers,
+                }
                 write_manifest(folder, "literature", settings)
                 text = "\n".join(["# What the numbers say", "", *(f"- {line}" for line in study.findings())])
                 (folder / "findings.md").write_text(text + "\n", encoding="utf-8")

@@ -70,7 +70,7 @@ def _reproduced(rows: Sequence[Row]) -> list[str]:
 
 def _several_customers(rows: Sequence[Row], sigma: float) -> list[str]:
     """Kornuta's claim that every scenario with more than one customer has a positive NPV."""
-    several = [row for row in rows if row["case"].startswith("kornuta") and len(row["uncertain"]) > 1]
+    several = [row for row in rows if row["case"].startswith("kornuta") and row["customers"] > 1]
     if not several:
         return []
     held = [row for row in several if row["own"] > 0]
@@ -149,8 +149,8 @@ def _swings(rows: Sequence[Row]) -> list[str]:
     for name in dict.fromkeys(row["case"] for row in rows):
         each = sorted((row for row in rows if row["case"] == name), key=lambda row: -row["swing"])
         told = [
-            f"{row['symbol']} from {_plain(row['from'])} to {_plain(row['to'])} moves it from {millions(row['low'])} to "
-            f"{millions(row['high'])}"
+            f"{row['symbol']} from {_plain(row['from'])} to {_plain(row['to'])} moves it from {millions(row['low'])} "
+            f"to {millions(row['high'])}"
             for row in each
         ]
         sentences.append(

@@ -96,6 +96,7 @@ def literature_study(
     *,
     volatilities: Sequence[float] = VOLATILITIES,
     moves: int = MOVES,
+    customers: Sequence[str] | None = None,
     execution: Execution | None = None,
 ) -> LiteratureStudy:
     """Rerun studies of the literature, and solve them with uncertain demand.
@@ -108,13 +109,15 @@ def literature_study(
         σ of demand, > 0.
     moves
         Years in which demand moves, up or down: trees have 2^moves scenarios, where cost has a curve at most 16.
+    customers
+        Those whose demand is uncertain, by name, in the cases that have any of them; all if not given.
     execution
         Workers, checkpoint and so on; the rows do not depend on it.
 
     Raises
     ------
     InputError
-        If a name is no case of the literature or a number is out of range.
+        If a name is no case of the literature, none of them has a customer, or a number is out of range.
 
     Examples
     --------
@@ -133,12 +136,27 @@ def literature_study(
     for sigma in volatilities:
         if not is_number(sigma) or not 0 < sigma <= 2:
             raise InputError(f"volatilities: must be numbers > 0 and <= 2, got {sigma!r}")
-    points: list[Point] = [{"case": name, "sigma": float(sigma)} for name in chosen for sigma in volatilities]
+    who = {name: _uncertain_customers(name, customers) for name in chosen}
+    if not any(who.values()):
+        every = dict.fromkeys(tier for name in chosen for tier in _uncertain_customers(name, None))
+        raise InputError(f"customers: must be of {', '.join(every)}, got {', '.join(customers or ()) or 'none'}")
+    points: list[Point] = [
+        {"case": name, "sigma": float(sigma), "uncertain": list(who[name])}
+        for name in chosen
+        for sigma in volatilities
+        if who[name]
+    ]
     identity = {"study": "literature", "moves": moves, "cases": {name: study_case(name).digest() for name in chosen}}
     rows = run_study(Study(identity, points, partial(_row, moves)), execution)
     swings = [row for name in SWUNG if name in chosen for row in _swings(name, min(moves, 6), volatilities)]
     thresholds, launch = (_thresholds(), _launch_paths()) if "metzger-2023" in chosen else ([], [])
     return LiteratureStudy(tuple(_published(chosen)), tuple(rows), tuple(swings), tuple(thresholds), tuple(launch))
+
+
+def _uncertain_customers(name: str, customers: Sequence[str] | None) -> tuple[str, ...]:
+    """Customers of a case whose demand is uncertain."""
+    known = (tier.name or "" for tier in study_case(name).customers)
+    return tuple(tier for tier in known if customers is None or tier in customers)
 
 
 def _published(names: Sequence[str]) -> list[Row]:
@@ -171,14 +189,15 @@ def _row(moves: int, point: Point) -> list[Row]:
     case, plan = study_case(name), study_plan(name)
     printed = [row.value for row in published() if row.case == name and row.quantity == "npv"]
     value, order = best(case)
-    volatile = with_shares(case, sigma)
+    volatile = with_shares(case, sigma, point["uncertain"])
     curved = not case.is_linear and case.launch.lot is None
     tree = moving_tree(volatile, min(moves, CURVED_MOVES) if curved else moves)
     return [
         {
             "case": name,
             "sigma": sigma,
-            "uncertain": [tier.name for tier in case.customers],
+            "uncertain": list(point["uncertain"]),
+            "customers": len(case.customers),
             "money": "€" if name.startswith("roxy") else "$",
             "plan": float(sum(amounts.sum() for amounts in plan.values())),
             "published_npv": 1e6 * printed[0] if printed and printed[0] is not None else None,

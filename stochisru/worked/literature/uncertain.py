@@ -1,4 +1,4 @@
-"""Studies with uncertain demand: every customer wants a share of it, and its mean is what the study sells.
+"""Studies with uncertain demand: customers want a share of it, all or some, and its mean is what the study sells.
 
 Demand is the geometric Brownian motion of the case with a volatility σ; at σ = 0 the case is the study again, as firm
 customers buy as much as their share then. Trees have a move of demand in some of the years, up or down by
@@ -8,7 +8,7 @@ logarithm in the years that have a move.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,15 @@ from stochisru.worked.literature.certain import nothing
 _LOSS = 1e-6
 
 
-def with_shares(case: GeneralCase, sigma: float) -> GeneralCase:
-    """The case with volatile demand, of which every firm customer wants the share that it buys of the whole."""
+def with_shares(case: GeneralCase, sigma: float, customers: Collection[str] | None = None) -> GeneralCase:
+    """The case with volatile demand, of which firm customers want the share that they buy of the whole.
+
+    ``customers`` names those that do, all if not given; the others stay firm.
+    """
     data = case.to_dict()
     data["demand"]["sigma"] = sigma
     for tier in data.get("customers", []):
-        if tier.pop("firm", False):
+        if (customers is None or tier["name"] in customers) and tier.pop("firm", False):
             tier["share"] = tier.pop("quantity") / data["demand"]["D0"]
             tier["c_bu"] = 0.0  # that of a firm customer
     return general_case(data)
