@@ -545,7 +545,7 @@ def test_folder_of_another_problem_is_refused(reference, tmp_path):
     for other, options, key in (
         (case.replace(eta=5.0), {"states": 3}, "case"),
         (case, {"states": 4}, "lattice"),
-        (case, {"states": 3, "storage": Storage()}, "storage"),
+        (case.stored(Storage()), {"states": 3}, "storage"),
         (case, {"states": 3, "risk": MeanCVaR(0.5, 0.5)}, "risk"),
         (case, {"states": 3, "passes": 1}, "passes"),
         (case, {"states": 3, "seed": 1}, "seed"),

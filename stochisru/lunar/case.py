@@ -115,12 +115,11 @@ class DeploymentCase(Part):
     def on_lattice(self, lattice: MarkovLattice | int) -> StagePrograms:
         """The case on a lattice, given or made with so many states per stage, as SDDP takes it."""
         from stochisru.lunar.stage_program import StagePrograms
-        from stochisru.lunar.trees import case_lattice
 
-        return StagePrograms.of(self, case_lattice(self, lattice) if isinstance(lattice, int) else lattice)
+        return StagePrograms.of(self, lattice)
 
     def stored(self, storage: Storage) -> StoredCase:
-        """The case with a store of oxygen, for SDDP; a table [storage] says it for every method that can."""
+        """The case with a store, for SDDP; a table [storage] says it for every method that can."""
         from stochisru.lunar.storage import StoredCase
 
         return StoredCase(self, storage)

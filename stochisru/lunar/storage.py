@@ -65,10 +65,8 @@ class StoredCase:
     def on_lattice(self, lattice: MarkovLattice | int) -> StagePrograms:
         """The problem on a lattice, given or made with so many states per stage."""
         from stochisru.lunar.stage_program import StagePrograms
-        from stochisru.lunar.trees import case_lattice
 
-        there = case_lattice(self.case, lattice) if isinstance(lattice, int) else lattice
-        return StagePrograms.of(self.case, there, self.storage)
+        return StagePrograms.of(self.case, lattice, self.storage)
 
 
 def worth_keeping(storage: Storage, highest: Sequence[float]) -> list[float]:
