@@ -141,8 +141,6 @@ class PlanOnLattice(Plan, Protocol):
 TreePlanT = TypeVar("TreePlanT", bound=PlanOnTree)
 TreePlanT_co = TypeVar("TreePlanT_co", bound=PlanOnTree, covariant=True)
 LatticePlanT = TypeVar("LatticePlanT", bound=PlanOnLattice)
-StoreT = TypeVar("StoreT")
-StoreT_contra = TypeVar("StoreT_contra", contravariant=True)
 
 
 class TreeProblem(HasFlows, Protocol[TreePlanT_co]):
@@ -363,10 +361,10 @@ class ProblemOnTrees(Protocol[TreePlanT_co]):
         """The problem on a tree that is cut at a stage."""
 
 
-class ProblemOnLattices(Protocol[LatticePlanT, StoreT_contra]):
+class ProblemOnLattices(Protocol[LatticePlanT]):
     """A problem that can be stated on a Markov lattice."""
 
-    def on_lattice(self, lattice: MarkovLattice | int, storage: StoreT_contra | None) -> StagePrograms[LatticePlanT]:
+    def on_lattice(self, lattice: MarkovLattice | int) -> StagePrograms[LatticePlanT]:
         """The problem on a lattice, given or made with so many states per stage; `InputError` if they do not match."""
 
 

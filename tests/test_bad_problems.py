@@ -370,3 +370,25 @@ def test_convex_curves_in_pyomo_are_quiet(caplog):
     """Pyomo warned of a component that was replaced, ``value``."""
     path_model(plant({"curve": Curve([0, 30, 80], [0, 30, 200])}), [60, 66, 73])
     assert not caplog.records
+
+
+STORE = State("store", gains={"p": 1.0, "q": -1.0}, upper=1000.0)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        (STORE, Row("end", {"store": 1.0}, lower=50.0, years=[2])),  # a row asks for what is in store
+        (State("store", gains={"p": 1.0, "q": -1.0}, upper=1000.0, cost=[0.0, 0.0, -9.0]),),  # stock is worth something
+        (  # drawn by force
+            Operation("waste", value=-0.1, upper=100.0),
+            Row("must", {"waste": 1.0}, lower=20.0),
+            Row("both", {"q": 1.0, "waste": 1.0, "p": -1.0}, upper=0.0),
+        ),
+    ],
+)
+def test_enough_is_refused_where_what_the_state_feeds_asks_for_more(more):
+    """Each was a wrong optimum with a tight bracket: 0 for 125, 270 for 4,650, −94 for −74 in a maintainer's examples."""
+    said = plant({"upper": None}, {"enough": Factor("demand")}).with_part(*more)
+    with pytest.raises(InputError, match="decision 'o': needs a finite upper bound"):
+        extensive_form(said, SMALL)

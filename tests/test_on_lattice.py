@@ -144,7 +144,7 @@ def test_a_store_is_a_state() -> None:
         discount_rate=e.r,
     )
     model = model.with_part(Decision("order", lead=1, cost=case.investment_cost, upper=5_000.0))
-    own = sddp(case, lattice, storage=store, rel_gap=1e-4, iterations=30, simulations=20)
+    own = sddp(case.stored(store), lattice, rel_gap=1e-4, iterations=30, simulations=20)
     found = sddp(model, lattice, rel_gap=1e-3, iterations=40, simulations=20)
     best = _optimum(model, lattice)
     assert _holds(own.bounds, best, 1e-6)
@@ -331,7 +331,6 @@ def _newsvendor(**change: object) -> Model:
             r"lattice: was made from .* take lattice.as_belief\(\)",
         ),
         (lambda: sddp(classics.farmer()[0], states=3), r"lattice: farmer has no process to make one of"),
-        (lambda: sddp(_newsvendor(), storage=Storage(capacity=1.0)), r"storage: newsvendor is a model"),
         (lambda: sddp(_newsvendor(), states=3, simulations=2).policy("near"), r"mapping: .* takes none"),
     ],
 )

@@ -47,6 +47,10 @@ from stochisru.testing import check_strategy
 from tests.cases import deployment_cases
 
 
+def _with(case, storage):
+    return case if storage is None else case.stored(storage)
+
+
 def oracle(case, lattice, storage=None, weight=0.0, tail=1.0):
     """Optimum of nested mean-CVaR with a store on the unfolded tree: a Pyomo model in value-to-go form."""
     import pyomo.environ as pyo
@@ -237,7 +241,7 @@ def test_storage_equals_the_oracle(reference, lead, storage, weight):
     case = reference.replace(T=3, lead_time=lead, degradation=0.05, c_S=30.0, sigma=0.4, mu=0.05)
     lattice = MarkovLattice.from_process(case.process, 3, 3)
     risk = MeanCVaR(weight, 0.3)
-    result = sddp(case, lattice, storage=storage, risk=risk, rel_gap=1e-4, iterations=16, passes=2)
+    result = sddp(_with(case, storage), lattice, risk=risk, rel_gap=1e-4, iterations=16, passes=2)
     exact = oracle(case, lattice, storage, weight, 0.3)
     assert result.bounds.upper == pytest.approx(exact, rel=1e-4)
     assert result.bounds.lower <= exact + 1e-6 * abs(exact)
@@ -262,7 +266,7 @@ def test_storage_equals_the_oracle(reference, lead, storage, weight):
 def test_building_once_and_storing_is_not_cut_off(reference, changes, storage):
     case = reference.replace(T=3, **changes)
     lattice = MarkovLattice.from_process(case.process, 3, 2)
-    result = sddp(case, lattice, storage=storage, rel_gap=1e-6, iterations=10, simulations=20)
+    result = sddp(_with(case, storage), lattice, rel_gap=1e-6, iterations=10, simulations=20)
     exact = oracle(case, lattice, storage)
     assert result.bounds.upper >= exact - 1e-8 * result.bounds.flows
     assert result.bounds.lower <= exact + 1e-8 * result.bounds.flows
@@ -284,7 +288,7 @@ def test_objective_is_what_the_returned_plan_is_worth(reference, lead):
 def test_a_store_that_keeps_nothing_is_none(reference):
     case = reference.replace(T=4, sigma=0.4, mu=0.0)
     lattice = MarkovLattice.from_process(case.process, 4, 3)
-    run = lambda s: sddp(case, lattice, storage=s, rel_gap=1e-6, iterations=8, passes=2, simulations=2)  # noqa: E731
+    run = lambda s: sddp(_with(case, s), lattice, rel_gap=1e-6, iterations=8, passes=2, simulations=2)  # noqa: E731
     none = run(None).bounds.upper
     assert run(Storage(capacity=0.0)).bounds.upper == pytest.approx(none, rel=1e-6)
     assert run(Storage(boil_off=1 - 1e-9)).bounds.upper == pytest.approx(none, rel=1e-6)
@@ -306,7 +310,7 @@ def test_stores_that_cannot_be_are_refused(given, message):
 
 
 def test_strategies_know_no_store(reference):
-    result = sddp(reference.replace(T=3), states=3, storage=Storage(), iterations=1, simulations=20)
+    result = sddp(reference.replace(T=3).stored(Storage()), states=3, iterations=1, simulations=20)
     with pytest.raises(InputError, match="storage: strategies know no store"):
         result.policy()
     assert result.deployments["level"].isna().all()
@@ -445,7 +449,7 @@ def test_envelope_maximum_by_brute_force():
 
 
 def test_report_before_iterating(reference):
-    report = problem_report(reference.replace(T=50, lead_time=2), states=30, storage=Storage())
+    report = problem_report(reference.replace(T=50, lead_time=2).stored(Storage()), states=30)
     assert (report.stages, report.states, report.models, report.state_entries) == (51, 1501, 1501, 3)
     assert report.objective[1] <= 4
     assert report.matrix[0] >= 0.05
@@ -498,7 +502,7 @@ def test_arguments_out_of_range_are_refused(reference, given, message):
 
 def test_nested_risk_needs_few_entries(reference):
     with pytest.raises(InputError, match="lead_time: nested risk needs states of at most 6 entries, got 8"):
-        sddp(reference.replace(T=9, lead_time=8), states=2, risk=MeanCVaR(0.5, 0.5))
+        sddp(reference.replace(T=9, lead_time=8), states=5, risk=MeanCVaR(0.5, 0.5))
 
 
 # ---------------------------------------------------------------------------- checkpoint
@@ -541,7 +545,7 @@ def test_folder_of_another_problem_is_refused(reference, tmp_path):
     for other, options, key in (
         (case.replace(eta=5.0), {"states": 3}, "case"),
         (case, {"states": 4}, "lattice"),
-        (case, {"states": 3, "storage": Storage()}, "storage"),
+        (case.stored(Storage()), {"states": 3}, "storage"),
         (case, {"states": 3, "risk": MeanCVaR(0.5, 0.5)}, "risk"),
         (case, {"states": 3, "passes": 1}, "passes"),
         (case, {"states": 3, "seed": 1}, "seed"),
@@ -706,7 +710,7 @@ def test_an_optimum_of_zero_ends():
 def test_a_failed_program_of_a_bound_weakens_the_bound(reference, monkeypatch):
     """The lower bound of a store is a mixture of points: without some of them it is lower, and no run dies of it."""
     case, store = reference.replace(T=4), Storage(capacity=2000.0, boil_off=0.02)
-    whole = sddp(case, states=4, storage=store, rel_gap=0.0, iterations=3, simulations=10)
+    whole = sddp(case.stored(store), states=4, rel_gap=0.0, iterations=3, simulations=10)
     asked = itertools.count()
     real = vertices.optimise
 
@@ -716,7 +720,7 @@ def test_a_failed_program_of_a_bound_weakens_the_bound(reference, monkeypatch):
         real(model, name)
 
     monkeypatch.setattr(vertices, "optimise", fail)
-    weak = sddp(case, states=4, storage=store, rel_gap=0.0, iterations=3, simulations=10)
+    weak = sddp(case.stored(store), states=4, rel_gap=0.0, iterations=3, simulations=10)
     assert weak.bounds.lower <= whole.bounds.lower + 1e-9 * whole.bounds.upper
     assert weak.bounds.upper == whole.bounds.upper
     assert weak.bounds.lower > -np.inf

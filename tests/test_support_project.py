@@ -53,7 +53,7 @@ def test_a_perpetual_flow_is_built_at_the_multiple_in_continuous_time(rho: float
     assert share is not None
     multiple = 1 / (1 - share) * np.exp(0.5826 * sigma)
     assert multiple == pytest.approx(value_to_cost(rho, 0.0, sigma), rel=0.01)
-    assert found.to_dict()["perpetual_hurdle"] == pytest.approx(hurdle_rate(rho, 0.0, sigma))
+    assert found.to_dict()["perpetual_hurdle"] == pytest.approx(np.expm1(hurdle_rate(rho, 0.0, sigma)))
     assert found.hurdle == pytest.approx(np.expm1(hurdle_rate(rho, 0.0, sigma)), rel=0.15)
 
 
@@ -75,6 +75,24 @@ def test_building_now_or_later_is_that_of_a_tree_with_one_module() -> None:
     best = max(0.0, found.value - found.bill, found.waiting()[0])
     assert rp - nothing >= best * (1 - 1e-3)
     assert near.point("fixed") - nothing == pytest.approx(max(0.0, found.value - found.bill), rel=5e-3, abs=2e3)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("mu", [-0.02, 0.0, 0.05])
+def test_without_uncertainty_the_hurdle_is_that_of_the_best_year(mu: float) -> None:
+    """Jorgenson: build when the first year's yield is ρ, or ρ − μ where it grows no more; the return is then μ more."""
+    assert hurdle_rate(0.1, mu, 1e-4) == pytest.approx(mu + max(0.1, 0.1 - mu), abs=1e-6)
+
+
+def test_what_is_ordered_now_may_arrive_later() -> None:
+    """The bill falls after year 0, and the order of year 1 is placed at the root: it was left out."""
+    tables = {"costs": {"c_L": [120000.0, 5000.0, 5000.0]}, "launch": {"lot": 60.0}}
+    found = project(case_of(load_case("contested-market").replace(T=2), **tables))
+    unit = found._unit
+    money, _ = found.gains(unit, 0, np.array([unit.process.initial]), 1)
+    ordered = float(money.sum() - found._bills(unit)[1])
+    assert ordered > 2e6
+    assert found.waiting()[0] == pytest.approx(ordered)
+    assert found.to_dict()["best"] == "later"
 
 
 def test_support_between_earning_and_building_now() -> None:

@@ -197,7 +197,9 @@ def _run(
     if method.on is Of.LATTICE and sys.stderr.isatty() and not is_general(case):
         from stochisru.lunar.stage_report import problem_report
 
-        typer.echo(str(problem_report(case.linear_bound, on, storage=getattr(options, "storage", None))), err=True)
+        storage = getattr(options, "storage", None)
+        stated = case.linear_bound if storage is None else case.linear_bound.stored(storage)
+        typer.echo(str(problem_report(stated, on)), err=True)
     with iteration_table(f"{case.name}, {on!r}") as line:
         return method.solve(case, on, options, line)
 

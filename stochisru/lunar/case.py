@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from scenario_trees import MarkovLattice, ScenarioTree
     from stochisru.lunar.stage_program import StagePrograms
-    from stochisru.lunar.storage import Storage
+    from stochisru.lunar.storage import Storage, StoredCase
     from stochisru.lunar.subtrees import DeploymentSubtrees
     from stochisru.lunar.tables.case import GeneralCase
     from stochisru.lunar.tree_problem import TreeProblem
@@ -113,12 +113,17 @@ class DeploymentCase(Part):
 
         return DeploymentSubtrees(self, tree, cut_stage)
 
-    def on_lattice(self, lattice: MarkovLattice | int, storage: Storage | None = None) -> StagePrograms:
+    def on_lattice(self, lattice: MarkovLattice | int) -> StagePrograms:
         """The case on a lattice, given or made with so many states per stage, as SDDP takes it."""
         from stochisru.lunar.stage_program import StagePrograms
-        from stochisru.lunar.trees import case_lattice
 
-        return StagePrograms.of(self, case_lattice(self, lattice) if isinstance(lattice, int) else lattice, storage)
+        return StagePrograms.of(self, lattice)
+
+    def stored(self, storage: Storage) -> StoredCase:
+        """The case with a store, for SDDP; a table [storage] says it for every method that can."""
+        from stochisru.lunar.storage import StoredCase
+
+        return StoredCase(self, storage)
 
     @property
     def investment_cost(self) -> float:

@@ -41,14 +41,15 @@ _DEAREST = 1e4
 
 
 def hurdle_rate(rho: float, mu: float, sigma: float) -> float:
-    """Yield of an investment at which it is best made at once, ρ·β₁/(β₁ − 1).
+    """Rate of return of an investment at which it is best made at once, μ + (ρ − μ)·β₁/(β₁ − 1).
 
-    Dixit (1992), *Journal of Economic Perspectives* 6(1).
+    What it earns in the first year over its cost is then (ρ − μ)·β₁/(β₁ − 1), and grows at μ. With μ = 0 it is
+    ρ·β₁/(β₁ − 1): Dixit (1992), *Journal of Economic Perspectives* 6(1).
 
     Parameters
     ----------
     rho
-        Discount rate, per year, continuous.
+        Discount rate, per year, continuous, as the result is.
     mu, sigma
         Drift < ρ and volatility of what it earns.
 
@@ -57,7 +58,7 @@ def hurdle_rate(rho: float, mu: float, sigma: float) -> float:
     >>> [round(100 * hurdle_rate(0.10, 0.0, sigma), 1) for sigma in (0.2, 0.3, 0.424, 0.5)]
     [15.6, 19.3, 25.0, 29.1]
     """
-    return rho * value_to_cost(rho, mu, sigma)
+    return mu + (rho - mu) * value_to_cost(rho, mu, sigma)
 
 
 def value_to_cost(rho: float, mu: float, sigma: float) -> float:
@@ -236,7 +237,10 @@ class Project:
         return found
 
     def waiting(self, share: float = 0.0) -> tuple[float, float]:
-        """Worth of the option to build later, and its expected deliveries: $ and kg of year 0; bills are supported."""
+        """Worth of the option to build later, and its expected deliveries: $ and kg of year 0; bills are supported.
+
+        Later is what is ordered in later years, with what is seen by then, and what is ordered now for a later arrival.
+        """
         x, weights = self._grid
         worth, mass = np.zeros(x.size), np.zeros(x.size)
         for gain, delivered, bill in reversed(self._later):
@@ -246,7 +250,20 @@ class Project:
             worth = self._unit.discount * self._ahead(worth, weights)
             mass = self._unit.discount * self._ahead(mass, weights)
         middle = x.size // 2
-        return float(worth[middle]), float(mass[middle])
+        found = float(worth[middle]), float(mass[middle])
+        for gain, delivered, bill in self._ordered_now:
+            found = max(found, (gain - (1 - share) * bill, delivered))
+        return found
+
+    @cached_property
+    def _ordered_now(self) -> list[tuple[float, float, float]]:
+        """Of arrivals in years after the first that are ordered now as well: gain, deliveries and bill, of year 0."""
+        unit, found = self._unit, []
+        bills, demand = self._bills(unit), np.array([unit.process.initial])
+        for arrival in range(self.arrival + 1, min(self._lead, unit.years) + 1):
+            money, mass = self.gains(unit, 0, demand, arrival)
+            found.append((float(money.sum()), float(mass.sum()), float(bills[arrival])))
+        return found
 
     def _ahead(self, row: Array, weights: Array) -> Array:
         """Expectation a year ahead; beyond the grid a row goes on as at its ends."""
@@ -330,6 +347,7 @@ class Project:
         horizon, process = self.case.horizon, self._unit.process
         rho, mu = np.log1p(self.case.economics.r), process.drift / horizon.step
         known = rho > max(mu, 0.0) and process.volatility > 0
+        sigma = process.volatility / horizon.step**0.5
         return {
             "case": self.case.name,
             "unit": "$",
@@ -343,7 +361,9 @@ class Project:
             "support_to_earn": self.to_earn,
             "support_to_build_now": now,
             "hurdle": self.hurdle,
-            "perpetual_hurdle": hurdle_rate(rho, mu, process.volatility / horizon.step**0.5) if known else None,
+            "perpetual_hurdle": float(np.expm1(hurdle_rate(rho, mu, process.volatility / horizon.step**0.5)))
+            if known
+            else None,
             "unsupported": vars(self.supported(0.0)),
             "to_earn": vars(self.supported(self.to_earn)),
             "to_build_now": None if now is None else vars(self.supported(now)),

@@ -21,6 +21,7 @@ from stochisru.lunar.exact.lattice_layers import require_lattice
 from stochisru.lunar.information import flows
 from stochisru.lunar.model import deployment_model
 from stochisru.lunar.storage import Storage
+from stochisru.lunar.trees import case_lattice
 from stochisru.problem.on_lattice import ModelStages
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ class StagePrograms(ModelStages):
     storage: Storage | None = field(default=None, kw_only=True)
 
     @classmethod
-    def of(cls, case: DeploymentCase, lattice: MarkovLattice, storage: Storage | None = None) -> StagePrograms:
-        """The stage programs of a case, and of a store if there is one."""
+    def of(cls, case: DeploymentCase, lattice: MarkovLattice | int, storage: Storage | None = None) -> StagePrograms:
+        """The stage programs of a case, and of a store if there is one; a lattice may be so many states per stage."""
+        lattice = case_lattice(case, lattice) if isinstance(lattice, int) else lattice
         require_lattice(case, lattice)
         case.require_linear("SDDP")
         if storage is None:

@@ -10,8 +10,7 @@ from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.stage_program import StagePrograms
-from stochisru.lunar.storage import Storage
-from stochisru.lunar.trees import case_lattice
+from stochisru.lunar.storage import StoredCase
 from stochisru.methods.sddp.method import STATES
 
 
@@ -74,11 +73,7 @@ def report_of(programs: StagePrograms) -> ProblemReport:
 
 
 def problem_report(
-    case: DeploymentCase,
-    lattice: MarkovLattice | None = None,
-    *,
-    states: int = STATES,
-    storage: Storage | None = None,
+    case: DeploymentCase | StoredCase, lattice: MarkovLattice | None = None, *, states: int = STATES
 ) -> ProblemReport:
     """Report of the programs that `stochisru.methods.sddp.method.sddp` would solve with these arguments.
 
@@ -89,9 +84,7 @@ def problem_report(
     >>> print(str(problem_report(load_case("lunar-reference"), states=30)).splitlines()[0])
     stages 11, states 301, programs 301
     """
-    if lattice is None:
-        lattice = case_lattice(case, states)
-    return report_of(StagePrograms.of(case, lattice, storage))
+    return report_of(case.on_lattice(states if lattice is None else lattice))
 
 
 def _span(parts: list[Array]) -> tuple[float, float]:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stochisru.errors import InputError
+
+if TYPE_CHECKING:
+    from scenario_trees.lattice import MarkovLattice
+    from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.stage_program import StagePrograms
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,20 @@ class Storage:
                 raise InputError(f"{name}: must be a finite number >= 0, got {number!r}")
         if self.capacity is not None and not (math.isfinite(self.capacity) and self.capacity >= 0):
             raise InputError(f"capacity: must be a finite number >= 0 or None, got {self.capacity!r}")
+
+
+@dataclass(frozen=True)
+class StoredCase:
+    """A case with a store, as SDDP takes it; see `DeploymentCase.stored`."""
+
+    case: DeploymentCase
+    storage: Storage
+
+    def on_lattice(self, lattice: MarkovLattice | int) -> StagePrograms:
+        """The problem on a lattice, given or made with so many states per stage."""
+        from stochisru.lunar.stage_program import StagePrograms
+
+        return StagePrograms.of(self.case, lattice, self.storage)
 
 
 def worth_keeping(storage: Storage, highest: Sequence[float]) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from stochisru.errors import InputError
-from stochisru.protocols import LatticePlanT, ProblemOnLattices, ProblemOnTrees, StoreT, TreePlanT
+from stochisru.protocols import LatticePlanT, ProblemOnLattices, ProblemOnTrees, TreePlanT
 
 P = TypeVar("P")
 
@@ -15,7 +15,7 @@ def stated_on_trees(case: ProblemOnTrees[TreePlanT]) -> ProblemOnTrees[TreePlanT
     return _stated(case, "on_tree")
 
 
-def stated_on_lattices(case: ProblemOnLattices[LatticePlanT, StoreT]) -> ProblemOnLattices[LatticePlanT, StoreT]:
+def stated_on_lattices(case: ProblemOnLattices[LatticePlanT]) -> ProblemOnLattices[LatticePlanT]:
     """The problem itself; `InputError` for anything that cannot be stated on a lattice, as for a case's name."""
     return _stated(case, "on_lattice")
 

@@ -1,8 +1,8 @@
 """When what a state says is `State.enough` bounds the decisions that feed it.
 
 More of such a state earns nothing, so a plan with less of a decision that feeds it is as good, as long as less of that
-decision costs nothing elsewhere and breaks nothing. That is checked here; what cannot be checked is what ``enough``
-says.
+decision costs nothing elsewhere and breaks nothing. That is checked here, row by row. What cannot be checked is what
+``enough`` says: that no operation that lives on the state is forced, by several rows together, to ask for more.
 """
 
 from __future__ import annotations
@@ -57,17 +57,26 @@ class Enough:
         return any(np.any(year.get(part.name, 0.0)) for year in self.sheet.gains[state.name])
 
     def _feeds_on(self, state: State) -> bool:
-        """Whether a state feeds another that is worth more for it: one that no operation draws on, or with a floor.
+        """Whether a state feeds another, or others by it, that is worth more for it.
 
-        What is drawn on, as a store, only passes on what is made; ``enough`` has to count what may be kept in it.
+        What operations draw on, as a store, only passes on what is made; ``enough`` has to count what may be kept in
+        it. It must have no floor, no row may ask for it, and holding it may earn nothing.
         """
-        fed = (
-            other
-            for other in self.sheet.model.states
-            if other.name != state.name
-            and any(np.any(year.get(state.name, 0.0)) for year in self.sheet.gains[other.name])
+        return any(
+            not self._adapts(other)
+            or self._has_floor(other)
+            or any(np.any(number > 0) for number in self.sheet.worth[other.name])
+            or any(self._cannot_do_without(row, other.name, alone=True) for row in self.sheet.model.rows)
+            for other in self._downstream(state)
         )
-        return any(not self._adapts(other) or self._has_floor(other) for other in fed)
+
+    def _downstream(self, state: State) -> list[State]:
+        """States that a state feeds, by itself or by others."""
+        found: dict[str, State] = {state.name: state}
+        for other in self.sheet.model.states:  # each is stated after what feeds it
+            if any(np.any(year.get(name, 0.0)) for name in found for year in self.sheet.gains[other.name]):
+                found[other.name] = other
+        return [other for other in found.values() if other is not state]
 
     def _earned(self, part: Decision, fed: list[State]) -> Array:
         """Most that a unit of a decision earns by itself, by year of effect: less than nothing where it costs."""
@@ -85,7 +94,7 @@ class Enough:
     def _asks_for(self, row: Row, name: str) -> bool:
         """Whether a row may be broken by less of a column."""
         lower, upper = (self.sheet.numbers(row, side) for side in ("lower", "upper"))
-        for t in row.years or self.sheet.model.years:
+        for t in self.sheet.model.years if row.years is None else row.years:
             coefficient = np.asarray(self.sheet.terms(row)[t].get(name, 0.0))
             wants = (np.isfinite(lower[t]).any() and (coefficient > 0).any()) or (
                 np.isfinite(upper[t]).any() and (coefficient < 0).any()
@@ -94,11 +103,16 @@ class Enough:
                 return True
         return False
 
-    def _cannot_do_without(self, row: Row, name: str) -> bool:
-        """Whether a row may be broken where a state is 0, operations doing their best to keep it."""
+    def _cannot_do_without(self, row: Row, name: str, alone: bool = False) -> bool:
+        """Whether a row may be broken where a state is 0, operations doing their best to keep it.
+
+        ``alone``: only if the row is one of states and decisions, which no operation can keep.
+        """
         lower, upper = (self.sheet.numbers(row, side) for side in ("lower", "upper"))
         for t in self.sheet.model.years if row.years is None else row.years:
             terms = self.sheet.terms(row)[t]
+            if alone and any(isinstance(self.sheet.model[other], Operation) for other in terms):
+                continue
             own = np.asarray(terms.get(name, 0.0))
             for side, sign in ((lower[t], 1.0), (upper[t], -1.0)):  # lower ≤ Σ, and −upper ≤ −Σ
                 wanted = np.isfinite(side) & (sign * own > 0)
@@ -116,12 +130,28 @@ class Enough:
             low = np.asarray(self.sheet.numbers(part, "lower")[t])
             upper = None if part.upper is None else self.sheet.numbers(part, "upper")[t]  # type: ignore[union-attr]
             high = np.asarray(np.inf if upper is None else upper)
+            if isinstance(part, Operation):
+                low = np.maximum(low, self._forced(name, t))
             if isinstance(part, (Decision, Operation)) and part.years is not None and t not in part.years:
                 low = high = np.zeros(())
             with np.errstate(invalid="ignore"):
                 ends = [np.where(factor == 0, 0.0, factor * end) for end in (low, high)]
             total = total + (np.maximum(*ends) if self._adapts(part) else np.minimum(*ends))
         return total
+
+    def _forced(self, operation: str, t: int) -> Array:
+        """Least of an operation that rows of it alone ask for."""
+        least: Array = np.asarray(-np.inf)
+        for row in self.sheet.model.rows:
+            terms = self.sheet.terms(row)[t]
+            if set(terms) != {operation} or (row.years is not None and t not in row.years):
+                continue
+            own = np.asarray(terms[operation])
+            lower, upper = (np.asarray(self.sheet.numbers(row, side)[t]) for side in ("lower", "upper"))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                floor = np.where(own > 0, lower / own, np.where(own < 0, upper / own, -np.inf))
+            least = np.maximum(least, floor)
+        return least
 
     def _adapts(self, part: Part) -> bool:
         """Whether an amount follows what is there: an operation, and a state that operations feed."""

@@ -168,7 +168,7 @@ class Model:
         self.require_neutral("a tree that is cut into subtrees")
         return Subtrees(self, tree, cut_stage)
 
-    def on_lattice(self, lattice: MarkovLattice | int, storage: None = None) -> ModelOnLattice:
+    def on_lattice(self, lattice: MarkovLattice | int) -> ModelOnLattice:
         """The problem on a lattice, given or made of its process with so many states per stage.
 
         Raises
@@ -179,8 +179,6 @@ class Model:
         from stochisru.problem.lattice_problem import ModelOnLattice
 
         self.require_neutral("a lattice")
-        if storage is not None:
-            raise InputError(f"storage: {self.name} is a model, a store is one of its states")
         if not isinstance(lattice, MarkovLattice):
             if not is_integer(lattice):
                 raise InputError(

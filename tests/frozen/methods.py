@@ -140,8 +140,9 @@ def _process_values(p: Problem) -> Answer:
     }
 
 
-def _by_sddp(p: Problem, gap: float = SDDP_GAP, **options: Any) -> Answer:
-    return result_answer(sddp(p.case, p.lattice, rel_gap=gap, iterations=60, simulations=2, **options), gap)
+def _by_sddp(p: Problem, gap: float = SDDP_GAP, store: Storage | None = None, **options: Any) -> Answer:
+    problem: Any = p.case if store is None else p.case.stored(store)
+    return result_answer(sddp(problem, p.lattice, rel_gap=gap, iterations=60, simulations=2, **options), gap)
 
 
 #: Every method by its name in the table.
@@ -159,7 +160,7 @@ METHODS: Mapping[str, Callable[[Problem], Answer]] = {
     "lattice_dp": lambda p: result_answer(lattice_dp(p.case, p.lattice)),
     "level_dp": lambda p: result_answer(level_dp(p.case, p.lattice)),
     "sddp": _by_sddp,
-    "sddp_store": lambda p: _by_sddp(p, MIXTURE_GAP, storage=Storage(boil_off=0.05, capacity=400.0, holding_cost=20.0)),
+    "sddp_store": lambda p: _by_sddp(p, MIXTURE_GAP, Storage(boil_off=0.05, capacity=400.0, holding_cost=20.0)),
     "sddp_risk": lambda p: _by_sddp(p, MIXTURE_GAP, risk=MeanCVaR(weight=0.4, tail=0.3)),
     "sddp_ignoring": lambda p: result_answer(
         sddp_ignoring(p.case, p.lattice, paths=PATHS, rel_gap=SDDP_GAP, iterations=60, simulations=2), SDDP_GAP

@@ -112,9 +112,9 @@ def _calls() -> dict[str, Callable[[], Any]]:
         "sddp stopping": lambda: sddp(case, lattice, stopping="soon"),  # type: ignore[arg-type]
         "sddp no states": lambda: sddp(case, states=0),
         "sddp risk with a long pipeline": lambda: sddp(
-            case.replace(T=9, lead_time=8), states=2, risk=MeanCVaR(0.5, 0.1)
+            case.replace(T=9, lead_time=8), states=5, risk=MeanCVaR(0.5, 0.1)
         ),
-        "sddp_ignoring store": lambda: sddp_ignoring(lots, lattice, storage=Storage(), iterations=2),
+        "sddp_ignoring store": lambda: sddp(lots.stored(Storage()), lattice, iterations=2),
         "threshold lots": lambda: threshold(lots),
         "threshold limited supply": lambda: threshold(limited),
         "threshold_ignoring limited supply": lambda: threshold_ignoring(limited.replace(lot=50.0)),

@@ -374,6 +374,8 @@ def process_values(
     >>> 0.9 * values.point("evpi") < low < values.point("evpi") < high
     True
     """
+    if not is_general(case):
+        require_case(case)
     if paths is None:
         paths = PATHS if is_general(case) else _PATHS
     sample = Sampling(paths, seed, sampler, workers, confidence).at_least(2)

@@ -28,7 +28,7 @@ from stochisru.methods.sddp.trials import Trials
 from stochisru.methods.sddp.vertices import MOST_DIMENSIONS
 from stochisru.methods.stopping import AnyOf, GapReached, GapWithConfidence, IterationLimit, TimeLimit
 from stochisru.programs.solvers import solver_named
-from stochisru.protocols import LatticePlanT, ProblemOnLattices, RiskMeasure, StoppingRule, StoreT
+from stochisru.protocols import LatticePlanT, ProblemOnLattices, RiskMeasure, StoppingRule
 
 #: Iterations after which, without a plan in hand, it is asked whether there can be one.
 _UNTIL_ASKED = 4
@@ -37,11 +37,10 @@ STATES = 30
 
 
 def sddp(
-    case: ProblemOnLattices[LatticePlanT, StoreT],
+    case: ProblemOnLattices[LatticePlanT],
     lattice: MarkovLattice | None = None,
     *,
     states: int = STATES,
-    storage: StoreT | None = None,
     risk: RiskMeasure = Expectation(),  # noqa: B008  # frozen
     rel_gap: float = 1e-3,
     iterations: int = 500,
@@ -61,13 +60,12 @@ def sddp(
     Parameters
     ----------
     case
-        The problem: a case with any horizon, lead time, degradation and Earth limit, or a linear `Model`.
+        The problem: a case with any horizon, lead time, degradation and Earth limit, with a store where it is
+        ``case.stored(Storage(…))``, or a linear `Model`.
     lattice
         Lattice of demand or of the model's factor, one stage per year; made with ``states`` per stage if not given.
     states
         States per stage of the lattice that is made.
-    storage
-        A store of oxygen, or None; in a model a store is a state.
     risk
         One of `stochisru.methods.risk`, nested over the years.
     rel_gap
@@ -133,7 +131,7 @@ def sddp(
     rule = _rule(rel_gap, iterations, time_limit, stopping, risk)
 
     start, clock = time.perf_counter(), Clock(time_limit)
-    programs = stated_on_lattices(case).on_lattice(states if lattice is None else lattice, storage)
+    programs = stated_on_lattices(case).on_lattice(states if lattice is None else lattice)
     run = SddpRun(programs, risk, rule, rel_gap, seed, clock)
     if not (risk.neutral or run.by_vertices or run.by_histories):
         raise InputError(
