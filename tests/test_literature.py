@@ -7,10 +7,12 @@ import re
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from scenario_trees import ScenarioTree
 from stochisru import InputError, value_table
-from stochisru.worked.literature.certain import QUANTITIES, best, worth
+from stochisru.problem.evaluate import evaluate
+from stochisru.worked.literature.certain import QUANTITIES, at_prices, best, worth
 from stochisru.worked.literature.sources import DATA, cases, published, study_case, study_plan, table
 from stochisru.worked.literature.study import literature_study
 from stochisru.worked.literature.uncertain import moving_tree, uncertain, with_shares
@@ -136,6 +138,20 @@ def test_a_plan_with_uncertain_demand_by_hand():
     assert found["own"] == pytest.approx(npv.mean(), rel=1e-6)
     assert found["p_loss_own"] == pytest.approx((npv < 0).mean())
     assert found["first_order"] == pytest.approx(30_000)
+
+
+def test_trees_come_near_the_process():
+    """A plant of the size of mean demand sells E min(D_t, D0) = 2·Φ(−σ√t/2)·D0; trees have less of the tails."""
+    case, plan = study_case("sowers-2020-lunar"), study_plan("sowers-2020-lunar")
+    t = np.arange(6, 16)
+    free = worth(at_prices(case, 0.0), plan)
+    exact = free + (579e6 * 2 * norm.cdf(-0.2 * np.sqrt(t) / 2) / 1.1**t).sum()
+    volatile = with_shares(case, 0.2)
+    trees = [moving_tree(volatile, moves) for moves in (4, 6, 8)]
+    found = np.array([evaluate(volatile.model_on(tree), plan, tree).value for tree in trees])
+    assert (np.diff(found) < 0).all()
+    assert found[0] - exact < 40e6
+    assert 0 < found[-1] - exact < 12e6
 
 
 def test_waiting_is_worth_what_it_saves():
