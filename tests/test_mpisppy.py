@@ -121,7 +121,7 @@ def test_hub_and_spokes_bracket_the_optimum(options: tuple[str, ...], tmp_path: 
     holds(bracket(text), best, 0.05, model.sign)
 
 
-@pytest.mark.parametrize("bundles", [(), ("--scenarios-per-bundle", "3")])
+@pytest.mark.parametrize("bundles", [pytest.param((), marks=pytest.mark.slow), ("--scenarios-per-bundle", "3")])
 def test_hub_and_spokes_bracket_the_optimum_in_modules(bundles: tuple[str, ...], tmp_path: Path) -> None:
     case = load_case("lunar-reference").replace(T=2, lot=50.0)
     (tmp_path / "modules.toml").write_text(case.to_toml())
