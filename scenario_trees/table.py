@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -92,11 +93,7 @@ def _key(given: Any) -> Hashable:
     if given is None or given != given:
         return None
     text = str(given).strip()
-    try:
-        number = float(text)
-    except ValueError:
-        return text or None
-    return int(number) if number.is_integer() else number
+    return int(text.partition(".")[0]) if re.fullmatch(r"-?\d+(\.0+)?", text) else text or None
 
 
 def _parents(ids: list[Hashable], parents: list[Hashable]) -> Index:
@@ -168,7 +165,7 @@ def _shares(table: pd.DataFrame, ids: list[Hashable], up: Index) -> Array:
     count = np.bincount(up[~root], minlength=up.size)
     total = np.bincount(up[~root], weights=given[~root], minlength=up.size)
     whole = np.ones(up.size) if conditional else given
-    off = (count > 0) & (np.abs(total - whole) > ROUNDING * np.maximum(whole, 1e-300))
+    off = (count > 0) & (np.abs(total - whole) > (ROUNDING + 1e-12) * np.maximum(whole, 1e-300))
     if off.any():
         bad = int(np.argmax(off))
         raise TreeError(

@@ -388,7 +388,13 @@ STORE = State("store", gains={"p": 1.0, "q": -1.0}, upper=1000.0)
     ],
 )
 def test_enough_is_refused_where_what_the_state_feeds_asks_for_more(more):
-    """Each was a wrong optimum with a tight bracket: 0 for 125, 270 for 4,650, −94 for −74 in a maintainer's examples."""
+    """Each was a wrong optimum with a tight bracket: 0 for 125, 270 for 4,650, −94 for −74 in other examples."""
     said = plant({"upper": None}, {"enough": Factor("demand")}).with_part(*more)
     with pytest.raises(InputError, match="decision 'o': needs a finite upper bound"):
         extensive_form(said, SMALL)
+
+
+def test_a_short_run_asks_too_whether_there_is_a_plan():
+    """A run of two iterations was never asked."""
+    with pytest.raises(InfeasibleError, match="'need' of year"):
+        sddp(shop().with_part(Row("need", {"sold": 1.0}, lower=150.0, years=[1, 2])), states=5, iterations=2)

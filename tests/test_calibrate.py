@@ -176,6 +176,7 @@ def test_a_case_file_is_the_calibrated_process_again(table, tmp_path, kind):
     assert load_case(tmp_path / "own.toml").process == found.process
 
 
+@pytest.mark.slow
 def test_the_true_member_is_kept_and_a_short_series_keeps_gbm(table):
     for kind in ("jumps", "mean-reverting"):
         found = calibrate(read_series(written(table, PROCESSES[kind], 150, seed=2)))

@@ -188,7 +188,7 @@ PH = ("--method", "ph", "--horizon", "5", "--branching", "3,3,3,3,2", "--cut-sta
 SDDP = ("--method", "sddp", "--horizon", "8", "--states", "12", "--rel-gap", "0")
 
 
-@pytest.mark.parametrize(("options", "file"), [(PH, "state.npz"), (SDDP, None)])
+@pytest.mark.parametrize(("options", "file"), [pytest.param(PH, "state.npz", marks=pytest.mark.slow), (SDDP, None)])
 def test_a_second_run_does_not_touch_the_first_ones_folder(run_cli, tmp_path, options, file):
     call = ("solve", "lunar-reference", *options, "--checkpoint", "c")
     process = subprocess.Popen(

@@ -84,7 +84,7 @@ def test_run_of_a_case_with_economies_of_scale(run_cli, tmp_path):
     assert "solved by <code>dp</code>, exact on the tree" in (tmp_path / "study" / "report.html").read_text()
 
 
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_run_leaves_no_half_folder(run_cli, tmp_path, stop, again):
     before = {}

@@ -297,6 +297,7 @@ def test_origin_of_a_case_tree_is_its_process():
         value_table(load_case("lunar-reference").replace(T=3), case_tree(case))
 
 
+@pytest.mark.slow
 def test_commands_take_any_process(run_cli, tmp_path):
     file = tmp_path / "ends.toml"
     file.write_text(stated(ENDS).to_toml(), encoding="utf-8")

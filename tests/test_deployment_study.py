@@ -140,6 +140,7 @@ def test_the_hypothesis_is_judged_from_the_tables(study):
     assert "Where aggressive is riskier than conservative" in page
 
 
+@pytest.mark.slow
 def test_a_fixed_start_says_what_flexibility_is_measured_from(tmp_path):
     case = load_case("contested-market").replace(initial_deployment="fixed")
     study = deployment_study(case, tmp_path / "out", horizons=(3,), paths=100, rules=2)
@@ -154,6 +155,7 @@ def test_a_case_that_never_pays_is_told_without_shares(tmp_path):
     assert not re.search(r"\bnan\b|\binf\b|None", text)
 
 
+@pytest.mark.slow
 def test_command_resumes_to_the_same_tables(run_cli, tmp_path):
     call = ("study", "deployment", "contested-market", *SMALL, "--checkpoint", "seen")
     first = run_cli(*call, "--out", "first", "--json", "first.json", check=0)

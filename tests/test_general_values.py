@@ -48,7 +48,14 @@ def test_brackets_hold_the_exact_values_of_a_case_that_says_nothing_new() -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["all together", "storage", "modules", "campaigns and a grant", "customers where no sort is right", "lifetime"],
+    [
+        pytest.param("all together", marks=pytest.mark.slow),
+        pytest.param("storage", marks=pytest.mark.slow),
+        "modules",
+        "campaigns and a grant",
+        "customers where no sort is right",
+        "lifetime",
+    ],
 )
 def test_every_table_has_values_of_the_process_or_says_why_not(name: str) -> None:
     case = problem_from_dict(stated(**CASES[name]))

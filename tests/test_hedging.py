@@ -343,7 +343,7 @@ def launch(mpiexec, ranks, *arguments, cwd, module=("-m", "mpi4py", "-m", "stoch
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+@pytest.mark.parametrize("ranks", [1, 2, 3, pytest.param(4, marks=pytest.mark.slow)])
 def test_ranks_agree_with_the_serial_run(mpiexec, reference, tmp_path, ranks):
     call = ("solve", "lunar-reference", "--method", "ph", *T4, "--cut-stage", "2", "--rel-gap", "1e-4", "--json", "-")
     out = launch(mpiexec, ranks, *call, cwd=tmp_path)

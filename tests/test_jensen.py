@@ -110,7 +110,7 @@ def test_a_limit_on_supply_from_earth_is_known_to_the_bound(name):
     assert found - values["rp"].lower < 0.75 * (relaxed - values["rp"].lower)
 
 
-@pytest.mark.parametrize("sizes", [[-1.0], [-0.5], [-0.3, 0.4]])
+@pytest.mark.parametrize("sizes", [[-1.0], [-0.5], pytest.param([-0.3, 0.4], marks=pytest.mark.slow)])
 def test_jumps_and_ends(sizes):
     """Below the bound: a policy on fresh paths; just below it: the optimum of a fine lattice."""
     jumps = [{"rate": 0.08, "size": size, "spread": 0.0} for size in sizes]

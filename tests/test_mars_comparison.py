@@ -103,6 +103,7 @@ def phobos():
     return solve_mars_failures([MarsFailure("PHOB", 0.4)])
 
 
+@pytest.mark.slow
 def test_values_under_failures_are_ordered(phobos):
     assert phobos.ws.lower <= phobos.plan.objective <= phobos.eev.objective * (1 + 1e-9)
     assert all(b.certified and b.gap < 1e-5 for b in phobos.values.values())
@@ -151,6 +152,7 @@ def test_bad_failures(failures, message):
         solve_mars_failures([MarsFailure(*f) for f in failures])
 
 
+@pytest.mark.slow
 def test_commands(run_cli):
     one = json.loads(run_cli("network", "mars", "--json", "-", check=0).stdout)
     assert [round(r["saving"], 1) for r in one["dra"]] == [67.5, 77.9]

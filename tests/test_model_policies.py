@@ -80,6 +80,7 @@ def test_cuts_keep_the_rows_on_paths_beyond_the_lattice(model):
     assert np.isfinite(found.values).all()
 
 
+@pytest.mark.slow
 def test_the_mean_of_cuts_on_the_process_is_near_the_bracket_of_the_lattice():
     model = replace(models.several_leads(3), process=DEMAND)
     result = sddp(model, MarkovLattice.from_process(DEMAND, 3, 25), iterations=12)

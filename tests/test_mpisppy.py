@@ -121,7 +121,7 @@ def test_hub_and_spokes_bracket_the_optimum(options: tuple[str, ...], tmp_path: 
     holds(bracket(text), best, 0.05, model.sign)
 
 
-@pytest.mark.parametrize("bundles", [(), ("--scenarios-per-bundle", "3")])
+@pytest.mark.parametrize("bundles", [pytest.param((), marks=pytest.mark.slow), ("--scenarios-per-bundle", "3")])
 def test_hub_and_spokes_bracket_the_optimum_in_modules(bundles: tuple[str, ...], tmp_path: Path) -> None:
     case = load_case("lunar-reference").replace(T=2, lot=50.0)
     (tmp_path / "modules.toml").write_text(case.to_toml())
@@ -240,14 +240,15 @@ def _blocks(kind: str) -> list[str]:
 
 
 def test_commands_and_scripts_of_the_page_run(tmp_path: Path) -> None:
-    mine, farm, form = (block for block in _blocks("python") if ">>>" not in block)
+    mine, farm, form, stages = (block for block in _blocks("python") if ">>>" not in block)
     (tmp_path / "mine.py").write_text(mine)
     (tmp_path / "farm.py").write_text(farm)
     (tmp_path / "form.py").write_text(form)
+    (tmp_path / "stages.py").write_text(farm.split("cfg.problem")[0] + "from mpisppy.utils import sputils\n" + stages)
     commands = "".join(_blocks("console")).replace("\\\n", " ").split("$ ")[1:]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     texts = []
-    for command in [*commands, "python form.py"]:
+    for command in ["python stages.py", *commands, "python form.py"]:
         done = subprocess.run(
             shlex.split(command),
             capture_output=True,
@@ -259,9 +260,9 @@ def test_commands_and_scripts_of_the_page_run(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
         texts.append(done.stdout)
-    assert _objective(texts[0]) == pytest.approx(120.0)  # 100 bought; 64, 100 and 100 sold
+    assert _objective(texts[1]) == pytest.approx(120.0)  # 100 bought; 64, 100 and 100 sold
     case = load_case("lunar-reference").replace(T=3)
-    holds(bracket(texts[2]), extensive_form(case, case_tree(case, (3, 3, 3))).objective, 1.1e-3)
+    holds(bracket(texts[3]), extensive_form(case, case_tree(case, (3, 3, 3))).objective, 1.1e-3)
     outer, inner = (float(x.replace(",", "")) for x in re.findall(r"-[\d,]+", texts[-2])[-2:])
     holds((outer, inner), -108_390.0, 0.05, -1.0)
     modules = case.replace(T=2, lot=50.0)

@@ -165,7 +165,7 @@ def test_what_cannot_be_drawn() -> None:
         drawn_lunar([3, 2]).below("scenario0", 2, [2], 0)
 
 
-@pytest.mark.parametrize("bundles", [(), ("--scenarios-per-bundle", "3")])
+@pytest.mark.parametrize("bundles", [pytest.param((), marks=pytest.mark.slow), ("--scenarios-per-bundle", "3")])
 @pytest.mark.parametrize("symbols", CASES[:2])
 def test_hub_and_spokes_bracket_the_optimum_of_a_sample(
     symbols: dict[str, Any], bundles: tuple[str, ...], tmp_path: Path

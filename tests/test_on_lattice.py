@@ -365,6 +365,7 @@ def test_a_plan_that_breaks_a_row_is_no_plan() -> None:
     assert broken.bounds.upper == np.inf
 
 
+@pytest.mark.slow
 def test_two_factors() -> None:
     """A price beside demand: SDDP on the lattice of both against its unfolded tree."""
     price = GeometricBrownianMotion(10.0, 0.0, 0.1)

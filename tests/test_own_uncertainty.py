@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scenario_trees import GeometricBrownianMotion, ScenarioTree
 from scenario_trees.errors import TreeError
 from scenario_trees.table import tree_from_table
-from stochisru import extensive_form, load_case, simulate
+from stochisru import InputError, extensive_form, load_case, simulate
 from stochisru.cli.main import main
+from stochisru.lunar.own_uncertainty import read_tree
 from stochisru.lunar.simulation import npv_on_paths
 from stochisru.lunar.simulation.monte_carlo import simulated_on
 from stochisru.lunar.strategies import STRATEGIES
@@ -83,6 +84,14 @@ def test_printed_probabilities_are_scaled_and_others_refused():
     assert tree.probability.tolist() == pytest.approx([1, 1 / 3, 1 / 3, 1 / 3])
     with pytest.raises(TreeError, match=r"the children of now must sum to 1 within 2% of it, got 0\.9"):
         tree_from_table(frame([thirds[0], *((i, "now", 1, 0.3, 10.0) for i in range(3))]))
+
+
+def test_ids_are_what_they_say_and_columns_are_there_once(tmp_path):
+    (tmp_path / "tree.csv").write_text("id,parent,probability,demand\n10,,1,5\n1_0,10,0.5,6\n3.0,10.0,0.48,7\n")
+    assert read_tree(tmp_path / "tree.csv").n_nodes == 3
+    (tmp_path / "tree.csv").write_text("id,parent,probability,demand,demand\n10,,1,5,6\n")
+    with pytest.raises(InputError, match="columns: demand is there twice"):
+        read_tree(tmp_path / "tree.csv")
 
 
 def test_early_leaves_are_refused_or_held():

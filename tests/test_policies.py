@@ -291,6 +291,7 @@ def test_bad_input(run_cli, arguments, message):
     assert len(outcome.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_solve_by_sddp(run_cli):
     call = ("solve", "contested-market", "--method", "sddp", "--horizon", "5", "--states", "8")
     data = json.loads(run_cli(*call, "--json", "-", check=0).stdout)

@@ -98,7 +98,7 @@ def test_doing_nothing_is_the_base_of_a_plan():
         {"earth_limit": 300.0},
         {"lot": 50.0, "fixed_cost": 1e6},
         {"c_dev_exponent": 0.7, "reference": 100.0},
-        {"lot": 50.0, "degradation": 0.05},
+        pytest.param({"lot": 50.0, "degradation": 0.05}, marks=pytest.mark.slow),
         {"earth_limit": 300.0, "lot": 50.0},
     ],
 )
@@ -165,7 +165,7 @@ def test_where_nothing_can_be_reacted_to():
     assert values.decision["dM0"] > 0
 
 
-@pytest.mark.parametrize("limit", [300.0, 1500.0])
+@pytest.mark.parametrize("limit", [pytest.param(300.0, marks=pytest.mark.slow), 1500.0])
 def test_brackets_hold_over_seeds(limit):
     """Each end is a 97.5 % limit: of 40 seeds it fails in five or more with probability 0.003."""
     case = load_case("lunar-reference").replace(T=4, earth_limit=limit)

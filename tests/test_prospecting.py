@@ -76,6 +76,7 @@ def test_two_years_against_a_program_by_scipy(seen):
     assert found[0] == pytest.approx(best, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_accuracy_from_nothing_to_everything():
     found = survey(CONTESTED.replace(T=6), 0.5, accuracies=[0.0, 0.02, 0.3, 0.6, 0.95, 1.0], cost=1e5)
     worth = list(found.worth.values())

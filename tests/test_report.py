@@ -104,7 +104,13 @@ def test_schedule_is_of_the_process_and_the_tree_stands_beside_it(run):
     assert "the plan that is optimal on the tree" in page
 
 
-@pytest.mark.parametrize("changed", [{"c_dev_exponent": 1.3, "reference": 100.0}, {"lot": 50.0, "degradation": 0.05}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"c_dev_exponent": 1.3, "reference": 100.0}, marks=pytest.mark.slow),
+        {"lot": 50.0, "degradation": 0.05},
+    ],
+)
 def test_run_values_the_tree_by_programs_where_no_exact_method_takes_it(changed, tmp_path):
     """Once a run ended there, later it had no values of the tree."""
     case = load_case("lunar-reference").replace(T=3, **changed)

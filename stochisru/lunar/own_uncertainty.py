@@ -84,7 +84,9 @@ def _table(option: str, path: str | Path) -> pd.DataFrame:
     try:
         if Path(path).suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, dtype=str, encoding="utf-8-sig", skipinitialspace=True)
+        # The header is a row: pandas renames columns that are there twice.
+        rows = pd.read_csv(path, dtype=str, encoding="utf-8-sig", skipinitialspace=True, header=None)
+        return rows.iloc[1:].set_axis([str(name) for name in rows.iloc[0]], axis="columns").reset_index(drop=True)
     except OSError as error:
         raise InputError(f"{option}: cannot read {str(path)!r}: {error.strerror or error}") from error
     except ValueError as error:  # not UTF-8, not a table, not Parquet

@@ -251,8 +251,8 @@ class Project:
             mass = self._unit.discount * self._ahead(mass, weights)
         middle = x.size // 2
         found = float(worth[middle]), float(mass[middle])
-        for gain, delivered, bill in self._ordered_now:
-            found = max(found, (gain - (1 - share) * bill, delivered))
+        for earned, kg, cost in self._ordered_now:
+            found = max(found, (earned - (1 - share) * cost, kg))
         return found
 
     @cached_property
@@ -361,9 +361,7 @@ class Project:
             "support_to_earn": self.to_earn,
             "support_to_build_now": now,
             "hurdle": self.hurdle,
-            "perpetual_hurdle": float(np.expm1(hurdle_rate(rho, mu, process.volatility / horizon.step**0.5)))
-            if known
-            else None,
+            "perpetual_hurdle": float(np.expm1(hurdle_rate(rho, mu, sigma))) if known else None,
             "unsupported": vars(self.supported(0.0)),
             "to_earn": vars(self.supported(self.to_earn)),
             "to_build_now": None if now is None else vars(self.supported(now)),

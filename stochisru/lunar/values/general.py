@@ -43,7 +43,7 @@ from stochisru.methods.extensive_form import MIXED_GAP, extensive_form
 from stochisru.methods.jensen import jensen_cuts, why_no_jensen
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination, require_order
 from stochisru.methods.sddp.run import cuts_on
-from stochisru.problem.information import Fixed, Information, Recourse, Static, WaitAndSee
+from stochisru.problem.information import Fixed, Held, Information, Recourse, Static, WaitAndSee
 from stochisru.problem.model import Model
 from stochisru.problem.on_tree import on_tree
 from stochisru.problem.paths import chain, fan
@@ -69,6 +69,8 @@ _CONTROLS = 6
 _PASSES, _STATES, _SECONDS = 4, 16, 60.0
 #: Standard errors by which a simulated end may pass another by chance.
 _FAR = 5.0
+#: Values of plans that are made without the sample.
+_PLANNED = ("eev", "nothing")
 
 
 def why_no_process_values(case: GeneralCase) -> str | None:
@@ -213,7 +215,9 @@ def general_values(case: GeneralCase, sampling: Sampling) -> PolicyValues:
     if not np.isfinite(npv["rp"]).all():  # a row is broken, which did not happen on the pilot paths
         chosen, npv["rp"] = _as_result(held["static"]), npv["static"]
     foresight = sample.foreseen(linear)
-    rows = {name: _Rows(npv[name], npv[name]) for name in ("eev", "nothing")}
+    # What is carried over in operations is operated by a rule, and who sees the whole path can do better.
+    above = {name: sample.best(model, Held(held[name].amounts)) if model.stores else npv[name] for name in _PLANNED}
+    rows = {name: _Rows(npv[name], above[name]) for name in _PLANNED}
     rows["rp"] = _Rows(npv["rp"], foresight, proven)
     rows["ws"] = _Rows(foresight if case.is_linear else npv["rp"], foresight)
     for name, information in (("static", Static()), ("fixed", Fixed())):
@@ -353,13 +357,29 @@ def _difference(sample: _Sample, high: tuple[ProcessValue, _Rows], low: tuple[Pr
     if worse.proven < float(worse.limit.mean()):
         least = more.lower - worse.proven
     most = min(sample.mean(better.limit - worse.hand).upper, better.proven - less.lower)
-    lower = max(0.0, least)
-    upper = max(lower, most)
+    chance = _FAR * max(
+        sample.mean(rows).standard_error for rows in (better.hand - worse.limit, better.limit - worse.hand)
+    )
+    lower, upper = _in_order("difference", max(0.0, least), most, chance)
+    lower = max(0.0, lower)
     return ProcessValue(min(max(more.value - less.value, lower), upper), lower, upper, Kind.STATISTICAL)
 
 
 def _bracket(name: str, hand: Estimate, limit: Estimate, top: float) -> ProcessValue:
     chance = _FAR * max(hand.standard_error, limit.standard_error)
-    require_order(f"lower bound of {name}", hand.lower - chance, f"upper bound of {name}", top, abs(top))
-    lower = min(hand.lower, top)
-    return ProcessValue(min(max(hand.value, lower), top), lower, top, Kind.STATISTICAL)
+    lower, upper = _in_order(name, hand.lower, top, chance)
+    return ProcessValue(min(max(hand.value, lower), upper), lower, upper, Kind.STATISTICAL)
+
+
+def _in_order(name: str, lower: float, upper: float, chance: float) -> tuple[float, float]:
+    """Ends of a bracket; where they cross by chance the lower one gives way by all that chance may have done.
+
+    Raises
+    ------
+    BoundsError
+        If they cross by more than chance.
+    """
+    if lower <= upper:
+        return lower, upper
+    require_order(f"lower bound of {name}", lower - chance, f"upper bound of {name}", upper, abs(upper))
+    return min(lower - chance, upper), upper

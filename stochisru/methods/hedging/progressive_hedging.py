@@ -129,7 +129,7 @@ def progressive_hedging(
         Stage at which the tree is cut: one subtree per node of it. T gives the classical one-leaf scenarios. See
         `default_cut` if not given.
     rel_gap
-        Stop when (upper − lower) / max(|lower|, |upper|) is at most this.
+        Stop when the gap, `stochisru.methods.result.relative_gap`, is at most this.
     iterations, time_limit
         Stop after so many iterations (of all parts of a resumed run) or seconds (of this part).
     solver

@@ -8,6 +8,7 @@ breaks a row somewhere.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -68,14 +69,22 @@ def _unpaid(stage: Stage, last: bool) -> Stage:
     return replace(stage, money=1.0, cost=cost, constant=np.zeros(1), ceiling=none, factor=0.0 if last else 1.0)
 
 
-def require_a_plan(programs: StagePrograms[Any], seed: int) -> None:
-    """Raise `InfeasibleError` where every plan is proven to break a row; the message names rows."""
+def require_a_plan(programs: StagePrograms[Any], seed: int, until: float | None = None) -> None:
+    """Raise `InfeasibleError` where every plan is proven to break a row; the message names rows.
+
+    Parameters
+    ----------
+    until
+        Time (`time.monotonic`) at which it is to be over, proven or not.
+    """
     if all(stage.slack.start == stage.slack.stop for stage in programs.stages):
         return
     least: Any = LeastMissing(programs)  # all that engine and trials ask of stage programs
     engine, trials = Engine(least, Expectation()), Trials(least, seed)
     for number in range(_ITERATIONS):
-        engine.absorb(trials.rows(engine, number, 0, 1))
+        if until is not None and time.monotonic() >= until:
+            return
+        engine.absorb(trials.rows(engine, number, 0, 1, until))
         missing = -engine.root()[0]
         if missing > _SOME:
             raise InfeasibleError(f"every plan breaks a row somewhere on the lattice, the best one {_broken(engine)}")

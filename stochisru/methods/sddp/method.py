@@ -69,7 +69,7 @@ def sddp(
     risk
         One of `stochisru.methods.risk`, nested over the years.
     rel_gap
-        Stop when (upper − lower) / max(|lower|, |upper|) is at most this.
+        Stop when the gap, `stochisru.methods.result.relative_gap`, is at most this.
     iterations, time_limit
         Stop after so many iterations (of all parts of a resumed run) or seconds (of this part, the simulation and the
         last lower bound included).
@@ -145,15 +145,16 @@ def sddp(
             run.resume(state)
         built = time.perf_counter()
         with crew_of(run.engine, Trials(programs, seed), passes, workers, run.state) as crew:
-            limit = run.limit()
+            limit, asked = run.limit(), False
             while limit is None:
                 crew.absorb(crew.iteration(len(run.log), clock.passes_until))
                 line = run.advance()
                 if progress:
                     progress(line.shown(programs.sign))
-                if len(run.log) == _UNTIL_ASKED and not np.isfinite(run.lower):
-                    require_a_plan(programs, seed)
                 limit = run.limit()
+                if not asked and not np.isfinite(run.lower) and (limit or len(run.log) >= _UNTIL_ASKED):
+                    require_a_plan(programs, seed, clock.passes_until)
+                    asked = True
                 if store is not None and store.due():
                     run.state.save(store)
         run.close()
