@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -279,19 +280,19 @@ def partial_evpi_of_process(
     >>> [(name, round(found.parts[name].value, 2), found.parts[name].tells_all) for name in found.ranked]
     [('demand', 19.68, False), ('price', 13.86, False)]
     """
-    options: dict[str, Any] = {"solver": solver, "rel_gap": rel_gap, "time_limit": time_limit, "progress": progress}
+    knowing = partial(partial_evpi, solver=solver, rel_gap=rel_gap, time_limit=time_limit, progress=progress)
     tree = ScenarioTree.from_process(process, branching)
     names = tree.names if factors is None else tuple(factors)
     several = process if isinstance(process, CorrelatedFactors) else None
     after = [name for name in names if several is not None and name in several.factors and several.follows(name)]
     model = problem if isinstance(problem, Model) else problem(tree)
-    found = partial_evpi(model, tree, [name for name in names if name not in after], **options)
+    found = knowing(model, tree, [name for name in names if name not in after])
     parts = dict(found.parts)
     for name in after:
         assert several is not None
         first = ScenarioTree.from_process(several.leading(name), [several.led(name, b) for b in branching]).as_belief()
         model = problem if isinstance(problem, Model) else problem(first)
-        parts[name] = partial_evpi(model, first, [name], **options).parts[name]
+        parts[name] = knowing(model, first, [name]).parts[name]
     return replace(found, parts={name: parts[name] for name in names})
 
 

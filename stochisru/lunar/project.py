@@ -147,13 +147,7 @@ class Project:
             grant = self._stated.support["grant"].known(unit.years)
             ours = self._stated.ours.known(unit.years)
             fixed = (kind.fixed_cost + np.maximum(self.case.launch.fixed_cost - grant, 0.0)) * ours
-        shares = kind.payment or (1.0,)
-        year = np.arange(unit.years + 1)
-        paid = sum(
-            share * unit.discount ** np.maximum(year - len(shares) + 1 + j, 0).astype(float)
-            for j, share in enumerate(shares)
-        )
-        return np.asarray(unit.bills * self.plant + fixed * paid)
+        return np.asarray(unit.bills * self.plant + fixed * kind.paid(unit.discount, unit.years))
 
     def gains(self, unit: YearlyUnitValue, t: int, demand: Array, arrival: int) -> tuple[Array, Array]:
         """Expected gain over doing nothing and additional deliveries from an arrival on, seen from D_t, both of year t.

@@ -83,9 +83,11 @@ class DualDynamicOptions(RiskOptions):
     passes: int = option(2, "passes per iteration", low=1)
     workers: int = option(1, "processes; results do not depend on it", low=1)
     seed: int = option(0, "seed of trial points and simulation", low=0)
-    boil_off: float | None = option(None, "a store of oxygen that loses this share a year", default="no store")
-    store_capacity: float | None = option(None, "most oxygen in the store", default="any", unit="kg")
-    holding_cost: float | None = option(None, "cost of stored oxygen", default="0", unit="$/(kg yr)")
+    boil_off: float | None = option(
+        None, "a store of oxygen that loses this share a year", default="no store", poses=True
+    )
+    store_capacity: float | None = option(None, "most oxygen in the store", default="any", unit="kg", poses=True)
+    holding_cost: float | None = option(None, "cost of stored oxygen", default="0", unit="$/(kg yr)", poses=True)
     checkpoint: Path | None = option(None, "folder for the state of the run", default="none")
     resume: bool = option(False, "go on from the checkpoint")
 

@@ -29,6 +29,8 @@ class About:
         Ends of its range; the lower one belongs to it unless ``strict``.
     choices
         The words that it takes.
+    poses
+        Whether another problem is solved with it: another objective, or one more part.
     """
 
     help: str
@@ -38,6 +40,7 @@ class About:
     high: float | None = None
     strict: bool = False
     choices: tuple[str, ...] = ()
+    poses: bool = False
 
     @property
     def allowed(self) -> str:

@@ -10,6 +10,7 @@ from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.methods.extensive_form import extensive_form
+from stochisru.methods.options import options_of
 from stochisru.methods.registry import Method, options_for
 from stochisru.methods.result import Bounds, Kind, Result
 from stochisru.methods.sddp.histories import MOST_HISTORIES, histories
@@ -74,12 +75,8 @@ def check_method(method: Method, case: Any, on: ScenarioTree | MarkovLattice | N
         result.bounds.lower <= result.objective <= result.bounds.upper or not result.bounds.certified,
         f"{name}: its objective is outside its bracket",
     )
-    if not any(word.startswith(_OTHER_PROBLEM) for word in options):
+    if not any(options_of(method.options)[word][1].poses for word in options):
         _check_numbers(name, case, on, result)
-
-
-#: Options that change the problem begin so.
-_OTHER_PROBLEM = ("risk", "tail", "boil_off", "store", "holding")
 
 
 def _check_numbers(name: str, case: Any, on: ScenarioTree | MarkovLattice | None, result: Result[Any]) -> None:

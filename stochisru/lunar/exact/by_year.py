@@ -122,8 +122,6 @@ class YearlyUnitValue(UnitValue):
         keep = np.array(kind.keep(T, stated.step))
         scrap = scrapped(case, kind, stated.bill(kind), keep.tolist()).known(T)
         held = (kind.c_op * stated.ours).known(T) * years
-        shares = kind.payment or (1.0,)
-        late = [discount ** np.maximum(np.arange(T + 1) - len(shares) + 1 + j, 0) for j in range(len(shares))]
         nan = float("nan")
         return cls(
             process=case.process,
@@ -137,7 +135,7 @@ class YearlyUnitValue(UnitValue):
             kept=nan,
             capacity=capacity,
             idle_cost=held - scrap + capacity * c_S * years,
-            bills=stated.bill(kind).known(T) * sum(x * each for x, each in zip(shares, late, strict=True)),
+            bills=stated.bill(kind).known(T) * kind.paid(discount, T),
             keeps=keep,
             alternative=alternative,
             shares=np.cumsum(wanted, axis=0),

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.parts import Scale
 from stochisru.lunar.tables.parts import PaymentTable, PlantTable
 from stochisru.lunar.tables.quantity import Quantity
 from stochisru.lunar.tables.series import Series
+from stochisru.problem.parts import Decision
 from stochisru.programs.curves.curve import Curve
 
 if TYPE_CHECKING:
@@ -134,6 +136,11 @@ class KindOfPlant:
         """Mass that lands (kg) for a deployment of ΔM, as of a base case."""
         output = self.scale.by_mass("eta", self.eta)
         return Curve(output.values / self.eta, output.breakpoints)
+
+    def paid(self, discount: float, years: int) -> Array:
+        """Discount factor of the bill of what arrives in each of years 0..``years``, shape ``(years + 1,)``."""
+        order = Decision("dM", lead=self.lead_time, payment=self.payment)
+        return np.array([sum(x * discount**when for when, x in order.pays_in(t).items()) for t in range(years + 1)])
 
     @property
     def has_random_price(self) -> bool:

@@ -31,14 +31,16 @@ class RiskOptions(Options):
     """A measure, and its number."""
 
     risk_measure: str | None = option(
-        None, "nested risk measure", default="mean-cvar if it has a weight", choices=tuple(_NEEDED)
+        None, "nested risk measure", default="mean-cvar if it has a weight", choices=tuple(_NEEDED), poses=True
     )
-    risk_weight: float | None = option(None, "weight of CVaR in the nested mean-CVaR", default="0", low=0.0, high=1.0)
+    risk_weight: float | None = option(
+        None, "weight of CVaR in the nested mean-CVaR", default="0", low=0.0, high=1.0, poses=True
+    )
     risk_tail: float | None = option(
-        None, "worst share that CVaR averages", default="0.05", low=0.0, high=1.0, strict=True
+        None, "worst share that CVaR averages", default="0.05", low=0.0, high=1.0, strict=True, poses=True
     )
-    risk_radius: float | None = option(None, "radius of the chi-square or Wasserstein ball", low=0.0)
-    risk_aversion: float | None = option(None, "aversion of the entropic measure", unit="1/$", low=0.0)
+    risk_radius: float | None = option(None, "radius of the chi-square or Wasserstein ball", low=0.0, poses=True)
+    risk_aversion: float | None = option(None, "aversion of the entropic measure", unit="1/$", low=0.0, poses=True)
 
     @property
     def risk(self) -> RiskMeasure:
