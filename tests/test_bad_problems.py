@@ -398,3 +398,12 @@ def test_a_short_run_asks_too_whether_there_is_a_plan():
     """A run of two iterations was never asked."""
     with pytest.raises(InfeasibleError, match="'need' of year"):
         sddp(shop().with_part(Row("need", {"sold": 1.0}, lower=150.0, years=[1, 2])), states=5, iterations=2)
+
+
+def test_one_year_and_one_scenario_are_solved_or_sent_on():
+    """SDDP of T = 0 ended in IndexError, PH asked for a cut stage >= 1 and <= 0."""
+    year = MarkovLattice.independent([[60.0]])
+    assert sddp(plant(T=0), year).objective == pytest.approx(240.0, rel=1e-6)
+    for tree in (year.to_tree(), MarkovLattice.independent([[60.0], [60.0], [70.0]]).to_tree()):
+        with pytest.raises(InputError, match="tree: has one scenario"):
+            progressive_hedging(plant(T=tree.horizon), tree)

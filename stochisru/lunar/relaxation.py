@@ -36,6 +36,7 @@ from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Terminati
 from stochisru.methods.risk import MeanCVaR
 from stochisru.methods.risk.options import RiskOptions
 from stochisru.methods.sddp.method import STATES, sddp
+from stochisru.problem.model import Model
 from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, shifted
 
@@ -116,8 +117,12 @@ class DualDynamicProgramming:
     name, summary, on = "sddp", "stochastic dual dynamic programming on a lattice", Of.LATTICE
     options = DualDynamicOptions
 
-    def refuses(self, case: DeploymentCase | GeneralCase) -> str | None:
-        """Nothing that can be stated on a lattice; store, risk measure and general cases ask for linear costs."""
+    def refuses(self, case: DeploymentCase | GeneralCase | Model) -> str | None:
+        """Nothing that can be stated on a lattice; models, general cases, store and risk ask for linear costs."""
+        if isinstance(case, Model):
+            return (
+                None if case.is_linear else "problem: SDDP of a model takes costs in proportion to size and any amount"
+            )
         if is_general(case):
             return None if case.is_linear else "launch, scale: SDDP of a general case takes costs in proportion to size"
         return why_no_case(case, "sddp")
@@ -132,13 +137,17 @@ class DualDynamicProgramming:
 
     def solve(
         self,
-        case: DeploymentCase | GeneralCase,
+        case: DeploymentCase | GeneralCase | Model,
         on: MarkovLattice,
         options: DualDynamicOptions,
         progress: Callable[[Any], None] | None = None,
     ) -> Result[Any]:
         """Solve a problem on a lattice."""
         storage, risk = options.storage, options.risk
+        if isinstance(case, Model):
+            if storage is not None:
+                raise InputError(f"boil_off: {case.name} is a model, a store is one of its states")
+            return sddp(case, on, risk=risk, progress=progress, **options.how)
         if is_general(case):
             if case.risk is not None and not risk.neutral:
                 raise InputError(f"risk: {case.name} says its measure in a table [risk]; leave the options out")

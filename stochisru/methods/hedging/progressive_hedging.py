@@ -177,6 +177,8 @@ def progressive_hedging(
     if ranks > 1 and ranks % 2 and ranks % 3:
         raise InputError(f"mpi: the number of ranks must be 1 or a multiple of 2 or 3, got {ranks}")
     cylinders = 1 if ranks == 1 else 3 if ranks % 3 == 0 else 2
+    if isinstance(tree, ScenarioTree) and tree.n_leaves < 2:
+        raise InputError("tree: has one scenario, with which nothing has to agree; the extensive form (ef) solves it")
     subtrees = case.subtrees(tree, default_cut(tree, ranks // cylinders) if cut_stage is None else cut_stage)
     form = proximal_term(solver, proximal, subtrees.mixed)
     if ranks // cylinders > subtrees.count:

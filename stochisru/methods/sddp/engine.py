@@ -125,7 +125,7 @@ class Engine:
         numpy.ndarray
             Rows for the pool, shape ``(k, length)``.
         """
-        rows = np.empty((points[0].shape[0], self.layout.length))
+        rows = np.empty((points[0].shape[0] if points else 0, self.layout.length))
         for t in range(self.programs.horizon - 1, -1, -1):
             intercept, slope, point = self.layout.split(rows, t)
             factor, money = self.programs.stages[t].factor, self.programs.stages[t + 1].money

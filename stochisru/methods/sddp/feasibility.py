@@ -87,7 +87,7 @@ def require_a_plan(programs: StagePrograms[Any], seed: int, until: float | None 
         engine.absorb(trials.rows(engine, number, 0, 1, until))
         missing = -engine.root()[0]
         if missing > _SOME:
-            raise InfeasibleError(f"every plan breaks a row somewhere on the lattice, the best one {_broken(engine)}")
+            raise InfeasibleError(f"every plan breaks a row on the lattice, the best one breaks {_broken(engine)}")
 
 
 def _broken(engine: Engine) -> str:

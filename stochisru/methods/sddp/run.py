@@ -124,7 +124,7 @@ class SddpRun(Generic[LatticePlanT]):
             upper=float(self.upper),
             root=float(value),
             cuts=self.engine.pool.count,
-            kept=float(np.mean([rows.size for stage in self.engine.kept for rows in stage])),
+            kept=float(np.mean([rows.size for stage in self.engine.kept for rows in stage] or [0])),
             gap=self._gap,
         )
         self.log.append(line)
