@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import Any
 
 from stochisru.errors import InputError
@@ -40,3 +41,10 @@ def rank() -> int:
     """Number of this process, 0 if it is alone."""
     communicator = world()
     return 0 if communicator is None else int(communicator.rank)
+
+
+def end_all(comm: Any, code: int) -> None:
+    """End all ranks with an exit code, when the launcher has passed on what this one has said."""
+    sys.stderr.flush()
+    time.sleep(1.5)  # Abort ends the launcher as well
+    comm.Abort(code)

@@ -443,6 +443,5 @@ def _fail(message: str, code: int) -> None:
     sys.stderr.write(f"error: {where}{' '.join(message.split())}\n")
     sys.stderr.flush()
     if world is not None:
-        time.sleep(1.5)  # the launcher passes the line on before Abort ends it as well
-        world.Abort(code)
+        mpi.end_all(world, code)
     sys.exit(code)

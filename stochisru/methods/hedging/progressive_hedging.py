@@ -341,6 +341,5 @@ def _guarded(world: Any, work: Callable[[], Array | None]) -> Array | None:
             traceback.print_exc()
             text = f"{type(error).__name__}: {error}"
         sys.stderr.write(f"error: rank {world.rank}: {text}\n")
-        sys.stderr.flush()
-        world.Abort(2 if isinstance(error, InputError) else 1)
+        mpi.end_all(world, 2 if isinstance(error, InputError) else 1)
         raise
