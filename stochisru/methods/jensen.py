@@ -36,7 +36,8 @@ from stochisru.problem.lattice_problem import ModelOnLattice
 from stochisru.problem.lattice_sheet import LatticeSheet
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Operation, Part, Row, State
-from stochisru.problem.policies.by_cuts import ByCuts, ByGrowth
+from stochisru.problem.policies.by_cuts import ByCuts
+from stochisru.problem.policies.by_growth import ByGrowth
 
 #: Bins of a year's growth.
 BINS = 30

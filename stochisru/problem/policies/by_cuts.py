@@ -7,6 +7,7 @@ standard deviations of the stage, and a state of the same regime is nearer than 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
@@ -63,8 +64,12 @@ class ByCuts:
 
     def _lattice(self, seen: Seen) -> tuple[MarkovLattice, Index]:
         """The lattice with what is seen in place of the states of a stage, and the state that stands for each path."""
-        state = self._nearest(seen)
-        return _seen(self.plan.programs.lattice, seen, state), state
+        lattice, stage, state = self.plan.programs.lattice, seen.year, self._nearest(seen)
+        known = lattice.known(stage)[state]
+        for name, column in seen.model.seen_among("lattice", lattice.names).items():
+            if name in seen.factors or name in seen.beside:
+                known[:, column] = at(seen, name, stage)
+        return with_states_of(lattice, stage, known, state), state
 
     def _amount(self, seen: Seen, name: str, year: int) -> Array:
         """What is known of a part of the programs."""
@@ -108,52 +113,6 @@ def _deviation(values: Array, probability: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class ByGrowth(ByCuts):
-    """Cuts of programs whose factor is a state and grows by independent factors; see `stochisru.methods.jensen`.
-
-    No state of a lattice stands for the factor that is seen: the cuts know it.
-
-    Attributes
-    ----------
-    level
-        Name of the state that is the factor.
-    """
-
-    level: str = "demand_level"
-
-    def _lattice(self, seen: Seen) -> tuple[MarkovLattice, Index]:
-        lattice, t = self.plan.programs.lattice, seen.year
-        (factor,) = seen.factors.values()
-        before = np.vstack([factor[:1], factor[:-1]])
-        growth = np.where(before > 0, factor / np.where(before > 0, before, 1.0), 1.0)
-        states = lattice.values[t]
-        state = np.searchsorted((states[1:] + states[:-1]) / 2, growth[t])
-        values, transitions, probabilities = map(list, (lattice.values, lattice.transitions, lattice.probabilities))
-        for s in range(t):  # bounds of the factor hold for what was seen
-            if values[s].size > 1:
-                ends = min(values[s][0], growth[s].min()), max(values[s][-1], growth[s].max())
-                values[s] = np.concatenate([[ends[0]], values[s][1:-1], [ends[1]]])
-        values[t], probabilities[t] = growth[t], np.full(state.size, 1 / state.size)
-        if t < lattice.horizon:
-            transitions[t] = transitions[t][state]
-        made = _LatticeSeen(tuple(values), tuple(transitions), None, tuple(probabilities), lattice.names)
-        return cast("MarkovLattice", made), state
-
-    def _amount(self, seen: Seen, name: str, year: int) -> Array:
-        if name != self.level:
-            return super()._amount(seen, name, year)
-        (factor,) = seen.factors.values()
-        return np.asarray(factor[year])
-
-    def describe(self) -> str:
-        """The rule as one sentence."""
-        return (
-            f"Every year do what is best for its cash and the {self.plan.size['cuts']:,} cuts that know "
-            "what is in place, what is ordered, and the factor."
-        )
-
-
-@dataclass(frozen=True, eq=False)
 class _LatticeSeen:
     """A lattice on which the states of one stage are what is seen."""
 
@@ -172,13 +131,23 @@ class _LatticeSeen:
         return len(self.values) - 1
 
 
-def _seen(lattice: MarkovLattice, seen: Seen, state: Index) -> MarkovLattice:
-    """A lattice with what is seen in place of the states of a stage, and the futures of the states nearest to it."""
-    stage, known = seen.year, lattice.known(seen.year)[state]
-    for name, column in seen.model.seen_among("lattice", lattice.names).items():
-        if name in seen.factors or name in seen.beside:
-            known[:, column] = at(seen, name, stage)
-    values, transitions, probabilities = map(list, (lattice.values, lattice.transitions, lattice.probabilities))
+def with_states_of(
+    lattice: MarkovLattice, stage: int, known: Array, state: Index, values: Sequence[Array] | None = None
+) -> MarkovLattice:
+    """A lattice with what is seen in place of the states of a stage.
+
+    Parameters
+    ----------
+    known
+        What is seen, shape ``(paths, names)``.
+    state
+        States whose futures follow, shape ``(paths,)``.
+    values
+        First values of the states of all stages where they are others than the lattice's; the stage's are replaced.
+    """
+    values, transitions, probabilities = map(
+        list, (values or lattice.values, lattice.transitions, lattice.probabilities)
+    )
     others = None if lattice.others is None else list(lattice.others)
     values[stage], probabilities[stage] = known[:, 0], np.full(state.size, 1 / state.size)
     if others is not None:
