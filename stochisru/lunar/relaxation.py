@@ -147,21 +147,20 @@ class DualDynamicProgramming:
         if isinstance(case, Model):
             if storage is not None:
                 raise InputError(f"boil_off: {case.name} is a model, a store is one of its states")
-            return sddp(case, on, risk=risk, progress=progress, **options.how)
-        if is_general(case):
+        elif is_general(case):
             if case.risk is not None and not risk.neutral:
                 raise InputError(f"risk: {case.name} says its measure in a table [risk]; leave the options out")
             if storage is not None:
                 raise InputError(f"boil_off: {case.name} says its store in a table [storage]; leave the options out")
-            own = risk if case.risk is None else MeanCVaR(case.risk.weight, case.risk.tail)
-            return sddp(case, on, risk=own, progress=progress, **options.how)
-        if case.is_linear and storage is not None:
+            if case.risk is not None:
+                risk = MeanCVaR(case.risk.weight, case.risk.tail)
+        elif not case.is_linear:
+            if storage is not None or not risk.neutral:
+                case.require_linear("SDDP with a store or a risk measure")
+            return sddp_ignoring(case, on, progress=progress, **options.how)
+        elif storage is not None:
             return sddp(case.stored(storage), on, risk=risk, progress=progress, **options.how)
-        if case.is_linear:
-            return sddp(case, on, risk=risk, progress=progress, **options.how)
-        if storage is not None or not risk.neutral:
-            case.require_linear("SDDP with a store or a risk measure")
-        return sddp_ignoring(case, on, progress=progress, **options.how)
+        return sddp(case, on, risk=risk, progress=progress, **options.how)
 
 
 def threshold_ignoring(

@@ -51,6 +51,10 @@ class StateProgram(NamedTuple):
         kept = self.rows @ columns
         return np.maximum(np.maximum(self.low - kept, kept - self.high), 0.0)
 
+    def cash(self, columns: Array, theta: int) -> float:
+        """Cash of the year, θ left out."""
+        return float(self.constant + self.cost @ columns - columns[theta] * self.cost[theta])
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -142,8 +146,7 @@ class Stage:
 
     def cash(self, columns: Array, i: int) -> float:
         """Cash of the year in state ``i``, θ left out."""
-        program = self.at(i)
-        return float(program.constant + program.cost @ columns - columns[self.theta] * program.cost[self.theta])
+        return self.at(i).cash(columns, self.theta)
 
     def broken(self, columns: Array, i: int) -> float:
         """Most by which a row is broken in state ``i``."""

@@ -48,7 +48,7 @@ def default_cut(tree: ScenarioTree, ranks: int = 1) -> int:
     ranks
         Ranks that share the subtrees: those of one cylinder.
     """
-    wanted = max(2, 3 * ranks if ranks > 1 else 0)
+    wanted = 2 if ranks == 1 else 3 * ranks
     below = np.ones(tree.n_nodes, dtype=np.int64)
     for stage in range(tree.horizon, 0, -1):
         here = tree.at(stage)

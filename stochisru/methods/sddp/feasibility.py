@@ -98,7 +98,7 @@ def _broken(engine: Engine) -> str:
     for path in lattice.walk(uniforms).T:
         states = [np.empty(0), *engine.forward(path)]
         for stage, i, state in zip(stages, path, states, strict=True):
-            columns, _ = engine.model(stage.year, int(i)).solve(state, 0)
+            columns, _ = engine.model(stage.year, int(i)).solve(state, engine.epoch)
             for k in np.flatnonzero(columns[stage.slack] > _SOME):
                 row = int(np.flatnonzero(stage.at(int(i)).rows[:, stage.slack.start + k])[0])
                 found[stage.names[row]] = found.get(stage.names[row], 0.0) + columns[stage.slack][k]

@@ -86,7 +86,7 @@ class _Walk:
         broken = program.broken(columns)
         if max(broken.max(initial=0.0), columns[stage.slack].max(initial=0.0)) > _BROKEN:
             return -np.inf
-        cash = program.constant + program.cost @ columns - columns[stage.theta] * program.cost[stage.theta]
+        cash = program.cash(columns, stage.theta)
         cash -= np.abs(rows) @ broken + _SLACK * (1 + abs(cash))
         here = float(cash) * float(stage.money)
         if t == self._programs.horizon:

@@ -14,7 +14,7 @@ from scenario_trees.arrays import Array
 from stochisru.errors import SolverError
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
-from stochisru.methods.result import Bounds, Kind, Of, relative_gap, require_order
+from stochisru.methods.result import Bounds, Kind, Of, require_order
 from stochisru.methods.risk import Expectation
 from stochisru.methods.sddp.clock import AT_THE_END, ON_THE_WAY, Clock
 from stochisru.methods.sddp.engine import Engine
@@ -90,10 +90,6 @@ class SddpRun(Generic[LatticePlanT]):
             self.programs.flows,
         )
 
-    @property
-    def _gap(self) -> float:
-        return relative_gap(self.lower, self.upper, self.programs.flows)
-
     def advance(self) -> SddpIteration:
         """Form the bounds after an iteration was absorbed, and its line of the log."""
         number = len(self.log) + 1
@@ -125,7 +121,7 @@ class SddpRun(Generic[LatticePlanT]):
             root=float(value),
             cuts=self.engine.pool.count,
             kept=float(np.mean([rows.size for stage in self.engine.kept for rows in stage] or [0])),
-            gap=self._gap,
+            gap=self.bounds.gap,
         )
         self.log.append(line)
         return line
@@ -134,7 +130,7 @@ class SddpRun(Generic[LatticePlanT]):
         """Improve the lower bound a last time, where that is worth the effort; the last line of the log has it too."""
         if self._mixed < len(self.log) and not self.met:
             self._bound_below(AT_THE_END)
-            self.log[-1] = replace(self.log[-1], lower=float(self.lower), gap=self._gap)
+            self.log[-1] = replace(self.log[-1], lower=float(self.lower), gap=self.bounds.gap)
 
     def _bound_below(self, share: float) -> None:
         """Follow the plan along all histories where they are few, else mix points."""
