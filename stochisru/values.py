@@ -29,7 +29,7 @@ from stochisru.problem.model import Model
 from stochisru.problem.on_tree import TreeProgram, on_tree
 from stochisru.problem.paths import mean_path
 from stochisru.programs.effort import SolverLimits
-from stochisru.programs.sparse import FEASIBILITY, Solution, solve, solve_mixed
+from stochisru.programs.sparse import FEASIBILITY, Solution, solve_to_gap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -324,10 +324,7 @@ def optimum(
     """Optimum under one information, None if there is no plan."""
     try:
         ours = on_tree(model, tree, information)
-        if ours.program.integer.any():
-            solution = solve_mixed(ours.program, **vars(limits), solver=solver)
-        else:
-            solution = solve(ours.program, solver)
+        solution = solve_to_gap(ours.program, **vars(limits), solver=solver)
     except InfeasibleError:
         return None
     plan = None if isinstance(information, WaitAndSee) else ours.plan(solution.x)

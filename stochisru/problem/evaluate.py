@@ -15,7 +15,7 @@ from stochisru.problem.model import Model, require_model
 from stochisru.problem.on_tree import on_tree
 from stochisru.problem.paths import Paths
 from stochisru.problem.plan import ModelPlan
-from stochisru.programs.sparse import solve, solve_mixed
+from stochisru.programs.sparse import solve_to_gap
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,6 @@ def evaluate(
                 "evaluate on a tree, or simulate a policy that says how much to keep"
             )
     program = on_tree(model, tree, information)
-    mixed = program.program.integer.any()
-    solution = solve_mixed(program.program, rel_gap=rel_gap, solver=solver) if mixed else solve(program.program, solver)
+    solution = solve_to_gap(program.program, rel_gap=rel_gap, solver=solver)
     columns = {part.name: program.on_nodes(solution.x, part.name) for part in model.columns}
     return Evaluation(model, tree, columns, program.information, solution.bound)

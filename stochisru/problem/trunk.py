@@ -22,7 +22,7 @@ from stochisru.problem.model import Model
 from stochisru.problem.on_tree import TreeProgram, program_of
 from stochisru.problem.parts import Decision, Expression, Operation, Part, State
 from stochisru.problem.sheet import Sheet
-from stochisru.programs.sparse import Block, LinearProgram, ProgramBuilder, solve, solve_mixed
+from stochisru.programs.sparse import Block, LinearProgram, ProgramBuilder, solve_to_gap
 
 if TYPE_CHECKING:
     from stochisru.problem.subtrees import Subtrees
@@ -162,11 +162,8 @@ class Trunk:
         x = number[np.unique(self._wanted.ravel())]
         lower[wish] = upper[wish] = np.clip(wanted.ravel()[first], lower[x], upper[x])
         variant = program.with_bounds(lower, upper)
-        if program.integer.any():
-            found = solve_mixed(variant, rel_gap=_GAP, time_limit=_SECONDS).x
-            found = np.where(program.integer, np.rint(found), found)
-        else:
-            found = solve(variant).x
+        found = solve_to_gap(variant, rel_gap=_GAP, time_limit=_SECONDS).x
+        found = np.where(program.integer, np.rint(found), found)
         plan = np.clip(found, program.lower, program.upper)[number[self._held]]
         for column, shared in enumerate(self.subtrees.held):
             part = self.subtrees.gain[shared.part]

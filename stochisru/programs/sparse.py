@@ -385,6 +385,15 @@ def solve_mixed(
     return solver_named(solver).solve_mixed(program, limits, start)
 
 
+def solve_to_gap(
+    program: LinearProgram, *, rel_gap: float, time_limit: float | None = None, solver: str = "highs"
+) -> Solution:
+    """Solve any program: one with whole numbers as `solve_mixed` does, a linear one to its optimum as `solve` does."""
+    if program.integer.any():
+        return solve_mixed(program, rel_gap=rel_gap, time_limit=time_limit, solver=solver)
+    return solve(program, solver)
+
+
 def solve_family(
     program: LinearProgram, bounds: Iterable[tuple[Array, Array]], solver: str = "highs"
 ) -> Iterator[Solution]:

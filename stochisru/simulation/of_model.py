@@ -219,16 +219,6 @@ def drawn_paths(model: Model, source: Any, sample: Sampling) -> Paths:
     return replace(blocks[0], values=np.concatenate([block.values for block in blocks]))
 
 
-def fresh_paths(process: Any, horizon: int, sample: Sampling) -> Array:
-    """Paths of a process, shape ``(paths, T + 1)``."""
-    sampler, size = sample.source, sample.source.block_size(sample.paths)
-    blocks = []
-    for index, first in enumerate(range(0, sample.paths, size)):
-        normals = sampler.block(sample.seed, index, min(size, sample.paths - first), draws_of(process) * horizon)
-        blocks.append(np.asarray(process.paths(normals), dtype=float).T)
-    return np.concatenate(blocks)
-
-
 def _signed(estimate: Estimate, sign: float) -> Estimate:
     """The estimate, or that of the negative."""
     if sign > 0:

@@ -19,7 +19,7 @@ from stochisru.problem.information import Information, Recourse, Static
 from stochisru.problem.model import Model
 from stochisru.problem.on_path import scenario_model, solve_pyomo
 from stochisru.problem.on_tree import on_tree
-from stochisru.programs.sparse import LinearProgram, solve, solve_mixed
+from stochisru.programs.sparse import LinearProgram, solve_to_gap
 from stochisru.testing.require import require
 from stochisru.values import Values, values
 
@@ -117,5 +117,4 @@ def _point(found: Values, name: str) -> float:
 
 
 def _optimum(program: LinearProgram) -> float:
-    mixed = bool(program.integer.any())
-    return (solve_mixed(program, rel_gap=_GAP / 10) if mixed else solve(program)).objective
+    return solve_to_gap(program, rel_gap=_GAP / 10).objective

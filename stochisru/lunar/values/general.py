@@ -51,10 +51,10 @@ from stochisru.problem.plan import ModelPlan
 from stochisru.problem.policies.protocol import Policy
 from stochisru.problem.relaxed import relaxed
 from stochisru.problem.tree_problem import flows_on_mean_path
-from stochisru.programs.sparse import FEASIBILITY, solve, solve_mixed
+from stochisru.programs.sparse import FEASIBILITY, solve, solve_to_gap
 from stochisru.protocols import Plan
 from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
-from stochisru.simulation.of_model import fresh_paths, simulate_policies
+from stochisru.simulation.of_model import simulate_policies
 from stochisru.simulation.sampling import Sampling
 
 #: Paths of a sample where none are asked for, and those on which a policy and plans are chosen.
@@ -109,7 +109,11 @@ class _Sample:
     @cached_property
     def paths(self) -> Array:
         """Demand, shape ``(paths, T + 1)``."""
-        return fresh_paths(self.case.process, self.case.horizon.T, self.sampling)
+        sampling = self.sampling
+        drawn = self.case.process.sample(
+            sampling.paths, self.case.horizon.T, seed=sampling.seed, sampler=sampling.source
+        )
+        return np.ascontiguousarray(drawn.T)
 
     @cached_property
     def units(self) -> Index:
@@ -159,10 +163,7 @@ class _Sample:
 def _optimum(model: Model, paths: Array, information: Information) -> tuple[ModelPlan, Array]:
     """Best plan on paths, and NPV of each, raised by what the solver leaves open."""
     ours = on_tree(model, fan(paths), information)
-    if ours.program.integer.any():
-        solution = solve_mixed(ours.program, rel_gap=MIXED_GAP, time_limit=_SECONDS)
-    else:
-        solution = solve(ours.program)
+    solution = solve_to_gap(ours.program, rel_gap=MIXED_GAP, time_limit=_SECONDS)
     columns = {part.name: ours.on_nodes(solution.x, part.name) for part in model.columns}
     plan = ModelPlan(model, ours.tree, columns, information)
     return plan, plan.scenarios + max(0.0, solution.bound - plan.value)
@@ -288,11 +289,7 @@ def _fixed_in_advance(case: GeneralCase, model: Model, pilot: _Sample) -> dict[s
 def _of_mean_path(case: GeneralCase, model: Model, mean: Array) -> HeldPlan:
     """The plan that is best on the mean path."""
     certain = on_tree(model, chain(mean), Recourse())
-    solution = (
-        solve_mixed(certain.program, rel_gap=MIXED_GAP, time_limit=_SECONDS)
-        if certain.program.integer.any()
-        else solve(certain.program)
-    )
+    solution = solve_to_gap(certain.program, rel_gap=MIXED_GAP, time_limit=_SECONDS)
     amounts = certain.plan(solution.x)
     plan = {part.name: np.asarray(amounts[part.name]) for part in model.decisions}
     return HeldPlan(case, model, plan, worth=(solution.objective, solution.bound))
@@ -353,13 +350,10 @@ def _value(name: str, sample: _Sample, rows: _Rows) -> ProcessValue:
 def _difference(sample: _Sample, high: tuple[ProcessValue, _Rows], low: tuple[ProcessValue, _Rows]) -> ProcessValue:
     """Bracket of a difference that cannot be negative."""
     (more, better), (less, worse) = high, low
-    least = sample.mean(better.hand - worse.limit).lower
-    if worse.proven < float(worse.limit.mean()):
-        least = more.lower - worse.proven
-    most = min(sample.mean(better.limit - worse.hand).upper, better.proven - less.lower)
-    chance = _FAR * max(
-        sample.mean(rows).standard_error for rows in (better.hand - worse.limit, better.limit - worse.hand)
-    )
+    short, far = sample.mean(better.hand - worse.limit), sample.mean(better.limit - worse.hand)
+    least = more.lower - worse.proven if worse.proven < float(worse.limit.mean()) else short.lower
+    most = min(far.upper, better.proven - less.lower)
+    chance = _FAR * max(short.standard_error, far.standard_error)
     lower, upper = _in_order("difference", max(0.0, least), most, chance)
     lower = max(0.0, lower)
     return ProcessValue(min(max(more.value - less.value, lower), upper), lower, upper, Kind.STATISTICAL)
