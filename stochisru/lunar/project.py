@@ -129,12 +129,6 @@ class Project:
     def _unit(self) -> YearlyUnitValue:
         return YearlyUnitValue.stated(StatedCase(linear(self.case), None))
 
-    @cached_property
-    def _bare(self) -> YearlyUnitValue:
-        """Unit values without any support."""
-        data = {key: table for key, table in linear(self.case).to_dict().items() if key != "support"}
-        return YearlyUnitValue.stated(StatedCase(general_case(data), None))
-
     @property
     def _lead(self) -> int:
         return self._stated.kinds[0].lead_time
@@ -189,22 +183,30 @@ class Project:
         first = 1 if self.case.horizon.initial_deployment == "fixed" else 0
         return min(first, self._unit.years)
 
-    @cached_property
-    def _now(self) -> tuple[float, float, float]:
-        """Gain of building now, its bill, and additional deliveries: $, $, kg, discounted."""
-        unit = self._unit
-        money, mass = self.gains(unit, 0, np.array([unit.process.initial]), self.arrival)
-        return float(money.sum()), float(self._bills(unit)[self.arrival]), float(mass.sum())
+    def _today(self, unit: YearlyUnitValue, arrival: int) -> tuple[Array, Array]:
+        """`gains` of what is ordered now, shapes ``(years from arrival,)``."""
+        money, mass = self.gains(unit, 0, np.array([unit.process.initial]), arrival)
+        return money[:, 0], mass[:, 0]
 
-    @property
+    @cached_property
+    def _now(self) -> tuple[Array, Array]:
+        """Gain and additional deliveries of building now by year, $ and kg, discounted."""
+        return self._today(self._unit, self.arrival)
+
+    @cached_property
     def value(self) -> float:
         """V: what the plant earns if it is built now, $ of year 0."""
-        return self._now[0]
+        return float(self._now[0].sum())
 
-    @property
+    @cached_property
     def bill(self) -> float:
         """I: what it costs now, $ of year 0."""
-        return self._now[1]
+        return float(self._bills(self._unit)[self.arrival])
+
+    @cached_property
+    def _delivered(self) -> float:
+        """Additional deliveries of building now, kg, discounted."""
+        return float(self._now[1].sum())
 
     @cached_property
     def _grid(self) -> tuple[Array, Array]:
@@ -253,9 +255,9 @@ class Project:
     def _ordered_now(self) -> list[tuple[float, float, float]]:
         """Of arrivals in years after the first that are ordered now as well: gain, deliveries and bill, of year 0."""
         unit, found = self._unit, []
-        bills, demand = self._bills(unit), np.array([unit.process.initial])
+        bills = self._bills(unit)
         for arrival in range(self.arrival + 1, min(self._lead, unit.years) + 1):
-            money, mass = self.gains(unit, 0, demand, arrival)
+            money, mass = self._today(unit, arrival)
             found.append((float(money.sum()), float(mass.sum()), float(bills[arrival])))
         return found
 
@@ -304,9 +306,8 @@ class Project:
         share, unit = self.just_now, self._unit
         if share is None:
             return None
-        money, _ = self.gains(unit, 0, np.array([unit.process.initial]), self.arrival)
         years = np.arange(self.arrival, unit.years + 1)
-        flows, net = money[:, 0] / unit.discount**years, (1 - share) * self.bill / unit.discount**self.arrival
+        flows, net = self._now[0] / unit.discount**years, (1 - share) * self.bill / unit.discount**self.arrival
 
         def off(log_rate: float) -> float:
             return float(flows @ np.exp(-log_rate * (years - self.arrival)) - net)
@@ -317,20 +318,24 @@ class Project:
 
     def supported(self, share: float) -> Supported:
         """NPV of all sides where a share of the bill is paid."""
-        firm = self.value - (1 - share) * self.bill
-        money, _ = self.gains(self._bare, 0, np.array([self._bare.process.initial]), self.arrival)
-        both = float(money.sum()) - float(self._bills(self._bare, supported=False)[self.arrival])
-        additional = self._now[2] - self._unsupported
-        per_kg = (firm - both) / additional if additional > 1e-9 * self._now[2] else None
+        firm, both = self.value - (1 - share) * self.bill, self._both
+        additional = self._delivered - self._unsupported
+        per_kg = (firm - both) / additional if additional > 1e-9 * self._delivered else None
         return Supported(share, firm, both - firm, both, per_kg)
+
+    @cached_property
+    def _both(self) -> float:
+        """NPV of building now to firm and government together: whoever supports it pays what the other gets."""
+        bare = YearlyUnitValue.stated(StatedCase(_without_support(linear(self.case)), None))
+        money, _ = self._today(bare, self.arrival)
+        return float(money.sum()) - float(self._bills(bare, supported=False)[self.arrival])
 
     @cached_property
     def _unsupported(self) -> float:
         """Expected deliveries of the project where nobody supports it, discounted kg: now, later or never."""
-        data = {key: table for key, table in self.case.to_dict().items() if key != "support"}
-        alone = Project(general_case(data), self.plant)
+        alone = Project(_without_support(self.case), self.plant)
         if alone.value - alone.bill >= max(0.0, alone.waiting()[0]):
-            return alone._now[2]
+            return alone._delivered
         return alone.waiting()[1]
 
     @plainly
@@ -371,6 +376,10 @@ def linear(case: GeneralCase) -> GeneralCase:
         each.pop("fixed_cost", None)
     data["support"] = {key: value for key, value in data.get("support", {}).items() if key != "grant"}
     return general_case({**data, **({"launch": launch} if launch else {})})
+
+
+def _without_support(case: GeneralCase) -> GeneralCase:
+    return general_case({key: table for key, table in case.to_dict().items() if key != "support"})
 
 
 def project(case: DeploymentCase | GeneralCase, plant: float | None = None) -> Project:
