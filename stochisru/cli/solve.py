@@ -15,6 +15,7 @@ from stochisru.lunar.terminal import (
     CaseArg,
     EarlyOpt,
     HorizonOpt,
+    QuantizationOpt,
     TreeAsked,
     TreeFileOpt,
     named_problem,
@@ -34,9 +35,6 @@ LotOpt = Annotated[float | None, typer.Option(help="Plants come in modules of th
 FixedCostOpt = Annotated[float | None, typer.Option(help="Cost of a launch campaign, $, instead of the case's.")]
 #: Options of what methods work on: the tree or the lattice that is made for them.
 _MADE = {"branching": "tree", "quantization": "tree", "tree": "tree", "early_leaves": "tree", "states": "lattice"}
-TreeStepOpt = Annotated[
-    str | None, typer.Option(help="Branches of the tree: gauss-hermite, equal-probability, binomial or trinomial.")
-]
 StatesOpt = Annotated[int | None, typer.Option(help="States per stage of the lattice [default: by method].")]
 
 
@@ -67,7 +65,7 @@ def solve_command(words: list[str]) -> Callable[..., None]:
 
     made = {
         "branching": BranchingOpt,
-        "quantization": TreeStepOpt,
+        "quantization": QuantizationOpt,
         "tree": TreeFileOpt,
         "early_leaves": EarlyOpt,
         "states": StatesOpt,
@@ -224,6 +222,7 @@ def _distance(case: DeploymentCase | GeneralCase, result: Result[Any], *, same_p
 def _show(
     case: DeploymentCase | GeneralCase, result: Result[Plan], worth: str, has_rule: bool, away: Distance | None
 ) -> None:
+    from stochisru.lunar.orders import flat
     from stochisru.lunar.tables.case import is_general
 
     size = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in result.plan.size.items())
@@ -235,9 +234,8 @@ def _show(
         f"gap {bounds.gap:.2g}, {bounds.label}"
     )
     first = case.first_stage(result.first_stage) if is_general(case) else result.first_stage
-    for name, mass in first.items():
-        for year, kg in mass.items() if isinstance(mass, dict) else [("", mass)]:
-            typer.echo(f"{f'{name} {year}'.strip():<24} {kg:,.3f} kg")
+    for name, kg in flat(first).items():
+        typer.echo(f"{name:<24} {kg:,.3f} kg")
     if has_rule:
         typer.echo(f"rule: {result.policy().describe(case)}")
     if away is not None:

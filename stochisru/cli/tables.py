@@ -44,6 +44,8 @@ def print_values(table: pd.DataFrame, title: str) -> None:
 
 def print_process_values(values: ProcessValues) -> None:
     """What to commit now, and the values of the process."""
+    from stochisru.lunar.orders import flat
+
     case = values.case
     print_values(values.to_frame().reset_index(), f"{case.title}, T = {case.horizon.T}: values of the process")
     if not values.exact:
@@ -54,9 +56,8 @@ def print_process_values(values: ProcessValues) -> None:
             "their values are rp and what perfect information adds there\n"
         )
     decision = values.decision
-    first = [(name, mass) for name, mass in decision.items() if not isinstance(mass, str)]
-    several = [(f"{name} {year}", kg) for name, mass in first if isinstance(mass, dict) for year, kg in mass.items()]
-    orders = ", ".join(f"{name} {kg:,.1f} kg" for name, kg in several or first)
+    first = flat({name: mass for name, mass in decision.items() if not isinstance(mass, str)})
+    orders = ", ".join(f"{name} {kg:,.1f} kg" for name, kg in first.items())
     rule = str(decision["rule"])
     sys.stdout.write(f"decision: {orders}; then {rule[:1].lower()}{rule[1:]}\n")
 

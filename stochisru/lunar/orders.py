@@ -1,9 +1,9 @@
-"""What plans of the lunar problem share: how the orders that are placed at the root are named."""
+"""How the orders that are placed at the root are named: what plans of the lunar problem share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from scenario_trees.arrays import Array
 
@@ -20,3 +20,11 @@ class RootOrders:
     def first_stage(self: _Rooted) -> dict[str, float]:
         """`root` by name, ``dM0`` to ``dM{L}``."""
         return {f"dM{t}": float(mass) for t, mass in enumerate(self.root)}
+
+
+def flat(first_stage: Mapping[str, Any]) -> dict[str, float]:
+    """Orders at the root by one name each: ``dM0``, and ``NAME dM0`` where several technologies have a table each."""
+    found: dict[str, float] = {}
+    for name, mass in first_stage.items():
+        found |= {f"{name} {year}": kg for year, kg in mass.items()} if isinstance(mass, Mapping) else {name: mass}
+    return found

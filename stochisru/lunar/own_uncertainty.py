@@ -12,6 +12,7 @@ from scenario_trees.arrays import Array
 from scenario_trees.errors import TreeError
 from scenario_trees.table import tree_from_table
 from stochisru.errors import InputError
+from stochisru.lunar.simulation.drawing import starting_elsewhere
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +69,7 @@ def read_demand_paths(path: str | Path) -> Array:
 
 def require_start(initial: float, demand: Array) -> Array:
     """Paths of demand, if all start from the case's D0; raise `InputError` otherwise."""
-    other = np.flatnonzero(~np.isclose(demand[0], initial, rtol=1e-9, atol=0.0))
+    other = starting_elsewhere(initial, demand)
     if other.size:
         raise InputError(
             f"demand-paths: must start from the case's D0 = {initial:g} kg/yr in year 0, got {demand[0, other[0]]:g} "

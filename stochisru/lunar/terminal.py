@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 CaseArg = Annotated[str, typer.Argument(metavar="CASE", help="Name of a shipped case, or a TOML file.")]
 BranchingOpt = Annotated[str | None, typer.Option(help="Branches per year, as in 3,3,2 (one factor per year).")]
+QuantizationOpt = Annotated[
+    str | None,
+    typer.Option(
+        help="Branches of the tree: gauss-hermite, equal-probability, binomial or trinomial [default: gauss-hermite]."
+    ),
+]
 HorizonOpt = Annotated[int | None, typer.Option(help="Last year T, instead of the case's.")]
 TreeFileOpt = Annotated[
     Path | None,

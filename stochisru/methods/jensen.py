@@ -114,9 +114,8 @@ def why_no_jensen(model: Model) -> str | None:
         return f"process: must grow by independent factors, {_KINDS}, {model.name} has {model.process!r}"
     for part in model.parts:
         for what, given in part.coefficients.items():
-            if (isinstance(given, Factor) or callable(given)) and not (
-                isinstance(given, Factor) and (type(part), what) in _ALLOWED
-            ):
+            allowed = (type(part), what) in _ALLOWED if isinstance(given, Factor) else not callable(given)
+            if not allowed:
                 return (
                     f"{part.label}: {what} depends on {next(iter(model.factors))} other than in sides of rows, inflows "
                     "and bounds of operations, so the optimum need not be concave in it"

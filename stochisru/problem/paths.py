@@ -219,11 +219,10 @@ def chain_of(model: Model, path: ArrayLike) -> ScenarioTree:
     path
         Shape ``(T + 1,)``; of several factors ``(T + 1, factors)`` in the order of the model.
     """
-    if len(np.atleast_1d(_numbers(path))) != model.horizon + 1:
-        raise InputError(
-            f"path: must have one number per year 0..{model.horizon} of {model.name}, got {len(np.atleast_1d(path))}"
-        )
-    return chain(path, _named(model))
+    values = np.atleast_1d(_numbers(path))
+    if len(values) != model.horizon + 1:
+        raise InputError(f"path: must have one number per year 0..{model.horizon} of {model.name}, got {len(values)}")
+    return chain(values, _named(model))
 
 
 def mean_path(tree: ScenarioTree) -> ScenarioTree:

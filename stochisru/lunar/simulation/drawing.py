@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Index
 from scenario_trees.processes import MarkovProcess
 from scenario_trees.protocols import Sampler, draws_of
 from stochisru.lunar.case import DeploymentCase
@@ -36,3 +36,8 @@ def drawn_paths(case: DeploymentCase, paths: int, seed: int, source: Sampler) ->
     demand = np.concatenate([block for block, _ in blocks], axis=1)
     seen = [more for _, more in blocks if more is not None]
     return demand, np.concatenate(seen, axis=1) if seen else None
+
+
+def starting_elsewhere(initial: float, demand: Array) -> Index:
+    """Numbers of given paths, shape ``(T + 1, paths)``, that do not start at D0, up to rounding."""
+    return np.flatnonzero(~np.isclose(demand[0], initial, rtol=1e-9, atol=0.0))

@@ -23,7 +23,7 @@ from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.indicators import KEPT_PATHS
 from stochisru.lunar.simulation.block import PathBlock, simulate_block
 from stochisru.lunar.simulation.chosen import resolve
-from stochisru.lunar.simulation.drawing import drawn_block
+from stochisru.lunar.simulation.drawing import drawn_block, starting_elsewhere
 from stochisru.lunar.simulation.outcome import Simulation, demand_kurtosis
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.simulation.blocks import in_order
@@ -211,7 +211,7 @@ def _demand(case: DeploymentCase, demand: ArrayLike) -> Array:
     if not good.all():
         year, path = np.argwhere(~good)[0]
         raise InputError(f"demand: must be >= 0 and finite, got {paths[year, path]} in year {year} of path {path}")
-    other = np.flatnonzero(~np.isclose(paths[0], initial, rtol=1e-9, atol=0.0))
+    other = starting_elsewhere(initial, paths)
     if other.size:
         raise InputError(
             f"demand: must start at the case's D0 = {initial:g} kg/yr, got {paths[0, other[0]]:g} in year 0 of path "

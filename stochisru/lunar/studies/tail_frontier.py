@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.orders import flat
 from stochisru.lunar.tables.case import GeneralCase, is_general
 from stochisru.methods.extensive_form import extensive_form
 from stochisru.problem.tail import TailOfTotal
@@ -132,14 +133,6 @@ def _row(
             "upper": found.bounds.upper,
             "mean": float(probability @ total),
             "cvar": TailOfTotal(1.0, tail).worth(probability, total),
-            **_orders(case, found.first_stage),
+            **flat(case.first_stage(found.first_stage) if is_general(case) else found.first_stage),
         }
     ]
-
-
-def _orders(case: DeploymentCase | GeneralCase, first: dict[str, float]) -> dict[str, float]:
-    told = case.first_stage(first) if is_general(case) else first
-    found: dict[str, float] = {}
-    for name, mass in told.items():
-        found |= {f"{name} {year}": kg for year, kg in mass.items()} if isinstance(mass, dict) else {name: mass}
-    return found

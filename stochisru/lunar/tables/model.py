@@ -107,13 +107,12 @@ class StatedCase:
 
     def _idle(self, worth: Callable[[int, Factors], Array]) -> Operation:
         """A flow of the last year that nobody chooses; in proportion to demand where it is."""
-        one: Coefficient = 1.0
         limit, c_E = self.symbols.get("earth_limit"), self.cost("c_E")
         prices = [c_E, *(number for tier in self.tiers for number in (tier.price, tier.shortage))]
         if limit is None and self._shared is not None and not any(number.random for number in prices):
             value: Coefficient = tuple(float(worth(t, {"demand": np.ones(1)})[0]) for t in range(self.T + 1))
             return Operation("idle", value=value, years=[self.T], lower=Factor("demand"), upper=Factor("demand"))
-        return Operation("idle", value=worth, years=[self.T], lower=one, upper=one)
+        return Operation("idle", value=worth, years=[self.T], lower=1.0, upper=1.0)
 
     @cached_property
     def _shared(self) -> Array | None:
