@@ -92,7 +92,9 @@ def test_what_is_wrong_with_a_plan_is_said_in_one_line(plan, monkeypatch, capsys
     ("words", "message"),
     [
         (["--on", "lattice"], "on: must be process, tree or paths, got 'lattice'"),
+        (["--on", "lattice", "--branching", "2,2"], "on: must be process, tree or paths, got 'lattice'"),
         (["--on", "process", "--branching", "2,2"], "branching: is an option of --on tree"),
+        (["--quantization", "binomial"], "quantization: is an option of --on tree"),
         (["--on", "tree", "--paths", "9"], "paths: is an option of --on process"),
         (["--paths", "1"], "paths: must be an integer >= 2, got 1"),
     ],

@@ -35,6 +35,12 @@ OnOpt = Annotated[
     str | None,
     typer.Option(help="process, tree or paths [default: by --branching, --tree or --demand-paths, else process]."),
 ]
+#: Places of ``--on`` in which an option has a meaning.
+_ON: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("branching", "tree", "quantization"), ("tree",)),
+    **dict.fromkeys(("paths", "seed"), ("process",)),
+    "demand_paths": ("paths",),
+}
 PlanPathsOpt = Annotated[int | None, typer.Option(help="Paths of the process [default: 1,000].")]
 
 
@@ -61,20 +67,17 @@ def evaluate(
     json_target(json, case, str(plan))
     asked = TreeAsked(branching, quantization, tree, early_leaves)
     place = on or ("tree" if asked else "process" if demand_paths is None else "paths")
-    chosen = given_options(
-        {"branching": branching, "tree": tree, "paths": paths, "seed": seed, "demand_paths": demand_paths},
-        {
-            "branching": ("tree",),
-            "tree": ("tree",),
-            "paths": ("process",),
-            "seed": ("process",),
-            "demand_paths": ("paths",),
-        },
-        "on",
-        place,
-    )
     if place not in ("process", "tree", "paths"):
         raise InputError(f"on: must be process, tree or paths, got {place!r}")
+    given_on = {
+        "branching": branching,
+        "tree": tree,
+        "quantization": quantization,
+        "paths": paths,
+        "seed": seed,
+        "demand_paths": demand_paths,
+    }
+    chosen = given_options(given_on, _ON, "on", place)
     if place == "paths" and demand_paths is None:
         raise InputError("on: paths are those of --demand-paths; give a file")
     own = None if demand_paths is None else OwnPaths(demand_paths)
@@ -98,11 +101,9 @@ def evaluate(
         except InfeasibleError as error:
             raise InputError(f"plan: {plan} cannot be carried out: {error}") from error
     bounds = _bounds(found, place)
-    sizes: dict[str, int]
-    if place == "tree":
-        sizes = {"nodes": found.tree.n_nodes}
-    else:
-        sizes = {"paths": found.tree.n_leaves} | ({"seed": start} if place == "process" else {})
+    sizes = {"nodes": found.tree.n_nodes} if place == "tree" else {"paths": found.tree.n_leaves}
+    if place == "process":
+        sizes["seed"] = start
     data: dict[str, Any] = {
         "case": problem.name,
         "sense": "maximise",
