@@ -13,6 +13,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.tables.case import GeneralCase, general_case
 from stochisru.methods.extensive_form import extensive_form
 from stochisru.problem.evaluate import evaluate
+from stochisru.problem.paths import chain
 
 #: Range in which an internal rate of return is looked for, 1/yr.
 _RATES = (1e-4, 3.0)
@@ -20,14 +21,7 @@ _RATES = (1e-4, 3.0)
 
 def mean_path(case: GeneralCase) -> ScenarioTree:
     """The tree of mean demand alone, which is demand at σ = 0."""
-    T = case.horizon.T
-    years = np.arange(T + 1)
-    return ScenarioTree(
-        parent=(years - 1).astype(np.int32),
-        stage=years.astype(np.int16),
-        probability=np.ones(T + 1),
-        value=case.process.mean(years),
-    )
+    return chain(case.process.mean(np.arange(case.horizon.T + 1)))
 
 
 def worth(case: GeneralCase, plan: Mapping[str, Array]) -> float:

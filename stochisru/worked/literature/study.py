@@ -263,14 +263,13 @@ def _thresholds() -> list[Row]:
     """Metzger's baseline against Earth at his prices of launch, which both pay."""
     case, plan = study_case("metzger-2023"), study_plan("metzger-2023")
     mass = float(plan["dM"].sum())
-    sold = case.demand.D0
     years = case.horizon.T - case.horizon.lead_time + 1
+    product = case.demand.D0 * years / mass
     rows: list[Row] = []
     for launch in LAUNCH_PRICES:
         earth = _EARTH_GEAR * launch
         lunar = break_even(_at_launch(case, launch), plan)
         assert lunar is not None
-        product = sold * years / mass
         rows.append(
             {
                 "launch": launch,
