@@ -13,6 +13,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InfeasibleError
 from stochisru.methods.result import Bounds
 from stochisru.networks.on_tree import NetworkAt, Stages, TreeSolution, solve_on_tree
+from stochisru.problem.paths import chain
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +112,4 @@ def _path(tree: ScenarioTree, leaf: int) -> ScenarioTree:
 
 def line_tree(values: ArrayLike) -> ScenarioTree:
     """A tree without branches: one node per stage with its value, > 0."""
-    value = np.asarray(values, dtype=float)
-    line = np.arange(value.size)
-    return ScenarioTree((line - 1).astype(np.int32), line.astype(np.int16), np.ones(value.size), value)
+    return chain(values)
