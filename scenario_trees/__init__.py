@@ -13,6 +13,7 @@ from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from scenario_trees.processes import PROCESSES
 from scenario_trees.processes.gbm import GeometricBrownianMotion
+from scenario_trees.processes.hidden_regimes import HiddenRegimes
 from scenario_trees.processes.historical import HistoricalIncrements
 from scenario_trees.processes.jumps import Jump, JumpDiffusion
 from scenario_trees.processes.mean_reverting import MeanReverting
@@ -43,6 +44,7 @@ __all__ = [
     "GaussHermite",
     "GeometricBrownianMotion",
     "Goodness",
+    "HiddenRegimes",
     "HistoricalIncrements",
     "Jump",
     "JumpDiffusion",

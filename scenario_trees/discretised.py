@@ -15,6 +15,8 @@ from scenario_trees.states import normal_states, states_of_paths
 
 #: Sobol paths from which states of several factors are made.
 _PATHS = 2**15
+#: Cells of each belief within a cell of the value, where one number of states is asked for.
+_BELIEFS = 5
 
 
 def states_of_process(
@@ -22,11 +24,11 @@ def states_of_process(
 ) -> tuple[list[Array], list[Array]]:
     """States, one array of shape ``(states, k)`` per stage, and transitions; see `MarkovLattice.from_process`."""
     way = "use MarkovLattice.from_paths on its paths, or from_growth with a quantization of your own"
-    several = isinstance(process, CorrelatedFactors)
-    if isinstance(states, tuple) and not several:
-        raise TreeError(f"states: must be one number for a process of one factor, got {states!r}")
-    if isinstance(process, CorrelatedFactors) or (isinstance(process, MarkovProcess) and process.continuous):
-        counts = states if isinstance(states, tuple) else (states,) * len(process.names)
+    believes = isinstance(process, MarkovProcess) and process.continuous and not process.limit
+    if isinstance(process, CorrelatedFactors) or believes:
+        counts = states
+        if not isinstance(counts, tuple):
+            counts = (counts, *(min(_BELIEFS, counts) if believes else counts,) * (len(process.names) - 1))
         if len(counts) != len(process.names):
             raise TreeError(f"states: needs one number per factor, {', '.join(process.names)}, got {states!r}")
         normals = Sobol(replicates=1).block(0, 0, _PATHS, process.draws * horizon)

@@ -100,6 +100,8 @@ class LikelihoodFit(Residuals):
         Name of the member, one of `ESTIMATED`.
     steps
         Number n of steps.
+    belief
+        Probability of every regime in the period after the last value, shape ``(regimes,)``; of other kinds a 1.
     standardised
         Residuals, shape ``(n,)``.
     search
@@ -112,6 +114,7 @@ class LikelihoodFit(Residuals):
     standard_errors: dict[str, float]
     log_likelihood: float
     steps: int
+    belief: Array = field(compare=False, repr=False)
     standardised: Array = field(compare=False, repr=False)
     search: _Search = field(compare=False, repr=False)
 
@@ -326,10 +329,10 @@ def estimate(kind: str, series: ArrayLike | pd.Series, dt: float | ArrayLike | N
         if found.fun < least_lost:
             best, least_lost = found.x, float(found.fun)
     covariance = _covariance(lost, form.values, best)
-    log_likelihood, residuals, regime = _likelihood(form.make(float(values[0]), form.values(best)), values, times)
+    log_likelihood, residuals, belief = _likelihood(form.make(float(values[0]), form.values(best)), values, times)
     made = form.make(float(values[-1]), form.values(best))
     if isinstance(made, RegimeSwitching):
-        made = replace(made, regime=regime)
+        made = replace(made, regime=int(belief.argmax()))
     return LikelihoodFit(
         process=made,
         kind=kind,
@@ -337,6 +340,7 @@ def estimate(kind: str, series: ArrayLike | pd.Series, dt: float | ArrayLike | N
         standard_errors=dict(zip(form.names, _errors(form.values, best, covariance), strict=True)),
         log_likelihood=log_likelihood,
         steps=steps,
+        belief=belief,
         standardised=residuals,
         search=_Search(best, covariance, overall),
     )
@@ -406,8 +410,8 @@ def _require_whole(times: Array) -> None:
         )
 
 
-def _likelihood(process: Any, values: Array, times: Array) -> tuple[float, Array, int]:
-    """Logarithm of the likelihood, residuals, and the likeliest regime at the end."""
+def _likelihood(process: Any, values: Array, times: Array) -> tuple[float, Array, Array]:
+    """Logarithm of the likelihood, residuals, and the belief in every regime at the end."""
     from scipy.special import ndtri
 
     y, steps = np.log(values), np.diff(times)
@@ -420,10 +424,10 @@ def _likelihood(process: Any, values: Array, times: Array) -> tuple[float, Array
         law = process.law(values[:-1][here, None], 0.0, float(h)).merged
         density[here] = law.log_density(y[1:][here])
         under[here] = law.below(y[1:][here, None])[:, 0]
-    return float(density.sum()), np.asarray(ndtri(np.clip(under, 1e-12, 1 - 1e-12))), 0
+    return float(density.sum()), np.asarray(ndtri(np.clip(under, 1e-12, 1 - 1e-12))), np.ones(1)
 
 
-def _filtered(process: RegimeSwitching, y: Array, periods: Array) -> tuple[float, Array, int]:
+def _filtered(process: RegimeSwitching, y: Array, periods: Array) -> tuple[float, Array, Array]:
     """The same with regimes that nobody saw: their law in the beginning is the stationary one."""
     from scipy.special import ndtr, ndtri
 
@@ -450,10 +454,10 @@ def _filtered(process: RegimeSwitching, y: Array, periods: Array) -> tuple[float
         law = law @ step[i]
         size = float(law.sum())
         if not size > 0:
-            return -np.inf, residuals, 0
+            return -np.inf, residuals, law
         total += float(np.log(size))
         law = law / size
-    return total, np.asarray(ndtri(np.clip(residuals, 1e-12, 1 - 1e-12))), int(law.argmax())
+    return total, np.asarray(ndtri(np.clip(residuals, 1e-12, 1 - 1e-12))), np.asarray(law)
 
 
 def _covariance(lost: Callable[[Array], float], values: Callable[[Array], Array], best: Array) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scenario_trees import GeometricBrownianMotion, Jump, JumpDiffusion, MeanReverting, RegimeSwitching
+from scenario_trees import GeometricBrownianMotion, HiddenRegimes, Jump, JumpDiffusion, MeanReverting, RegimeSwitching
 from scenario_trees.processes import SaturatingGrowth, UnknownDrift
 from stochisru import InputError, exact_values, lattice_dp, load_case, threshold
 from stochisru.lunar.calibration import bands, calibrate, read_series
@@ -143,6 +143,7 @@ PROCESSES = {
     "jumps": JumpDiffusion(1000.0, 0.15, 0.1, (Jump(0.2, -0.4, 0.1),)),
     "mean-reverting": MeanReverting(1000.0, 2000.0, 0.4, 0.2),
     "regimes": RegimeSwitching(1000.0, (0.2, -0.15), (0.08, 0.2), ((0.9, 0.1), (0.2, 0.8)), 1),
+    "hidden-regimes": HiddenRegimes(1000.0, (0.2, -0.15), (0.08, 0.2), ((0.9, 0.1), (0.2, 0.8)), (0.3, 0.7)),
     "saturating": SaturatingGrowth(1000.0, 20_000.0, 0.5, 0.1),
     "unknown-drift": UnknownDrift(1000.0, 0.1, 0.02, 0.2),
 }

@@ -9,6 +9,7 @@ from scenario_trees import (
     DatedStep,
     DiscreteDrift,
     GeometricBrownianMotion,
+    HiddenRegimes,
     JumpDiffusion,
     MarkovLattice,
     MeanReverting,
@@ -57,6 +58,7 @@ STATED = {
     "jumps": (ENDS, JumpDiffusion),
     "mean-reverting": ({"kind": "mean-reverting", "level": 3000.0, "reversion": 0.3}, MeanReverting),
     "regimes": (REGIMES, RegimeSwitching),
+    "hidden-regimes": ({**REGIMES, "kind": "hidden-regimes", "prior": [0.6, 0.4]}, HiddenRegimes),
     "unknown-drift": ({"kind": "unknown-drift", "prior_sd": 0.05}, UnknownDrift),
     "cut prior": ({"kind": "unknown-drift", "prior_sd": 0.1, "low": 0.0, "high": 0.4}, DiscreteDrift),
     "discrete-drift": (

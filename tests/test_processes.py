@@ -19,6 +19,7 @@ from scenario_trees import (
     DatedStep,
     DiscreteDrift,
     GeometricBrownianMotion,
+    HiddenRegimes,
     HistoricalIncrements,
     Jump,
     JumpDiffusion,
@@ -49,6 +50,8 @@ LIMITS = {
     "one regime": RegimeSwitching(1000.0, (0.07,), (0.2,), ((1.0,),)),
     "a regime that stays": RegimeSwitching(1000.0, (0.3, 0.07), (0.1, 0.2), ((0.5, 0.5), (0.0, 1.0)), regime=1),
     "regimes alike": RegimeSwitching(1000.0, (0.07, 0.07), (0.2, 0.2), ((0.5, 0.5), (0.4, 0.6))),
+    "a hidden regime that stays": HiddenRegimes(1000.0, (0.3, 0.07), (0.1, 0.2), ((0.5, 0.5), (0.0, 1.0)), (0.0, 1.0)),
+    "hidden regimes alike": HiddenRegimes(1000.0, (0.07, 0.07), (0.2, 0.2), ((0.5, 0.5), (0.4, 0.6)), (0.3, 0.7)),
     "known drift": UnknownDrift(1000.0, 0.07, 0.0, 0.2),
     "one drift": DiscreteDrift(1000.0, (0.07, 0.5), (1.0, 0.0), 0.2),
     "no saturation": SaturatingGrowth(1000.0, np.inf, 0.07, 0.2),
@@ -133,6 +136,7 @@ def test_members_go_to_their_limits():
         JumpDiffusion(1000.0, 0.07, 0.2, (Jump(small, -0.9),)),
         MeanReverting(1000.0, 300.0, small, 0.2, 0.07),
         RegimeSwitching(1000.0, (0.07, 5.0), (0.2, 0.2), ((1 - small, small), (1.0, 0.0))),
+        HiddenRegimes(1000.0, (0.07, 5.0), (0.2, 0.2), ((1 - small, small), (1.0, 0.0)), (1 - small, small)),
         UnknownDrift(1000.0, 0.07, small, 0.2),
         DiscreteDrift(1000.0, (0.07 - small, 0.07 + small), (0.5, 0.5), 0.2),
         SaturatingGrowth(1000.0, 1e15, 0.07, 0.2),
@@ -464,7 +468,8 @@ def test_cells_are_as_near_as_clusters():
 def test_who_scales_with_the_start():
     scaling = {name for name in PROCESSES if isinstance(PROCESSES[name].example(), ScalesWithInitial)}
     assert scaling == {
-        *("GeometricBrownianMotion", "JumpDiffusion", "RegimeSwitching", "DatedStep", "HistoricalIncrements")
+        *("GeometricBrownianMotion", "JumpDiffusion", "RegimeSwitching", "HiddenRegimes", "DatedStep"),
+        "HistoricalIncrements",
     }
     for name in scaling:
         process = PROCESSES[name].example()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scenario_trees.processes.gbm import GeometricBrownianMotion
+from scenario_trees.processes.hidden_regimes import HiddenRegimes
 from scenario_trees.processes.historical import HistoricalIncrements
 from scenario_trees.processes.jumps import Jump, JumpDiffusion
 from scenario_trees.processes.markov import MarkovProcess
@@ -26,6 +27,7 @@ PROCESSES: dict[str, Any] = {
         JumpDiffusion,
         MeanReverting,
         RegimeSwitching,
+        HiddenRegimes,
         UnknownDrift,
         DiscreteDrift,
         SaturatingGrowth,
@@ -41,6 +43,7 @@ __all__ = [
     "DatedStep",
     "DiscreteDrift",
     "GeometricBrownianMotion",
+    "HiddenRegimes",
     "HistoricalIncrements",
     "Jump",
     "JumpDiffusion",

@@ -37,8 +37,6 @@ class MarkovProcess(ABC):
     A value of 0 stays 0. Members are frozen dataclasses with a field ``initial``.
     """
 
-    #: Names of what is seen besides the value.
-    hidden: ClassVar[tuple[str, ...]] = ()
     #: Whether growth depends on time and on what is seen besides the value, but not on the value.
     scales: ClassVar[bool] = False
     #: Whether what is seen besides the value takes any number of a range, and not one of few.
@@ -80,6 +78,11 @@ class MarkovProcess(ABC):
     def start(self) -> Array:
         """State at time 0."""
         return np.array([self.initial, *(() if self.limit else self.hidden_start)])
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Names of what is seen besides the value."""
+        return ()
 
     @property
     def hidden_start(self) -> tuple[float, ...]:

@@ -23,8 +23,8 @@ DateOpt = Annotated[
 KindOpt = Annotated[
     str,
     typer.Option(
-        help="all, or gbm, jumps, mean-reverting, regimes, saturating, unknown-drift, historical; all keeps gbm unless "
-        "the BIC of another is lower by more than 6."
+        help="all, or gbm, jumps, mean-reverting, regimes, saturating, hidden-regimes, unknown-drift, historical; all "
+        "keeps gbm unless the BIC of another is lower by more than 6."
     ),
 ]
 StartOpt = Annotated[float | None, typer.Option("--D0", help="Demand in year 0, kg/yr [default: the last value].")]

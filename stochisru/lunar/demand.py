@@ -17,6 +17,7 @@ from scenario_trees.processes import (
     DatedStep,
     DiscreteDrift,
     GeometricBrownianMotion,
+    HiddenRegimes,
     HistoricalIncrements,
     Jump,
     JumpDiffusion,
@@ -97,6 +98,21 @@ class Regimes(_Kind):
         return RegimeSwitching(D0, self.drifts, self.volatilities, self.switching, self.regime)
 
 
+class Unseen(_Kind):
+    """Regimes that nobody sees: see `scenario_trees.HiddenRegimes`."""
+
+    uses: ClassVar[tuple[str, ...]] = ()
+    kind: Literal["hidden-regimes"]
+    drifts: Numbers
+    volatilities: Numbers
+    switching: tuple[Numbers, ...]
+    prior: Numbers
+
+    def make(self, D0: float, mu: float, sigma: float) -> HiddenRegimes:
+        """The process."""
+        return HiddenRegimes(D0, self.drifts, self.volatilities, self.switching, self.prior)
+
+
 class Unknown(_Kind):
     """Unknown drift with a normal prior of mean ``mu``, cut off where ``low`` and ``high`` are given."""
 
@@ -168,12 +184,12 @@ class Historical(_Kind):
 
 
 ProcessTable = Annotated[
-    Brownian | Jumps | Reverting | Regimes | Unknown | Discrete | Saturating | Step | Historical,
+    Brownian | Jumps | Reverting | Regimes | Unseen | Unknown | Discrete | Saturating | Step | Historical,
     Field(discriminator="kind"),
 ]
 
 
-_KINDS = (Brownian, Jumps, Reverting, Regimes, Unknown, Discrete, Saturating, Step, Historical)
+_KINDS = (Brownian, Jumps, Reverting, Regimes, Unseen, Unknown, Discrete, Saturating, Step, Historical)
 
 
 def unused(table: object) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from scenario_trees.errors import CalibrationWarning, TreeError
 from scenario_trees.estimation import ESTIMATED, LikelihoodFit, estimate, history
 from scenario_trees.processes import (
     GeometricBrownianMotion,
+    HiddenRegimes,
     HistoricalIncrements,
     JumpDiffusion,
     MeanReverting,
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Kinds that can be asked for: those that are estimated, what an estimate leaves open, history repeated.
-KINDS = (*ESTIMATED, "unknown-drift", "historical")
+KINDS = (*ESTIMATED, "hidden-regimes", "unknown-drift", "historical")
+#: The estimate behind a kind that is not estimated itself, where it is not gbm.
+_BEHIND = {"hidden-regimes": "regimes"}
 #: Difference in BIC beyond which the evidence against a geometric Brownian motion is strong.
 STRONG = 6.0
 #: Unit of each parameter; empty where it is that of the series.
@@ -85,8 +88,8 @@ class Calibration:
 
     @property
     def fit(self) -> LikelihoodFit:
-        """The estimate behind the chosen kind; of what is not estimated itself, that of ``gbm``."""
-        return self.fits.get(self.kind, self.fits["gbm"])
+        """The estimate behind the chosen kind; of what is not estimated, the one that it takes numbers from."""
+        return self.fits.get(_BEHIND.get(self.kind, self.kind), self.fits["gbm"])
 
     @cached_property
     def process(self) -> OneFactor:
@@ -96,6 +99,9 @@ class Calibration:
         elif self.kind == "unknown-drift":
             base = self.fit.process
             found = UnknownDrift(base.initial, base.drift, self.fit.standard_errors["drift"], base.volatility)
+        elif self.kind == "hidden-regimes":
+            seen, belief = self.fit.process, tuple(self.fit.belief.tolist())
+            found = HiddenRegimes(seen.initial, seen.drifts, seen.volatilities, seen.switching, belief)
         else:
             found = self.fit.process
         start: OneFactor = scaled(found, self.D0)
@@ -253,7 +259,8 @@ def calibrate(
         require_number("D0", D0, low=0.0, strict=True)
     if kind != "all" and kind not in KINDS:
         raise InputError(f"kind: must be all or one of {', '.join(KINDS)}, got {kind!r}")
-    wanted = ESTIMATED if kind == "all" else ("gbm", *((kind,) if kind in ESTIMATED[1:] else ()))
+    behind = _BEHIND.get(kind, kind)
+    wanted = ESTIMATED if kind == "all" else ("gbm", *((behind,) if behind in ESTIMATED[1:] else ()))
     fits: dict[str, LikelihoodFit] = {}
     reasons: dict[str, str] = {}
     with warnings.catch_warnings(record=True) as caught:
@@ -263,7 +270,7 @@ def calibrate(
                 fits[name] = estimate(name, series.data)
             except TreeError as error:
                 reasons[name] = str(error).removeprefix("series: ")
-    for name in ("gbm", kind):
+    for name in ("gbm", behind):
         if name in reasons:
             raise InputError(f"{series.file}: {series.column}: {reasons[name]}")
     if kind == "historical":
@@ -336,6 +343,10 @@ def demand_table(process: OneFactor) -> dict[str, Any]:
         switching = [list(row) for row in process.switching]
         own = {"kind": "regimes", "drifts": list(process.drifts), "volatilities": list(process.volatilities)}
         own |= {"switching": switching, "regime": process.regime}
+    elif isinstance(process, HiddenRegimes):
+        switching = [list(row) for row in process.switching]
+        own = {"kind": "hidden-regimes", "drifts": list(process.drifts), "volatilities": list(process.volatilities)}
+        own |= {"switching": switching, "prior": list(process.prior)}
     elif isinstance(process, SaturatingGrowth):
         own = {"kind": "saturating", "capacity": process.capacity, "imitation": process.imitation}
         start |= {"sigma": process.volatility}

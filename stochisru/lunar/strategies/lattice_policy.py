@@ -2,7 +2,8 @@
 
 Values and decisions of the problem scale with demand (under a limit on supply from Earth only nearly so), and what is
 carried over from the states to any demand is the ratio of the order-up-to level to the demand of the state: it is
-interpolated in the logarithm of demand, kept constant beyond the outermost states, and multiplied by the demand seen.
+interpolated in the logarithm of demand, kept constant beyond the outermost states, and multiplied by the demand seen;
+where beliefs are seen beside demand, it is that of the nearest state.
 On the states themselves the plan is repeated.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_plan import LatticePlan
+from stochisru.lunar.strategies.places import OTHER_KIND, nearest, weights
 from stochisru.lunar.strategies.protocol import Observation, believed, ignored_by, require_made_for
 
 
@@ -54,13 +56,17 @@ class LatticePolicy:
 
     def order(self, observation: Observation) -> Array:
         """Order what is missing of the level."""
-        demand = observation.demand[-1]
+        demand, lattice, year = observation.demand[-1], self.plan.lattice, observation.year
+        if lattice.others is not None and (weights(lattice.others[year]) < OTHER_KIND).any():
+            state = nearest(lattice.known(year), demand, observation.beside(lattice.names[1:])[-1])
+            own = self.plan.levels[year - 1] / np.maximum(lattice.values[year], 1e-300)
+            return np.asarray(np.maximum(own[state] * demand - observation.projected(), 0.0))
         level = np.zeros(demand.size)  # where demand is 0, and will be
         log = np.log(np.maximum(demand, 1e-300))
-        for kind, place, ratio in self._curves[observation.year - 1]:
+        for kind, place, ratio in self._curves[year - 1]:
             here = demand > 0
             if kind is not None:
-                here &= (observation.beside(self.plan.lattice.names[1:])[-1] == kind).all(axis=1)
+                here &= (observation.beside(lattice.names[1:])[-1] == kind).all(axis=1)
             level[here] = np.interp(log[here], place, ratio) * demand[here]
         return np.asarray(np.maximum(level - observation.projected(), 0.0))
 

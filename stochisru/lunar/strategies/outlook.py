@@ -16,6 +16,7 @@ from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.processes import GeometricBrownianMotion, HistoricalIncrements, JumpDiffusion
 from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.strategies.places import nearest
 
 #: States per kind of state of the lattice behind the table.
 _STATES = 100
@@ -50,15 +51,7 @@ def quantile_growth(
     if has_one_outlook(case):
         return np.asarray(case.process.quantile(level, ahead) / case.demand.D0)[:, None]
     states, table = _table(case, level)[year]
-    log = np.log(np.maximum(demand, 1e-300))
-    own = np.log(np.maximum(states[:, 0], 1e-300))
-    place = np.zeros(demand.size, dtype=np.int64)
-    kinds = np.unique(states[:, 1:], axis=0)
-    for kind in kinds:
-        inside = np.flatnonzero((states[:, 1:] == kind).all(axis=1))
-        here = np.ones(demand.size, dtype=bool) if seen is None else (seen == kind).all(axis=1)
-        middle = (own[inside][1:] + own[inside][:-1]) / 2
-        place[here] = inside[np.searchsorted(middle, log[here])]
+    place = nearest(states, demand, np.zeros((demand.size, 0)) if seen is None else seen)
     return np.asarray(np.where(demand > 0, table[place][:, ahead].T, 0.0))
 
 

@@ -1,7 +1,8 @@
 """A strategy taken from a plan on a scenario tree.
 
 A path of the true process falls between the nodes of the tree. It is followed down the tree: each year it
-moves to the child whose demand is nearest to its own on the logarithmic scale. The plan of that node then
+moves to the child whose demand is nearest to its own on the logarithmic scale (among those of its regime, and with
+beliefs as near as demand). The plan of that node then
 says how much plant should be in place when today's order arrives:
 
 ``nearest``
@@ -24,17 +25,11 @@ from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import Commitments
+from stochisru.lunar.strategies.places import log_demand, weights
 from stochisru.lunar.strategies.protocol import Observation, believed, require_made_for, root_years
 from stochisru.lunar.tree_program import TreePlan
 
 MAPPINGS = ("scaled", "nearest")
-#: Distance of another regime: more than any two demands are apart.
-_OTHER = 1e4
-
-
-def _log(value: Array) -> Array:
-    """Logarithm; that of 0 is far below all others."""
-    return np.asarray(np.log(np.maximum(value, 1e-300)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +81,7 @@ class TreePolicy:
         seen = None if tree.others is None else observation.beside(tree.names[1:])
         node = np.zeros(demand.shape[1], dtype=np.int64)
         for t in range(1, demand.shape[0]):
-            level = _log(demand[t])
+            level = log_demand(demand[t])
             first, count = tree.first_child[node], tree.child_count[node]
             best, nearest = first, self._apart(first, level, seen, t)
             for j in range(1, int(count.max())):
@@ -102,11 +97,16 @@ class TreePolicy:
         apart = np.abs(level - self._log_value[node])
         if seen is None or self.plan.tree.others is None:
             return np.asarray(apart)
-        return np.asarray(apart + _OTHER * np.abs(self.plan.tree.others[node] - seen[t]).sum(axis=1))
+        return np.asarray(apart + np.abs(self.plan.tree.others[node] - seen[t]) @ self._weights)
+
+    @cached_property
+    def _weights(self) -> Array:
+        assert self.plan.tree.others is not None
+        return weights(self.plan.tree.others)
 
     @cached_property
     def _log_value(self) -> Array:
-        return _log(self.plan.tree.value)
+        return log_demand(self.plan.tree.value)
 
     def describe(self, case: DeploymentCase) -> str:
         """The rule as one sentence."""
