@@ -59,7 +59,7 @@ class HiddenRegimes(MarkovProcess):
     >>> from scenario_trees import HiddenRegimes
     >>> demand = HiddenRegimes(1000.0, (0.2, -0.1), (0.1, 0.3), ((0.9, 0.1), (0.3, 0.7)), (0.5, 0.5))
     >>> demand.updated([0.5, 0.5], 1.1).round(3)
-    array([0.684, 0.316])
+    array([0.729, 0.271])
     """
 
     initial: float
