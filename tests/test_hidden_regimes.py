@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from scenario_trees import DiscreteDrift, HiddenRegimes, MarkovLattice, RegimeSwitching, ScenarioTree, TreeError
 from scenario_trees.estimation import estimate
-from stochisru import extensive_form, lattice_dp, load_case, sddp, simulate
+from stochisru import extensive_form, lattice_dp, load_case, process_values, sddp, simulate
 from stochisru.lunar.calibration import calibrate, read_series
 from stochisru.lunar.trees import case_lattice
+from stochisru.lunar.values.penalised import penalised_ends, revealed
+from stochisru.simulation.sampling import Sampling
 
 SWITCHING = ((0.8, 0.2), (0.3, 0.7))
 DEMAND = HiddenRegimes(1000.0, (0.25, 0.0), (0.15, 0.3), SWITCHING, (0.6, 0.4))
@@ -134,6 +136,20 @@ def test_who_sees_the_regime_earns_more_and_who_ignores_it_less():
     lost = plan - other
     assert lost.mean() > 3 * lost.std() / np.sqrt(lost.size)
     assert plan.mean() == pytest.approx(found.objective, abs=4 * plan.std() / np.sqrt(plan.size))
+
+
+def test_no_policy_earns_more_than_whoever_sees_the_regime():
+    """The upper end is the optimum of those who see it, as the lattices of both first regimes have it."""
+    case, sample = hidden_case(T=5), Sampling(2000, 3)
+    assert [chance for chance, _ in revealed(case)] == [0.6, 0.4]
+    best = sum(p * lattice_dp(c, case_lattice(c, 60)).objective for p, c in revealed(case))
+    policy = lattice_dp(case, case_lattice(case, 40)).policy(name="believes")
+    ends = penalised_ends(case, policy, sample)
+    assert ends.known.lower <= ends.known.value <= ends.known.upper
+    assert ends.known.value == pytest.approx(best, rel=5e-3)
+    assert ends.policy.upper < ends.known.lower
+    found = process_values(case, paths=2000, seed=3).values["rp"]
+    assert found.lower < ends.policy.value < found.upper == pytest.approx(best, rel=5e-3)
 
 
 def test_methods_agree_on_a_lattice():

@@ -4,6 +4,8 @@ Both are measured with the same penalty (`stochisru.lunar.exact.layer_relaxation
 plant would pay has the mean of its NPV and hardly varies. Each end is that of a confidence interval of the level asked
 for, so that both hold together as often as that. Where there are several bounds from above, one is chosen on a few
 paths of their own: the least of several ends of intervals would be too low too often.
+
+Where regimes are hidden, the bound is that of those who see them: whoever knows more earns no less.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
+from scenario_trees.processes import HiddenRegimes
 from stochisru.estimate import Estimate
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import why_not_in_advance
@@ -68,11 +71,21 @@ class _Drawn:
         return relaxation.known_with(case, self.demand, self.seen)
 
 
+def revealed(case: DeploymentCase) -> tuple[tuple[float, DeploymentCase], ...]:
+    """Cases in which regimes that nobody sees are seen, each with the probability that it begins so; else itself."""
+    process = case.process
+    if not isinstance(process, HiddenRegimes):
+        return ((1.0, case),)
+    told = {"kind": "regimes", **{name: getattr(process, name) for name in ("drifts", "volatilities", "switching")}}
+    begins = enumerate(process.prior)
+    return tuple((chance, case.replace(process={**told, "regime": i})) for i, chance in begins if chance > 0)
+
+
 def why_no_price(case: DeploymentCase) -> str | None:
     """Why there is no bound at a price, in one sentence, or None where there is one."""
     if case.is_certain:
         return "demand: is certain, knowing it is worth nothing"
-    return why_no_layer_relaxation(case.linear_bound)
+    return why_no_layer_relaxation(revealed(case)[0][1].linear_bound)
 
 
 def at_a_price(case: DeploymentCase, sample: Sampling, kurtosis: float | None = None) -> Estimate | None:
@@ -88,6 +101,25 @@ def at_a_price(case: DeploymentCase, sample: Sampling, kurtosis: float | None = 
     """
     if why_no_price(case) is not None:
         return None
+    cases = revealed(case)
+    if len(cases) == 1:
+        return _at_a_price(cases[0][1], sample, kurtosis)
+    parts = []
+    for number, (chance, known) in enumerate(cases):
+        own = np.random.SeedSequence(sample.seed, spawn_key=(2, number)).generate_state(1)[0]
+        parts.append((chance, _at_a_price(known, replace(sample, seed=int(own)), kurtosis)))
+    chances = np.array([chance for chance, _ in parts])
+    value, error, lower, upper = (
+        chances * np.array([getattr(e, name) for _, e in parts])
+        for name in ("value", "standard_error", "lower", "upper")
+    )
+    below, above = np.hypot.reduce(value - lower), np.hypot.reduce(upper - value)  # the samples are independent
+    total, reason = float(value.sum()), next((e.reason for _, e in parts if e.reason), "")
+    return Estimate(total, float(np.hypot.reduce(error)), total - float(below), total + float(above), reason)
+
+
+def _at_a_price(case: DeploymentCase, sample: Sampling, kurtosis: float | None) -> Estimate:
+    """`at_a_price` of a case in which all is seen that the layers need."""
     relaxation = LayerRelaxation(case.linear_bound)
     lumpy = not case.is_linear and why_not_in_advance(case) is None
     if lumpy:
@@ -106,8 +138,11 @@ def penalised_ends(case: DeploymentCase, policy: Strategy, sample: Sampling) -> 
     known = at_a_price(case, sample)
     if known is None:
         return None
-    relaxation, drawn = LayerRelaxation(case.linear_bound), _Drawn.of(case, sample, PATHS)
+    drawn = _Drawn.of(case, sample, PATHS)
     npv = simulate_block(case, [policy], drawn.demand, drawn.units, 0, drawn.seen).npv[0]
+    if why_no_layer_relaxation(case.linear_bound) is not None:  # only whoever sees more has a price to pay
+        return Ends(mean_estimate(npv, drawn.units, sample.confidence), known)
+    relaxation = LayerRelaxation(case.linear_bound)
     plant = np.stack([plant for _, plant in follow(case, policy, drawn.demand, drawn.seen)])
     own = npv - relaxation.control(drawn.demand, drawn.seen, plant)
     return Ends(mean_estimate(own, drawn.units, sample.confidence), known)
