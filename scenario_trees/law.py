@@ -17,6 +17,8 @@ from scenario_trees.arrays import Array, Index
 
 #: Rounds of bisection: an interval of 1e3 is then known to 1e-15.
 _ROUNDS = 60
+#: Deviations between which shares of a law are tabulated, and how many.
+_DEEP, _FINE = 8.0, 4001
 #: Standard deviations of a logarithm below which it is certain.
 CERTAIN = 1e-10
 
@@ -119,6 +121,21 @@ class Mixture:
         under = np.nextafter(at, -np.inf) - 1e-12 * np.abs(at)
         found = self.mean_below(under) + np.exp(at) * (level - self.below(under))
         return np.where(level <= 0, 0.0, np.where(level >= 1, self.moment()[:, None], found))
+
+    def bins(self, count: int, tilt: float = 0.0) -> tuple[Array, Array]:
+        """Conditional means of bins of one law, ascending, and their probabilities.
+
+        Bins have equal shares of ``(1 − tilt)·probability + tilt·mean``.
+        """
+        from scipy.special import ndtr
+
+        share = np.arange(count + 1) / count
+        if tilt > 0:
+            below = ndtr(np.linspace(-_DEEP, _DEEP, _FINE))
+            worth = self.mean_up_to(below)[0] / self.moment()[0] if self.moment()[0] > 0 else below
+            share[1:-1] = np.interp(share[1:-1], (1 - tilt) * below + tilt * worth, below)
+        chance = np.diff(share)
+        return np.diff(self.mean_up_to(share)[0]) / chance, chance
 
     def log_density(self, y: Array) -> Array:
         """Logarithm of the density of ln X at logarithms ``y`` of shape ``(n,)``."""

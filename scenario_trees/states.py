@@ -124,4 +124,6 @@ def _within(values: Array, group: Index, count: int) -> Index:
         found = cells(values[inside], count)[1]
         out[inside] = first + found
         first += int(found.max()) + 1
+        if first > MAX_STATES:
+            raise TreeError(f"states: {count} of each number would be more than {MAX_STATES:,} a stage; take fewer")
     return out

@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array, Index
-from scenario_trees.errors import TreeError, numbers
-from scenario_trees.law import Mixture, StepLaw
+from scenario_trees.errors import TreeError, numbers, require_number
+from scenario_trees.law import CERTAIN, Mixture, StepLaw
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.processes.markov import MarkovProcess, require_period
 from scenario_trees.processes.regimes import RegimeSwitching
-from scenario_trees.protocols import Quantization
 
 #: Rounds in which shares are scaled, at most, and how near to their sums they come.
 _ROUNDS, _NEAR = 2_000, 1e-14
@@ -76,9 +75,10 @@ class HiddenRegimes(MarkovProcess):
         seen = RegimeSwitching(self.initial, self.drifts, self.volatilities, self.switching, 0, self.period)
         for name in ("drifts", "volatilities", "switching"):
             object.__setattr__(self, name, getattr(seen, name))
-        if not min(self.volatilities) > 0:
+        if not min(self.volatilities) > CERTAIN:
             raise TreeError(
-                f"volatilities: must be > 0, as a step without noise tells its regime, got {min(self.volatilities):g}"
+                f"volatilities: must be > {CERTAIN:g}, as a step without noise tells its regime, "
+                f"got {min(self.volatilities):g}"
             )
         object.__setattr__(self, "prior", tuple(map(float, self._require_belief("prior", self.prior))))
 
@@ -139,8 +139,7 @@ class HiddenRegimes(MarkovProcess):
             Value at its end over that at its start, > 0.
         """
         before = self._require_belief("belief", belief)
-        if not (np.isfinite(growth) and growth > 0):
-            raise TreeError(f"growth: must be a finite number > 0, got {growth!r}")
+        require_number("growth", growth, low=0.0, strict=True)
         return np.asarray(self._after(before[None, :], np.log([growth]))[0])
 
     def _after(self, belief: Array, growth: Array) -> Array:
@@ -150,10 +149,11 @@ class HiddenRegimes(MarkovProcess):
     def _posterior(self, belief: Array, growth: Array) -> Array:
         """Beliefs about a period after its growth of the logarithm; one that is not finite says nothing."""
         middle, sd = self._growth
+        known = np.isfinite(growth)[:, None]
         with np.errstate(divide="ignore"):
-            log = np.log(belief) - 0.5 * ((growth[:, None] - middle) / sd) ** 2 - np.log(sd)
+            log = np.log(belief) - 0.5 * ((np.where(known, growth[:, None], middle) - middle) / sd) ** 2 - np.log(sd)
         share = np.exp(log - log.max(axis=1, keepdims=True))
-        return np.where(np.isfinite(growth)[:, None], share / share.sum(axis=1, keepdims=True), belief)
+        return np.where(known, share / share.sum(axis=1, keepdims=True), belief)
 
     @property
     def _growth(self) -> tuple[Array, Array]:
@@ -178,30 +178,24 @@ class HiddenRegimes(MarkovProcess):
             growth = np.log(value / states[:, 0])
         return self._after(self._beliefs(states), growth)[:, 1:]
 
-    def step(
-        self, states: Array, branches: int, quantization: Quantization | None = None, *, t: float = 0.0, dt: float = 1.0
-    ) -> tuple[Array, Array]:
-        """Successors of states and their probabilities; beliefs are so scaled that means of later years are kept.
+    def after_step(self, states: Array, kind: Index, value: Array, probability: Array, t: float, dt: float) -> Array:
+        """The beliefs on each branch, so scaled that means of later years are kept.
 
         A branch stands for many growths, and Bayes' rule at its own one would leave the regimes with other shares of
         the mean than they have. So the shares ``p_b v_b b_bi`` of the mean by branch b and regime i are scaled to
         their sums over branches, ``b_i E_i[v]``, and over regimes, ``p_b v_b`` (Deming and Stephan 1940).
         """
-        after, probability = super().step(states, branches, quantization, t=t, dt=dt)
-        if self.limit:
-            return after, probability
-        b = probability.shape[1]
+        found = super().after_step(states, kind, value, probability, t, dt)
         alive = np.flatnonzero(states[:, 0] > 0)
-        belief, value = self._beliefs(states[alive]), states[alive, :1]
+        belief, before, after = self._beliefs(states[alive]), states[alive, :1], value[alive]
         middle, sd = self._growth
-        growth = np.log(after[alive, :, 0] / value)
-        share = self._posterior(np.repeat(belief, b, axis=0), growth.ravel()).reshape(alive.size, b, -1)
-        share = np.maximum(share, _DOUBT * belief[:, None, :])
+        growth = np.log(after / before)
+        share = self._posterior(np.repeat(belief, value.shape[1], axis=0), growth.ravel())
+        share = np.maximum(share.reshape(*after.shape, -1), _DOUBT * belief[:, None, :])
         share = share / share.sum(axis=2, keepdims=True)
-        mass = probability[alive] * after[alive, :, 0]
-        share = _scaled(mass, share, belief * value * np.exp(middle + 0.5 * sd**2))
-        after[alive, :, 1:] = (share @ np.array(self.switching))[:, :, 1:]
-        return after, probability
+        share = _scaled(probability[alive] * after, share, belief * before * np.exp(middle + 0.5 * sd**2))
+        found[alive] = (share @ np.array(self.switching))[:, :, 1:]
+        return found
 
     def marginal(self, t: float) -> StepLaw:
         """The marginals of those who see the regime, weighted by the prior."""

@@ -58,6 +58,22 @@ class MarkovProcess(ABC):
         """What is seen besides the value after a step of each kind to each value, shape ``(n, k − 1)``."""
         return states[:, 1:]
 
+    def after_step(self, states: Array, kind: Index, value: Array, probability: Array, t: float, dt: float) -> Array:
+        """What is seen besides the value on each branch of a step of n states.
+
+        Parameters
+        ----------
+        kind, value, probability
+            Of every branch, shape ``(n, b)``; the branches of a kind have its mean.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(n, b, k − 1)``.
+        """
+        again = np.repeat(states, value.shape[1], axis=0)
+        return self.after(again, kind.ravel(), value.ravel(), t, dt).reshape(*value.shape, -1)
+
     @property
     def limit(self) -> GeometricBrownianMotion | None:
         """The geometric Brownian motion that this is, None if it is none."""
@@ -261,10 +277,8 @@ class MarkovProcess(ABC):
         values, probability, kind = values[inverse], probability[inverse], kind[inverse].astype(np.int64)
         if self.scales:
             values = values * states[:, :1]
-        n, b = values.shape
-        again = np.repeat(states, b, axis=0)
-        seen = self.after(again, kind.ravel(), values.ravel(), t, dt)
-        return np.concatenate([values.ravel()[:, None], seen], axis=1).reshape(n, b, -1), probability
+        seen = self.after_step(states, kind, values, probability, t, dt)
+        return np.concatenate([values[:, :, None], seen], axis=2), probability
 
     def _split(self, states: Array, branches: int, rule: Any, t: float, dt: float) -> tuple[Array, Array, Array]:
         alive = states[:, 0] > 0

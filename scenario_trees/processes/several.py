@@ -259,11 +259,11 @@ class CorrelatedFactors:
                 own = states[:, self._columns[i]]
                 value = _at_levels(law.kinds[kind], level[:, i], share, z[:, i])
                 value[own[:, 0] == 0] = 0.0
-                again, m = np.repeat(own, share.size, axis=0), n * share.size
                 seen = own[:, 1:][:, None, :].repeat(share.size, axis=1)
                 part = self.processes[i]
                 if isinstance(part, MarkovProcess) and not part.limit:
-                    seen = part.after(again, np.full(m, kind), value.ravel(), t, dt).reshape(n, share.size, -1)
+                    likely = np.broadcast_to(share, value.shape)
+                    seen = part.after_step(own, np.full(value.shape, kind), value, likely, t, dt)
                 parts.append(np.concatenate([value[:, :, None], seen], axis=2))
                 chance = chance * law.probability[:, kind]
             successors.append(self._joined(parts))

@@ -18,7 +18,7 @@ from stochisru.lunar.solving import has_exact_policy, optimum_on_lattice, optimu
 from stochisru.lunar.strategies import STRATEGIES, RollingHorizon, Schedule
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.strategies.rolling import ROLLING_BRANCHING
-from stochisru.lunar.trees import case_lattice, case_tree
+from stochisru.lunar.trees import case_tree, year_laws
 from stochisru.methods.registry import method_for, method_named
 
 
@@ -54,7 +54,7 @@ def open_loop_optima(case: DeploymentCase) -> dict[str, OpenLoopPlan]:
     """Plans that do not react to demand, ``static``, ``fixed`` and ``ev``, each with the value of its problem.
 
     ``ev`` has the value of the mean path. The others are exact for lognormal demand; under a limit on supply from
-    Earth, or with economies of scale, the law of a year is a lattice's, and their values are upper bounds on the
+    Earth, or with economies of scale, the law of a year is one of bins, and their values are upper bounds on the
     process: a state is the mean of its bin and a plan that is fixed earns a concave function of demand (Jensen). Where
     no exact method takes the case all three are programs (`stochisru.lunar.root_programs`).
     """
@@ -66,8 +66,7 @@ def open_loop_optima(case: DeploymentCase) -> dict[str, OpenLoopPlan]:
     if has_exact_policy(case):
         static, fixed = root_plan.static_plan_on_process(case), root_plan.fixed_design_on_process(case)
     else:
-        lattice = case_lattice(case, fine_states(case))
-        law = list(lattice.values), list(lattice.probabilities)
+        law = year_laws(case, fine_states(case))
         static = open_loop(case, *law)
         fixed = open_loop(case, *law, allowed=np.arange(case.horizon.T + 1) == 0)
     return {"static": static, "fixed": fixed, "ev": ev}

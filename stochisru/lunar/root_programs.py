@@ -13,13 +13,12 @@ from dataclasses import replace
 import numpy as np
 
 from scenario_trees.arrays import Array
-from scenario_trees.processes import MarkovProcess
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import SolverError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.layers import OpenLoopPlan
 from stochisru.lunar.information import flows, plan_value
-from stochisru.lunar.trees import case_lattice
+from stochisru.lunar.trees import year_laws
 from stochisru.methods.result import MIXED_ROUNDING
 from stochisru.problem.information import Fixed, Information, Static
 from stochisru.problem.paths import chain, fan
@@ -49,14 +48,8 @@ def program_optima(case: DeploymentCase) -> dict[str, OpenLoopPlan]:
 
 def _bins(case: DeploymentCase) -> Array:
     """Conditional means of equally likely bins of demand in every year, shape ``(bins, T + 1)``."""
-    process = case.process
-    if isinstance(process, MarkovProcess):
-        share = np.arange(_BINS + 1) / _BINS
-        laws = [process.marginal(float(t)).merged.mean_up_to(share)[0] for t in range(1, case.horizon.T + 1)]
-        years = [np.full(_BINS, process.initial), *(_BINS * np.diff(law) for law in laws)]
-        return np.stack(years, axis=1)
-    lattice = case_lattice(case, _BINS, tilt=0.0)
-    return np.stack([np.broadcast_to(values, lattice.values[-1].shape) for values in lattice.values], axis=1)
+    values, _ = year_laws(case, _BINS, tilt=0.0)
+    return np.stack([np.broadcast_to(year, values[-1].shape) for year in values], axis=1)
 
 
 def _optimum(name: str, case: DeploymentCase, on: ScenarioTree, information: Information) -> OpenLoopPlan:

@@ -8,6 +8,7 @@ from operator import mul
 
 import numpy as np
 
+from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.processes import GeometricBrownianMotion, MarkovProcess
 from scenario_trees.quantization import QUANTIZATIONS
@@ -152,3 +153,18 @@ def case_lattice(case: DeploymentCase, states: int = DEFAULT_STATES, tilt: float
     if isinstance(process, GeometricBrownianMotion) and process.volatility > 0 and isinstance(states, int):
         states = min(states, max(1, int(np.sqrt(_APART * process.volatility))))
     return MarkovLattice.from_process(process, case.horizon.T, states, tilt=tilt)
+
+
+def year_laws(case: DeploymentCase, bins: int, tilt: float = _TILT) -> tuple[list[Array], list[Array]]:
+    """Law of every year's demand in so many bins, worth their conditional means: values, and their probabilities.
+
+    How years hang together takes no part: it is what plans need that are fixed in advance.
+    """
+    process = case.process
+    if not isinstance(process, MarkovProcess) or process.limit:
+        lattice = case_lattice(case, bins, tilt)
+        return list(lattice.values), list(lattice.probabilities)
+    years = [process.marginal(float(t)).merged.bins(bins, tilt) for t in range(1, case.horizon.T + 1)]
+    start = np.array([process.initial]), np.ones(1)
+    values, probabilities = zip(start, *years, strict=True)
+    return list(values), list(probabilities)

@@ -15,8 +15,9 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.processes import GeometricBrownianMotion, HistoricalIncrements, JumpDiffusion
+from scenario_trees.protocols import Process
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.strategies.places import nearest
+from stochisru.lunar.strategies.places import log_demand, nearest
 
 #: States per kind of state of the lattice behind the table.
 _STATES = 100
@@ -50,37 +51,54 @@ def quantile_growth(
     """
     if has_one_outlook(case):
         return np.asarray(case.process.quantile(level, ahead) / case.demand.D0)[:, None]
-    states, table = _table(case, level)[year]
+    states, table = _table(case.process, case.horizon.T, level)[year]
     place = nearest(states, demand, np.zeros((demand.size, 0)) if seen is None else seen)
     return np.asarray(np.where(demand > 0, table[place][:, ahead].T, 0.0))
 
 
 @lru_cache(maxsize=64)
-def _table(case: DeploymentCase, level: float) -> tuple[tuple[Array, Array], ...]:
+def _table(process: Process, T: int, level: float) -> tuple[tuple[Array, Array], ...]:
     """States of every year, shape ``(states, k)``, and quantiles of growth from each, ``(states, T − year + 1)``."""
-    T = case.horizon.T
-    lattice = MarkovLattice.from_process(case.process, T, _STATES, tilt=0.5)
+    lattice = _lattice(process, T)
     found = []
     for year in range(T + 1):
         value = lattice.values[year]
-        others = np.zeros((value.size, 0)) if lattice.others is None else lattice.others[year]
         growth, reach = np.zeros((value.size, T - year + 1)), np.eye(value.size)
         for h in range(T - year + 1):
             if h:
                 reach = reach @ lattice.transitions[year + h - 1]
-            then = np.array([_quantile(lattice.values[year + h], chance, level) for chance in reach])
+            then = _quantiles(lattice.values[year + h], reach, level)
             growth[:, h] = np.divide(then, value, out=np.zeros_like(then), where=value > 0)
-        found.append((np.column_stack([value, others]), growth))
+        found.append((lattice.known(year), growth))
     return tuple(found)
 
 
-def _quantile(value: Array, chance: Array, level: float) -> float:
-    """Quantile of a law on bins: their means stand at the middle of their shares, logarithms between are straight."""
-    some = chance > 0
-    value, chance = value[some], chance[some]
-    middle = np.cumsum(chance) - chance / 2
-    if value[0] == 0:
-        if level <= chance[0] or value.size == 1:
-            return 0.0
-        value, middle = value[1:], middle[1:]
-    return float(np.exp(np.interp(level, middle, np.log(value))))
+@lru_cache(maxsize=2)
+def _lattice(process: Process, T: int) -> MarkovLattice:
+    return MarkovLattice.from_process(process, T, _STATES, tilt=0.5)
+
+
+def _quantiles(value: Array, chance: Array, level: float) -> Array:
+    """Quantile of each row's law on bins: their means stand at the middle of their shares, straight in the logarithm.
+
+    Parameters
+    ----------
+    value
+        Ascending, shape ``(m,)``.
+    chance
+        Shape ``(n, m)``; rows sum to 1.
+    """
+    dead = chance[:, value == 0].sum(axis=1)
+    some = (chance > 0) & (value > 0)
+    middle = np.cumsum(chance, axis=1) - chance / 2
+    columns, log = np.arange(value.size), log_demand(value)
+    last = np.where(some, columns, -1).max(axis=1)
+    first = np.where(some, columns, value.size).min(axis=1)
+    low = np.where(some & (middle <= level), columns, -1).max(axis=1)
+    high = np.where(some & (middle > level), columns, value.size).min(axis=1)
+    low, high = np.maximum(low, np.minimum(first, last)), np.minimum(high, np.maximum(last, 0))
+    rows = np.arange(chance.shape[0])
+    below, above = middle[rows, low], middle[rows, high]
+    part = np.divide(level - below, above - below, out=np.zeros_like(below), where=above > below)
+    found = np.exp(log[low] + np.clip(part, 0.0, 1.0) * (log[high] - log[low]))
+    return np.where((last < 0) | (level <= dead) & (dead > 0), 0.0, found)
