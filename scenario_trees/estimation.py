@@ -100,8 +100,6 @@ class LikelihoodFit(Residuals):
         Name of the member, one of `ESTIMATED`.
     steps
         Number n of steps.
-    belief
-        Probability of every regime in the period after the last value, shape ``(regimes,)``; of other kinds a 1.
     standardised
         Residuals, shape ``(n,)``.
     search
@@ -114,7 +112,6 @@ class LikelihoodFit(Residuals):
     standard_errors: dict[str, float]
     log_likelihood: float
     steps: int
-    belief: Array = field(compare=False, repr=False)
     standardised: Array = field(compare=False, repr=False)
     search: _Search = field(compare=False, repr=False)
 
@@ -329,10 +326,10 @@ def estimate(kind: str, series: ArrayLike | pd.Series, dt: float | ArrayLike | N
         if found.fun < least_lost:
             best, least_lost = found.x, float(found.fun)
     covariance = _covariance(lost, form.values, best)
-    log_likelihood, residuals, belief = _likelihood(form.make(float(values[0]), form.values(best)), values, times)
+    log_likelihood, residuals = _likelihood(form.make(float(values[0]), form.values(best)), values, times)
     made = form.make(float(values[-1]), form.values(best))
     if isinstance(made, RegimeSwitching):
-        made = replace(made, regime=int(belief.argmax()))
+        made = replace(made, regime=int(_filtered(made, values, times)[2].argmax()))
     return LikelihoodFit(
         process=made,
         kind=kind,
@@ -340,10 +337,29 @@ def estimate(kind: str, series: ArrayLike | pd.Series, dt: float | ArrayLike | N
         standard_errors=dict(zip(form.names, _errors(form.values, best, covariance), strict=True)),
         log_likelihood=log_likelihood,
         steps=steps,
-        belief=belief,
         standardised=residuals,
         search=_Search(best, covariance, overall),
     )
+
+
+def regime_beliefs(
+    process: RegimeSwitching, series: ArrayLike | pd.Series, dt: float | ArrayLike | None = None
+) -> Array:
+    """Probability of every regime in the period after a series, if nobody saw them, shape ``(regimes,)``.
+
+    The law before the series is the stationary one. Arguments are as in `estimate`.
+
+    Examples
+    --------
+    >>> from scenario_trees import RegimeSwitching
+    >>> from scenario_trees.estimation import regime_beliefs
+    >>> demand = RegimeSwitching(1000.0, (0.2, -0.1), (0.1, 0.1), ((0.9, 0.1), (0.3, 0.7)))
+    >>> regime_beliefs(demand, [1000.0, 1100.0, 900.0, 820.0]).round(2)
+    array([0.3, 0.7])
+    """
+    values, times = seen(series, dt)
+    _require_whole(times)
+    return _filtered(process, values, times)[2]
 
 
 def compare_processes(
@@ -410,13 +426,13 @@ def _require_whole(times: Array) -> None:
         )
 
 
-def _likelihood(process: Any, values: Array, times: Array) -> tuple[float, Array, Array]:
-    """Logarithm of the likelihood, residuals, and the belief in every regime at the end."""
+def _likelihood(process: Any, values: Array, times: Array) -> tuple[float, Array]:
+    """Logarithm of the likelihood, and residuals."""
     from scipy.special import ndtri
 
     y, steps = np.log(values), np.diff(times)
     if isinstance(process, RegimeSwitching):
-        return _filtered(process, y, np.rint(steps).astype(np.int64))
+        return _filtered(process, values, times)[:2]
     density, under = np.empty(steps.size), np.empty(steps.size)
     _, first, alike = np.unique(np.round(steps, 9), return_index=True, return_inverse=True)  # dates are rounded
     for i, h in enumerate(steps[first]):
@@ -424,11 +440,11 @@ def _likelihood(process: Any, values: Array, times: Array) -> tuple[float, Array
         law = process.law(values[:-1][here, None], 0.0, float(h)).merged
         density[here] = law.log_density(y[1:][here])
         under[here] = law.below(y[1:][here, None])[:, 0]
-    return float(density.sum()), np.asarray(ndtri(np.clip(under, 1e-12, 1 - 1e-12))), np.ones(1)
+    return float(density.sum()), np.asarray(ndtri(np.clip(under, 1e-12, 1 - 1e-12)))
 
 
-def _filtered(process: RegimeSwitching, y: Array, periods: Array) -> tuple[float, Array, Array]:
-    """The same with regimes that nobody saw: their law in the beginning is the stationary one."""
+def _filtered(process: RegimeSwitching, values: Array, times: Array) -> tuple[float, Array, Array]:
+    """The same with regimes that nobody saw, in the beginning of the stationary law; and that in the end."""
     from scipy.special import ndtr, ndtri
 
     matrix = np.array(process.switching)
@@ -436,7 +452,7 @@ def _filtered(process: RegimeSwitching, y: Array, periods: Array) -> tuple[float
     system = np.vstack([matrix.T - np.eye(regimes), np.ones(regimes)])
     law = np.maximum(np.linalg.lstsq(system, np.append(np.zeros(regimes), 1.0), rcond=None)[0], 0.0)
     law = law / law.sum()
-    growth = np.diff(y)
+    growth, periods = np.diff(np.log(values)), np.rint(np.diff(times)).astype(np.int64)
     n = growth.size
     step, under, shift = np.empty((n, regimes, regimes)), np.empty((n, regimes)), np.empty(n)
     for k in np.unique(periods):

@@ -145,8 +145,8 @@ class MarkovLattice:
         A state is worth the conditional mean of its bin, so the mean of every stage is exact. Transition probabilities
         are those of the process between bins: an integral over the normal law of the first stage, by Gauss–Legendre
         quadrature on pieces no longer than the kernel is wide; its error is about 1e-14. Rows are then divided by
-        their sums. Other processes of one value go by a fine chain (`scenario_trees.chains`); several factors by cells
-        of 32,768 Sobol paths, so that their means have a sampling error.
+        their sums. Other processes of one value go by a fine chain (`scenario_trees.chains`); several factors, and
+        hidden regimes, by cells of Sobol paths, so that their means have a sampling error.
 
         Parameters
         ----------

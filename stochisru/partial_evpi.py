@@ -250,7 +250,7 @@ def partial_evpi_of_process(
     branching
         As of `ScenarioTree.from_process`.
     factors
-        Those to know; all that the tree has if not given.
+        Those to know; if not given all that the tree has but beliefs, which are known once the values are.
 
     Raises
     ------
@@ -282,7 +282,8 @@ def partial_evpi_of_process(
     """
     knowing = partial(partial_evpi, solver=solver, rel_gap=rel_gap, time_limit=time_limit, progress=progress)
     tree = ScenarioTree.from_process(process, branching)
-    names = tree.names if factors is None else tuple(factors)
+    beliefs = getattr(process, "beliefs", ())
+    names = tuple(name for name in tree.names if name not in beliefs) if factors is None else tuple(factors)
     several = process if isinstance(process, CorrelatedFactors) else None
     after = [name for name in names if several is not None and name in several.factors and several.follows(name)]
     model = problem if isinstance(problem, Model) else problem(tree)

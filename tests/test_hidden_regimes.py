@@ -7,11 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenario_trees import DiscreteDrift, HiddenRegimes, MarkovLattice, RegimeSwitching, ScenarioTree, TreeError
-from scenario_trees.estimation import estimate
+from scenario_trees import (
+    CorrelatedFactors,
+    DiscreteDrift,
+    GeometricBrownianMotion,
+    HiddenRegimes,
+    MarkovLattice,
+    RegimeSwitching,
+    ScenarioTree,
+    TreeError,
+)
+from scenario_trees.estimation import estimate, regime_beliefs
 from stochisru import extensive_form, lattice_dp, load_case, process_values, sddp, simulate
 from stochisru.lunar.calibration import calibrate, read_series
-from stochisru.lunar.trees import case_lattice
+from stochisru.lunar.policies import policy_named
+from stochisru.lunar.solving import optimum_on_lattice
+from stochisru.lunar.strategies.protocol import Observation
+from stochisru.lunar.trees import case_lattice, year_laws
 from stochisru.lunar.values.penalised import penalised_ends, revealed
 from stochisru.simulation.sampling import Sampling
 
@@ -116,8 +128,8 @@ def test_regimes_far_apart_keep_means_nearly():
         assert np.allclose(tree.stage_mean(), far.mean(np.arange(5)), rtol=1e-4)
 
 
-def hidden_case(**symbols):
-    table = {"kind": "hidden-regimes", "drifts": [0.25, 0.0], "volatilities": [0.15, 0.3], "prior": [0.6, 0.4]}
+def hidden_case(prior=(0.6, 0.4), **symbols):
+    table = {"kind": "hidden-regimes", "drifts": [0.25, 0.0], "volatilities": [0.15, 0.3], "prior": prior}
     return load_case("contested-market").replace(process={**table, "switching": SWITCHING}, **symbols)
 
 
@@ -185,6 +197,71 @@ def test_the_last_belief_of_a_series_is_the_prior(tmp_path):
         belief = replayed.updated(belief, growth)
     assert np.allclose(found.process.prior, belief, atol=1e-6)
     assert "hidden-regimes" in found.to_toml()
+    drawn = found.draws(3, 1)
+    for process, seen in zip(drawn, fit.draws(3, 1), strict=True):
+        assert process.drifts == seen.drifts
+        assert np.allclose(process.prior, regime_beliefs(seen, found.series.data))
+
+
+@pytest.mark.parametrize("initial", ["free", "fixed"])
+def test_fixed_plans_keep_their_bounds(initial):
+    """Their laws are those of the process: cells of paths would be off by chance, and bounds would cross."""
+    case = hidden_case(T=3, initial_deployment=initial)
+    found = process_values(case, paths=500, seed=0).values
+    for below, above in (("fixed", "static"), ("static", "rp"), ("rp", "ws")):
+        assert found[below].lower <= found[above].upper
+    values, probabilities = year_laws(case, 400)
+    for year, (value, probability) in enumerate(zip(values, probabilities, strict=True)):
+        assert probability.sum() == pytest.approx(1, rel=1e-12)
+        assert value @ probability == pytest.approx(float(case.process.mean(year)), rel=1e-9)
+    seen = [year_laws(c, 400) for _, c in revealed(case)]
+    for year in range(1, 4):  # E[min(D, 1.2 E D)] of those who see the regime, on average
+        cap = 1.2 * float(case.process.mean(year))
+        parts = [
+            chance * (p[year] @ np.minimum(v[year], cap))
+            for (chance, _), (v, p) in zip(revealed(case), seen, strict=True)
+        ]
+        assert probabilities[year] @ np.minimum(values[year], cap) == pytest.approx(sum(parts), rel=1e-4)
+
+
+def test_a_belief_that_is_certain_tells_nothing_apart():
+    case = hidden_case(T=3, prior=(1.0, 0.0))
+    policy = lattice_dp(case, MarkovLattice.from_process(case.process, 3, (20, 3))).policy(name="sure")
+    seen = np.array([[[0.0]], [[0.2 + 1e-15]]])
+    level = [policy.order(_seen_in(case, demand, seen))[0] for demand in (800.0, 1200.0)]
+    assert level[0] < level[1]  # the belief of year 1 is that of the switching, but for rounding
+
+
+def _seen_in(case, demand, seen):
+    there = np.array([[case.demand.D0], [demand]])
+    return Observation(case, 1, there, np.zeros(1), np.zeros((0, 1)), seen)
+
+
+@pytest.mark.parametrize("symbols", [{}, {"lot": 20.0}, {"lead_time": 2}], ids=["linear", "modules", "lead"])
+def test_plans_of_lattices_follow_the_belief(symbols):
+    case = hidden_case(T=4, **symbols)
+    found = simulate(case, [policy_named("lattice", case)], paths=4000, seed=1)
+    optimum = optimum_on_lattice(case).objective
+    assert found.npv[0].mean() == pytest.approx(optimum, abs=4 * found.npv[0].std() / np.sqrt(4000) + 0.01 * optimum)
+
+
+def test_beside_other_factors_means_are_kept_as_well():
+    price = GeometricBrownianMotion(3000.0, -0.05, 0.15)
+    both = CorrelatedFactors(("demand", "price"), (DEMAND, price), ((1.0, 0.5), (0.5, 1.0)))
+    tree = ScenarioTree.from_process(both, [(2, 2)] * 3)
+    assert np.allclose(tree.stage_mean(), DEMAND.mean(np.arange(4)), rtol=1e-12)
+    assert both.beliefs == ("demand.belief_1",)
+
+
+def test_too_many_states_are_one_line():
+    with pytest.raises(TreeError, match=r"^states: \d+ of each number would be more than 5,000 a stage; take fewer"):
+        MarkovLattice.from_process(DEMAND, 3, (3000, 5))
+
+
+def test_growth_beyond_numbers_says_nothing():
+    with np.errstate(all="raise"):
+        after = DEMAND.after(np.array([[1.0, 0.4]]), np.zeros(1, dtype=int), np.array([np.inf]), 0.0, 1.0)
+    assert after[0, 0] == pytest.approx(0.6 * 0.2 + 0.4 * 0.7)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +270,10 @@ def test_the_last_belief_of_a_series_is_the_prior(tmp_path):
         ({"prior": (0.5, 0.4)}, r"^prior: must be 2 numbers >= 0 that sum to 1, one per regime, got \(0.5, 0.4\)"),
         ({"prior": (1.0,)}, r"^prior: must be 2 numbers >= 0 that sum to 1"),
         ({"prior": (1.5, -0.5)}, r"^prior: must be 2 numbers >= 0 that sum to 1"),
-        ({"volatilities": (0.1, 0.0)}, r"^volatilities: must be > 1e-10, as a step without noise tells its regime, got 0"),
+        (
+            {"volatilities": (0.1, 0.0)},
+            r"^volatilities: must be > 1e-10, as a step without noise tells its regime, got 0",
+        ),
         ({"switching": ((0.8, 0.1), (0.3, 0.7))}, r"^switching: every row must be >= 0 and sum to 1, row 0"),
         ({"drifts": (0.1, np.inf)}, r"^drifts: must be one finite number per regime"),
     ],
@@ -204,7 +284,7 @@ def test_what_is_no_belief_is_refused(changed, message):
         HiddenRegimes(1.0, **given)
 
 
-@pytest.mark.parametrize("growth", [0.0, -1.0, np.nan, np.inf])
+@pytest.mark.parametrize("growth", [0.0, -1.0, np.nan, np.inf, "a", None])
 def test_growth_that_is_none_is_refused(growth):
     with pytest.raises(TreeError, match=r"^growth: must be > 0 and finite"):
         DEMAND.updated([0.5, 0.5], growth)

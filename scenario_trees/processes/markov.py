@@ -39,7 +39,7 @@ class MarkovProcess(ABC):
 
     #: Whether growth depends on time and on what is seen besides the value, but not on the value.
     scales: ClassVar[bool] = False
-    #: Whether what is seen besides the value takes any number of a range, and not one of few.
+    #: Whether what is seen besides the value are beliefs: any number of a range, and not one of few.
     continuous: ClassVar[bool] = False
     initial: float
 
@@ -99,6 +99,11 @@ class MarkovProcess(ABC):
     def hidden(self) -> tuple[str, ...]:
         """Names of what is seen besides the value."""
         return ()
+
+    @property
+    def beliefs(self) -> tuple[str, ...]:
+        """Those of `names` that follow from the path of values."""
+        return self.names[1:] if self.continuous else ()
 
     @property
     def hidden_start(self) -> tuple[float, ...]:

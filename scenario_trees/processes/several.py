@@ -82,10 +82,17 @@ class CorrelatedFactors:
     @property
     def names(self) -> tuple[str, ...]:
         """Factors, and then what else is seen of each, as ``factor.name``."""
-        seen = [
-            f"{name}.{more}" for name, part in zip(self.factors, self.processes, strict=True) for more in part.names[1:]
-        ]
-        return (*self.factors, *seen)
+        parts = zip(self.factors, self.processes, strict=True)
+        return (*self.factors, *(f"{name}.{more}" for name, part in parts for more in part.names[1:]))
+
+    @property
+    def beliefs(self) -> tuple[str, ...]:
+        """Those of `names` that follow from the path of a factor."""
+        found: list[str] = []
+        for name, part in zip(self.factors, self.processes, strict=True):
+            if isinstance(part, MarkovProcess):
+                found += (f"{name}.{belief}" for belief in part.beliefs)
+        return tuple(found)
 
     @property
     def start(self) -> Array:

@@ -19,7 +19,7 @@ from scenario_trees.errors import TreeError
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError, StochisruError, require_integer
 from stochisru.files import plainly
-from stochisru.lunar.calibration.fitted import Calibration, demand_table, scaled, with_demand
+from stochisru.lunar.calibration.fitted import Calibration, demand_table, with_demand
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import open_loop, why_not_in_advance
 from stochisru.lunar.solving import has_exact_policy, optimum_on_lattice
@@ -193,22 +193,12 @@ def bands(
     """
     require_integer("draws", draws, fewest_draws(calibration.confidence))
     require_integer("seed", seed, 0)
-    if calibration.kind not in calibration.fits:
-        raise InputError(
-            f"kind: bands need one of {', '.join(calibration.fits)}, which has errors; got {calibration.kind!r}"
-        )
+    found = calibration.draws(draws, np.random.SeedSequence(seed).spawn(1)[0])
     case = calibration.case(base)
     why = why_no_bands(case)
     if why is not None:
         raise InputError(f"case: has no bands of values: {why}")
-    child = np.random.SeedSequence(seed).spawn(1)[0]
-    try:
-        found = calibration.fit.draws(draws, child)
-    except TreeError as error:
-        raise InputError(f"{calibration.series.file}: {calibration.series.column}: {error}") from error
-    points = [
-        {"draw": i, "demand": demand_table(scaled(process, calibration.D0))} for i, process in enumerate(found, start=1)
-    ]
+    points = [{"draw": i, "demand": demand_table(process)} for i, process in enumerate(found, start=1)]
     identity = {"study": "bands", **case_identity(case), "series": calibration.series.digest(), "seed": seed}
     at = _values(case, {"draw": 0, "demand": calibration.demand})[0]
     if at["note"] is not None:

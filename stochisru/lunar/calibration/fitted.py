@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scenario_trees.calibration import Goodness
 from scenario_trees.errors import CalibrationWarning, TreeError
-from scenario_trees.estimation import ESTIMATED, LikelihoodFit, estimate, history
+from scenario_trees.estimation import ESTIMATED, LikelihoodFit, estimate, history, regime_beliefs
 from scenario_trees.processes import (
     GeometricBrownianMotion,
     HiddenRegimes,
@@ -100,12 +102,36 @@ class Calibration:
             base = self.fit.process
             found = UnknownDrift(base.initial, base.drift, self.fit.standard_errors["drift"], base.volatility)
         elif self.kind == "hidden-regimes":
-            seen, belief = self.fit.process, tuple(self.fit.belief.tolist())
-            found = HiddenRegimes(seen.initial, seen.drifts, seen.volatilities, seen.switching, belief)
+            found = self._hidden(self.fit.process)
         else:
             found = self.fit.process
         start: OneFactor = scaled(found, self.D0)
         return start
+
+    def _hidden(self, seen: RegimeSwitching) -> HiddenRegimes:
+        """The regimes as nobody sees them, with the belief after the series."""
+        belief = tuple(regime_beliefs(seen, self.series.data).tolist())
+        return HiddenRegimes(seen.initial, seen.drifts, seen.volatilities, seen.switching, belief)
+
+    def draws(self, count: int, seed: int | np.random.SeedSequence) -> list[OneFactor]:
+        """Processes of the chosen kind from D0 on, their parameters drawn from the law of the estimates.
+
+        Raises
+        ------
+        InputError
+            If nothing was estimated of the kind alone, or no errors are known.
+        """
+        behind = _BEHIND.get(self.kind, self.kind)
+        if behind not in self.fits:
+            known = ", ".join([*self.fits, *(kind for kind, of in _BEHIND.items() if of in self.fits)])
+            raise InputError(f"kind: bands need one of {known}, which has errors; got {self.kind!r}")
+        try:
+            found = self.fits[behind].draws(count, seed)
+        except TreeError as error:
+            raise InputError(f"{self.series.file}: {self.series.column}: {error}") from error
+        if self.kind == "hidden-regimes":
+            found = [self._hidden(process) for process in found]
+        return [scaled(process, self.D0) for process in found]
 
     @property
     def demand(self) -> dict[str, Any]:

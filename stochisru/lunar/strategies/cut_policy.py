@@ -2,7 +2,7 @@
 
 Values scale with demand: at demand D, between the lattice's D_i and D_{i+1}, the plants on order are multiplied by
 D_i/D, the level of state i is read off its cuts and multiplied by D/D_i; likewise for i + 1; the two are interpolated
-in the logarithm of demand. Beyond the outermost states the nearest is taken.
+in the logarithm of demand; see `stochisru.lunar.strategies.places.between` for the rest.
 """
 
 from __future__ import annotations
@@ -14,18 +14,8 @@ import numpy as np
 from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.cut_plan import CutPlan
-from stochisru.lunar.strategies.protocol import (
-    Observation,
-    believed,
-    ignored_by,
-    require_demand_alone,
-    require_made_for,
-)
-
-
-def _log(value: Array) -> Array:
-    """Logarithm; that of 0 is far below all others."""
-    return np.asarray(np.log(np.maximum(value, 1e-300)))
+from stochisru.lunar.strategies.places import between
+from stochisru.lunar.strategies.protocol import Observation, believed, ignored_by, require_made_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,24 +28,24 @@ class CutPolicy:
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments of the plan."""
         require_made_for(self.name, "lattice", self.plan.case, self.plan.lattice.origin, case)
-        require_demand_alone(self.name, self.plan.lattice)
         return self.plan.root
 
     def order(self, observation: Observation) -> Array:
         """Order what is missing of the level."""
         demand, year = observation.demand[-1], observation.year
-        values = self.plan.lattice.values[year]
-        place = np.interp(_log(demand), _log(values), np.arange(values.size))
+        lattice = self.plan.lattice
+        values = lattice.values[year]
         kept = 1 - observation.case.technology.degradation
         passing = np.empty(observation.pipeline.shape)
         left = observation.plant
         for k, arriving in enumerate(observation.pipeline):
             passing[k] = left = kept * left + arriving
         level = np.zeros(demand.size)
-        below = np.minimum(place.astype(np.int64), values.size - 1)
-        for state, share in ((below, 1 - (place - below)), (below + 1, place - below)):
+        below, above, part = between(lattice.known(year), demand, observation.today(lattice.names[1:]))
+        for state, share in ((below, 1 - part), (above, part)):
+            share = np.where((demand > 0) & (values[state] > 0), share, 0.0)
             for i in np.unique(state[share > 0]):
-                here = (state == i) & (share > 0) & (demand > 0)
+                here = (state == i) & (share > 0)
                 ratio = values[i] / demand[here]
                 level[here] += share[here] * self.plan.level(year, int(i), passing[:, here] * ratio) / ratio
         return np.maximum(level - observation.projected(), 0.0)

@@ -1,13 +1,12 @@
 """A strategy taken from a plan over levels of plant on a Markov lattice.
 
-What a path sees is mapped to the nearest state (by the logarithm of demand); plant and levels are measured against
-demand, as value nearly scales with it, and orders come in the nearest number of modules.
+What a path sees is mapped to the nearest state (`stochisru.lunar.strategies.places`); plant and levels are measured
+against demand, as value nearly scales with it, and orders come in the nearest number of modules.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -15,7 +14,8 @@ from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.level_plan import LevelPlan
 from stochisru.lunar.exact.levels import shrinkage
-from stochisru.lunar.strategies.protocol import Observation, believed, require_demand_alone, require_made_for
+from stochisru.lunar.strategies.places import nearest
+from stochisru.lunar.strategies.protocol import Observation, believed, require_made_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,22 +28,16 @@ class LevelPolicy:
     def start(self, case: DeploymentCase) -> Array:
         """Root deployments of the plan."""
         require_made_for(self.name, "lattice", self.plan.case, self.plan.lattice.origin, case)
-        require_demand_alone(self.name, self.plan.lattice)
         return self.plan.root
-
-    @cached_property
-    def _middles(self) -> tuple[Array, ...]:
-        """Logarithm of demand at which the nearest state changes, per stage 1..T−L."""
-        logs = [np.log(np.maximum(values, 1e-300)) for values in self.plan.lattice.values[1:]]
-        return tuple((v[1:] + v[:-1]) / 2 for v in logs)
 
     def order(self, observation: Observation) -> Array:
         """Order what is missing of the level."""
         year, demand = observation.year, observation.demand[-1]
-        state = np.searchsorted(self._middles[year - 1], np.log(np.maximum(demand, 1e-300)))
+        lattice = self.plan.lattice
+        state = nearest(lattice.known(year), demand, observation.today(lattice.names[1:]))
         levels = self.plan.problem.levels
         case = self.plan.case
-        value = self.plan.lattice.values[year][state]
+        value = lattice.values[year][state]
         share = np.divide(demand, value, out=np.zeros(demand.size), where=value > 0)
         unit = shrinkage(case)[year + case.horizon.lead_time] * np.where(share > 0, share, 1.0)
         there = observation.projected()

@@ -15,7 +15,6 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.processes import GeometricBrownianMotion, HistoricalIncrements, JumpDiffusion
-from scenario_trees.protocols import Process
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.strategies.places import log_demand, nearest
 
@@ -51,15 +50,15 @@ def quantile_growth(
     """
     if has_one_outlook(case):
         return np.asarray(case.process.quantile(level, ahead) / case.demand.D0)[:, None]
-    states, table = _table(case.process, case.horizon.T, level)[year]
+    states, table = _table(case, level)[year]
     place = nearest(states, demand, np.zeros((demand.size, 0)) if seen is None else seen)
     return np.asarray(np.where(demand > 0, table[place][:, ahead].T, 0.0))
 
 
 @lru_cache(maxsize=64)
-def _table(process: Process, T: int, level: float) -> tuple[tuple[Array, Array], ...]:
+def _table(case: DeploymentCase, level: float) -> tuple[tuple[Array, Array], ...]:
     """States of every year, shape ``(states, k)``, and quantiles of growth from each, ``(states, T − year + 1)``."""
-    lattice = _lattice(process, T)
+    T, lattice = case.horizon.T, _lattice(case)
     found = []
     for year in range(T + 1):
         value = lattice.values[year]
@@ -74,8 +73,8 @@ def _table(process: Process, T: int, level: float) -> tuple[tuple[Array, Array],
 
 
 @lru_cache(maxsize=2)
-def _lattice(process: Process, T: int) -> MarkovLattice:
-    return MarkovLattice.from_process(process, T, _STATES, tilt=0.5)
+def _lattice(case: DeploymentCase) -> MarkovLattice:
+    return MarkovLattice.from_process(case.process, case.horizon.T, _STATES, tilt=0.5)
 
 
 def _quantiles(value: Array, chance: Array, level: float) -> Array:

@@ -1,7 +1,7 @@
 """States nearest to what is seen on a path: demand by its logarithm, and what stands beside it.
 
-What takes whole numbers only, such as a regime, is a kind: it comes first. Anything else, such as a belief, counts as
-much as the logarithm of demand, each in standard deviations among the states.
+What takes whole numbers only, such as a regime, is a kind: it comes first. Anything else, such as a belief, is a
+distance like that of the logarithms of demand.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from scenario_trees.arrays import Array, Index
 
 #: Distance of another kind: more than any two demands are apart.
 OTHER_KIND = 1e4
+#: Standard deviations below this share of the largest number are rounding.
+_ROUNDING = 1e-9
 
 
 def weights(others: Array) -> Array:
@@ -32,7 +34,7 @@ def log_demand(value: Array) -> Array:
 
 
 def nearest(states: Array, demand: Array, seen: Array) -> Index:
-    """The state nearest to each path.
+    """The state nearest to each path, in standard deviations among the states.
 
     Parameters
     ----------
@@ -49,5 +51,31 @@ def nearest(states: Array, demand: Array, seen: Array) -> Index:
     here = np.column_stack([log_demand(demand), seen])
     unit = np.append(1.0, weights(states[:, 1:]))
     spread = known.std(axis=0)
-    unit = np.where((unit < OTHER_KIND) & (spread > 0), unit / np.where(spread > 0, spread, 1.0), unit)
+    apart = (unit < OTHER_KIND) & (spread > _ROUNDING * np.abs(known).max(axis=0))
+    unit = np.where(apart, unit / np.where(apart, spread, 1.0), unit)
     return np.asarray(cKDTree(known * unit).query(here * unit)[1], dtype=np.int64)
+
+
+def between(states: Array, demand: Array, seen: Array) -> tuple[Index, Index, Array]:
+    """States on both sides of each path's demand, of its kind, and the share of the upper one, each ``(paths,)``.
+
+    Shares are those of logarithms; beyond the outermost states, where beliefs are seen, and where a kind has no state
+    with demand, both are the nearest state. Arguments are as of `nearest`.
+    """
+    kinds, kind = np.unique(states[:, 1:], axis=0, return_inverse=True)
+    if (weights(states[:, 1:]) < OTHER_KIND).any():
+        kinds = kinds[:0]
+    below, above = np.full(demand.size, -1), np.full(demand.size, -1)
+    share, log = np.zeros(demand.size), log_demand(demand)
+    for number, own in enumerate(kinds):
+        here = np.flatnonzero((seen == own).all(axis=1))
+        alive = np.flatnonzero((kind.reshape(-1) == number) & (states[:, 0] > 0))
+        if alive.size:
+            place = np.interp(log[here], log_demand(states[alive, 0]), np.arange(alive.size))
+            low = place.astype(np.int64)
+            below[here], above[here] = alive[low], alive[np.minimum(low + 1, alive.size - 1)]
+            share[here] = place - low
+    left = np.flatnonzero(below < 0)
+    if left.size:
+        below[left] = above[left] = nearest(states, demand[left], seen[left])
+    return below, above, share

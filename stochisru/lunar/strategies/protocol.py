@@ -12,7 +12,6 @@ from typing import Protocol
 import numpy as np
 
 from scenario_trees.arrays import Array
-from scenario_trees.lattice import MarkovLattice
 from scenario_trees.origin import Origin
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
@@ -52,6 +51,10 @@ class Observation:
         if self.seen is None or self.seen.shape[2] != len(names):
             raise InputError(f"demand: the rule needs {', '.join(names)} beside demand, which given paths do not tell")
         return self.seen
+
+    def today(self, names: tuple[str, ...]) -> Array:
+        """What is seen today under these names, shape ``(n, k)``, as `beside`; of no names nothing."""
+        return self.beside(names)[-1] if names else np.zeros((self.demand.shape[1], 0))
 
     @property
     def position(self) -> Array:
@@ -155,12 +158,3 @@ def require_process(name: str, origin: Origin | None, case: DeploymentCase) -> N
 def believed(origin: Origin | None) -> str:
     """Words for the description of a rule whose tree or lattice is of the user's own numbers."""
     return " of one's own numbers (not made from the case's process)" if origin is None else ""
-
-
-def require_demand_alone(name: str, lattice: MarkovLattice) -> None:
-    """Refuse a lattice whose states differ by more than demand, for rules that look at demand alone."""
-    if lattice.others is not None:
-        raise InputError(
-            f"strategy {name}: looks at demand alone, the states of its lattice differ by "
-            f"{', '.join(lattice.names[1:])} too; the plans of lattice-dp and of trees follow it"
-        )
