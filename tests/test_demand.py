@@ -201,8 +201,8 @@ def test_brackets_of_the_process(name):
 
 
 def test_what_is_committed_is_what_the_value_is_of(tmp_path):
-    """Modules with regimes have no policy of a lattice: the rule that RP is of is the decision, and a run flies it."""
-    case = case_of("regimes").replace(lot=50.0)
+    """Where a plan without modules earns less than a simple rule: the rule is the decision, and a run flies it."""
+    case = case_of("regimes").replace(lot=300.0, degradation=0.1, lead_time=2)
     found = process_values(case, paths=4096, seed=1)
     rule = found.recourse.policy(name="again")
     assert found.method in found.recourse.termination.detail
@@ -211,7 +211,8 @@ def test_what_is_committed_is_what_the_value_is_of(tmp_path):
     worth = simulate(case, [rule], paths=4096, seed=99).metrics["again"]["npv_mean"]
     assert worth.lower < found.values["rp"].value < worth.upper
     outcome = run_case(case, tmp_path / "run", tree=case_tree(case, [2, 2, 1]), paths=200)
-    assert outcome.values.decision["dM1"] > 0
+    assert outcome.values.decision["rule"] == rule.describe(case)
+    assert sum(outcome.values.decision[f"dM{year}"] for year in range(3)) > 0
 
 
 def test_values_are_those_of_the_exact_policy_where_it_exists(monkeypatch):

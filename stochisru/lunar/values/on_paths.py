@@ -137,10 +137,7 @@ def _chosen(case: DeploymentCase, plan: Result[Plan], rules: dict[str, Strategy]
     pilot = replace(sample, paths=min(sample.paths, _PILOT), seed=other_seed(sample.seed))
     tried: list[Strategy] = [*STRATEGIES.values(), *rules.values()]
     own: Strategy = plan.policy(name="lattice")
-    try:
-        run = simulated(case, [own, *tried], pilot)
-    except InputError:  # a rule that looks at demand alone, where there is more to see
-        run = simulated(case, tried, pilot)
+    run = simulated(case, [own, *tried], pilot)
     best = run.strategies[int(run.npv.mean(axis=1).argmax())]
     if best is own:
         return plan
