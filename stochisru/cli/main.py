@@ -29,6 +29,7 @@ from stochisru.cli.studies import frontier, sensitivity, study_app, tune
 from stochisru.cli.support import support
 from stochisru.cli.tables import (
     print_comparison,
+    print_general_run,
     print_process_values,
     print_strategies,
     print_tree_values,
@@ -52,7 +53,6 @@ from stochisru.lunar.terminal import (
 )
 from stochisru.terminal import (
     JsonOpt,
-    PathsOpt,
     SamplerOpt,
     SeedOpt,
     SolverOpt,
@@ -98,7 +98,9 @@ def run(
     early_leaves: EarlyOpt = None,
     horizon: HorizonOpt = None,
     quantization: QuantizationOpt = None,
-    paths: PathsOpt = 10_000,
+    paths: Annotated[
+        int | None, typer.Option(help="Monte Carlo paths [default: 10000; of a case with tables 1024].")
+    ] = None,
     seed: SeedOpt = 0,
     sampler: SamplerOpt = "pseudo-random",
     workers: WorkersOpt = 1,
@@ -109,41 +111,44 @@ def run(
     json: JsonOpt = None,
 ) -> None:
     """Study a case: values, strategies, figures and a report, into a run folder."""
+    from stochisru.lunar.general_run import GeneralRun, run_general_case
     from stochisru.lunar.run import Run, run_case
+    from stochisru.lunar.tables.case import is_general
     from stochisru.programs.solvers import solver_named
     from stochisru.studies.folder import default_folder
 
     json_target(json, case)
     asked = TreeAsked(branching, quantization, tree, early_leaves)
-    problem = named_case(case, asked.horizon(horizon))
+    problem = named_problem(case, asked.horizon(horizon))
     solver_named(solver)
     ground = asked.of(problem)
     folder = out if out is not None else default_folder(problem)
+    sample: dict[str, Any] = {"seed": seed, "sampler": sampler, "workers": workers}
+    if paths is not None:
+        sample["paths"] = paths
+    chosen: dict[str, Any] = {**sample, "solver": solver, "method": method}
 
-    def compute() -> Run:
+    def compute() -> Run | GeneralRun:
         with progress(f"running {problem.name}") as step:
-            return run_case(
-                problem,
-                folder,
-                tree=ground,
-                paths=paths,
-                seed=seed,
-                sampler=sampler,
-                workers=workers,
-                solver=solver,
-                method=method,
-                progress=step,
-            )
+            if is_general(problem):
+                return run_general_case(problem, folder, tree=ground, **chosen, progress=step)
+            return run_case(problem, folder, tree=ground, **chosen, progress=step)
 
-    def show(found: Run) -> None:
-        print_process_values(found.values)
-        if found.tree_values is not None:
-            print_tree_values(found.tree_values, found.distance)
-        print_strategies(found.simulation)
+    def show(found: Run | GeneralRun) -> None:
+        if found.values is not None:
+            print_process_values(found.values)
+        if isinstance(found, GeneralRun):
+            print_general_run(found)
+        else:
+            if found.tree_values is not None:
+                print_tree_values(found.tree_values, found.distance)
+            print_strategies(found.simulation)
         typer.echo(f"report: {folder / 'report.html'}")
 
-    outcome = emit_outcome(compute, Run.to_dict, json, show)
-    if outcome.tree_values is None:
+    outcome = emit_outcome(compute, lambda found: found.to_dict(), json, show)
+    if isinstance(outcome, GeneralRun):
+        warn_of_gap(outcome.plan)
+    elif outcome.tree_values is None:
         typer.echo(f"warning: no values of the tree: {outcome.no_tree_values}", err=True)
     else:
         warn_of_gap(outcome.tree_values.recourse)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stochisru.lunar.comparison import Comparison
+    from stochisru.lunar.general_run import GeneralRun
     from stochisru.lunar.simulation import Simulation
     from stochisru.lunar.values.distance import Distance
     from stochisru.lunar.values.lattice import LatticeValues
@@ -69,6 +70,22 @@ def print_tree_values(values: ValueTable, away: Distance) -> None:
     held = frame["quantity"].str.match(r"eev_\d+$")
     print_values(frame[~held], f"{case.title}: values of the tree, {values.tree!r}")
     sys.stdout.write(f"{away.describe(plan.objective, plan.first_stage)}\n")
+
+
+def print_general_run(run: GeneralRun) -> None:
+    """Values of the tree, what technologies are worth, and the policies of a run of a case with tables."""
+    case, outcomes = run.case, run.simulation
+    frame = run.tree_values.to_frame().reset_index()
+    print_values(frame[~frame["quantity"].str.match(r"eev_\d+$")], f"{case.title}: values of the tree")
+    sys.stdout.write(f"{run.distance.describe(run.plan.objective, run.plan.first_stage)}\n")
+    for worth in run.technologies:
+        unit, scale = money_unit([worth.value])
+        sys.stdout.write(f"having {worth.name} as well is worth {worth.value / scale:,.3f} {unit} (of the tree)\n")
+    names = ["mean", "sd", "p5", "p50", "p95", "worst5"]
+    table = outcomes.to_frame().pivot(index="policy", columns="metric", values="value").loc[outcomes.names, names]
+    unit, scale = money_unit(table)
+    title = f"{case.title}: {outcomes.values.shape[1]:,} paths ({unit}, NPV maximised)"
+    print_frame((table / scale).reset_index(), title)
 
 
 def print_lattice_values(values: LatticeValues, away: Distance) -> None:

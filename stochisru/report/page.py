@@ -12,6 +12,8 @@ from stochisru.errors import InputError
 from stochisru.files import MANIFEST, read_manifest, write_text
 from stochisru.methods.registry import METHODS, method_named
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
+from stochisru.report.general_page import MAY, MUST
+from stochisru.report.general_page import body as body_of
 from stochisru.simulation.metrics import UNITS
 
 if TYPE_CHECKING:
@@ -94,23 +96,31 @@ def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     if "study" in manifest:
         raise InputError(f"RUN_DIR: {folder} holds a {manifest['study']} study; make it again with its own command")
     try:
-        names = [*_TABLES]
-        if manifest["method"] is not None:
+        names, may = (
+            [*(MUST if _has_tables(manifest) else _TABLES)],
+            [*(MAY if _has_tables(manifest) else ["iterations"])],
+        )
+        if manifest["method"] is not None and "tree_values" not in names:
             names.append("tree_values")
-        if (folder / "tables" / "iterations.parquet").exists():
-            names.append("iterations")
+        names += [name for name in may if (folder / "tables" / f"{name}.parquet").exists()]
         tables = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in names}
     except (OSError, ValueError) as error:
         raise InputError(f"RUN_DIR: cannot read {folder}: {error}") from error
     return manifest, tables
 
 
+def _has_tables(manifest: dict[str, Any]) -> bool:
+    """Whether the run is of a case with tables beyond the base problem."""
+    return manifest.get("page") == "tables"
+
+
 def build_report(folder: Path) -> list[Path]:
     """Make figures and page of a run folder from its tables; return the files written."""
     from stochisru.report.figures import all_figures
+    from stochisru.report.general_figures import general_figures
 
     manifest, tables = read_tables(folder)
-    figures = all_figures(tables)
+    figures = general_figures(tables) if _has_tables(manifest) else all_figures(tables)
     target = folder / "figures"
     try:
         target.mkdir(exist_ok=True)
@@ -258,6 +268,9 @@ def _tree_check(check: pd.DataFrame) -> str:
 
 def render(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], figures: dict[str, tuple[Figure, str]]) -> str:
     """Text of the page."""
+    if _has_tables(manifest):
+        picture = {name: inline(figure, caption) for name, (figure, caption) in figures.items()}
+        return whole_page(f"stochisru: {manifest.get('title', manifest['case'])}", body_of(manifest, tables, picture))
     records = tables["values"].to_dict("records")
     at = {str(r["quantity"]): {k: float(r[k]) for k in ("value", "lower", "upper")} for r in records}
     kinds = {str(r["quantity"]): html.escape(str(r["kind"])) for r in records}

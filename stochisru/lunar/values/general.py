@@ -266,6 +266,30 @@ def _around_exact(case: GeneralCase, model: Model, sample: _Sample) -> PolicyVal
     return PolicyValues(found, exact, sample.sampling.paths, "case", sample.sampling.source.name)
 
 
+def plans_in_advance(case: GeneralCase, model: Model, sampling: Sampling) -> dict[str, HeldPlan]:
+    """Plans that do not react, by value: ``static``, ``fixed``, ``eev`` and ``nothing``.
+
+    Where a case has further factors or a risk measure only the last.
+
+    Parameters
+    ----------
+    model
+        Of the paths that they are to be judged on.
+    sampling
+        Of those paths; plans are made on others.
+    """
+    nothing = HeldPlan(case, model, {d.name: np.zeros(case.horizon.T + 1) for d in model.decisions})
+    if why_no_process_values(case) is not None:
+        return {"nothing": nothing}
+    if why_no_exact_policy(case) is None:
+        mean = np.asarray(case.process.mean(np.arange(case.horizon.T + 1.0)))
+        best = {name: exact_in_advance(case, fixed=name == "fixed")[1] for name in ("static", "fixed")}
+        held = {name: HeldPlan(case, model, {"dM": plan}) for name, plan in best.items()}
+        return {**held, "eev": _of_mean_path(case, model, mean), "nothing": nothing}
+    pilot = replace(sampling, paths=_PILOT, seed=other_seed(sampling.seed))
+    return _fixed_in_advance(case, model, _Sample(case, pilot))
+
+
 def _fixed_in_advance(case: GeneralCase, model: Model, pilot: _Sample) -> dict[str, HeldPlan]:
     """Plans that do not react: the best on pilot paths, that of the mean path, and doing nothing."""
     T = case.horizon.T
