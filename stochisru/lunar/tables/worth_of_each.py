@@ -55,8 +55,6 @@ def worth_of_each(
 ) -> tuple[WorthOfTechnology, ...]:
     """Worth of each of several technologies; of one there is none.
 
-    A technology that is worth most where another is there already is an option to switch or to wait for it.
-
     Raises
     ------
     InfeasibleError
@@ -69,7 +67,7 @@ def worth_of_each(
     >>> case = load_case("docs/two-technologies.toml")
     >>> found = worth_of_each(case, ScenarioTree.from_process(case.process, [3, 3, 3]))
     >>> [(each.name, round(each.value / 1e6, 2)) for each in found]
-    []
+    [('ice', 1.16), ('regolith', 1.31)]
     """
     if len(case.technologies) < 2:
         return ()
