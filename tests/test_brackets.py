@@ -156,6 +156,7 @@ def test_both_ends_are_near_the_exact_value(name, changed):
     assert ends.known.value - exact.objective <= 0.0005 * size + 4 * ends.known.standard_error
 
 
+@pytest.mark.slow
 def test_a_bracket_holds_as_often_as_it_says():
     """The study is `benchmarks/brackets.py`; here few paths and 60 seeds, of which 95 % are 57."""
     case = load_case("contested-market").replace(T=4)

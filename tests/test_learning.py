@@ -148,6 +148,7 @@ def test_a_study_is_a_prior_reweighted():
     assert layers(case, drifts, prior, studied=n, points=10).value == pytest.approx(total, rel=3e-6)
 
 
+@pytest.mark.slow
 def test_studies_are_worth_more_the_longer_and_end_at_evpi():
     found = learning(CONTESTED.replace(T=8, process=TWO), studies=[0.1, 1.0, 5.0, 100.0])
     evsi = [value.value for value in found.evsi.values()]

@@ -140,6 +140,7 @@ def test_plans_fixed_in_advance_have_an_exact_value(changed):
         assert abs(exact - mean) < 4.5 * error
 
 
+@pytest.mark.slow
 def test_no_plan_is_worth_less_than_one_without_earth():
     """A lattice's plan alone was, at T = 30: 7,266 to 7,319 million against 7,293 without Earth."""
     case = load_case("lunar-reference").replace(T=30, earth_limit=10_000.0)
@@ -165,7 +166,8 @@ def test_where_nothing_can_be_reacted_to():
     assert values.decision["dM0"] > 0
 
 
-@pytest.mark.parametrize("limit", [pytest.param(300.0, marks=pytest.mark.slow), 1500.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [300.0, 1500.0])
 def test_brackets_hold_over_seeds(limit):
     """Each end is a 97.5 % limit: of 40 seeds it fails in five or more with probability 0.003."""
     case = load_case("lunar-reference").replace(T=4, earth_limit=limit)
