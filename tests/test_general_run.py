@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stochisru import ScenarioTree, extensive_form, load_case, process_values
+from stochisru import InputError, ScenarioTree, extensive_form, load_case, process_values
 from stochisru.cli.main import main
 from stochisru.lunar.case import problem_from_dict
+from stochisru.lunar.general_policies import simulate_general
 from stochisru.lunar.general_run import run_general_case
 from stochisru.lunar.tables.worth_of_each import without, worth_of_each
 from stochisru.lunar.trees import case_tree
+from stochisru.simulation.sampling import Sampling
 from tests.test_tables import stated
 
 TWO = Path(__file__).parents[1] / "docs" / "two-technologies.toml"
@@ -124,6 +126,26 @@ def test_a_case_without_values_of_the_process_is_decided_on_its_tree(tmp_path):
         assert found.simulation.names == ["policy", "nothing"]
         assert json.dumps(found.to_dict(), default=str)
         assert found.no_values in (tmp_path / name / "report.html").read_text()
+
+
+def test_policies_are_judged_on_the_same_paths(ran, tmp_path):
+    told = tmp_path / "simulate.json"
+    _command(["simulate", str(TWO), "--paths", "300", "--seed", "1", "--json", str(told)])
+    found = json.loads(told.read_text())["strategies"]
+    assert set(found) == {"policy", "static", "fixed", "ev", "nothing"}
+    for name in ("static", "fixed", "ev", "nothing"):  # the run's policy is chosen on other pilot paths
+        assert found[name]["mean"] == pytest.approx(ran.simulation.metrics[name]["mean"].value, rel=1e-9)
+    best = max(found, key=lambda name: found[name]["mean"])
+    assert best == "policy"
+
+
+def test_policies_that_a_case_lacks_are_refused():
+    risky = changed(risk={"measure": "mean-cvar", "kind": "total", "weight": 0.5, "tail": 0.2})
+    with pytest.raises(InputError, match=r"^strategies: must be among tree, nothing, as risk: "):
+        simulate_general(risky, ["static"])
+    with pytest.raises(InputError, match=r"^strategies: must be among policy, tree, .*, got 'moderate'"):
+        simulate_general(risky, ["moderate"])
+    assert simulate_general(risky, None, Sampling(200, 1)).names == ["tree", "nothing"]
 
 
 @pytest.mark.parametrize(

@@ -398,7 +398,7 @@ def test_on_the_command_line(tmp_path, capsys) -> None:
     told = json.loads(out)
     assert told["rp"] == pytest.approx(found["objective"], rel=1e-9)
     assert {"ws", "rp", "ev", "eev", "static", "fixed", "evpi", "vss", "vms", "flexibility", "brackets"} <= set(told)
-    for words in (["simulate"], ["solve", "--method", "threshold"], ["value", "--on", "lattice"]):
+    for words in (["frontier"], ["tune"], ["solve", "--method", "threshold"], ["value", "--on", "lattice"]):
         code, out, err = run(words[0], str(file), *words[1:])
         assert code == 2
         assert err.count("\n") == 1

@@ -30,6 +30,7 @@ from stochisru.cli.support import support
 from stochisru.cli.tables import (
     print_comparison,
     print_general_run,
+    print_outcomes,
     print_process_values,
     print_strategies,
     print_tree_values,
@@ -47,7 +48,6 @@ from stochisru.lunar.terminal import (
     QuantizationOpt,
     TreeAsked,
     TreeFileOpt,
-    named_case,
     named_problem,
     named_tree,
 )
@@ -69,6 +69,8 @@ from stochisru.worked import WORKED
 if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.strategies import Strategy
+    from stochisru.lunar.tables.case import GeneralCase
+    from stochisru.simulation.sampling import Sampling
 
 app = typer.Typer(
     name="stochisru",
@@ -190,6 +192,7 @@ def simulate(
     from stochisru.lunar.simulation.monte_carlo import simulated_on
     from stochisru.lunar.strategies import STRATEGIES, RollingHorizon
     from stochisru.lunar.strategies.tree_policy import MAPPINGS
+    from stochisru.lunar.tables.case import is_general
     from stochisru.lunar.trees import parse_branching
     from stochisru.methods.result import Of
     from stochisru.simulation.sampling import Sampling
@@ -202,7 +205,11 @@ def simulate(
         raise InputError(
             f"{next(iter(given))}: is of paths that are drawn, --demand-paths gives them; give one of them"
         )
-    problem = named_case(case, horizon if own is None else own.horizon(horizon))
+    problem = named_problem(case, horizon if own is None else own.horizon(horizon))
+    if is_general(problem):
+        beyond = {"demand_paths": demand_paths, "branching": branching, "mapping": mapping, "rolling": rolling}
+        _simulate_general(problem, strategies, Sampling(**given), beyond, json)
+        return
     names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
     for name in names:
         require_policy(name)
@@ -230,6 +237,25 @@ def simulate(
     with bar(f"simulating {problem.name}", sample.paths) as advance:
         outcome = compared(problem, chosen, sample, progress=advance)
     emit(outcome.to_dict(), json, lambda: print_comparison(outcome))
+
+
+def _simulate_general(
+    case: GeneralCase, strategies: str | None, sample: Sampling, beyond: dict[str, Any], json: str | None
+) -> None:
+    """Judge policies of a case with tables; options of ``beyond`` are for base cases."""
+    from stochisru.lunar.general_policies import simulate_general
+    from stochisru.methods.result import Of
+
+    for name, given in beyond.items():
+        if given is not None:
+            hint = "; evaluate --plan PLAN takes it" if name == "demand_paths" else ""
+            raise InputError(f"{name}: is for cases without tables, {case.name} says {case.what}{hint}")
+    names = None if strategies is None else [name.strip() for name in strategies.split(",")]
+    with progress(f"simulating {case.name}"):
+        found = simulate_general(case, names, sample)
+    table = found.to_dict()
+    data = {"case": case.name, "of": Of.PROCESS, "strategies": table.pop("policies"), **table}
+    emit(data, json, lambda: print_outcomes(found, case.title))
 
 
 @app.command("policies")

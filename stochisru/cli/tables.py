@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.values.table import ValueTable
     from stochisru.methods.result import Result
     from stochisru.protocols import Plan
+    from stochisru.simulation.of_model import Outcomes
 
 
 #: Width from which a table has room for what each value means.
@@ -81,11 +82,15 @@ def print_general_run(run: GeneralRun) -> None:
     for worth in run.technologies:
         unit, scale = money_unit([worth.value])
         sys.stdout.write(f"having {worth.name} as well is worth {worth.value / scale:,.3f} {unit} (of the tree)\n")
+    print_outcomes(outcomes, case.title)
+
+
+def print_outcomes(outcomes: Outcomes, title: str) -> None:
+    """Policies of a model on fresh paths."""
     names = ["mean", "sd", "p5", "p50", "p95", "worst5"]
     table = outcomes.to_frame().pivot(index="policy", columns="metric", values="value").loc[outcomes.names, names]
     unit, scale = money_unit(table)
-    title = f"{case.title}: {outcomes.values.shape[1]:,} paths ({unit}, NPV maximised)"
-    print_frame((table / scale).reset_index(), title)
+    print_frame((table / scale).reset_index(), f"{title}: {outcomes.values.shape[1]:,} paths ({unit}, NPV maximised)")
 
 
 def print_lattice_values(values: LatticeValues, away: Distance) -> None:

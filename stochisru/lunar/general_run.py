@@ -19,12 +19,13 @@ from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.files import RUN, drawing, plainly, replacing_folder
+from stochisru.lunar.general_policies import held_policies, model_of_sample
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.customers import tiers
 from stochisru.lunar.tables.plants import plants
 from stochisru.lunar.tables.worth_of_each import WorthOfTechnology, worth_of_each
 from stochisru.lunar.values.distance import Distance, distance_of_laws
-from stochisru.lunar.values.general import FEWEST, PATHS, plans_in_advance, why_no_process_values
+from stochisru.lunar.values.general import FEWEST, PATHS, why_no_process_values
 from stochisru.lunar.values.process import ProcessValues, process_values
 from stochisru.lunar.values.tree import value_table
 from stochisru.methods.registry import method_for, method_named, methods_on, options_for
@@ -193,14 +194,11 @@ def _policies(
     case: GeneralCase, plan: Result[Plan], on_tree: Result[Any], sample: Sampling
 ) -> tuple[Model, list[Policy]]:
     """The model on the paths of a sample, and the policies that are judged on them."""
-    drawn = drawn_paths(case.model_on(np.zeros((1, case.horizon.T + 1))), case.process, sample)
-    model = case.model_on(drawn.values[:, :, : len(case.factor_names)])
+    model = model_of_sample(case, sample)
     found: dict[str, Policy] = {"policy": plan.policy(name="policy"), "tree": on_tree.policy(name="tree")}
     if plan is on_tree:
         del found["tree"]
-    for name, held in plans_in_advance(case, model, sample).items():
-        found[name] = held.policy("ev" if name == "eev" else name)
-    return model, list(found.values())
+    return model, [*found.values(), *held_policies(case, model, sample).values()]
 
 
 def _tables(run: GeneralRun, tree: ScenarioTree, on_tree: Result[Any], sample: Sampling) -> Mapping[str, pd.DataFrame]:

@@ -201,8 +201,8 @@ class GeneralCase(Part):
     def beyond(self) -> str:
         """What it says beyond the base problem, and who takes it, in one sentence."""
         return (
-            f"{self.name}: says {self.what}; run, solve --method ef, ph or sddp, value, evaluate, risk and resolve "
-            "take that (extensive_form, progressive_hedging, sddp, value_table, process_values), this does not"
+            f"{self.name}: says {self.what}; run, simulate, solve --method ef, ph or sddp, value, evaluate, risk and "
+            "resolve take that (extensive_form, progressive_hedging, sddp, value_table, process_values), this does not"
         )
 
     @property

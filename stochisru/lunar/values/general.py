@@ -290,6 +290,14 @@ def plans_in_advance(case: GeneralCase, model: Model, sampling: Sampling) -> dic
     return _fixed_in_advance(case, model, _Sample(case, pilot))
 
 
+def plan_that_reacts(case: GeneralCase, model: Model, sampling: Sampling) -> Result[Plan]:
+    """The plan behind RP: the exact policy, or what earns most on pilot paths; see `plans_in_advance`."""
+    if why_no_exact_policy(case) is None:
+        return exact_policy(case)
+    pilot = _Sample(case, replace(sampling, paths=_PILOT, seed=other_seed(sampling.seed)))
+    return _chosen(model, _recourse(case, model)[1], _fixed_in_advance(case, model, pilot), pilot)
+
+
 def _fixed_in_advance(case: GeneralCase, model: Model, pilot: _Sample) -> dict[str, HeldPlan]:
     """Plans that do not react: the best on pilot paths, that of the mean path, and doing nothing."""
     T = case.horizon.T

@@ -1,0 +1,89 @@
+"""Policies of a case with tables beyond the base problem, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from stochisru.errors import InputError
+from stochisru.lunar.tables.case import GeneralCase
+from stochisru.lunar.trees import case_tree
+from stochisru.lunar.values.general import plan_that_reacts, plans_in_advance, why_no_process_values
+from stochisru.lunar.values.programs import TIME_LIMIT
+from stochisru.methods.extensive_form import extensive_form
+from stochisru.methods.result import Result
+from stochisru.problem.model import Model
+from stochisru.problem.policies.protocol import Policy
+from stochisru.protocols import Plan
+from stochisru.simulation.of_model import Outcomes, drawn_paths, simulate_policies
+from stochisru.simulation.sampling import Sampling
+
+#: Names of policies and what each is.
+GENERAL_POLICIES = {
+    "policy": "the plan behind RP of the process: it reacts, and earns most on pilot paths",
+    "tree": "the optimal plan of a tree, at the nearest node",
+    "static": "the best plan that is fixed in advance",
+    "fixed": "the best single deployment in year 0",
+    "ev": "the plan of the mean path",
+    "nothing": "no deployment at all",
+}
+
+
+def model_of_sample(case: GeneralCase, sample: Sampling) -> Model:
+    """The model of a case on the paths of a sample, whose largest demand bounds what plants may deliver."""
+    drawn = drawn_paths(case.model_on(np.zeros((1, case.horizon.T + 1))), case.process, sample)
+    return case.model_on(drawn.values[:, :, : len(case.factor_names)])
+
+
+def held_policies(case: GeneralCase, model: Model, sample: Sampling) -> dict[str, Policy]:
+    """Policies that are fixed in advance, by name; see `plans_in_advance` for those that a case has."""
+    names = {"eev": "ev"}
+    found = plans_in_advance(case, model, sample)
+    return {names.get(name, name): held.policy(names.get(name, name)) for name, held in found.items()}
+
+
+def simulate_general(case: GeneralCase, names: Sequence[str] | None = None, sample: Sampling | None = None) -> Outcomes:
+    """Judge policies of a case on common fresh paths of its process.
+
+    Parameters
+    ----------
+    names
+        Of `GENERAL_POLICIES`; if not given all that the case has, but ``tree`` only where there is no ``policy``.
+    sample
+        1,000 paths of seed 0 if not given.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or the case has no such policy: with further factors or a risk measure there are ``tree``
+        and ``nothing``.
+
+    Examples
+    --------
+    >>> from stochisru import load_case
+    >>> from stochisru.lunar.general_policies import simulate_general
+    >>> found = simulate_general(load_case("docs/two-technologies.toml"), ["policy", "static"])
+    >>> found.difference("policy", "static").lower > 1e6
+    True
+    """
+    why = why_no_process_values(case)
+    if names is None:
+        names = ["tree", "nothing"] if why else [name for name in GENERAL_POLICIES if name != "tree"]
+    for name in names:
+        if name not in GENERAL_POLICIES:
+            raise InputError(f"strategies: must be among {', '.join(GENERAL_POLICIES)}, got {name!r}")
+    if why is not None and not set(names) <= {"tree", "nothing"}:
+        raise InputError(f"strategies: must be among tree, nothing, as {why}")
+    sample = (Sampling(1000, 0) if sample is None else sample).at_least(2)
+    model = model_of_sample(case, sample)
+    held = held_policies(case, model, sample) if set(names) - {"policy", "tree"} else {}
+    chosen = [held[name] if name in held else _solved(case, model, name, sample).policy(name=name) for name in names]
+    return simulate_policies(model, chosen, sampling=sample, process=case.process)
+
+
+def _solved(case: GeneralCase, model: Model, name: str, sample: Sampling) -> Result[Any] | Result[Plan]:
+    if name == "tree":
+        return extensive_form(case, case_tree(case), time_limit=TIME_LIMIT)
+    return plan_that_reacts(case, model, sample)
