@@ -53,11 +53,23 @@ _COMPARED = {
     "utilization": True,
     "payback_year": False,
     "never_pays_back": False,
+    "undiscounted_payback_year": False,
+    "never_pays_back_undiscounted": False,
+    "irr_p50": None,
     "sharpe": True,
     "sortino": True,
     "expansions": None,
     "final_capacity": None,
 }
+_SHARES = (
+    "p_positive",
+    "self_sufficiency",
+    "demand_satisfaction",
+    "utilization",
+    "never_pays_back",
+    "never_pays_back_undiscounted",
+    "irr_p50",
+)
 _LABELS = {
     "npv_mean": "mean NPV",
     "npv_sd": "standard deviation of NPV",
@@ -73,6 +85,9 @@ _LABELS = {
     "utilization": "utilisation ΣQ/ΣQcap",
     "payback_year": "payback year (of those that pay back)",
     "never_pays_back": "share that never pays back",
+    "undiscounted_payback_year": "payback year without discounting (of those that pay back)",
+    "never_pays_back_undiscounted": "share that never pays back without discounting",
+    "irr_p50": "median internal rate of return (of those that have one)",
     "sharpe": "Sharpe ratio",
     "sortino": "Sortino ratio",
     "expansions": "years with a deployment",
@@ -194,13 +209,17 @@ def metrics_table(metrics: pd.DataFrame, manifest: dict[str, Any], shown: Sequen
     """Strategies beside each other, one metric per row; ``manifest`` says how they were sampled."""
     names = list(dict.fromkeys(metrics["strategy"]))
     at = metrics.set_index(["metric", "strategy"])
+    known_metrics = set(metrics["metric"])
     rows = []
     for metric in shown:
+        if metric not in known_metrics:  # of a run of an earlier version
+            continue
         better = _COMPARED[metric]
         values = {n: float(at.loc[(metric, n), "value"]) for n in names}
-        shares = ("p_positive", "self_sufficiency", "demand_satisfaction", "utilization", "never_pays_back")
-        unit = "%" if metric in shares else UNITS[metric]
+        unit = "%" if metric in _SHARES else UNITS[metric]
         known = {n: v for n, v in values.items() if v == v}
+        if metric == "irr_p50" and not known:  # plants that earn in the year in which they are paid have none
+            continue
         differ = len(set(known.values())) > 1  # where all are equal none is best
         best = (max if better else min)(known.values()) if differ and better is not None else None
         cells = []

@@ -89,7 +89,7 @@ class Outcomes:
 
     def difference(self, first: str, second: str) -> Estimate:
         """Mean of one policy less another's, path by path: the interval of a paired comparison."""
-        from stochisru.simulation.metrics import mean_estimate
+        from stochisru.simulation.estimators import mean_estimate
 
         rows = []
         for name in (first, second):

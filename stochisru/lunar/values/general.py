@@ -53,7 +53,7 @@ from stochisru.problem.relaxed import relaxed
 from stochisru.problem.tree_problem import flows_on_mean_path
 from stochisru.programs.sparse import FEASIBILITY, solve, solve_to_gap
 from stochisru.protocols import Plan
-from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
+from stochisru.simulation.estimators import mean_estimate, shifted, why_no_mean
 from stochisru.simulation.of_model import simulate_policies
 from stochisru.simulation.sampling import Sampling
 
