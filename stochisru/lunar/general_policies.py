@@ -9,6 +9,7 @@ import numpy as np
 
 from stochisru.errors import InputError
 from stochisru.lunar.tables.case import GeneralCase
+from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.trees import case_tree
 from stochisru.lunar.values.general import plan_that_reacts, plans_in_advance, why_no_process_values
 from stochisru.lunar.values.programs import TIME_LIMIT
@@ -80,7 +81,7 @@ def simulate_general(case: GeneralCase, names: Sequence[str] | None = None, samp
     model = model_of_sample(case, sample)
     held = held_policies(case, model, sample) if set(names) - {"policy", "tree"} else {}
     chosen = [held[name] if name in held else _solved(case, model, name, sample).policy(name=name) for name in names]
-    return simulate_policies(model, chosen, sampling=sample, process=case.process)
+    return simulate_policies(model, chosen, sampling=sample, process=case.process, operations=best_of(case))
 
 
 def _solved(case: GeneralCase, model: Model, name: str, sample: Sampling) -> Result[Any] | Result[Plan]:

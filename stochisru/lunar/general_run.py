@@ -22,6 +22,7 @@ from stochisru.files import RUN, drawing, plainly, replacing_folder
 from stochisru.lunar.general_policies import held_policies, model_of_sample
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.customers import tiers
+from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.tables.plants import plants
 from stochisru.lunar.tables.worth_of_each import WorthOfTechnology, worth_of_each
 from stochisru.lunar.values.distance import Distance, distance_of_laws
@@ -150,7 +151,7 @@ def run_general_case(
         plan = on_tree if process is None else process.recourse
         say("policies")
         model, policies = _policies(case, plan, on_tree, sample)
-        simulation = simulate_policies(model, policies, sampling=sample, process=case.process)
+        simulation = simulate_policies(model, policies, sampling=sample, process=case.process, operations=best_of(case))
         away = distance_of_laws(case, tree)
         outcome = GeneralRun(case, out, process, refused, tree_values, plan, away, simulation, technologies, ())
         say("tables")
@@ -247,7 +248,7 @@ def _operations(case: GeneralCase, outcomes: Outcomes, sample: Sampling) -> pd.D
     paths = drawn_paths(model, case.process, sample)[: min(sample.paths, _FOLLOWED)]
     rows = []
     for policy in outcomes.policies:
-        plan = follow(model, policy, paths).plan
+        plan = follow(model, policy, paths, best_of(case)).plan
         for name, amounts in plan.quantities.items():
             group, of = what.get(name, ("other", name))
             told = {"strategy": policy.name, "quantity": name, "group": group, "of": of}
