@@ -92,7 +92,7 @@ def markets(draw):
 @given(markets())
 @settings(max_examples=300)
 def test_equals_the_program(market):
-    flows = market.operated()
+    flows = market.dispatched()
     require_kept(market, flows)
     found = np.broadcast_to(worth(market, flows), (market.wanted.shape[1],))
     expected = [best_by_program(market, path) for path in range(market.wanted.shape[1])]
@@ -105,7 +105,7 @@ def test_a_sort_by_worth_is_not_optimal_under_a_limit():
     market = Market(
         np.ones((2, 1)), one, np.array([[3.0], [0.0]]), np.array([[2.0], [10.0]]), 0 * one, np.ones((2, 1)), np.ones(1)
     )
-    flows = market.operated()
+    flows = market.dispatched()
     assert worth(market, flows) == pytest.approx([2.0])
     assert flows.sold[:, 0].tolist() == [1.0, 0.0]
     assert flows.flown[:, 0].tolist() == [0.0, 1.0]

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from stochisru.errors import InputError
+from stochisru.lunar.strategies import STRATEGIES
+from stochisru.lunar.strategies.by_technology import heuristic
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.trees import case_tree
@@ -29,7 +31,7 @@ GENERAL_POLICIES = {
     "fixed": "the best single deployment in year 0",
     "ev": "the plan of the mean path",
     "nothing": "no deployment at all",
-}
+} | dict.fromkeys(STRATEGIES, "as for a base case, for capacity of the cheapest technology")
 
 
 def model_of_sample(case: GeneralCase, sample: Sampling) -> Model:
@@ -58,8 +60,8 @@ def simulate_general(case: GeneralCase, names: Sequence[str] | None = None, samp
     Raises
     ------
     InputError
-        If a name is unknown, or the case has no such policy: with further factors or a risk measure there are ``tree``
-        and ``nothing``.
+        If a name is unknown, or the case has no such policy: with further factors or a risk measure there are ``tree``,
+        ``nothing`` and the heuristics.
 
     Examples
     --------
@@ -70,21 +72,28 @@ def simulate_general(case: GeneralCase, names: Sequence[str] | None = None, samp
     True
     """
     why = why_no_process_values(case)
+    always = {"tree", "nothing", *STRATEGIES}
     if names is None:
-        names = ["tree", "nothing"] if why else [name for name in GENERAL_POLICIES if name != "tree"]
+        names = [name for name in GENERAL_POLICIES if (name in always if why else name != "tree")]
     for name in names:
         if name not in GENERAL_POLICIES:
             raise InputError(f"strategies: must be among {', '.join(GENERAL_POLICIES)}, got {name!r}")
-    if why is not None and not set(names) <= {"tree", "nothing"}:
-        raise InputError(f"strategies: must be among tree, nothing, as {why}")
+    if why is not None and not set(names) <= always:
+        raise InputError(f"strategies: must be among {', '.join(n for n in GENERAL_POLICIES if n in always)}, as {why}")
     sample = (Sampling(1000, 0) if sample is None else sample).at_least(2)
     model = model_of_sample(case, sample)
-    held = held_policies(case, model, sample) if set(names) - {"policy", "tree"} else {}
-    chosen = [held[name] if name in held else _solved(case, model, name, sample).policy(name=name) for name in names]
+    held = held_policies(case, model, sample) if set(names) - {"policy", "tree", *STRATEGIES} else {}
+    chosen = [held[name] if name in held else _made(case, model, name, sample) for name in names]
     return simulate_policies(model, chosen, sampling=sample, process=case.process, operations=best_of(case))
 
 
-def _solved(case: GeneralCase, model: Model, name: str, sample: Sampling) -> Result[Any] | Result[Plan]:
+def _made(case: GeneralCase, model: Model, name: str, sample: Sampling) -> Policy:
+    if name in STRATEGIES:
+        return heuristic(name, case)
+    plan: Result[Any] | Result[Plan]
     if name == "tree":
-        return extensive_form(case, case_tree(case), time_limit=TIME_LIMIT)
-    return plan_that_reacts(case, model, sample)
+        plan = extensive_form(case, case_tree(case), time_limit=TIME_LIMIT)
+    else:
+        plan = plan_that_reacts(case, model, sample)
+    made: Policy = plan.policy(name=name)
+    return made

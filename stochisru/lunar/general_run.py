@@ -20,6 +20,8 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.files import RUN, drawing, plainly, replacing_folder
 from stochisru.lunar.general_policies import held_policies, model_of_sample
+from stochisru.lunar.strategies import STRATEGIES
+from stochisru.lunar.strategies.by_technology import heuristic
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.customers import tiers
 from stochisru.lunar.tables.merit_order import best_of
@@ -199,7 +201,8 @@ def _policies(
     found: dict[str, Policy] = {"policy": plan.policy(name="policy"), "tree": on_tree.policy(name="tree")}
     if plan is on_tree:
         del found["tree"]
-    return model, [*found.values(), *held_policies(case, model, sample).values()]
+    held = held_policies(case, model, sample)
+    return model, [*found.values(), *held.values(), *(heuristic(name, case) for name in STRATEGIES)]
 
 
 def _tables(run: GeneralRun, tree: ScenarioTree, on_tree: Result[Any], sample: Sampling) -> Mapping[str, pd.DataFrame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -60,16 +61,18 @@ class OnModel:
         ordered = [
             seen.amount("dM", year) if year >= first else np.zeros(seen.paths) for year in range(max(t + lead, 1))
         ]
-        today = Observation(self.case, t, seen.factors["demand"], plants, ordered, self._beside(seen))
+        beside = seen_beside(self.case.process, seen)
+        today = Observation(self.case, t, seen.factors["demand"], plants, ordered, beside)
         return {"dM": whole_modules(np.asarray(self.strategy.order(today), dtype=float), lot)[None]}
-
-    def _beside(self, seen: Seen) -> Array | None:
-        """What is seen beside demand of the case's process, where paths tell it; of several factors, of demand."""
-        names = getattr(self.case.process, "names", ("value",))[1:]
-        known = [seen.beside.get(name, seen.beside.get(f"demand.{name}")) for name in names]
-        told = [each for each in known if each is not None]
-        return np.stack(told, axis=2) if told and len(told) == len(names) else None
 
     def describe(self) -> str:
         """The strategy's sentence."""
         return self.strategy.describe(self.case)
+
+
+def seen_beside(process: Any, seen: Seen) -> Array | None:
+    """What is seen beside demand of its process in all years, shape ``(year + 1, n, k)``; None where it is not told."""
+    names = getattr(process, "names", ("value",))[1:]
+    known = [seen.beside.get(name, seen.beside.get(f"demand.{name}")) for name in names]
+    told = [each for each in known if each is not None]
+    return np.stack(told, axis=2) if told and len(told) == len(names) else None

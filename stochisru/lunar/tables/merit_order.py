@@ -57,7 +57,7 @@ class Market:
     flown: Array
     limit: Array
 
-    def operated(self) -> Flows:
+    def dispatched(self) -> Dispatch:
         """What is best for the year."""
         n = np.broadcast_shapes(*(each.shape[1:] for each in (self.wanted, self.capacity, self.limit)))[0]
         free = self._at(np.zeros(1))
@@ -66,22 +66,29 @@ class Market:
         if not short.size:
             return free
         bound = self._of(short)._limited()
-        return Flows(*(_replaced(a, b, short, n) for a, b in zip(free.all, bound.all, strict=True)))
+        return Dispatch(*(_replaced(a, b, short, n) for a, b in zip(free.all, bound.all, strict=True)))
+
+    def worth(self, dispatch: Dispatch) -> Array:
+        """What a dispatch earns, $/yr, shape ``(n,)``."""
+        short = self.wanted - dispatch.sold - dispatch.flown
+        flown = np.where(np.isfinite(self.flown), self.flown, 0.0) * dispatch.flown
+        made = (self.cost * dispatch.delivered).sum(axis=0)
+        return np.asarray((self.price * dispatch.sold - flown - self.shortage * short).sum(axis=0) - made)
 
     def _of(self, paths: Index) -> Market:
         """Some paths alone."""
         arrays = (self.wanted, self.capacity, self.price, self.shortage, self.cost, self.flown, self.limit)
         return Market(*(x if x.shape[-1] == 1 else x[..., paths] for x in arrays))
 
-    def _at(self, premium: Array) -> Flows:
+    def _at(self, premium: Array) -> Dispatch:
         """What is best where a kilogram from Earth costs a premium, and is not limited."""
         flown = self.flown + premium
         flies = flown < self.shortage
         worth = self.price + np.where(flies, flown, self.shortage)
         sold, delivered = traded(worth, self.wanted, self.cost, self.capacity)
-        return Flows(sold, delivered, (self.wanted - sold) * flies)
+        return Dispatch(sold, delivered, (self.wanted - sold) * flies)
 
-    def _limited(self) -> Flows:
+    def _limited(self) -> Dispatch:
         """What is best where the limit of Earth binds."""
         steps = self._breakpoints()
         # Between step k − 1 and step k, the first of them beyond 0 and the last without end, nothing changes.
@@ -95,7 +102,7 @@ class Market:
         spread = most - least
         share = np.where(spread > 0, (self.limit - least) / np.where(spread > 0, spread, 1.0), 0.0)
         share = np.clip(share, 0.0, 1.0)
-        return Flows(*(share * a + (1 - share) * b for a, b in zip(more.all, less.all, strict=True)))
+        return Dispatch(*(share * a + (1 - share) * b for a, b in zip(more.all, less.all, strict=True)))
 
     def _breakpoints(self) -> Array:
         """Premiums at which the order of worths and costs may change, in order by path, none below 0."""
@@ -109,8 +116,8 @@ class Market:
 
 
 @dataclass(frozen=True, eq=False)
-class Flows:
-    """Operations of a year: from plant by buyer, by kind of plant, and from Earth by buyer, kg/yr, a column a path."""
+class Dispatch:
+    """From plant by buyer, by kind of plant, and from Earth by buyer, kg/yr, a column a path."""
 
     sold: Array
     delivered: Array
@@ -233,11 +240,16 @@ class BestOfTables:
         wanted = np.stack([wanted(t, factors) for wanted in self._wanted])
         return Market(wanted, np.stack(capacity), price, shortage, cost, flown, limit)
 
+    def gain(self, t: int, factors: Factors, plant: Sequence[Array]) -> Array:
+        """What a year earns but for the cost of all capacity as if unused, and of plant, $/yr, shape ``(n,)``."""
+        market = self.market(t, factors, plant)
+        return market.worth(market.dispatched())
+
     def year(self, t: int, factors: Factors, amounts: Mapping[str, Array]) -> dict[str, Array]:
         """Operations of a year by name."""
         stated = self._stated
         market = self.market(t, factors, [amounts[f"M{kind.suffix}"][t] for kind in stated.kinds])
-        flows = market.operated()
+        flows = market.dispatched()
         short = market.wanted - flows.sold - flows.flown
         found = {f"Q{kind.suffix}": made for kind, made in zip(stated.kinds, flows.delivered, strict=True)}
         for i, tier in enumerate(stated.tiers):

@@ -180,9 +180,9 @@ class StatedCase:
         paid = fixed * self.ours
         if not kind.has_scale:
             return Decision(f"dM{kind.suffix}", cost=self.number(cost), fixed_cost=self.number(paid), **order)  # type: ignore[arg-type]
-        return Decision(f"dM{kind.suffix}", curve=self._curve(kind, paid), **order)  # type: ignore[arg-type]
+        return Decision(f"dM{kind.suffix}", curve=self.curve(kind, paid), **order)  # type: ignore[arg-type]
 
-    def _curve(self, kind: KindOfPlant, fixed: Quantity) -> Curve:
+    def curve(self, kind: KindOfPlant, fixed: Quantity) -> Curve:
         """Bill of a deployment by its size, where size matters: of prices that do not move."""
         support = self.support
         parts = (kind.c_L, kind.alpha, kind.c_dev, support["dev_share"], support["launch_share"], self.ours, fixed)
