@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stochisru.errors import InputError
+from stochisru.lunar.simulation.of_tables import OutcomesOfTables, simulate_tables
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.strategies.by_technology import heuristic
 from stochisru.lunar.tables.case import GeneralCase
-from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.trees import case_tree
 from stochisru.lunar.values.general import plan_that_reacts, plans_in_advance, why_no_process_values
 from stochisru.lunar.values.programs import TIME_LIMIT
@@ -20,7 +21,7 @@ from stochisru.methods.result import Result
 from stochisru.problem.model import Model
 from stochisru.problem.policies.protocol import Policy
 from stochisru.protocols import Plan
-from stochisru.simulation.of_model import Outcomes, drawn_paths, simulate_policies
+from stochisru.simulation.of_model import drawn_paths
 from stochisru.simulation.sampling import Sampling
 
 #: Names of policies and what each is.
@@ -47,8 +48,13 @@ def held_policies(case: GeneralCase, model: Model, sample: Sampling) -> dict[str
     return {names.get(name, name): held.policy(names.get(name, name)) for name, held in found.items()}
 
 
-def simulate_general(case: GeneralCase, names: Sequence[str] | None = None, sample: Sampling | None = None) -> Outcomes:
-    """Judge policies of a case on common fresh paths of its process.
+def simulate_general(
+    case: GeneralCase,
+    names: Sequence[str] | None = None,
+    sample: Sampling | None = None,
+    demand: ArrayLike | None = None,
+) -> OutcomesOfTables:
+    """Judge policies of a case on common fresh paths of its process, or on paths of one's own.
 
     Parameters
     ----------
@@ -56,6 +62,9 @@ def simulate_general(case: GeneralCase, names: Sequence[str] | None = None, samp
         Of `GENERAL_POLICIES`; if not given all that the case has, but ``tree`` only where there is no ``policy``.
     sample
         1,000 paths of seed 0 if not given.
+    demand
+        Paths of demand to judge them on, kg/yr, shape ``(T + 1, paths)``; plans are those of the case's process all the
+        same.
 
     Raises
     ------
@@ -84,7 +93,12 @@ def simulate_general(case: GeneralCase, names: Sequence[str] | None = None, samp
     model = model_of_sample(case, sample)
     held = held_policies(case, model, sample) if set(names) - {"policy", "tree", *STRATEGIES} else {}
     chosen = [held[name] if name in held else _made(case, model, name, sample) for name in names]
-    return simulate_policies(model, chosen, sampling=sample, process=case.process, operations=best_of(case))
+    if demand is None:
+        return simulate_tables(case, model, chosen, sample)
+    if case.factors:
+        raise InputError(f"demand: {case.name} has factors beside demand, which paths of demand do not tell")
+    given = np.asarray(demand, dtype=float).T
+    return simulate_tables(case, case.model_on(given), chosen, sample, given)
 
 
 def _made(case: GeneralCase, model: Model, name: str, sample: Sampling) -> Policy:

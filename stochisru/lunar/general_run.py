@@ -20,6 +20,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.files import RUN, drawing, plainly, replacing_folder
 from stochisru.lunar.general_policies import held_policies, model_of_sample
+from stochisru.lunar.simulation.of_tables import OutcomesOfTables, simulate_tables
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.strategies.by_technology import heuristic
 from stochisru.lunar.tables.case import GeneralCase
@@ -38,7 +39,7 @@ from stochisru.problem.policies.follow import follow
 from stochisru.problem.policies.protocol import Policy
 from stochisru.programs.solvers import solver_named
 from stochisru.protocols import Plan
-from stochisru.simulation.of_model import Outcomes, drawn_paths, simulate_policies
+from stochisru.simulation.of_model import Outcomes, drawn_paths
 from stochisru.simulation.sampling import Sampling
 from stochisru.studies.folder import case_entry, write_case, write_manifest, write_tables
 from stochisru.values import Values
@@ -83,7 +84,7 @@ class GeneralRun:
     tree_values: Values
     plan: Result[Plan]
     distance: Distance
-    simulation: Outcomes
+    simulation: OutcomesOfTables
     technologies: tuple[WorthOfTechnology, ...]
     files: tuple[str, ...]
 
@@ -99,6 +100,7 @@ class GeneralRun:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the keys of ``docs/cli.md``."""
         simulation = self.simulation.to_dict()
+        del simulation["case"], simulation["versions"]
         return {
             "case": self.case.name,
             "folder": str(self.folder),
@@ -107,7 +109,7 @@ class GeneralRun:
             "no_values": self.no_values or None,
             "tree": {"values": self.tree_values, "no_values": None, "distance": self.distance},
             "technologies": {worth.name: worth.to_dict() for worth in self.technologies},
-            "strategies": simulation.pop("policies"),
+            "strategies": simulation.pop("strategies"),
             "simulation": simulation,
             "files": list(self.files),
         }
@@ -153,7 +155,7 @@ def run_general_case(
         plan = on_tree if process is None else process.recourse
         say("policies")
         model, policies = _policies(case, plan, on_tree, sample)
-        simulation = simulate_policies(model, policies, sampling=sample, process=case.process, operations=best_of(case))
+        simulation = simulate_tables(case, model, policies, sample)
         away = distance_of_laws(case, tree)
         outcome = GeneralRun(case, out, process, refused, tree_values, plan, away, simulation, technologies, ())
         say("tables")
@@ -223,7 +225,7 @@ def _tables(run: GeneralRun, tree: ScenarioTree, on_tree: Result[Any], sample: S
         "tree": tree.to_frame().reset_index(),
         "tree_check": tree.check(case.process).to_frame().reset_index(),
         "strategies": pd.DataFrame(rules),
-        "metrics": outcomes.to_frame().rename(columns={"policy": "strategy"}),
+        "metrics": outcomes.to_frame(),
         "differences": _differences(outcomes),
         "operations": _operations(case, outcomes, sample),
         "npv": pd.DataFrame(outcomes.values.T, columns=outcomes.names),

@@ -204,8 +204,12 @@ def simulate_policies(
         return np.stack([follow(model, policy, here, operations).values for policy in chosen])
 
     values = np.concatenate(list(in_order(task, range(0, sample.paths, size), sample.workers)), axis=1)
-    words = repr(source) if isinstance(source, MarkovLattice) else str(Origin(source))
-    return Outcomes(model, chosen, values, sample.source.units(sample.paths), sample, words)
+    return Outcomes(model, chosen, values, sample.source.units(sample.paths), sample, in_words(source))
+
+
+def in_words(source: Any) -> str:
+    """What paths are drawn from, in words."""
+    return repr(source) if isinstance(source, MarkovLattice) else str(Origin(source))
 
 
 def drawn_paths(model: Model, source: Any, sample: Sampling) -> Paths:

@@ -38,6 +38,19 @@ class Fleet:
         self._discount = (1 + case.economics.r) ** (-case.horizon.step * np.arange(self.T + 1.0))
         self.first = 1 if case.horizon.initial_deployment == "fixed" else 0
 
+    @property
+    def tier_suffixes(self) -> list[str]:
+        """What ends the names of the parts of each tier."""
+        return [tier.suffix for tier in self._stated.tiers]
+
+    @property
+    def earth_serves_all(self) -> bool:
+        """Whether Earth may serve all customers without limit, for no more than shortage costs in any year."""
+        if self.case.factors or self._stated.symbols.get("earth_limit") is not None:
+            return False
+        flown = self._stated.cost("c_E").known(self.T)
+        return all(tier.earth and (flown <= tier.shortage.known(self.T)).all() for tier in self._stated.tiers)
+
     # ------------------------------------------------------------------ what is there
 
     @cached_property
