@@ -200,7 +200,7 @@ def _outcomes(fleet: Fleet, plan: ModelPlan, cash: Array) -> Array:
     orders = {f"dM{x}": rows(f"dM{x}") for x in suffixes}
     arrives = np.any([amounts > 0 for amounts in orders.values()], axis=0)
     first = {name: np.concatenate([amounts[:1], np.zeros((T, n))]) for name, amounts in orders.items()}
-    factors = dict(zip(plan.model.factors, np.stack(_factors(plan)), strict=True))
+    factors = dict(zip(plan.model.factors, _factors(plan), strict=False))
     # NPV of cash up to a year has the sign of the discounted sum.
     worth = np.cumsum(cash * plan.model.discount[:, None], axis=0)
     paid = worth >= 0
