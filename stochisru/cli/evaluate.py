@@ -89,6 +89,8 @@ def evaluate(
     if own is not None and is_general(problem) and problem.factors:
         raise InputError(f"demand-paths: {problem.name} has factors beside demand, which paths of demand do not tell")
     given = read_plan(problem, plan)
+    if is_general(problem):
+        problem.require_total()
     ground: Any
     if own is not None:
         ground = own.of(problem).T

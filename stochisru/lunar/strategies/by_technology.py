@@ -172,6 +172,28 @@ class Steps:
         return _with_technologies(self.fleet, self.words)
 
 
+@dataclass(frozen=True, eq=False)
+class NoOrders:
+    """No deployment at all; what is in a store is delivered."""
+
+    case: GeneralCase
+    name: str = "nothing"
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The plant of the case."""
+        return Fleet(self.case)
+
+    def decide(self, seen: Seen) -> dict[str, Array]:
+        """Nothing, and what customers leave in store."""
+        none = {f"dM{kind.suffix}": np.zeros((self.fleet.T + 1, seen.paths)) for kind in self.fleet.kinds}
+        return _decided(self.fleet, seen, none)
+
+    def describe(self) -> str:
+        """The rule as one sentence."""
+        return "Order nothing."
+
+
 def heuristic(name: str, case: GeneralCase) -> Policy:
     """A heuristic strategy, one of `stochisru.lunar.strategies.STRATEGIES`, for a case with tables."""
     strategy, first, T = STRATEGIES[name], Fleet(case).first, case.horizon.T

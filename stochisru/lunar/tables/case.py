@@ -217,11 +217,21 @@ class GeneralCase(Part):
 
     def on_tree(self, tree: ScenarioTree) -> ModelOnTree:
         """The problem on a tree, as the methods on trees take it."""
+        self.require_total()
         return self.model_on(tree).on_tree(tree)
 
     def subtrees(self, tree: ScenarioTree, cut_stage: int) -> Subtrees:
         """The problem on a tree that is cut at a stage, as progressive hedging takes it."""
+        self.require_total()
         return self.model_on(tree).subtrees(tree, cut_stage)
+
+    def require_total(self) -> None:
+        """Refuse a measure of each next year, where one of totals is asked for."""
+        if self.risk is not None and self.risk.kind == "nested":
+            raise InputError(
+                'risk.kind: "nested" is a measure of the value of each next year, for SDDP on a lattice; trees and '
+                'paths take "total"'
+            )
 
     def on_lattice(self, lattice: MarkovLattice | int, storage: Storage | None = None) -> ModelOnLattice:
         """The problem on a lattice, given or made with so many states per stage, as SDDP takes it."""
@@ -302,9 +312,12 @@ class GeneralCase(Part):
             return {name: value for name, value in found.items() if re.fullmatch(r"dM\d+", name)}
         table: dict[str, Any] = {}
         for technology in self.technologies:
-            pattern = re.compile(rf"dM_{identifier(technology.name)}(\d+)")
-            mine = ((pattern.fullmatch(name), value) for name, value in found.items())
-            table[technology.name] = {f"dM{hit[1]}": value for hit, value in mine if hit is not None}
+            table[technology.name] = {}
+            lead = self.horizon.lead_time if technology.lead_time is None else technology.lead_time
+            for year in range(min(lead, self.horizon.T) + 1):
+                name = f"dM_{identifier(technology.name)}{year}"
+                if name in found:
+                    table[technology.name][f"dM{year}"] = found[name]
         return table
 
 

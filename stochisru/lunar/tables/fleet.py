@@ -23,6 +23,8 @@ from stochisru.problem.coefficients import Factors
 if TYPE_CHECKING:
     from stochisru.lunar.tables.case import GeneralCase
 
+#: Share of an order that is rounding.
+_DUST = 1e-12
 #: Orders by name of the decision in the year of arrival, kg, each of shape ``(T + 1, n)``; 0 where nothing is decided.
 Orders = Mapping[str, Array]
 
@@ -155,7 +157,8 @@ class Fleet:
             wished = np.divide(rest, makes, out=np.zeros_like(rest), where=makes > 0)
             mass = np.minimum(wished, self._room(orders, kind, year))
             orders[f"dM{kind.suffix}"][year] += mass
-            rest = np.maximum(rest - makes * mass, 0.0)
+            left = rest - makes * mass
+            rest = np.where(left > _DUST * rest, left, 0.0)
 
     def round_up(self, orders: dict[str, Array], before: Orders) -> None:
         """What was added to ``before``, up to whole lots where plant comes in lots, as far as limits allow."""

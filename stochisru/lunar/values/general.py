@@ -32,11 +32,14 @@ from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 from stochisru.lunar.exact.by_year import exact_in_advance, exact_plan_value, exact_policy, why_no_exact_policy
 from stochisru.lunar.simulation.outcome import demand_kurtosis
+from stochisru.lunar.strategies import STRATEGIES
+from stochisru.lunar.strategies.by_technology import heuristic
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.trees import case_tree
 from stochisru.lunar.values.held_plan import HeldPlan, operated_by_cuts
 from stochisru.lunar.values.penalised import other_seed
+from stochisru.lunar.values.rule_plan import PolicyPlan
 from stochisru.lunar.values.simulated import PolicyValues, ProcessValue
 from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.lunar.values.upper import growing
@@ -343,12 +346,15 @@ def _recourse(case: GeneralCase, model: Model) -> tuple[float, Result[Plan] | No
     if not case.is_linear:
         if model.carried_over is not None:
             return proven, None
-        tree = case_tree(case)
-        return proven, extensive_form(case, tree, time_limit=_SECONDS)
+        return proven, _of_tree(case)
     lattice = case.lattice(_STATES)
     if lattice.others is not None:
-        return proven, None
+        return proven, None if case.storage is not None else _of_tree(case)
     return proven, _as_result(cuts_on(case.on_lattice(lattice), _PASSES), "sddp", "cuts of a lattice")
+
+
+def _of_tree(case: GeneralCase) -> Result[Plan]:
+    return extensive_form(case, case_tree(case), time_limit=_SECONDS)
 
 
 def _as_result(plan: Plan, method: str = "static", detail: str = "fixed in advance") -> Result[Plan]:
@@ -367,6 +373,9 @@ def _as_result(plan: Plan, method: str = "static", detail: str = "fixed in advan
 def _chosen(model: Model, recourse: Result[Plan] | None, held: Mapping[str, HeldPlan], pilot: _Sample) -> Result[Plan]:
     """The plan that earns most on pilot paths."""
     plans = {name: _as_result(plan, name) for name, plan in held.items()}
+    for name in STRATEGIES:
+        plan = PolicyPlan.of(pilot.case, model, heuristic(name, pilot.case), pilot.paths[:1])
+        plans[name] = _as_result(plan, name, "a rule")
     if recourse is not None:
         plans["rp"] = recourse
     npv = pilot.npv(model, *(plan.policy(name=name) for name, plan in plans.items()))
