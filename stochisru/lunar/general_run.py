@@ -21,6 +21,7 @@ from stochisru.errors import InputError
 from stochisru.files import RUN, drawing, plainly, replacing_folder
 from stochisru.lunar.general_policies import held_policies, model_of_sample
 from stochisru.lunar.simulation.of_tables import OutcomesOfTables, simulate_tables
+from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.strategies.by_technology import heuristic
 from stochisru.lunar.tables.case import GeneralCase
@@ -39,6 +40,7 @@ from stochisru.problem.policies.follow import follow
 from stochisru.problem.policies.protocol import Policy
 from stochisru.programs.solvers import solver_named
 from stochisru.protocols import Plan
+from stochisru.simulation.estimators import why_no_mean
 from stochisru.simulation.of_model import Outcomes, drawn_paths
 from stochisru.simulation.sampling import Sampling
 from stochisru.studies.folder import case_entry, write_case, write_manifest, write_tables
@@ -142,7 +144,7 @@ def run_general_case(
         on_trees = ", ".join(each.name for each in methods_on(Of.TREE))
         raise InputError(f"method: must be one of {on_trees}, which work on a tree, got {method!r}")
     by = method_for(method or "ef", case)
-    refused = why_no_process_values(case) or ""
+    refused = why_no_process_values(case) or _too_heavy(case, paths)
     with replacing_folder(out, same=case_entry(case)) as folder:
         say(f"rp of the tree by {by.name}")
         on_tree = by.solve(case, tree, options_for(by, {"solver": solver} if by.name == "ef" else {}))
@@ -165,6 +167,8 @@ def run_general_case(
         entries = {
             "page": "tables",
             "tables": case.what,
+            "measure": case.measure,
+            "commitment": case.commitment,
             "tree_hash": tree.digest(),
             "tree_origin": tree.origin,
             "branching": tree.branching,
@@ -193,6 +197,12 @@ def run_general_case(
             build_report(folder)
         files = _files(folder)
     return replace(outcome, files=files)
+
+
+def _too_heavy(case: GeneralCase, paths: int) -> str:
+    """Why the tails of demand refuse means over so many paths, or nothing."""
+    heavy = why_no_mean(max(paths, FEWEST), demand_kurtosis(case))
+    return f"values of the process: {heavy}" if heavy else ""
 
 
 def _policies(

@@ -82,12 +82,12 @@ def why_no_process_values(case: GeneralCase) -> str | None:
     if case.factors:
         return (
             f"factors: {case.name} has {', '.join(case.factor_names[1:])} beside demand, and values on the process are "
-            "of demand alone; those of a tree are of all, give --branching"
+            "of demand alone; those of a tree are of all"
         )
     if case.risk is not None:
         return (
             f"risk: values on the process are expectations, {case.name} asks for {case.risk.measure}; those of a tree "
-            "are under the measure of a total, give --branching"
+            "are under the measure of a total"
         )
     return None
 
@@ -203,7 +203,7 @@ def general_values(case: GeneralCase, sampling: Sampling) -> PolicyValues:
     """
     reason = why_no_process_values(case)
     if reason is not None:
-        raise InputError(reason)
+        raise InputError(f"{reason}; give --branching")
     sampling = sampling.at_least(FEWEST)
     heavy = why_no_mean(sampling.paths, demand_kurtosis(case))
     if heavy:
@@ -231,7 +231,7 @@ def general_values(case: GeneralCase, sampling: Sampling) -> PolicyValues:
     rows["ws"] = _Rows(foresight if case.is_linear else npv["rp"], foresight)
     for name, information in (("static", Static()), ("fixed", Fixed())):
         rows[name] = _Rows(npv[name], sample.best(model, information), proven)
-    found = {name: _value(name, sample, row) for name, row in rows.items()}
+    found = _in_their_order({name: _value(name, sample, row) for name, row in rows.items()})
     found["ev"] = _mean_path(held["eev"])
     for name, (high, low) in DIFFERENCES.items():
         if high in rows and low in rows:
@@ -391,6 +391,18 @@ def _value(name: str, sample: _Sample, rows: _Rows) -> ProcessValue:
     """Bracket of a value."""
     hand, limit = sample.mean(rows.hand), sample.mean(rows.limit)
     return _bracket(name, hand, limit, min(limit.upper, rows.proven))
+
+
+def _in_their_order(found: dict[str, ProcessValue]) -> dict[str, ProcessValue]:
+    """EEV, nothing and fixed ≤ static ≤ RP: what bounds the greater bounds the less, whose value it has at least."""
+    ordered = dict(found)
+    for greater, less in (("rp", ("static",)), ("static", ("fixed", *_PLANNED))):
+        top = ordered[greater]
+        ordered |= {name: ordered[name].within(-np.inf, top.upper) for name in less}
+    for greater, less in (("static", ("fixed", *_PLANNED)), ("rp", ("static",))):
+        best = max(ordered[name].value for name in (greater, *less))
+        ordered[greater] = replace(ordered[greater], value=best)
+    return ordered
 
 
 def _difference(sample: _Sample, high: tuple[ProcessValue, _Rows], low: tuple[ProcessValue, _Rows]) -> ProcessValue:
