@@ -12,6 +12,7 @@ from stochisru import InputError, extensive_form, load_case, process_values, val
 from stochisru.cli.main import main
 from stochisru.lunar.general_policies import simulate_general
 from stochisru.lunar.strategies import STRATEGIES
+from stochisru.lunar.tables.support_worth import support_worth
 from stochisru.problem.evaluate import evaluate
 from stochisru.report.elements import number
 from stochisru.simulation.sampling import Sampling
@@ -184,3 +185,34 @@ def test_a_run_names_what_is_maximised_and_survives_dollar_signs_and_heavy_tails
     assert "mean-CVaR of total NPV (weight 0.5, worst 10%)" in page
     assert "The plan is a commitment" in page
     assert json.loads(told.read_text())["values"] is None
+
+
+@pytest.mark.parametrize("equity", [0.0, 0.4])
+def test_support_is_a_transfer(tmp_path, equity):
+    """What the government pays and gets, kilogram by kilogram of the firm's plan."""
+    case = two(
+        tmp_path,
+        "[support]\ndev_share = 0.3\nlaunch_share = 0.2\npremium = 250.0\n"
+        f"purchase = {{ quantity = 100.0, price = 700.0 }}\nequity = {equity}\n",
+        c_by="c_by = 20.0",
+    )
+    tree = ScenarioTree.from_process(case.process, [3, 3, 3])
+    found = support_worth(case, tree)
+    assert found.firm + found.government == pytest.approx(found.both)
+
+    def paid(plan):
+        x, t = plan.quantities, tree.stage
+        bill = 0.0
+        for name, c_dev in (("ice", 10_000.0), ("regolith", 5000.0)):
+            launch, each = 5000.0 * 0.9**t * 5.5, x[f"dM_{name}"]
+            bought = (0.3 * c_dev + 0.2 * launch) * each
+            bill = bill + bought + equity * ((1 - 0.3) * c_dev + (1 - 0.2) * launch) * each
+        operation = 1800.0 * x["M_ice"] + 1200.0 * x["M_regolith"]
+        gets = equity * (3000.0 * x["sold"] - operation)
+        pays = bill + 250.0 * x["sold"] + 700.0 * x["bought"] - gets
+        return float((tree.probability * case.model.discount[t] * pays).sum())
+
+    plan = extensive_form(case, tree).plan
+    assert found.government == pytest.approx(-paid(plan), rel=1e-6)
+    assert found.per_kg == pytest.approx(-found.government / found.additional)
+    assert support_worth(two(tmp_path), tree) is None

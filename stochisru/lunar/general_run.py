@@ -28,6 +28,7 @@ from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.customers import tiers
 from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.tables.plants import plants
+from stochisru.lunar.tables.support_worth import SupportWorth, support_worth
 from stochisru.lunar.tables.worth_of_each import WorthOfTechnology, worth_of_each
 from stochisru.lunar.values.distance import Distance, distance_of_laws
 from stochisru.lunar.values.general import FEWEST, PATHS, why_no_process_values
@@ -75,6 +76,8 @@ class GeneralRun:
         Policies on fresh paths of the process.
     technologies
         What each of several is worth beside the others.
+    support
+        What support is worth to whom, where there is any.
     files
         Files of the run folder.
     """
@@ -88,6 +91,7 @@ class GeneralRun:
     distance: Distance
     simulation: OutcomesOfTables
     technologies: tuple[WorthOfTechnology, ...]
+    support: SupportWorth | None
     files: tuple[str, ...]
 
     @property
@@ -111,6 +115,7 @@ class GeneralRun:
             "no_values": self.no_values or None,
             "tree": {"values": self.tree_values, "no_values": None, "distance": self.distance},
             "technologies": {worth.name: worth.to_dict() for worth in self.technologies},
+            "support": None if self.support is None else self.support.to_dict(),
             "strategies": simulation.pop("strategies"),
             "simulation": simulation,
             "files": list(self.files),
@@ -150,6 +155,7 @@ def run_general_case(
         on_tree = by.solve(case, tree, options_for(by, {"solver": solver} if by.name == "ef" else {}))
         tree_values = value_table(case, tree, solver=solver, progress=say)
         technologies = worth_of_each(case, tree, solver=solver, progress=say)
+        support = support_worth(case, tree, solver=solver, progress=say)
         process: ProcessValues | None = None
         if not refused:
             say("values of the process")
@@ -159,7 +165,9 @@ def run_general_case(
         model, policies = _policies(case, plan, on_tree, sample)
         simulation = simulate_tables(case, model, policies, sample)
         away = distance_of_laws(case, tree)
-        outcome = GeneralRun(case, out, process, refused, tree_values, plan, away, simulation, technologies, ())
+        outcome = GeneralRun(
+            case, out, process, refused, tree_values, plan, away, simulation, technologies, support, ()
+        )
         say("tables")
         write_tables(folder, _tables(outcome, tree, on_tree, sample))
         tree.save(folder / "tree.npz")
@@ -168,6 +176,7 @@ def run_general_case(
             "page": "tables",
             "tables": case.what,
             "measure": case.measure,
+            "support": None if support is None else support.to_dict(),
             "commitment": case.commitment,
             "tree_hash": tree.digest(),
             "tree_origin": tree.origin,

@@ -80,7 +80,7 @@ def body(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], picture: Map
     )
     return f"""<h1>{html.escape(str(manifest.get("title", manifest["case"])))}</h1>
 <p class="lead">{commitment(manifest["decision"])}</p>
-<p class="lead">{summary}{_technologies(tables)}</p>
+<p class="lead">{summary}{_technologies(tables)}{_support(manifest["support"])}</p>
 <p>The case says {html.escape(manifest["tables"])}.</p>
 <h2 id="values">Values of information and flexibility</h2>
 {refused}
@@ -137,6 +137,22 @@ def _technologies(tables: dict[str, pd.DataFrame]) -> str:
             f"$&nbsp;{number(row['value'], '$')}&nbsp;million to {others}"
         )
     return f" Of the technologies, {'; '.join(words)} (of the tree)."
+
+
+def _support(worth: dict[str, Any] | None) -> str:
+    """What support is worth to whom, in a sentence."""
+    if worth is None:
+        return ""
+    firm, government, both = (
+        f"$&nbsp;{number(worth[who], '$')}&nbsp;million" for who in ("firm", "government", "both")
+    )
+    cost = ""
+    if worth["per_kg"] is not None:
+        cost = f"; a kilogram of oxygen more costs the government $&nbsp;{number(worth['per_kg'])}"
+    return (
+        f" With the support of the case the plan is worth {firm} to the firm, {government} to the government and "
+        f"{both} to both (of the tree, less what doing nothing gives{cost})."
+    )
 
 
 def _yearly(operations: pd.DataFrame) -> str:
