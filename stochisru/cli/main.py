@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stochisru.cli.calibrate import calibrate
+from stochisru.cli.decide import decide
 from stochisru.cli.evaluate import evaluate
 from stochisru.cli.knowledge import learning, resolve, survey
 from stochisru.cli.networks import network_app
@@ -86,6 +87,7 @@ app.command("solve")(solve_listed)
 _SOLVE = app.registered_commands[-1]
 app.command()(evaluate)
 app.command()(calibrate)
+app.command()(decide)
 app.add_typer(network_app, name="network")
 
 

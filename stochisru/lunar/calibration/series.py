@@ -59,6 +59,14 @@ class ObservedSeries:
         return tuple(f"{x:g}" if isinstance(x, (int, float)) else f"{x:%Y-%m-%d}" for x in known.tolist())
 
     @property
+    def by_calendar(self) -> bool:
+        """Whether dates were given: without any, values are counted from 0."""
+        import pandas as pd
+
+        index = self.data.index
+        return not (isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1)
+
+    @property
     def values(self) -> Array:
         """The known values."""
         return seen(self.data, None, 1)[0]

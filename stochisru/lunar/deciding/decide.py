@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.deciding.belief import Belief, History, Informed, read_history
 from stochisru.lunar.deciding.orders import PASSES, FirstOrders, Placed, first_orders
 from stochisru.lunar.deciding.standing import OrderOf, Pipeline, Plant, by_technology, ordered, placed
+from stochisru.lunar.deciding.words import amount, listed, money
 from stochisru.lunar.tables.case import GeneralCase, is_general
 from stochisru.methods.result import versions
 
@@ -115,20 +115,18 @@ class Advice:
         """The orders, kg: dM0, dM1, …; of several technologies a table of each by name."""
         return by_technology(self.case, self.best.orders)
 
+    @property
+    def has_factors(self) -> bool:
+        """Whether something beside demand is uncertain."""
+        return is_general(self.case) and bool(self.case.factors)
+
     def when(self, year: int) -> str:
         """A year of the decision in words: ``year 1``, with that of the calendar where the history has whole years."""
         label = self.history.labels[-1]
-        step = self.case.horizon.step if is_general(self.case) else 1.0
-        ahead = year * step
-        if (self.history.dates is None and not self._by_calendar) or not label.isdigit() or ahead != int(ahead):
+        ahead = year * (self.case.horizon.step if is_general(self.case) else 1.0)
+        if not self.history.by_calendar or not label.isdigit() or ahead != int(ahead):
             return f"year {year}"
         return f"{int(label) + int(ahead)} (year {year})"
-
-    @cached_property
-    def _by_calendar(self) -> bool:
-        import pandas as pd
-
-        return not isinstance(self.history.data.index, pd.RangeIndex)
 
     @property
     def sentence(self) -> str:
@@ -138,14 +136,38 @@ class Advice:
             from_it = [turn.demand for turn in self.turns]
             if not from_it:
                 return f"Order nothing this year; up to {_UP[-1]:g} times its demand none pays."
-            return f"Order nothing this year; from a demand of {_mass(from_it[0])} kg/yr on an order pays."
-        words = [f"{_mass(kg)} kg {_of(order)}to arrive in {self.when(order.arrival)}" for order, kg in placed]
-        return f"Order {_listed(words)}; ordering nothing this year loses $ {_million(self.nothing)} million."
+            return f"Order nothing this year; from a demand of {amount(from_it[0])} kg/yr on an order pays."
+        words = [f"{amount(kg)} kg {_of(order)}to arrive in {self.when(order.arrival)}" for order, kg in placed]
+        return f"Order {listed(words)}; ordering nothing this year loses $ {money(self.nothing)} million."
 
     @property
     def small(self) -> float:
         """Mass below which an order is none, kg."""
         return _NOTHING * max(self.best.total, 1.0)
+
+    def regret_of(self, order: OrderOf) -> list[Regret]:
+        """What is lost by amounts of one order, ascending."""
+        return [row for row in self.regret if row.order == order]
+
+    def leaning_table(self) -> pd.DataFrame:
+        """Orders by this year's demand: ``demand`` (kg/yr), ``change`` in words, and a column of kg for each order."""
+        import pandas as pd
+
+        rows = []
+        for change, orders in sorted({**self.leaning, 0.0: self.best.orders}.items()):
+            told = "as it is" if change == 0 else f"{change:+.0%}"
+            kg = {order.name: orders.get(order, float("nan")) for order in self.best.orders}
+            rows.append({"demand": self.demand * (1 + change), "change": told, **kg})
+        return pd.DataFrame(rows)
+
+    @property
+    def turning_lines(self) -> list[str]:
+        """Which demand would change the order, a line each."""
+        if self.turns:
+            return [f"at a demand of {amount(turn.demand)} kg/yr: {turn.meaning}" for turn in self.turns]
+        if self.best.total > self.small:
+            return [f"even at 1/{1 / _DOWN[-1]:g} of this year's demand something is ordered"]
+        return [f"up to {_UP[-1]:g} times this year's demand nothing is ordered"]
 
     def to_frame(self) -> pd.DataFrame:
         """One row per amount of each order: ``technology``, ``order``, ``arrival``, ``kg`` and ``regret`` ($)."""
@@ -195,23 +217,8 @@ class Advice:
         }
 
 
-def _mass(kg: float) -> str:
-    return f"{kg:,.0f}" if kg >= 1000 else f"{kg:.4g}"
-
-
-def _million(amount: float) -> str:
-    scaled = amount / 1e6
-    if scaled >= 100:
-        return f"{scaled:,.1f}"
-    return f"{scaled:.2f}" if scaled >= 1 else f"{scaled:.2g}"
-
-
 def _of(order: OrderOf) -> str:
     return f"of {order.technology} " if order.technology else ""
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _plant(case: DeploymentCase | GeneralCase) -> Any:
