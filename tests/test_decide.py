@@ -479,13 +479,13 @@ def test_the_folder_and_its_page(cli, tmp_path, history, browser):
     assert code == 0
     assert told.endswith(f"report: {out / 'report.html'}\n")
     data = json.loads((tmp_path / "a.json").read_text())
-    assert {"report.html", "case.toml", "tables/regret.csv", "figures/regret.png"} <= set(data["files"])
+    assert {"report.html", "case.toml", "tables/regret.csv", "figures/regret_dM1.png"} <= set(data["files"])
     page = (out / "report.html").read_text()
     assert page.index("Order 139.4 kg") < page.index("What other orders lose") < page.index("Which demand would change")
     assert "http" not in page.split("</style>")[1].replace("http://www.w3.org", "")
     assert load_case(out / "case.toml").demand.D0 == 1000.0
     shown = chromium(browser, "--dump-dom", (out / "report.html").as_uri()).stdout.decode()
-    assert shown.count("<figure>") == 3
+    assert shown.count("<figure>") == 4
     code, _, err = cli("decide", "contested-market", "--history", history, "--out", out)
     assert code == 2
     assert "holds the decision of another case" in err

@@ -84,18 +84,15 @@ def decide(
 def _show(advice: Advice) -> None:
     import pandas as pd
 
-    from stochisru.lunar.deciding.words import amount, money, money_digits, shown
+    from stochisru.lunar.deciding.words import amount, shown
 
     print_words(advice.sentence)
     print_words(f"then: {advice.rule}")
     print_words(f"demand {amount(advice.demand)} kg/yr in {advice.when(0)}; belief: {advice.belief.describe()}")
-    print_words(
-        f"worth $ {money(advice.best.worth)} million of expected NPV over {advice.case.horizon.T} years "
-        f"(of the {advice.of}; {advice.method})"
-    )
+    print_words(advice.worth)
     for order in advice.best.orders:
         rows = shown(advice.regret_of(order))
-        digits = money_digits([row.lost for row in rows])
+        digits = advice.money_digits(order)
         best = advice.best.orders[order]
         table = pd.DataFrame(
             {

@@ -21,7 +21,7 @@ from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.deciding.belief import Belief, History, Informed, read_history
 from stochisru.lunar.deciding.orders import PASSES, FirstOrders, Placed, first_orders
 from stochisru.lunar.deciding.standing import OrderOf, Pipeline, Plant, by_technology, ordered, placed
-from stochisru.lunar.deciding.words import amount, listed, money
+from stochisru.lunar.deciding.words import amount, listed, money, money_digits
 from stochisru.lunar.tables.case import GeneralCase, is_general
 from stochisru.methods.result import versions
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: This year's demand less and more than it is, for how much the order leans on it.
 CHANGES = (-0.2, -0.1, 0.1, 0.2)
 #: Passes of SDDP for other demands.
-_FEWER = 2
+_FEWER = 4
 #: Shares of this year's demand down and multiples up to which its turns are looked for.
 _DOWN, _UP = (0.5, 0.25, 0.125, 0.0625), (2.0, 4.0, 8.0, 16.0)
 #: Orders below this share of the plant that would serve demand are none.
@@ -89,6 +89,8 @@ class Advice:
         What to do after this year; k_t by year of order, kg of plant per kg/yr of demand, where there is such a rule.
     method, of
         How the orders are found, and what stands for the future.
+    error
+        How far worth may be off beside that, $: what is lost is known no better.
     """
 
     case: DeploymentCase | GeneralCase
@@ -104,6 +106,7 @@ class Advice:
     positions: Mapping[int, float]
     method: str
     of: str
+    error: float
 
     @property
     def demand(self) -> float:
@@ -144,6 +147,19 @@ class Advice:
     def small(self) -> float:
         """Mass below which an order is none, kg."""
         return _NOTHING * max(self.best.total, 1.0)
+
+    @property
+    def worth(self) -> str:
+        """What the plan is worth, of what and how sure, in one sentence."""
+        sure = f"; losses are known to $ {money(self.error)} million" if self.error >= 1.0 else ""
+        return (
+            f"worth $ {money(self.best.worth)} million of expected NPV over {self.case.horizon.T} years "
+            f"(of the {self.of}; {self.method}{sure})"
+        )
+
+    def money_digits(self, order: OrderOf) -> int:
+        """Digits of $ million after the point at which losses by an order are said: no more than are known."""
+        return money_digits([row.lost for row in self.regret_of(order)], self.error)
 
     def regret_of(self, order: OrderOf) -> list[Regret]:
         """What is lost by amounts of one order, ascending."""
@@ -212,6 +228,7 @@ class Advice:
             "plant": _plant(case),
             "pipeline": {name: kg for name, kg in self.arriving.items() if kg.any()},
             "method": self.method,
+            "error": self.error,
             "of": self.of,
             "versions": versions(),
         }
@@ -318,6 +335,7 @@ def decide(
         positions=ground.positions,
         method=ground.method,
         of=ground.of.value,
+        error=ground.error,
     )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stochisru.lunar.deciding.words import amount
+from stochisru.lunar.tables.plants import identifier
 from stochisru.report.style import DASHES, PALETTE, money, new_figure
 
 if TYPE_CHECKING:
@@ -14,32 +16,34 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stochisru.lunar.deciding.decide import Advice
+    from stochisru.lunar.deciding.standing import OrderOf
 
 #: Marks of orders.
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")
 
 
-def regret_curves(advice: Advice) -> Figure:
-    """What each amount of each order loses, with the order marked; points where plant comes in lots."""
-    with new_figure(6.4, 3.6) as (figure, ax):
-        largest = max(row.lost for row in advice.regret)
-        for order, color, dash, mark in zip(
-            advice.best.orders, cycle(PALETTE), cycle(DASHES), cycle(_MARKS), strict=False
-        ):
-            rows = advice.regret_of(order)
-            kg, lost = np.array([(row.kg, row.lost) for row in rows]).T
-            label = f"{order.name}, arrives in {advice.when(order.arrival)}"
-            if order.lot is None:
-                ax.plot(kg, lost, color=color, ls=dash, lw=1.6, label=label)
-            else:
-                ax.plot(kg, lost, mark, color=color, ms=4, label=label)
-            ax.plot(advice.best.orders[order], 0.0, mark, color=color, ms=8, mec="black", clip_on=False, zorder=3)
-        unit = money(ax.yaxis, largest)
-        ax.set(xlabel="order (kg)", ylabel=f"expected NPV lost ({unit})")
+def regret_name(order: OrderOf) -> str:
+    """Name of the file of an order's figure."""
+    return "_".join(["regret", *([identifier(order.technology)] if order.technology else []), f"dM{order.arrival}"])
+
+
+def regret_curve(advice: Advice, order: OrderOf) -> Figure:
+    """What each amount of an order loses, with the order marked; points where plant comes in lots."""
+    rows = advice.regret_of(order)
+    kg, lost = np.array([(row.kg, row.lost) for row in rows]).T
+    with new_figure(5.0, 2.6) as (figure, ax):
+        ax.plot(kg, lost, *(["o"] if order.lot is not None else []), color=PALETTE[0], lw=1.8, ms=4)
+        best = advice.best.orders[order]
+        ax.plot(best, 0.0, "o", color=PALETTE[1], ms=8, mec="black", clip_on=False, zorder=3)
+        side = "left" if best < 0.15 * kg.max() else "center"
+        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
+        said = f"order {amount(best)} kg"
+        ax.annotate(said, (best, 0.0), (0, 12), textcoords="offset points", ha=side, bbox=box, zorder=4)
+        unit = money(ax.yaxis, float(lost.max()))
+        ax.set(xlabel=f"{order.name} (kg)", ylabel=f"expected NPV lost ({unit})")
         ax.set_ylim(bottom=0.0)
-        ax.set_xlim(left=0.0)
+        ax.set_xlim(left=0.0, right=1.03 * float(kg.max()) if kg.max() > 0 else None)
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
-        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
         return figure
 
 

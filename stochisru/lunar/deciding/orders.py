@@ -33,7 +33,7 @@ from stochisru.methods.registry import method_named
 from stochisru.methods.result import Of
 
 #: Passes of SDDP.
-PASSES = 4
+PASSES = 6
 #: States of a lattice per stage up to which it takes well under a second.
 _FEW = 150
 #: Orders that are held, kg.
@@ -75,6 +75,10 @@ class FirstOrders(Protocol):
     @property
     def places(self) -> tuple[OrderOf, ...]:
         """The orders that can be placed."""
+
+    @property
+    def error(self) -> float:
+        """How far worth may be off beside what stands for the future, $: of a solver, or of cuts that still move."""
 
     @property
     def points(self) -> int:
@@ -122,7 +126,7 @@ class AtRoot:
 
     case: DeploymentCase | GeneralCase
     ordered: Array
-    points = 21
+    points, error = 21, 0.0
 
     @property
     def steps(self) -> int:
@@ -218,7 +222,7 @@ class OnLevels:
 
     case: DeploymentCase
     ordered: Array
-    of = Of.LATTICE
+    of, error = Of.LATTICE, 0.0
 
     @property
     def positions(self) -> Mapping[int, float]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from stochisru.files import drawing, plainly, replacing_folder, write_text
 from stochisru.lunar.deciding.decide import Advice
-from stochisru.lunar.deciding.figures import history_and_fan, order_by_demand, regret_curves
-from stochisru.lunar.deciding.words import amount, money, money_digits, shown
+from stochisru.lunar.deciding.figures import history_and_fan, order_by_demand, regret_curve, regret_name
+from stochisru.lunar.deciding.words import amount, shown
 from stochisru.methods.result import versions
 from stochisru.report.elements import inline, manifest_table, table, whole_page
 from stochisru.studies.folder import write_case, write_figures, write_manifest, write_tables
@@ -103,7 +103,8 @@ def _tables(advice: Advice, fan: pd.DataFrame | None) -> dict[str, pd.DataFrame]
 
 def _figures(advice: Advice, fan: pd.DataFrame | None) -> dict[str, Figure]:
     with drawing():
-        made = {"regret": regret_curves(advice), "demand": order_by_demand(advice)}
+        made = {regret_name(order): regret_curve(advice, order) for order in advice.best.orders}
+        made["demand"] = order_by_demand(advice)
         return made if fan is None else {**made, "history": history_and_fan(advice, fan)}
 
 
@@ -116,13 +117,10 @@ def render(advice: Advice, figures: Mapping[str, Figure], manifest: Mapping[str,
     body = f"""<h1>{html.escape(title)}</h1>
 <p class="lead"><b>{html.escape(advice.sentence)}</b></p>
 <p class="lead">Then: {html.escape(advice.rule)}</p>
-<p>With these orders the plan is worth $&nbsp;{money(advice.best.worth)}&nbsp;million of expected NPV over
-{advice.case.horizon.T} years (of the {html.escape(advice.of)}; {html.escape(advice.method)}).
-{_standing(advice)}</p>
+<p>With these orders the plan is {html.escape(advice.worth)}. {_standing(advice)}</p>
 <h2 id="regret">What other orders lose</h2>
 <p>Expected NPV that is lost by ordering another amount this year, all else decided again.</p>
-{inline(figures["regret"], "What is lost by each amount; the dot is the order.")}
-{_regret(advice)}
+{_regret(advice, figures)}
 <h2 id="demand">Which demand would change it</h2>
 <p>{turning} Had this year's demand been another, the belief would be another too; parameters stay.</p>
 {inline(figures["demand"], "This year's orders by this year's demand, in terms of what it is.")}
@@ -153,11 +151,11 @@ def _standing(advice: Advice) -> str:
     return f"In place: {words}. On its way: {', '.join(coming) or 'nothing'}."
 
 
-def _regret(advice: Advice) -> str:
+def _regret(advice: Advice, figures: Mapping[str, Figure]) -> str:
     made = []
     for order, best in advice.best.orders.items():
         rows = shown(advice.regret_of(order))
-        digits = money_digits([row.lost for row in rows])
+        digits = advice.money_digits(order)
         cells = [
             [
                 f'<span class="best">{amount(row.kg)}</span>' if row.kg == best else amount(row.kg),
@@ -165,7 +163,11 @@ def _regret(advice: Advice) -> str:
             ]
             for row in rows
         ]
-        caption = f"{order.name}, to arrive in {advice.when(order.arrival)}; the order is marked"
+        what = f"{order.name}, to arrive in {advice.when(order.arrival)}"
+        made.append(
+            inline(figures[regret_name(order)], f"{what}: what is lost by other amounts; the dot is the order.")
+        )
+        caption = f"{what}; the order is marked"
         made.append(table(["kg", "loses, $ million"], cells, caption=caption))
     return "\n".join(made)
 

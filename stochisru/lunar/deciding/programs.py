@@ -10,7 +10,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InfeasibleError, InputError
+from stochisru.errors import InfeasibleError, InputError, TimeLimitError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.deciding.orders import PASSES, FirstOrders, Holding, Placed
 from stochisru.lunar.deciding.standing import OrderOf, open_orders
@@ -28,13 +28,15 @@ from stochisru.problem.lattice_problem import ModelOnLattice
 from stochisru.problem.model import Model
 from stochisru.problem.on_tree import TreeProgram, on_tree
 from stochisru.problem.parts import Decision, Part, Row, State
-from stochisru.programs.sparse import solve_to_gap
+from stochisru.programs.sparse import Solution, solve_to_gap
 from stochisru.programs.stage_model import StageModel
 
 #: States of a lattice per stage.
 _STATES = 32
 #: Gap and seconds of a program with whole numbers: what is lost by an order is a difference of two optima.
 _GAP, _SECONDS = 1e-6, 5.0
+#: Rounding of a bound.
+_JUST = 1 + 1e-12
 _LATER = "In every later year decide again, with the demand seen by then"
 
 
@@ -165,19 +167,33 @@ class OnTree(_Programs):
         name, year = self.keys[order]
         return int(self._stated.program.columns[name].start + self._stated.places[name].at(year).start)
 
+    @cached_property
+    def _free(self) -> Solution:
+        return solve_to_gap(self._stated.program, rel_gap=_GAP, time_limit=_SECONDS)
+
+    @property
+    def error(self) -> float:
+        """Gap of a program with whole numbers."""
+        mixed = bool(self._stated.program.integer.any())
+        return abs(self._free.bound - self._free.objective) if mixed else 0.0
+
     def best(self, held: Holding | None = None) -> Placed | None:
         """Best orders where some are held."""
+        if not held:
+            return self._placed(self._free)
         program = self._stated.program
         lower, upper = program.lower.copy(), program.upper.copy()
-        for order, kg in (held or {}).items():
+        for order, kg in held.items():
             column = self._column(order)
-            if not lower[column] <= kg <= upper[column] * (1 + 1e-12):
+            if not lower[column] <= kg <= upper[column] * _JUST:
                 return None
             lower[column] = upper[column] = min(kg, upper[column])
         try:
-            found = solve_to_gap(program.with_bounds(lower, upper), rel_gap=_GAP, time_limit=_SECONDS)
-        except InfeasibleError:
+            return self._placed(solve_to_gap(program.with_bounds(lower, upper), rel_gap=_GAP, time_limit=_SECONDS))
+        except (InfeasibleError, TimeLimitError):
             return None
+
+    def _placed(self, found: Solution) -> Placed:
         taken = self._stated.taken(found.x)
         return Placed({order: float(taken[self._column(order)]) for order in self.places}, found.objective)
 
@@ -191,12 +207,20 @@ class ByCuts(_Programs):
     points, steps = 21, 5
 
     @cached_property
-    def _engine(self) -> Engine:
-        programs = self._programs
+    def _trained(self) -> tuple[Engine, list[float]]:
+        """The engine with its cuts, and the bound after each pass."""
+        programs, bounds = self._programs, []
         engine, trials = Engine(programs, Expectation()), Trials(programs, 0)
         for number in range(self.passes):
             engine.absorb(trials.rows(engine, number, 0, 1))
-        return engine
+            bounds.append(engine.root()[0])
+        return engine, bounds
+
+    @property
+    def error(self) -> float:
+        """How far the bound of the cuts still fell in the last pass."""
+        bounds = self._trained[1]
+        return max(0.0, bounds[-2] - bounds[-1]) if len(bounds) > 1 else float("inf")
 
     @cached_property
     def _programs(self) -> ModelOnLattice:
@@ -225,13 +249,13 @@ class ByCuts(_Programs):
 
     def best(self, held: Holding | None = None) -> Placed | None:
         """Best orders where some are held."""
-        programs, engine = self._programs, self._engine
+        programs, (engine, _) = self._programs, self._trained
         stage = programs.stages[0]
         lower, upper = stage.lower.copy(), stage.upper.copy()
         place = {key: j for j, key in enumerate(programs.own[0])}
         for order, kg in (held or {}).items():
             j, unit = place[self.keys[order]], programs.unit(self.keys[order])
-            if not lower[0, j] <= kg / unit <= upper[0, j] * (1 + 1e-12):
+            if not lower[0, j] <= kg / unit <= upper[0, j] * _JUST:
                 return None
             lower[:, j] = upper[:, j] = min(kg / unit, upper[0, j])
         model = StageModel(replace(stage, lower=lower, upper=upper), 0)
@@ -244,4 +268,4 @@ class ByCuts(_Programs):
             return None
         worth = stage.money * (stage.at(0).constant + float(stage.at(0).cost @ columns))
         amounts = dict(zip(programs.first_stage, programs.root(columns), strict=True))
-        return Placed({order: float(amounts.get(self.keys[order], 0.0)) for order in self.places}, worth)
+        return Placed({order: max(0.0, float(amounts.get(self.keys[order], 0.0))) for order in self.places}, worth)

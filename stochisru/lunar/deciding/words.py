@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,14 @@ def money(dollars: float) -> str:
     return f"{scaled:.2f}" if size >= 1 else f"{scaled:.2g}"
 
 
-def money_digits(dollars: Sequence[float]) -> int:
-    """Digits after the point at which amounts in $ million are told apart: the smallest that is not 0 keeps two."""
+def money_digits(dollars: Sequence[float], error: float = 0.0) -> int:
+    """Digits after the point at which amounts in $ million are told apart, no more than their error allows."""
+    known = 4 if error < 1.0 else max(0, min(4, -math.floor(math.log10(error / 1e6))))
     sizes = [abs(x) / 1e6 for x in dollars if x == x and abs(x) >= 1.0]
     if not sizes:
-        return 1
+        return min(known, 1)
     least = min(sizes)
-    return 1 if least >= 10 else 2 if least >= 1 else 3 if least >= 0.1 else 4
+    return min(known, 1 if least >= 10 else 2 if least >= 1 else 3 if least >= 0.1 else 4)
 
 
 def shown(rows: Sequence[Regret]) -> list[Regret]:
