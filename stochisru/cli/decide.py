@@ -53,7 +53,7 @@ def decide(
     """Decide this year's order from a history of demand: the order, the rule after it, and what other orders lose."""
     from stochisru.lunar.deciding import decide as decided
     from stochisru.lunar.deciding.belief import read_history
-    from stochisru.lunar.deciding.page import Written, require_folder, write_advice
+    from stochisru.lunar.deciding.page import WrittenAdvice, require_folder, write_advice
     from stochisru.lunar.deciding.standing import placed, plant_of_text, read_pipeline
 
     if history is None:
@@ -67,15 +67,15 @@ def decide(
     if out is not None:
         require_folder(out)
 
-    def compute() -> Advice | Written:
+    def compute() -> Advice | WrittenAdvice:
         with progress(f"deciding {problem.name}") as step:
             found = decided(problem, seen, plant=amount, pipeline=coming, calibrate=calibrate, progress=step)
         return found if out is None else write_advice(found, out)
 
-    def show(found: Advice | Written) -> None:
-        advice = found.advice if isinstance(found, Written) else found
+    def show(found: Advice | WrittenAdvice) -> None:
+        advice = found.advice if isinstance(found, WrittenAdvice) else found
         _show(advice)
-        if isinstance(found, Written):
+        if isinstance(found, WrittenAdvice):
             typer.echo(f"report: {found.folder / 'report.html'}")
 
     emit_outcome(compute, lambda found: found.to_dict(), json, show)

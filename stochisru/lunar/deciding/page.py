@@ -25,7 +25,7 @@ KIND = "decision"
 
 
 @dataclass(frozen=True, eq=False)
-class Written:
+class WrittenAdvice:
     """Advice in its folder."""
 
     advice: Advice
@@ -51,7 +51,7 @@ def require_folder(out: Path) -> None:
         raise InputError(f"out: {out} is a file, must be a folder")
 
 
-def write_advice(advice: Advice, out: Path) -> Written:
+def write_advice(advice: Advice, out: Path) -> WrittenAdvice:
     """Write a decision into a folder: it appears when all is done, and replaces an earlier one of the same case only.
 
     Raises
@@ -70,13 +70,13 @@ def write_advice(advice: Advice, out: Path) -> Written:
         entries = {**identity(advice), "history": advice.history.file, "order": advice.order, "rule": advice.rule}
         entries |= {"method": advice.method, "of": advice.of, "belief": advice.belief.describe()}
         write_manifest(folder, KIND, entries, advice.case)
-        written = Written(advice, out, _files(folder))
+        written = WrittenAdvice(advice, out, _files(folder))
         figures = _figures(advice, fan)
         write_figures(folder, lambda: figures, written)
         with drawing(written):
             write_text(folder / "report.html", render(advice, figures, {**entries, "versions": versions()}))
         files = _files(folder)
-    return Written(advice, out, files)
+    return WrittenAdvice(advice, out, files)
 
 
 #: Quantile levels of the fan.

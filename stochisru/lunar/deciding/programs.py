@@ -56,7 +56,7 @@ def by_program(case: DeploymentCase | GeneralCase, ordered: Mapping[str, Array],
             'risk.kind: "nested" has no order of its own here; solve --method sddp takes it, decide takes "total"'
         )
     if case.is_linear and case.risk is None and not case.factors:
-        return ByCuts(case, ordered, passes)
+        return OnCuts(case, ordered, passes)
     return OnTree(case, ordered)
 
 
@@ -199,7 +199,7 @@ class OnTree(_Programs):
 
 
 @dataclass(frozen=True, eq=False)
-class ByCuts(_Programs):
+class OnCuts(_Programs):
     """Orders at the root of the programs of SDDP: their cuts price what every order leaves behind."""
 
     passes: int = PASSES
