@@ -118,11 +118,8 @@ def test_the_order_is_what_lacks_to_a_multiple_of_demand(last, plant, pipeline):
     assert found.order == {"dM1": pytest.approx(max(0.0, k * last - there), rel=1e-9, abs=1e-9)}
 
 
-@pytest.mark.parametrize("lead", [0, 1, 3])
-@pytest.mark.parametrize("start", ["free", "fixed"])
+@pytest.mark.parametrize(("lead", "start"), [(0, "free"), (1, "free"), (1, "fixed"), (3, "free"), (3, "fixed")])
 def test_equal_to_the_exact_policy(lead, start):
-    if (lead, start) == (0, "fixed"):
-        pytest.skip("nothing can be ordered in year 0")
     case = REFERENCE.replace(lead_time=lead, initial_deployment=start, degradation=0.05, M0=40.0)
     exact = threshold(case.replace(D0=1000.0))
     found = decide(case, SEEN)
@@ -340,6 +337,12 @@ def test_a_step_cannot_be_calibrated():
     case = REFERENCE.replace(process={"kind": "step", "size": 0.5, "dates": [2.0]})
     with pytest.raises(InputError, match=r"calibrate: takes a process whose parameters a history gives, gbm, .* step"):
         decide(case, SERIES, calibrate=True)
+
+
+def test_history_repeated_is_refused():
+    case = REFERENCE.replace(process={"kind": "historical", "factors": [1.1, 0.9, 1.2]})
+    with pytest.raises(InputError, match=r"demand.process: historical .* is for simulation only"):
+        decide(case, SEEN)
 
 
 def test_levels_and_capacities_stay_those_of_the_case():

@@ -30,6 +30,7 @@ from stochisru.cli.studies import frontier, sensitivity, study_app, tune
 from stochisru.cli.support import support
 from stochisru.cli.tables import (
     print_comparison,
+    print_decision,
     print_general_run,
     print_outcomes,
     print_process_values,
@@ -139,6 +140,7 @@ def run(
             return run_case(problem, folder, tree=ground, **chosen, progress=step)
 
     def show(found: Run | GeneralRun) -> None:
+        print_decision(found.decision)
         if found.values is not None:
             print_process_values(found.values)
         if isinstance(found, GeneralRun):

@@ -34,6 +34,8 @@ CHANGES = (-0.2, -0.1, 0.1, 0.2)
 _FEWER = 4
 #: Shares of this year's demand down and multiples up to which its turns are looked for.
 _DOWN, _UP = (0.5, 0.25, 0.125, 0.0625), (2.0, 4.0, 8.0, 16.0)
+#: Halvings up to which a ground is slow: turns are then looked for nearby alone.
+_SLOW = 5
 #: Orders below this share of the plant that would serve demand are none.
 _NOTHING = 1e-6
 
@@ -83,8 +85,8 @@ class Advice:
         What is lost by other amounts of each order.
     leaning
         Orders if this year's demand were another, by the share by which it is.
-    turns
-        Demands of this year at which the order changes.
+    turns, searched
+        Demands of this year at which the order changes, and between which shares of what it is they were looked for.
     rule, positions
         What to do after this year; k_t by year of order, kg of plant per kg/yr of demand, where there is such a rule.
     method, of
@@ -102,6 +104,7 @@ class Advice:
     regret: tuple[Regret, ...]
     leaning: Mapping[float, Mapping[OrderOf, float]]
     turns: tuple[Turn, ...]
+    searched: tuple[float, float]
     rule: str
     positions: Mapping[int, float]
     method: str
@@ -138,7 +141,7 @@ class Advice:
         if not placed:
             from_it = [turn.demand for turn in self.turns]
             if not from_it:
-                return f"Order nothing this year; up to {_UP[-1]:g} times its demand none pays."
+                return f"Order nothing this year; up to {self.searched[1]:g} times its demand none pays."
             return f"Order nothing this year; from a demand of {amount(from_it[0])} kg/yr on an order pays."
         words = [f"{amount(kg)} kg {_of(order)}to arrive in {self.when(order.arrival)}" for order, kg in placed]
         return f"Order {listed(words)}; ordering nothing this year loses $ {money(self.nothing)} million."
@@ -182,8 +185,8 @@ class Advice:
         if self.turns:
             return [f"at a demand of {amount(turn.demand)} kg/yr: {turn.meaning}" for turn in self.turns]
         if self.best.total > self.small:
-            return [f"even at 1/{1 / _DOWN[-1]:g} of this year's demand something is ordered"]
-        return [f"up to {_UP[-1]:g} times this year's demand nothing is ordered"]
+            return [f"even at 1/{1 / self.searched[0]:g} of this year's demand something is ordered"]
+        return [f"up to {self.searched[1]:g} times this year's demand nothing is ordered"]
 
     def to_frame(self) -> pd.DataFrame:
         """One row per amount of each order: ``technology``, ``order``, ``arrival``, ``kg`` and ``regret`` ($)."""
@@ -320,7 +323,9 @@ def decide(
         found = at(informed.demand * share, _FEWER)[2].best()
         return {} if found is None else found.orders
 
-    leaning, turns = _turning(informed.demand, ground, best, orders)
+    far = len(_DOWN) if ground.steps > _SLOW else 1
+    away = (0.9, 0.8, *_DOWN[:far]), (1.1, 1.2, *_UP[:far])
+    leaning, turns = _turning(informed.demand, ground, best, orders, away)
     return Advice(
         case=now,
         history=series,
@@ -331,6 +336,7 @@ def decide(
         regret=regret,
         leaning=leaning,
         turns=turns,
+        searched=(away[0][-1], away[1][-1]),
         rule=ground.rule,
         positions=ground.positions,
         method=ground.method,
@@ -392,6 +398,7 @@ def _turning(
     ground: FirstOrders,
     best: Placed,
     orders: Callable[[float], Mapping[OrderOf, float]],
+    away: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> tuple[dict[float, Mapping[OrderOf, float]], tuple[Turn, ...]]:
     """Orders at demands nearby, and the demands at which the order becomes nothing, starts, or moves by a lot."""
     leaning = {change: orders(1 + change) for change in CHANGES}
@@ -418,7 +425,7 @@ def _turning(
             near = share
         return None
 
-    down, up = (0.9, 0.8, *_DOWN), (1.1, 1.2, *_UP)
+    down, up = away
     found: list[Turn] = []
 
     def add(share: float | None, meaning: str) -> None:

@@ -19,6 +19,8 @@ from typing import Protocol
 import numpy as np
 
 from scenario_trees.arrays import Array
+from scenario_trees.processes import HistoricalIncrements
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.deciding.standing import OrderOf, open_orders
 from stochisru.lunar.exact import by_year, lattice_root, threshold
@@ -101,9 +103,19 @@ def first_orders(case: DeploymentCase | GeneralCase, ordered: Mapping[str, Array
         What arrives whatever is decided, kg by technology and year, see `stochisru.lunar.deciding.standing.ordered`.
     passes
         Of SDDP, where that is what solves it.
+
+    Raises
+    ------
+    InputError
+        If nothing solves the case.
     """
     from stochisru.lunar.deciding.programs import by_program
 
+    if isinstance(case.demand.made(), HistoricalIncrements):
+        raise InputError(
+            "demand.process: historical repeats what was seen and is for simulation only; decide takes all others, and "
+            "--calibrate with one of them takes its parameters from the history"
+        )
     if is_general(case):
         if why_no_exact_policy(case) is None:
             return AtRoot(case, _only(ordered))
