@@ -80,7 +80,7 @@ class Advice:
     best
         The orders, and what they are worth.
     nothing
-        What is lost by ordering nothing this year, $.
+        What is lost by ordering nothing this year, $; NaN where there is no such plan.
     regret
         What is lost by other amounts of each order.
     leaning
@@ -144,6 +144,8 @@ class Advice:
                 return f"Order nothing this year; up to {self.searched[1]:g} times its demand none pays."
             return f"Order nothing this year; from a demand of {amount(from_it[0])} kg/yr on an order pays."
         words = [f"{amount(kg)} kg {_of(order)}to arrive in {self.when(order.arrival)}" for order, kg in placed]
+        if self.nothing != self.nothing:
+            return f"Order {listed(words)}; with nothing ordered this year no plan keeps all that the case asks for."
         return f"Order {listed(words)}; ordering nothing this year loses $ {money(self.nothing)} million."
 
     @property
