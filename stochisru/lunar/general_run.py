@@ -20,9 +20,15 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.files import RUN, drawing, plainly, replacing_folder
 from stochisru.lunar.general_policies import held_policies, model_of_sample
+from stochisru.lunar.simulation.of_tables import OutcomesOfTables, simulate_tables
+from stochisru.lunar.simulation.outcome import demand_kurtosis
+from stochisru.lunar.strategies import STRATEGIES
+from stochisru.lunar.strategies.by_technology import heuristic
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.customers import tiers
+from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.tables.plants import plants
+from stochisru.lunar.tables.support_worth import SupportWorth, support_worth
 from stochisru.lunar.tables.worth_of_each import WorthOfTechnology, worth_of_each
 from stochisru.lunar.values.distance import Distance, distance_of_laws
 from stochisru.lunar.values.general import FEWEST, PATHS, why_no_process_values
@@ -35,7 +41,8 @@ from stochisru.problem.policies.follow import follow
 from stochisru.problem.policies.protocol import Policy
 from stochisru.programs.solvers import solver_named
 from stochisru.protocols import Plan
-from stochisru.simulation.of_model import Outcomes, drawn_paths, simulate_policies
+from stochisru.simulation.estimators import why_no_mean
+from stochisru.simulation.of_model import Outcomes, drawn_paths
 from stochisru.simulation.sampling import Sampling
 from stochisru.studies.folder import case_entry, write_case, write_manifest, write_tables
 from stochisru.values import Values
@@ -69,6 +76,8 @@ class GeneralRun:
         Policies on fresh paths of the process.
     technologies
         What each of several is worth beside the others.
+    support
+        What support is worth to whom, where there is any.
     files
         Files of the run folder.
     """
@@ -80,8 +89,9 @@ class GeneralRun:
     tree_values: Values
     plan: Result[Plan]
     distance: Distance
-    simulation: Outcomes
+    simulation: OutcomesOfTables
     technologies: tuple[WorthOfTechnology, ...]
+    support: SupportWorth | None
     files: tuple[str, ...]
 
     @property
@@ -96,6 +106,7 @@ class GeneralRun:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the keys of ``docs/cli.md``."""
         simulation = self.simulation.to_dict()
+        del simulation["case"], simulation["versions"]
         return {
             "case": self.case.name,
             "folder": str(self.folder),
@@ -104,7 +115,8 @@ class GeneralRun:
             "no_values": self.no_values or None,
             "tree": {"values": self.tree_values, "no_values": None, "distance": self.distance},
             "technologies": {worth.name: worth.to_dict() for worth in self.technologies},
-            "strategies": simulation.pop("policies"),
+            "support": None if self.support is None else self.support.to_dict(),
+            "strategies": simulation.pop("strategies"),
             "simulation": simulation,
             "files": list(self.files),
         }
@@ -137,12 +149,13 @@ def run_general_case(
         on_trees = ", ".join(each.name for each in methods_on(Of.TREE))
         raise InputError(f"method: must be one of {on_trees}, which work on a tree, got {method!r}")
     by = method_for(method or "ef", case)
-    refused = why_no_process_values(case) or ""
+    refused = why_no_process_values(case) or _too_heavy(case, paths)
     with replacing_folder(out, same=case_entry(case)) as folder:
         say(f"rp of the tree by {by.name}")
         on_tree = by.solve(case, tree, options_for(by, {"solver": solver} if by.name == "ef" else {}))
         tree_values = value_table(case, tree, solver=solver, progress=say)
         technologies = worth_of_each(case, tree, solver=solver, progress=say)
+        support = support_worth(case, tree, solver=solver, progress=say)
         process: ProcessValues | None = None
         if not refused:
             say("values of the process")
@@ -150,9 +163,11 @@ def run_general_case(
         plan = on_tree if process is None else process.recourse
         say("policies")
         model, policies = _policies(case, plan, on_tree, sample)
-        simulation = simulate_policies(model, policies, sampling=sample, process=case.process)
+        simulation = simulate_tables(case, model, policies, sample)
         away = distance_of_laws(case, tree)
-        outcome = GeneralRun(case, out, process, refused, tree_values, plan, away, simulation, technologies, ())
+        outcome = GeneralRun(
+            case, out, process, refused, tree_values, plan, away, simulation, technologies, support, ()
+        )
         say("tables")
         write_tables(folder, _tables(outcome, tree, on_tree, sample))
         tree.save(folder / "tree.npz")
@@ -160,6 +175,9 @@ def run_general_case(
         entries = {
             "page": "tables",
             "tables": case.what,
+            "measure": case.measure,
+            "support": None if support is None else support.to_dict(),
+            "commitment": case.commitment,
             "tree_hash": tree.digest(),
             "tree_origin": tree.origin,
             "branching": tree.branching,
@@ -190,6 +208,12 @@ def run_general_case(
     return replace(outcome, files=files)
 
 
+def _too_heavy(case: GeneralCase, paths: int) -> str:
+    """Why the tails of demand refuse means over so many paths, or nothing."""
+    heavy = why_no_mean(max(paths, FEWEST), demand_kurtosis(case))
+    return f"values of the process: {heavy}" if heavy else ""
+
+
 def _policies(
     case: GeneralCase, plan: Result[Plan], on_tree: Result[Any], sample: Sampling
 ) -> tuple[Model, list[Policy]]:
@@ -198,7 +222,8 @@ def _policies(
     found: dict[str, Policy] = {"policy": plan.policy(name="policy"), "tree": on_tree.policy(name="tree")}
     if plan is on_tree:
         del found["tree"]
-    return model, [*found.values(), *held_policies(case, model, sample).values()]
+    held = held_policies(case, model, sample)
+    return model, [*found.values(), *held.values(), *(heuristic(name, case) for name in STRATEGIES)]
 
 
 def _tables(run: GeneralRun, tree: ScenarioTree, on_tree: Result[Any], sample: Sampling) -> Mapping[str, pd.DataFrame]:
@@ -219,7 +244,7 @@ def _tables(run: GeneralRun, tree: ScenarioTree, on_tree: Result[Any], sample: S
         "tree": tree.to_frame().reset_index(),
         "tree_check": tree.check(case.process).to_frame().reset_index(),
         "strategies": pd.DataFrame(rules),
-        "metrics": outcomes.to_frame().rename(columns={"policy": "strategy"}),
+        "metrics": outcomes.to_frame(),
         "differences": _differences(outcomes),
         "operations": _operations(case, outcomes, sample),
         "npv": pd.DataFrame(outcomes.values.T, columns=outcomes.names),
@@ -247,7 +272,7 @@ def _operations(case: GeneralCase, outcomes: Outcomes, sample: Sampling) -> pd.D
     paths = drawn_paths(model, case.process, sample)[: min(sample.paths, _FOLLOWED)]
     rows = []
     for policy in outcomes.policies:
-        plan = follow(model, policy, paths).plan
+        plan = follow(model, policy, paths, best_of(case)).plan
         for name, amounts in plan.quantities.items():
             group, of = what.get(name, ("other", name))
             told = {"strategy": policy.name, "quantity": name, "group": group, "of": of}

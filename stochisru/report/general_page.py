@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stochisru.report.elements import manifest_table, number, table
+from stochisru.report.metrics_table import metrics_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,14 +16,9 @@ if TYPE_CHECKING:
 MUST = ("tree_values", "plan", "tree", "tree_check", "strategies", "metrics", "differences", "operations", "npv")
 MAY = ("values", "fan", "technologies")
 
-_METRICS = {
-    "mean": "mean NPV",
-    "sd": "standard deviation",
-    "p5": "P5",
-    "p50": "median",
-    "p95": "P95",
-    "worst5": "mean of the worst 5 %",
-}
+
+#: Share of the largest mean order of a year from which on a technology is being built.
+_SOME = 1e-3
 
 
 def commitment(decision: Mapping[str, Any]) -> str:
@@ -58,19 +54,23 @@ def body(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], picture: Map
     def known(name: str) -> bool:
         return name in at and at[name]["value"] == at[name]["value"]  # an infeasible value is NaN
 
-    def money(name: str) -> str:
-        return f"<b>$&nbsp;{number(at[name]['value'], '$')}&nbsp;million</b>"
+    def money(name: str, which: str = "value") -> str:
+        return f"<b>$&nbsp;{number(at[name][which], '$')}&nbsp;million</b>"
 
     rp = at["rp"]
     bracket = f"{number(rp['lower'], '$')} to {number(rp['upper'], '$')}, {html.escape(str(rp['kind']))}"
-    summary = f"The plan is worth {money('rp')} of expected NPV of the {of} (bracket {bracket})."
+    measure = html.escape(manifest["measure"])
+    summary = f"The plan is worth {money('rp')}, {measure} of the {of} (bracket {bracket})."
+    if manifest["commitment"]:
+        summary += f" {html.escape(manifest['commitment'])}"
     if known("nothing"):
         gain = number(rp["value"] - at["nothing"]["value"], "$")
         summary += f" That is $&nbsp;{gain}&nbsp;million more than doing nothing."
     if known("evpi"):
-        summary += f" A perfect forecast would add at most {money('evpi')} (EVPI)."
+        summary += f" A perfect forecast would add at most {money('evpi', 'upper')} (EVPI)."
     if known("vms"):
-        summary += f" Letting decisions depend on what is seen is worth {money('vms')} (reacting)."
+        ends = f"{number(at['vms']['lower'], '$')} to {number(at['vms']['upper'], '$')}"
+        summary += f" Letting decisions depend on what is seen is worth {money('vms')} (reacting; {ends})."
     refused = f"<p>{html.escape(manifest['no_values'])}.</p>" if manifest["no_values"] else ""
     there = "" if process is None else _values(process, "Values of the process (NPV, maximised)")
     distance = manifest["distance"]
@@ -80,7 +80,7 @@ def body(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], picture: Map
     )
     return f"""<h1>{html.escape(str(manifest.get("title", manifest["case"])))}</h1>
 <p class="lead">{commitment(manifest["decision"])}</p>
-<p class="lead">{summary}{_technologies(tables)}</p>
+<p class="lead">{summary}{_technologies(tables)}{_support(manifest["support"])}</p>
 <p>The case says {html.escape(manifest["tables"])}.</p>
 <h2 id="values">Values of information and flexibility</h2>
 {refused}
@@ -93,7 +93,7 @@ def body(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], picture: Map
 {_yearly(tables["operations"])}
 <h2 id="strategies">Policies on fresh paths</h2>
 {picture["npv"]}
-{_metrics(tables["metrics"], manifest)}
+{metrics_table(tables["metrics"], manifest)}
 {_differences(tables["differences"])}
 <h3>The rules</h3>
 <dl>{rules}</dl>
@@ -126,16 +126,33 @@ def _technologies(tables: dict[str, pd.DataFrame]) -> str:
     if "technologies" not in tables:
         return ""
     words = []
-    plants = tables["operations"][tables["operations"]["group"] == "plant"]
-    plants = plants[plants["strategy"] == plants["strategy"].iloc[0]]
+    built = tables["operations"][tables["operations"]["group"] == "deployment"]
+    built = built[built["strategy"] == built["strategy"].iloc[0]]
+    others = "the other" if len(tables["technologies"]) == 2 else "the others"
     for row in tables["technologies"].to_dict("records"):
-        own = plants[(plants["of"] == row["technology"]) & (plants["mean"] > 0.5)]
-        when = f"from year {own['year'].min():.0f} on average" if len(own) else "never"
+        own = built[(built["of"] == row["technology"]) & (built["mean"] > _SOME * built["mean"].max())]
+        when = f"from year {own['year'].min():.0f}" if len(own) else "never"
         words.append(
             f"{html.escape(str(row['technology']))} is built {when}, and having it adds "
-            f"$&nbsp;{number(row['value'], '$')}&nbsp;million to the other"
+            f"$&nbsp;{number(row['value'], '$')}&nbsp;million to {others}"
         )
     return f" Of the technologies, {'; '.join(words)} (of the tree)."
+
+
+def _support(worth: dict[str, Any] | None) -> str:
+    """What support is worth to whom, in a sentence."""
+    if worth is None:
+        return ""
+    firm, government, both = (
+        f"$&nbsp;{number(worth[who], '$')}&nbsp;million" for who in ("firm", "government", "both")
+    )
+    cost = ""
+    if worth["per_kg"] is not None:
+        cost = f"; a kilogram of oxygen more costs the government $&nbsp;{number(worth['per_kg'])}"
+    return (
+        f" With the support of the case the plan is worth {firm} to the firm, {government} to the government and "
+        f"{both} to both (of the tree, less what doing nothing gives{cost})."
+    )
 
 
 def _yearly(operations: pd.DataFrame) -> str:
@@ -147,25 +164,6 @@ def _yearly(operations: pd.DataFrame) -> str:
         by_year = part.set_index("year")["mean"]
         rows.append([f"{html.escape(group)}: {html.escape(of)}", *(number(round(by_year[t], 6)) for t in years)])
     return table(["mean, kg", *(f"year {t}" for t in years)], rows, caption="What the policy comes to, by year")
-
-
-def _metrics(metrics: pd.DataFrame, manifest: dict[str, Any]) -> str:
-    names = list(dict.fromkeys(metrics["strategy"]))
-    at = metrics.set_index(["metric", "strategy"])
-    rows = []
-    for metric, label in _METRICS.items():
-        cells = []
-        for name in names:
-            row = at.loc[(metric, name)]
-            known = row["lower"] == row["lower"]
-            interval = f"<small>{number(row['lower'], '$')} … {number(row['upper'], '$')}</small>" if known else ""
-            cells.append(f"{number(row['value'], '$')}{interval}")
-        rows.append([f"{label} ($ million)", *cells])
-    caption = (
-        f"Policies on {manifest['paths']:,} fresh paths ({manifest['sampler']}, seed {manifest['seed']}), with "
-        f"{manifest['confidence']:.0%} confidence intervals"
-    )
-    return table(["metric", *names], rows, caption=caption)
 
 
 def _differences(differences: pd.DataFrame) -> str:

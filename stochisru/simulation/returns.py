@@ -66,6 +66,13 @@ def payback_years(cash: Array) -> Array:
     return np.where(paid.any(axis=0), paid.argmax(axis=0), np.nan)
 
 
+def whole_groups(units: Index, paths: int) -> tuple[int, Index]:
+    """Number of the first ``paths`` paths that are in whole groups, and the sizes of these; all of one that is cut."""
+    ends = np.cumsum(units)
+    groups = int(np.searchsorted(ends, paths, side="right"))
+    return (int(ends[groups - 1]), units[:groups]) if groups else (paths, np.array([paths]))
+
+
 def return_metrics(cash: Array, units: Index, confidence: float = 0.95) -> dict[str, Estimate]:
     """Median internal rate and mean undiscounted payback of the paths that have one, and the shares that have none.
 

@@ -90,8 +90,9 @@ def simulate_block(
             spent = invest(deployment)
             worth -= np.multiply(spent, discount[t], out=buffer)
             worth -= unserved[t]
-            cash[s, t] = merit.profit(capacity[:keep_cash], demand[t, :keep_cash]) - operate * plant[:keep_cash]
-            cash[s, t] -= spent[:keep_cash]
+            if keep_cash:
+                cash[s, t] = merit.profit(capacity[:keep_cash], demand[t, :keep_cash]) - operate * plant[:keep_cash]
+                cash[s, t] -= spent[:keep_cash]
             delivered += served
             plant_years += plant
             yearly_delivered[s, t], yearly_plant[s, t] = np.add.reduce(served), np.add.reduce(plant)

@@ -20,7 +20,7 @@ from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.methods.result import versions
 from stochisru.simulation.estimators import mean_estimate
 from stochisru.simulation.metrics import UNITS, Moments, lognormal_kurtosis, metrics_frame, strategy_metrics
-from stochisru.simulation.returns import return_metrics
+from stochisru.simulation.returns import return_metrics, whole_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,10 +105,7 @@ class Simulation:
         """All metrics per strategy, in the order of `UNITS`; those of returns are of the first paths."""
         merit = MeritOrder.of(self.case)
         never_short = merit.earth_used and not merit.limited
-        ends = np.cumsum(self.units)
-        groups = max(1, int(np.searchsorted(ends, self.cash.shape[2], side="right")))  # whole groups alone
-        known = min(int(ends[groups - 1]), self.cash.shape[2])
-        own = self.units[:groups] if known == ends[groups - 1] else np.array([known])
+        known, own = whole_groups(self.units, self.cash.shape[2])
         out = {}
         for i, s in enumerate(self.strategies):
             found = strategy_metrics(
