@@ -72,7 +72,7 @@ class Belief:
             shown = ", ".join(f"{i} {p:.0%}" for i, p in enumerate(facts["probabilities"]))
             taken = f", taken as {facts['regime']}" if "regime" in facts else ""
             return f"{told}; regime {shown}{taken}"
-        return told
+        return f"{told}: {self.process}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -126,12 +126,19 @@ def render(advice: Advice, figures: Mapping[str, Figure], manifest: Mapping[str,
 {inline(figures["demand"], "This year's orders by this year's demand, in terms of what it is.")}
 {_leaning(advice)}
 <h2 id="belief">The belief</h2>
-<p>{html.escape(advice.belief.describe())}: <code>{html.escape(advice.belief.process)}</code>.</p>
+<p>{html.escape(advice.belief.describe())}.</p>
+{_process(advice)}
 {shown_history}
 {_rule(advice)}
 <h2 id="manifest">How this was made</h2>
 {manifest_table(dict(manifest))}"""
     return whole_page(f"stochisru: {title}", body)
+
+
+def _process(advice: Advice) -> str:
+    """The process in full, where the belief says but a part of it."""
+    process = html.escape(advice.belief.process)
+    return f"<p><code>{process}</code></p>" if advice.belief.facts else ""
 
 
 def _standing(advice: Advice) -> str:
