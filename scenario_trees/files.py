@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,14 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: What stands before the suffix of a file that is not whole yet.
+_PART = ".part"
+
+
+def is_part(path: Path) -> bool:
+    """Whether a path is one that `replacing` yields; a killed process leaves it, with what it had written."""
+    return path.name.startswith(".") and (path.suffix == _PART or Path(path.stem).suffix == _PART)
+
 
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a path to write to; it takes the place of ``target`` when all went well and is removed otherwise.
 
-    The path has the suffix of ``target``, and its name begins with a dot.
+    The path has the suffix of ``target``, its name begins with a dot, and no other process has the same: numbers of
+    processes are not enough, two containers that share a folder may have equal ones.
     """
-    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    part = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{_PART}{target.suffix}")
     try:
         yield part
         part.replace(target)

@@ -16,6 +16,7 @@ import json
 import sys
 import time
 import types
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import cache
@@ -26,8 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenario_trees.files import read_arrays, write_arrays
-from stochisru.errors import InputError
+from scenario_trees.files import is_part, read_arrays, write_arrays
+from stochisru.errors import InputError, UnwrittenWarning
 from stochisru.files import to_json, write_text
 from stochisru.locks import locked
 from stochisru.methods.result import versions
@@ -65,15 +66,26 @@ def claimed(folder: Path, identity: Mapping[str, Any], *, kind: str, resume: boo
         _require_own(folder, path, kind)
     except OSError as error:
         raise InputError(f"checkpoint: cannot use {folder}: {error.strerror}") from error
-    with locked(folder / _LOCK, folder, "checkpoint"):
+    with locked(folder / _LOCK, folder, "checkpoint") as alone:
         if path.exists():
             require_same(folder, ours, _read_identity(path), kind)
             if not resume:
                 raise InputError(f"checkpoint: {folder} holds a {kind} already; resume it or give another folder")
         else:
             _require_own(folder, path, kind)
-            write_text(path, to_json(ours))
+            write_text(path, to_json(ours), "checkpoint")
+        if alone:
+            _sweep(folder)
         yield folder
+
+
+def warn_unwritten(path: Path, error: OSError) -> None:
+    """Warn that a checkpoint lacks what was done since; the work it is of goes on."""
+    warnings.warn(
+        f"checkpoint: cannot write {path}: {error.strerror or error}; going on without it",
+        UnwrittenWarning,
+        stacklevel=3,
+    )
 
 
 def require_same(folder: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any], kind: str) -> None:
@@ -118,12 +130,12 @@ class Checkpoint:
         return True
 
     def write(self, name: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write the file ``name.npz``."""
+        """Write the file ``name.npz``; where that fails the one before stays, and a warning says so."""
         path = self.folder / f"{name}.npz"
         try:
             write_arrays(path, {**self.identity, **header, "versions": versions()}, arrays)
         except OSError as error:
-            raise InputError(f"checkpoint: cannot write {path}: {error.strerror}") from error
+            warn_unwritten(path, error)
 
     def read(
         self, name: str, fits: Callable[[Mapping[str, NDArray[Any]]], bool]
@@ -264,10 +276,18 @@ def _require_own(folder: Path, path: Path, kind: str) -> None:
         raise InputError(f"checkpoint: {folder} holds other files, must be new, empty or a {kind}'s of this version")
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process had not written to the end."""
+    for leftover in folder.iterdir():
+        if is_part(leftover):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+
+
 def _read_identity(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"checkpoint: cannot read {path}") from error
     if not isinstance(found, dict):
         raise InputError(f"checkpoint: cannot read {path}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scenario_trees.files import replacing
 from stochisru.errors import InputError
-from stochisru.files import MANIFEST, read_manifest, write_text
+from stochisru.files import MANIFEST, read_manifest, relist_files, write_text
 from stochisru.methods.registry import METHODS, method_named
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
 from stochisru.report.general_page import MAY, MUST
@@ -136,6 +136,7 @@ def build_report(folder: Path) -> list[Path]:
         raise InputError(f"RUN_DIR: cannot write to {target}: {error.strerror}") from error
     page = folder / "report.html"
     write_text(page, render(manifest, tables, figures))
+    relist_files(folder, [*written, page])
     return [*written, page]
 
 

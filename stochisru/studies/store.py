@@ -18,7 +18,7 @@ from typing import Any
 
 from stochisru.errors import InputError, StochisruError, require_integer
 from stochisru.files import plain
-from stochisru.methods.checkpoint import claimed, code_of
+from stochisru.methods.checkpoint import claimed, code_of, warn_unwritten
 
 Point = Mapping[str, Any]
 Row = dict[str, Any]
@@ -113,8 +113,8 @@ class Memory:
     One process at a time may have it open.
     """
 
-    def __init__(self, file: int | None = None) -> None:
-        self._file = file
+    def __init__(self, file: int | None = None, path: Path | None = None) -> None:
+        self._file, self._path = file, path
         self._rows: dict[str, list[Row]] = {}
 
     @classmethod
@@ -136,7 +136,7 @@ class Memory:
             except OSError as error:
                 raise InputError(f"checkpoint: cannot use {folder}: {error.strerror}") from error
             try:
-                memory = cls(file)
+                memory = cls(file, claim / _POINTS)
                 memory._load(claim / _POINTS)
                 yield memory
             finally:
@@ -152,7 +152,7 @@ class Memory:
             try:
                 entry = json.loads(line)
                 self._rows[_key(entry["point"])] = entry["rows"]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise InputError(f"checkpoint: line {number} of {path} cannot be read") from error
 
     def get(self, point: Point) -> list[Row] | None:
@@ -163,11 +163,22 @@ class Memory:
         """Remember a finished point."""
         line = json.dumps(plain({"point": dict(point), "rows": rows}), ensure_ascii=False, allow_nan=False)
         if self._file is not None:
-            data = line.encode() + b"\n"
+            self._append(line.encode() + b"\n")
+        self._rows[_key(point)] = json.loads(line)["rows"]
+
+    def _append(self, data: bytes) -> None:
+        """Add a line to the file; where that fails the file ends with the line before, and a warning says so."""
+        assert self._file is not None
+        assert self._path is not None
+        whole = os.fstat(self._file).st_size
+        try:
             while data:
                 data = data[os.write(self._file, data) :]
             os.fsync(self._file)
-        self._rows[_key(point)] = json.loads(line)["rows"]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, whole)
+            warn_unwritten(self._path, error)
 
 
 def run_study(study: Study, execution: Execution | None = None) -> list[Row]:

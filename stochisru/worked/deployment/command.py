@@ -74,7 +74,8 @@ def deployment(
     def show(study: DeploymentStudy) -> None:
         for sentence in study.findings:
             typer.echo(f"- {sentence}")
-        typer.echo(f"report: {folder / 'report.html'}")
+        if (folder / "report.html").exists():
+            typer.echo(f"report: {folder / 'report.html'}")
 
     emit_outcome(compute, DeploymentStudy.to_dict, json, show)
 
