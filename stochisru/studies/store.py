@@ -19,6 +19,7 @@ from typing import Any
 from stochisru.errors import InputError, StochisruError, require_integer
 from stochisru.files import plain
 from stochisru.methods.checkpoint import claimed, code_of, warn_unwritten
+from stochisru.workers import watched
 
 Point = Mapping[str, Any]
 Row = dict[str, Any]
@@ -247,7 +248,7 @@ def _computed(
     from joblib import Parallel, delayed, parallel_config
 
     backend, jobs = ("loky", how.workers) if how.backend == "processes" else ("dask", -1)
-    with parallel_config(backend=backend):
+    with parallel_config(backend=backend), watched(how.checkpoint is not None):
         # One point per task: a batch would hold back points that are finished.
         parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         yield from parallel(delayed(task)(i, p) for i, p in enumerate(points))
