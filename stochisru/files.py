@@ -92,9 +92,9 @@ def require_writable(path: Path, field: str) -> None:
         raise InputError(f"{field}: the folder {folder} does not exist")
     if not os.access(folder, os.W_OK):
         raise InputError(f"{field}: the folder {folder} is not writable")
-    if path.exists() and not path.is_file():
-        return  # a pipe or device
     try:
+        if path.exists() and not path.is_file():
+            return  # a pipe or device
         with contextlib.suppress(_TriedError), replacing(path) as part:
             part.touch()
             raise _TriedError
