@@ -18,8 +18,17 @@ from numpy.typing import NDArray
 _PART = ".part"
 
 
+def part_of(target: Path) -> Path:
+    """Where a file is written before it takes its place: beside it, with the same suffix and a dot first.
+
+    No other process has the same path: numbers of processes are not enough, as two containers that share a folder may
+    have equal ones.
+    """
+    return target.with_name(f".{target.stem}.{secrets.token_hex(4)}{_PART}{target.suffix}")
+
+
 def is_part(path: Path) -> bool:
-    """Whether a path is one that `replacing` yields; a killed process leaves it, with what it had written."""
+    """Whether a path is one of `part_of`; a killed process leaves it, with what it had written."""
     return path.name.startswith(".") and (path.suffix == _PART or Path(path.stem).suffix == _PART)
 
 
@@ -27,10 +36,9 @@ def is_part(path: Path) -> bool:
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a path to write to; it takes the place of ``target`` when all went well and is removed otherwise.
 
-    The path has the suffix of ``target``, its name begins with a dot, and no other process has the same: numbers of
-    processes are not enough, two containers that share a folder may have equal ones.
+    It is that of `part_of`.
     """
-    part = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{_PART}{target.suffix}")
+    part = part_of(target)
     try:
         yield part
         part.replace(target)

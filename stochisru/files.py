@@ -19,7 +19,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scenario_trees.files import replacing
+from scenario_trees.files import part_of, replacing
 from stochisru.errors import FigureError, FileWarning, InputError, OutputError
 from stochisru.locks import locked
 from stochisru.placing import digest_of, earlier, free_name, listing, place
@@ -86,24 +86,19 @@ def require_writable(path: Path, field: str) -> None:
     """Refuse a file that cannot be written, before any work is done."""
     path = path.resolve()
     folder = path.parent
-    if path.is_dir():
-        raise InputError(f"{field}: {path} is a folder, must be a file")
-    if not folder.is_dir():
-        raise InputError(f"{field}: the folder {folder} does not exist")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{field}: the folder {folder} is not writable")
     try:
-        if path.exists() and not path.is_file():
-            return  # a pipe or device
-        with contextlib.suppress(_TriedError), replacing(path) as part:
-            part.touch()
-            raise _TriedError
+        if path.is_dir():
+            raise InputError(f"{field}: {path} is a folder, must be a file")
+        if not folder.is_dir():
+            raise InputError(f"{field}: the folder {folder} does not exist")
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"{field}: the folder {folder} is not writable")
+        if path.is_file() or not path.exists():  # a pipe or device is written to as it is
+            part = part_of(path)
+            part.touch(exist_ok=False)
+            part.unlink()
     except OSError as error:
         raise InputError(f"{field}: cannot write {path}: {error.strerror}") from error
-
-
-class _TriedError(Exception):
-    """A file can be made; it is removed again."""
 
 
 def write_text(path: Path, text: str, field: str = "path") -> None:
