@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import secrets
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: What reading a table of plain values raises where something in it is missing or of another kind.
+MISSHAPEN = (KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError)
 #: What stands before the suffix of a file that is not whole yet.
 _PART = ".part"
 
@@ -75,8 +76,11 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         with np.load(path, allow_pickle=False) as data:
             header = json.loads(str(data["header"]))
-            if not isinstance(header, dict):
-                raise ValueError(f"{path}: the header is no table")
-            return header, {key: data[key] for key in data.files if key != "header"}
-    except (KeyError, AttributeError, zipfile.BadZipFile, EOFError) as error:
+            arrays = {key: data[key] for key in data.files if key != "header"}
+    except OSError:
+        raise
+    except Exception as error:  # zip, zlib, numpy and json each have errors of their own for what is damaged
         raise ValueError(f"{path} has no arrays with a header") from error
+    if not isinstance(header, dict) or any(array.dtype.kind not in "fiub" for array in arrays.values()):
+        raise ValueError(f"{path}: the header is no table, or an array has no real numbers")
+    return header, arrays

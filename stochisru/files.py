@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
@@ -73,6 +74,16 @@ def plainly(tell: Callable[[S], Mapping[str, Any]]) -> Callable[[S], dict[str, A
 def to_json(data: Any) -> str:
     """Strict JSON text."""
     return json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def toml_tables(text: str, where: str) -> dict[str, Any]:
+    """Tables of a TOML text; `InputError` that begins with ``where`` if it is none."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise InputError(f"{where} is not TOML: brackets are nested too deeply") from error
+    except ValueError as error:  # not TOML, or a whole number of thousands of digits
+        raise InputError(f"{where} is not TOML: {error}") from error
 
 
 def plain_number(text: str) -> float:

@@ -63,7 +63,7 @@ def test_a_method_goes_on_without_its_checkpoint(here, monkeypatch, capsys, meth
 
 def test_a_study_goes_on_and_its_checkpoint_stays_whole(tmp_path, monkeypatch):
     study = Study({"kind": "test"}, [{"x": x} for x in range(4)], square)
-    write, left = os.write, [60]
+    write, left = os.write, [150]
 
     def until_full(file, data):
         if left[0] <= 0:

@@ -11,6 +11,16 @@ from typing import Any
 
 from stochisru.errors import FileWarning, InputError, UnwrittenWarning
 
+#: Letters of a message that are shown; what is left out is in the middle.
+_LONGEST = 800
+
+
+def one_line(text: str) -> str:
+    """A message as one line that a terminal can show: nothing of it is a command to the terminal, or without end."""
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
+    half = _LONGEST // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]} … {line[-half:]}"
+
 
 @contextlib.contextmanager
 def file_warnings() -> Iterator[list[Warning]]:
@@ -24,7 +34,7 @@ def file_warnings() -> Iterator[list[Warning]]:
             if not isinstance(message, FileWarning):
                 others(message, category, *place, **more)
                 return
-            sys.stderr.write(f"warning: {' '.join(str(message).split())}\n")
+            sys.stderr.write(f"warning: {one_line(str(message))}\n")
             if isinstance(message, UnwrittenWarning):
                 unwritten.append(message)
 
@@ -45,7 +55,7 @@ def fail(message: str, code: int) -> None:
         time.sleep(1.0)  # where all ranks fail alike, the first one speaks for all
         where = f"rank {world.rank}: "
     with contextlib.suppress(OSError):  # the terminal may be gone
-        sys.stderr.write(f"error: {where}{' '.join(message.split())}\n")
+        sys.stderr.write(f"error: {where}{one_line(message)}\n")
         sys.stderr.flush()
     if world is not None:
         mpi.end_all(world, code)

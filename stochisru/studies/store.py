@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scenario_trees.files import MISSHAPEN
 from stochisru.errors import InputError, StochisruError, require_integer
 from stochisru.files import plain
 from stochisru.methods.checkpoint import claimed, code_of, warn_unwritten
@@ -106,6 +108,11 @@ def _key(point: Point) -> str:
     return json.dumps(plain(dict(point)), sort_keys=True, ensure_ascii=False)
 
 
+def _check(entry: Mapping[str, Any]) -> int:
+    """Sum by which a line tells whether it is as it was written."""
+    return zlib.crc32(json.dumps(entry, sort_keys=True).encode())
+
+
 class Memory:
     """Rows of finished points, in memory and in a folder.
 
@@ -152,9 +159,14 @@ class Memory:
         for number, line in enumerate(text[:whole].splitlines(), start=1):
             try:
                 entry = json.loads(line)
-                self._rows[_key(entry["point"])] = entry["rows"]
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise InputError(f"checkpoint: line {number} of {path} cannot be read") from error
+                found = entry["rows"]
+                if entry.pop("check") != _check(entry) or not all(isinstance(row, dict) for row in found):
+                    raise ValueError("another line was written")
+                self._rows[_key(entry["point"])] = found
+            except MISSHAPEN as error:
+                raise InputError(
+                    f"checkpoint: line {number} of {path} cannot be read; remove it to compute its point again"
+                ) from error
 
     def get(self, point: Point) -> list[Row] | None:
         """Rows of a finished point, or None."""
@@ -162,10 +174,11 @@ class Memory:
 
     def put(self, point: Point, rows: list[Row]) -> None:
         """Remember a finished point."""
-        line = json.dumps(plain({"point": dict(point), "rows": rows}), ensure_ascii=False, allow_nan=False)
+        entry = json.loads(json.dumps(plain({"point": dict(point), "rows": rows}), allow_nan=False))
         if self._file is not None:
+            line = json.dumps({**entry, "check": _check(entry)}, ensure_ascii=False)
             self._append(line.encode() + b"\n")
-        self._rows[_key(point)] = json.loads(line)["rows"]
+        self._rows[_key(point)] = entry["rows"]
 
     def _append(self, data: bytes) -> None:
         """Add a line to the file; where that fails the file ends with the line before, and a warning says so."""
