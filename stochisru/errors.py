@@ -125,12 +125,22 @@ __all__ = [
 ]
 
 
+#: Most of anything that is counted (paths, draws, iterations), and most processes on one machine.
+MOST, MOST_WORKERS = 10**9, 1024
+
+
 def require_integer(name: str, value: object, low: int, high: int | None = None) -> int:
-    """The value if it is an integer from ``low`` to ``high``; raise `InputError` that names it otherwise."""
+    """The value if it is an integer from ``low`` to ``high``; raise `InputError` that names it otherwise.
+
+    Where no ``high`` is given it is `MOST`, as a count of what is made; of `MOST_WORKERS` processes, and none of seeds.
+    """
     try:
-        return _integer(name, value, low, high)
+        found = _integer(name, value, low, high)
+        if high is None and name != "seed":
+            _integer(name, value, low, MOST_WORKERS if name == "workers" else MOST)
     except TreeError as error:
         raise InputError(str(error)) from None
+    return found
 
 
 def require_number(name: str, value: object, *, low: float = -math.inf, strict: bool = False) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic_core import PydanticCustomError, core_schema
 
 from scenario_trees.errors import is_number
+from stochisru.lunar.parts import not_too_large
 
 Plain = float | tuple[float, ...] | dict[str, Any]
 
@@ -56,7 +57,7 @@ class Series:
 def _number(given: object, allowed: str, ok: Any) -> float:
     if not is_number(given) or not math.isfinite(float(given)) or not ok(float(given)):  # type: ignore[arg-type]
         raise PydanticCustomError("series", "must be {allowed}", {"allowed": f"a finite number {allowed}".strip()})
-    return float(given)  # type: ignore[arg-type]
+    return not_too_large(float(given))  # type: ignore[arg-type]
 
 
 def _read(given: object, allowed: str, ok: Any) -> Series:
