@@ -36,7 +36,7 @@ from stochisru.methods.result import Bounds, Kind, Of, versions
 from stochisru.problem.information import Recourse, WaitAndSee
 from stochisru.problem.model import Model
 from stochisru.programs.effort import SolverLimits
-from stochisru.simulation.metrics import mean_estimate
+from stochisru.simulation.estimators import mean_estimate
 from stochisru.values import MIXED_GAP, Stated, optimum
 
 if TYPE_CHECKING:

@@ -254,11 +254,11 @@ def test_hurdles_look_from_where_demand_stands():
         wanted = process.quantile(0.3, np.array([1, 2]))
         demand = np.array([1200.0, 1500.0])
         seen = np.full((2, 1), float(regime))
-        found = quantile_growth(case, 2, 0.3, np.array([1, 2]), demand, seen)
+        found = quantile_growth(case.process, case.horizon.T, 2, 0.3, np.array([1, 2]), demand, seen)
         assert np.allclose(found, wanted[:, None], rtol=0.03)
     jumps = case_of("jumps")
     assert np.array_equal(
-        quantile_growth(jumps, 1, 0.4, np.arange(3), demand, None)[:, 0],
+        quantile_growth(jumps.process, jumps.horizon.T, 1, 0.4, np.arange(3), demand, None)[:, 0],
         jumps.process.quantile(0.4, np.arange(3)) / 1000.0,
     )
     margins = added_margin(case, 1, demand, np.array([100.0, 100.0]), 0.5, 0.5, np.array([[0.0], [1.0]]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stochisru.simulation.metrics import mean_estimate
+from stochisru.simulation.estimators import mean_estimate
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PUBLISHED = {6: 6_238_416}

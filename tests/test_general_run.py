@@ -13,6 +13,7 @@ from stochisru.cli.main import main
 from stochisru.lunar.case import problem_from_dict
 from stochisru.lunar.general_policies import simulate_general
 from stochisru.lunar.general_run import run_general_case
+from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.tables.worth_of_each import without, worth_of_each
 from stochisru.lunar.trees import case_tree
 from stochisru.simulation.sampling import Sampling
@@ -45,7 +46,7 @@ def test_a_run_is_what_its_parts_are(ran):
     assert ran.decision == values.decision
     assert set(ran.decision) >= {"ice", "regolith", "rule"}
     assert ran.tree_values.point("rp") == pytest.approx(extensive_form(case, tree).objective, rel=1e-6)
-    mean = ran.simulation.metrics["policy"]["mean"]
+    mean = ran.simulation.metrics["policy"]["npv_mean"]
     assert mean.value == pytest.approx(values.point("rp"), abs=5 * mean.standard_error)
     plant = pd.read_parquet(ran.folder / "tables" / "operations.parquet")
     plant = plant[(plant["strategy"] == "policy") & (plant["year"] == 0)].set_index("quantity")["mean"]
@@ -85,7 +86,7 @@ def test_page_and_folder(ran):
         "Commit now",
         "of ice to arrive in year 0",
         "regolith is built",
-        "worst 5 %",
+        "CVaR 95 % of the loss",
         "Values of the process",
     ):
         assert words in page
@@ -106,7 +107,7 @@ def test_run_of_the_command_line_and_its_page_again(tmp_path, capsys):
     _command(arguments)
     found = json.loads(told.read_text())
     assert set(found) >= {"decision", "values", "strategies", "files", "tree", "technologies"}
-    assert set(found["strategies"]) == {"policy", "tree", "static", "fixed", "ev", "nothing"}
+    assert set(found["strategies"]) == {"policy", "tree", "static", "fixed", "ev", "nothing", *STRATEGIES}
     assert found["technologies"]["regolith"]["of"] == "tree"
     before = (out / "report.html").read_bytes()
     _command(["report", str(out)])
@@ -123,7 +124,7 @@ def test_a_case_without_values_of_the_process_is_decided_on_its_tree(tmp_path):
         assert found.values is None
         assert found.no_values
         assert found.decision["of"] == "tree"
-        assert found.simulation.names == ["policy", "nothing"]
+        assert found.simulation.names == ["policy", "nothing", *STRATEGIES]
         assert json.dumps(found.to_dict(), default=str)
         assert found.no_values in (tmp_path / name / "report.html").read_text()
 
@@ -132,20 +133,20 @@ def test_policies_are_judged_on_the_same_paths(ran, tmp_path):
     told = tmp_path / "simulate.json"
     _command(["simulate", str(TWO), "--paths", "300", "--seed", "1", "--json", str(told)])
     found = json.loads(told.read_text())["strategies"]
-    assert set(found) == {"policy", "static", "fixed", "ev", "nothing"}
+    assert set(found) == {"policy", "static", "fixed", "ev", "nothing", *STRATEGIES}
     for name in ("static", "fixed", "ev", "nothing"):  # the run's policy is chosen on other pilot paths
-        assert found[name]["mean"] == pytest.approx(ran.simulation.metrics[name]["mean"].value, rel=1e-9)
-    best = max(found, key=lambda name: found[name]["mean"])
+        assert found[name]["npv_mean"] == pytest.approx(ran.simulation.metrics[name]["npv_mean"].value, rel=1e-9)
+    best = max(found, key=lambda name: found[name]["npv_mean"])
     assert best == "policy"
 
 
 def test_policies_that_a_case_lacks_are_refused():
     risky = changed(risk={"measure": "mean-cvar", "kind": "total", "weight": 0.5, "tail": 0.2})
-    with pytest.raises(InputError, match=r"^strategies: must be among tree, nothing, as risk: "):
+    with pytest.raises(InputError, match=r"^strategies: must be among tree, nothing, conservative, .*, as risk: "):
         simulate_general(risky, ["static"])
-    with pytest.raises(InputError, match=r"^strategies: must be among policy, tree, .*, got 'moderate'"):
-        simulate_general(risky, ["moderate"])
-    assert simulate_general(risky, None, Sampling(200, 1)).names == ["tree", "nothing"]
+    with pytest.raises(InputError, match=r"^strategies: must be among policy, tree, .*, got 'rolling'"):
+        simulate_general(risky, ["rolling"])
+    assert simulate_general(risky, None, Sampling(200, 1)).names == ["tree", "nothing", *STRATEGIES]
 
 
 @pytest.mark.parametrize(

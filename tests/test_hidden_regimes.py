@@ -234,7 +234,7 @@ def test_a_belief_that_is_certain_tells_nothing_apart():
 
 def _seen_in(case, demand, seen):
     there = np.array([[case.demand.D0], [demand]])
-    return Observation(case, 1, there, np.zeros(1), np.zeros((0, 1)), seen)
+    return Observation(case, 1, there, np.zeros((2, 1)), np.zeros((2, 1)), seen)
 
 
 @pytest.mark.parametrize("symbols", [{}, {"lot": 20.0}, {"lead_time": 2}], ids=["linear", "modules", "lead"])

@@ -7,7 +7,8 @@ from stochisru import InputError, compare, load_case, simulate, simulate_panel, 
 from stochisru.lunar.simulation import npv_on_paths
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.report.figures import target_curves
-from stochisru.simulation.metrics import mean_estimate, npv_metrics, strategy_metrics
+from stochisru.simulation.estimators import mean_estimate
+from stochisru.simulation.metrics import npv_metrics, strategy_metrics
 
 
 def test_every_missing_interval_has_a_reason(reference):

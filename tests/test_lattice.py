@@ -333,7 +333,7 @@ def test_policy_between_and_beyond_states_keeps_the_ratio(reference):
     middle = np.sqrt(states[2] * states[3])
     demand = np.array([states[0] / 10, states[2], middle, states[-1] * 10])
     history = np.stack([np.full(4, 1000.0), np.full(4, 1000.0), demand])
-    order = policy.order(Observation(case, 2, history, np.zeros(4), np.empty((0, 4))))
+    order = policy.order(Observation(case, 2, history, np.zeros((3, 4)), np.zeros((3, 4))))
     ratio = level / states
     expected = [ratio[0], ratio[2], 0.5 * (ratio[2] + ratio[3]), ratio[-1]]
     assert order / demand == pytest.approx(expected, rel=1e-9)

@@ -6,7 +6,8 @@ import pytest
 from stochisru import InputError, compare, extensive_form, load_case, process_values, simulate, threshold, value_table
 from stochisru.lunar.simulation import npv_on_paths
 from stochisru.lunar.strategies import STRATEGIES
-from stochisru.simulation.metrics import lognormal_kurtosis, mean_estimate, npv_metrics, wilson
+from stochisru.simulation.estimators import mean_estimate, wilson
+from stochisru.simulation.metrics import lognormal_kurtosis, npv_metrics
 
 
 def coverage(draw, truth, name, n, rounds=400, **options):

@@ -109,7 +109,7 @@ def test_rolling_under_a_limit_is_near_a_solve_of_its_own(contested):
     rule = RollingHorizon()
     demand = case.process.quantile(np.linspace(0.002, 0.998, 41), 3)
     history = np.stack([np.full(41, 1000.0)] * 3 + [demand])
-    order = rule.order(Observation(case, 3, history, np.zeros(41), np.empty((0, 41))))
+    order = rule.order(Observation(case, 3, history, np.zeros((4, 41)), np.zeros((4, 41))))
     solved = np.array([_level(rule, case, 3, float(d)) for d in demand])
     assert order == pytest.approx(solved, rel=0.03)
 

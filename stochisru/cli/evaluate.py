@@ -147,7 +147,7 @@ def _told(problem: DeploymentCase | GeneralCase, given: dict[str, Array]) -> dic
 def _bounds(found: Evaluation, place: str) -> Bounds:
     """On a tree or given paths the bracket of the program, on the process that of a mean of paths."""
     from stochisru.methods.result import Bounds, Kind, Of
-    from stochisru.simulation.metrics import mean_estimate
+    from stochisru.simulation.estimators import mean_estimate
 
     if place != "process":
         lower, upper = sorted((found.value, found.bound))

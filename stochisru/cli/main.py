@@ -32,7 +32,6 @@ from stochisru.cli.support import support
 from stochisru.cli.tables import (
     print_comparison,
     print_general_run,
-    print_outcomes,
     print_process_values,
     print_strategies,
     print_tree_values,
@@ -210,8 +209,8 @@ def simulate(
         )
     problem = named_problem(case, horizon if own is None else own.horizon(horizon))
     if is_general(problem):
-        beyond = {"demand_paths": demand_paths, "branching": branching, "mapping": mapping, "rolling": rolling}
-        _simulate_general(problem, strategies, Sampling(**given), beyond, json)
+        beyond = {"branching": branching, "mapping": mapping, "rolling": rolling}
+        _simulate_general(problem, strategies, Sampling(**given), own, beyond, json)
         return
     names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
     for name in names:
@@ -243,7 +242,12 @@ def simulate(
 
 
 def _simulate_general(
-    case: GeneralCase, strategies: str | None, sample: Sampling, beyond: dict[str, Any], json: str | None
+    case: GeneralCase,
+    strategies: str | None,
+    sample: Sampling,
+    own: OwnPaths | None,
+    beyond: dict[str, Any],
+    json: str | None,
 ) -> None:
     """Judge policies of a case with tables; options of ``beyond`` are for base cases."""
     from stochisru.lunar.general_policies import simulate_general
@@ -251,14 +255,12 @@ def _simulate_general(
 
     for name, given in beyond.items():
         if given is not None:
-            hint = "; evaluate --plan PLAN takes it" if name == "demand_paths" else ""
-            raise InputError(f"{name}: is for cases without tables, {case.name} says {case.what}{hint}")
+            raise InputError(f"{name}: is for cases without tables, {case.name} says {case.what}")
     names = None if strategies is None else [name.strip() for name in strategies.split(",")]
     with progress(f"simulating {case.name}"):
-        found = simulate_general(case, names, sample)
-    table = found.to_dict()
-    data = {"case": case.name, "of": Of.PROCESS, "strategies": table.pop("policies"), **table}
-    emit(data, json, lambda: print_outcomes(found, case.title))
+        found = simulate_general(case, names, sample, None if own is None else own.of(case))
+    of = Of.PROCESS if own is None else Of.PATHS
+    emit({**found.to_dict(), "of": of}, json, lambda: print_strategies(found))
 
 
 @app.command("policies")

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from stochisru.lunar.comparison import Comparison
     from stochisru.lunar.general_run import GeneralRun
     from stochisru.lunar.simulation import Simulation
+    from stochisru.lunar.simulation.of_tables import OutcomesOfTables
     from stochisru.lunar.values.distance import Distance
     from stochisru.lunar.values.lattice import LatticeValues
     from stochisru.lunar.values.process import ProcessValues
     from stochisru.lunar.values.table import ValueTable
     from stochisru.methods.result import Result
     from stochisru.protocols import Plan
-    from stochisru.simulation.of_model import Outcomes
 
 
 #: Width from which a table has room for what each value means.
@@ -75,22 +75,14 @@ def print_tree_values(values: ValueTable, away: Distance) -> None:
 
 def print_general_run(run: GeneralRun) -> None:
     """Values of the tree, what technologies are worth, and the policies of a run of a case with tables."""
-    case, outcomes = run.case, run.simulation
+    case = run.case
     frame = run.tree_values.to_frame().reset_index()
     print_values(frame[~frame["quantity"].str.match(r"eev_\d+$")], f"{case.title}: values of the tree")
     sys.stdout.write(f"{run.distance.describe(run.plan.objective, run.plan.first_stage)}\n")
     for worth in run.technologies:
         unit, scale = money_unit([worth.value])
         sys.stdout.write(f"having {worth.name} as well is worth {worth.value / scale:,.3f} {unit} (of the tree)\n")
-    print_outcomes(outcomes, case.title)
-
-
-def print_outcomes(outcomes: Outcomes, title: str) -> None:
-    """Policies of a model on fresh paths."""
-    names = ["mean", "sd", "p5", "p50", "p95", "worst5"]
-    table = outcomes.to_frame().pivot(index="policy", columns="metric", values="value").loc[outcomes.names, names]
-    unit, scale = money_unit(table)
-    print_frame((table / scale).reset_index(), f"{title}: {outcomes.values.shape[1]:,} paths ({unit}, NPV maximised)")
+    print_strategies(run.simulation)
 
 
 def print_lattice_values(values: LatticeValues, away: Distance) -> None:
@@ -110,7 +102,7 @@ def warn_of_gap(result: Result[Plan]) -> None:
 _SHARES = ("p_positive", "self_sufficiency", "utilization")
 
 
-def print_strategies(outcome: Simulation) -> None:
+def print_strategies(outcome: Simulation | OutcomesOfTables) -> None:
     """The main metrics of every strategy."""
     columns = (
         "npv_mean",

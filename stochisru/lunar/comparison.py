@@ -32,7 +32,7 @@ from stochisru.lunar.solving import optimum_on_process
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.penalised import at_a_price
 from stochisru.methods.result import Bounds
-from stochisru.simulation.metrics import mean_estimate, share_reached, shifted
+from stochisru.simulation.estimators import mean_estimate, share_reached, shifted
 from stochisru.simulation.sampling import Sampling
 
 if TYPE_CHECKING:

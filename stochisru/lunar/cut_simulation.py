@@ -9,7 +9,7 @@ from stochisru.estimate import Estimate
 from stochisru.lunar.cut_plan import CutPlan, plant_paths
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.problem.lattice_plan import worth_on_paths
-from stochisru.simulation.metrics import mean_estimate
+from stochisru.simulation.estimators import mean_estimate
 
 
 def simulate_on_lattice(plan: CutPlan, paths: int, seed: int, confidence: float) -> Estimate:

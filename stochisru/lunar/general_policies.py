@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stochisru.errors import InputError
+from stochisru.lunar.simulation.of_tables import OutcomesOfTables, simulate_tables
+from stochisru.lunar.strategies import STRATEGIES
+from stochisru.lunar.strategies.by_technology import heuristic
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.trees import case_tree
 from stochisru.lunar.values.general import plan_that_reacts, plans_in_advance, why_no_process_values
@@ -17,7 +21,7 @@ from stochisru.methods.result import Result
 from stochisru.problem.model import Model
 from stochisru.problem.policies.protocol import Policy
 from stochisru.protocols import Plan
-from stochisru.simulation.of_model import Outcomes, drawn_paths, simulate_policies
+from stochisru.simulation.of_model import drawn_paths
 from stochisru.simulation.sampling import Sampling
 
 #: Names of policies and what each is.
@@ -28,7 +32,7 @@ GENERAL_POLICIES = {
     "fixed": "the best single deployment in year 0",
     "ev": "the plan of the mean path",
     "nothing": "no deployment at all",
-}
+} | dict.fromkeys(STRATEGIES, "as for a base case, for capacity of the cheapest technology")
 
 
 def model_of_sample(case: GeneralCase, sample: Sampling) -> Model:
@@ -44,8 +48,13 @@ def held_policies(case: GeneralCase, model: Model, sample: Sampling) -> dict[str
     return {names.get(name, name): held.policy(names.get(name, name)) for name, held in found.items()}
 
 
-def simulate_general(case: GeneralCase, names: Sequence[str] | None = None, sample: Sampling | None = None) -> Outcomes:
-    """Judge policies of a case on common fresh paths of its process.
+def simulate_general(
+    case: GeneralCase,
+    names: Sequence[str] | None = None,
+    sample: Sampling | None = None,
+    demand: ArrayLike | None = None,
+) -> OutcomesOfTables:
+    """Judge policies of a case on common fresh paths of its process, or on paths of one's own.
 
     Parameters
     ----------
@@ -53,12 +62,15 @@ def simulate_general(case: GeneralCase, names: Sequence[str] | None = None, samp
         Of `GENERAL_POLICIES`; if not given all that the case has, but ``tree`` only where there is no ``policy``.
     sample
         1,000 paths of seed 0 if not given.
+    demand
+        Paths of demand to judge them on, kg/yr, shape ``(T + 1, paths)``; plans are those of the case's process all the
+        same.
 
     Raises
     ------
     InputError
-        If a name is unknown, or the case has no such policy: with further factors or a risk measure there are ``tree``
-        and ``nothing``.
+        If a name is unknown, or the case has no such policy: with further factors or a risk measure there are ``tree``,
+        ``nothing`` and the heuristics.
 
     Examples
     --------
@@ -69,21 +81,33 @@ def simulate_general(case: GeneralCase, names: Sequence[str] | None = None, samp
     True
     """
     why = why_no_process_values(case)
+    always = {"tree", "nothing", *STRATEGIES}
     if names is None:
-        names = ["tree", "nothing"] if why else [name for name in GENERAL_POLICIES if name != "tree"]
+        names = [name for name in GENERAL_POLICIES if (name in always if why else name != "tree")]
     for name in names:
         if name not in GENERAL_POLICIES:
             raise InputError(f"strategies: must be among {', '.join(GENERAL_POLICIES)}, got {name!r}")
-    if why is not None and not set(names) <= {"tree", "nothing"}:
-        raise InputError(f"strategies: must be among tree, nothing, as {why}")
+    if why is not None and not set(names) <= always:
+        raise InputError(f"strategies: must be among {', '.join(n for n in GENERAL_POLICIES if n in always)}, as {why}")
     sample = (Sampling(1000, 0) if sample is None else sample).at_least(2)
     model = model_of_sample(case, sample)
-    held = held_policies(case, model, sample) if set(names) - {"policy", "tree"} else {}
-    chosen = [held[name] if name in held else _solved(case, model, name, sample).policy(name=name) for name in names]
-    return simulate_policies(model, chosen, sampling=sample, process=case.process)
+    held = held_policies(case, model, sample) if set(names) - {"policy", "tree", *STRATEGIES} else {}
+    chosen = [held[name] if name in held else _made(case, model, name, sample) for name in names]
+    if demand is None:
+        return simulate_tables(case, model, chosen, sample)
+    if case.factors:
+        raise InputError(f"demand: {case.name} has factors beside demand, which paths of demand do not tell")
+    given = np.asarray(demand, dtype=float).T
+    return simulate_tables(case, case.model_on(given), chosen, sample, given)
 
 
-def _solved(case: GeneralCase, model: Model, name: str, sample: Sampling) -> Result[Any] | Result[Plan]:
+def _made(case: GeneralCase, model: Model, name: str, sample: Sampling) -> Policy:
+    if name in STRATEGIES:
+        return heuristic(name, case)
+    plan: Result[Any] | Result[Plan]
     if name == "tree":
-        return extensive_form(case, case_tree(case), time_limit=TIME_LIMIT)
-    return plan_that_reacts(case, model, sample)
+        plan = extensive_form(case, case_tree(case), time_limit=TIME_LIMIT)
+    else:
+        plan = plan_that_reacts(case, model, sample)
+    made: Policy = plan.policy(name=name)
+    return made

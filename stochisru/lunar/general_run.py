@@ -20,8 +20,12 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.files import RUN, drawing, keeping, plainly, replacing_folder
 from stochisru.lunar.general_policies import held_policies, model_of_sample
+from stochisru.lunar.simulation.of_tables import OutcomesOfTables, simulate_tables
+from stochisru.lunar.strategies import STRATEGIES
+from stochisru.lunar.strategies.by_technology import heuristic
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.customers import tiers
+from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.tables.plants import plants
 from stochisru.lunar.tables.worth_of_each import WorthOfTechnology, worth_of_each
 from stochisru.lunar.values.distance import Distance, distance_of_laws
@@ -36,7 +40,7 @@ from stochisru.problem.policies.follow import follow
 from stochisru.problem.policies.protocol import Policy
 from stochisru.programs.solvers import solver_named
 from stochisru.protocols import Plan
-from stochisru.simulation.of_model import Outcomes, drawn_paths, simulate_policies
+from stochisru.simulation.of_model import Outcomes, drawn_paths
 from stochisru.simulation.sampling import Sampling
 from stochisru.studies.folder import case_entry, write_case, write_manifest, write_tables
 from stochisru.values import Values
@@ -81,7 +85,7 @@ class GeneralRun:
     tree_values: Values
     plan: Result[Plan]
     distance: Distance
-    simulation: Outcomes
+    simulation: OutcomesOfTables
     technologies: tuple[WorthOfTechnology, ...]
     files: tuple[str, ...]
 
@@ -97,6 +101,7 @@ class GeneralRun:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the keys of ``docs/cli.md``."""
         simulation = self.simulation.to_dict()
+        del simulation["case"], simulation["versions"]
         return {
             "case": self.case.name,
             "folder": str(self.folder),
@@ -105,7 +110,7 @@ class GeneralRun:
             "no_values": self.no_values or None,
             "tree": {"values": self.tree_values, "no_values": None, "distance": self.distance},
             "technologies": {worth.name: worth.to_dict() for worth in self.technologies},
-            "strategies": simulation.pop("policies"),
+            "strategies": simulation.pop("strategies"),
             "simulation": simulation,
             "files": list(self.files),
         }
@@ -151,7 +156,7 @@ def run_general_case(
         plan = on_tree if process is None else process.recourse
         say("policies")
         model, policies = _policies(case, plan, on_tree, sample)
-        simulation = simulate_policies(model, policies, sampling=sample, process=case.process)
+        simulation = simulate_tables(case, model, policies, sample)
         away = distance_of_laws(case, tree)
         outcome = GeneralRun(case, out, process, refused, tree_values, plan, away, simulation, technologies, ())
         keep(outcome)
@@ -200,7 +205,8 @@ def _policies(
     found: dict[str, Policy] = {"policy": plan.policy(name="policy"), "tree": on_tree.policy(name="tree")}
     if plan is on_tree:
         del found["tree"]
-    return model, [*found.values(), *held_policies(case, model, sample).values()]
+    held = held_policies(case, model, sample)
+    return model, [*found.values(), *held.values(), *(heuristic(name, case) for name in STRATEGIES)]
 
 
 def _tables(run: GeneralRun, tree: ScenarioTree, on_tree: Result[Any], sample: Sampling) -> Mapping[str, pd.DataFrame]:
@@ -221,7 +227,7 @@ def _tables(run: GeneralRun, tree: ScenarioTree, on_tree: Result[Any], sample: S
         "tree": tree.to_frame().reset_index(),
         "tree_check": tree.check(case.process).to_frame().reset_index(),
         "strategies": pd.DataFrame(rules),
-        "metrics": outcomes.to_frame().rename(columns={"policy": "strategy"}),
+        "metrics": outcomes.to_frame(),
         "differences": _differences(outcomes),
         "operations": _operations(case, outcomes, sample),
         "npv": pd.DataFrame(outcomes.values.T, columns=outcomes.names),
@@ -249,7 +255,7 @@ def _operations(case: GeneralCase, outcomes: Outcomes, sample: Sampling) -> pd.D
     paths = drawn_paths(model, case.process, sample)[: min(sample.paths, _FOLLOWED)]
     rows = []
     for policy in outcomes.policies:
-        plan = follow(model, policy, paths).plan
+        plan = follow(model, policy, paths, best_of(case)).plan
         for name, amounts in plan.quantities.items():
             group, of = what.get(name, ("other", name))
             told = {"strategy": policy.name, "quantity": name, "group": group, "of": of}

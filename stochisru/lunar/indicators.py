@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Paths of which the indicators are kept.
 KEPT_PATHS = 20_000
+#: Paths of which cash by year is kept.
+KEPT_CASH = 5_000
 #: Indicators of a path and their units.
 INDICATORS = {
     "self_sufficiency": "-",

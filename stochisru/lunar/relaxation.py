@@ -38,7 +38,7 @@ from stochisru.methods.risk.options import RiskOptions
 from stochisru.methods.sddp.method import STATES, sddp
 from stochisru.problem.model import Model
 from stochisru.protocols import Plan
-from stochisru.simulation.metrics import mean_estimate, shifted
+from stochisru.simulation.estimators import mean_estimate, shifted
 
 P = TypeVar("P", bound=Plan)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Index
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.problem.information import Information, Recourse
@@ -86,6 +86,33 @@ class ModelPlan:
     def money(self) -> Array:
         """Discounted money of each node, in the sense of the model: worth where maximised, cost where minimised."""
         return self.model.sign * self._flows[0]
+
+    @cached_property
+    def cash(self) -> Array:
+        """Money of every scenario by the year in which it is paid, not discounted, shape ``(T + 1, leaves)``."""
+        sheet, years = self._sheet, self.model.years
+        along: list[Index] = [np.arange(self.tree.n_nodes, dtype=np.int64)[self.tree.leaves]]
+        for _ in years[1:]:
+            along.append(self.tree.parent[along[-1]].astype(np.int64))
+        total = np.zeros((len(years), self.tree.n_leaves))
+        for part in self.model.columns:
+            for t, nodes in enumerate(reversed(along)):
+                here, amount = self.tree.at(t), self.columns[part.name]
+                money = np.broadcast_to(np.asarray(sheet.worth[part.name][t] * amount[here]), amount[here].shape)
+                if not isinstance(part, Decision):
+                    total[t] += money[nodes - here.start] / self.model.discount[t]
+                    continue
+                paid = sheet.paid(part, t)
+                bill = money[nodes - here.start] / paid - self._beyond(part, t, amount[nodes], nodes - here.start)
+                for when, share in part.pays_in(t).items():
+                    total[when] += share * bill
+        return self.model.sign * total
+
+    def _beyond(self, part: Decision, year: int, amount: Array, place: Index) -> Array:
+        """What an amount of a year costs that is not in proportion to it; ``place`` is that of its node in the year."""
+        fixed = np.asarray(self._sheet.numbers(part, "fixed_cost")[year])
+        cost = (fixed if fixed.ndim == 0 else fixed[place]) * (amount > 0)
+        return cost if part.curve is None else cost + part.curve(np.maximum(amount, 0.0))
 
     @cached_property
     def scenarios(self) -> Array:

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from stochisru.errors import InputError
 from stochisru.report.style import DASHES, PALETTE, money, new_figure
-from stochisru.simulation.metrics import metrics_frame, npv_metrics, sample_of
+from stochisru.simulation.estimators import sample_of
+from stochisru.simulation.metrics import metrics_frame, npv_metrics
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stochisru.report.elements import manifest_table, number, table
+from stochisru.report.metrics_table import metrics_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,15 +15,6 @@ if TYPE_CHECKING:
 #: Tables that such a run may have, beside those that it must have.
 MUST = ("tree_values", "plan", "tree", "tree_check", "strategies", "metrics", "differences", "operations", "npv")
 MAY = ("values", "fan", "technologies")
-
-_METRICS = {
-    "mean": "mean NPV",
-    "sd": "standard deviation",
-    "p5": "P5",
-    "p50": "median",
-    "p95": "P95",
-    "worst5": "mean of the worst 5 %",
-}
 
 
 def commitment(decision: Mapping[str, Any]) -> str:
@@ -93,7 +85,7 @@ def body(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], picture: Map
 {_yearly(tables["operations"])}
 <h2 id="strategies">Policies on fresh paths</h2>
 {picture["npv"]}
-{_metrics(tables["metrics"], manifest)}
+{metrics_table(tables["metrics"], manifest)}
 {_differences(tables["differences"])}
 <h3>The rules</h3>
 <dl>{rules}</dl>
@@ -147,25 +139,6 @@ def _yearly(operations: pd.DataFrame) -> str:
         by_year = part.set_index("year")["mean"]
         rows.append([f"{html.escape(group)}: {html.escape(of)}", *(number(round(by_year[t], 6)) for t in years)])
     return table(["mean, kg", *(f"year {t}" for t in years)], rows, caption="What the policy comes to, by year")
-
-
-def _metrics(metrics: pd.DataFrame, manifest: dict[str, Any]) -> str:
-    names = list(dict.fromkeys(metrics["strategy"]))
-    at = metrics.set_index(["metric", "strategy"])
-    rows = []
-    for metric, label in _METRICS.items():
-        cells = []
-        for name in names:
-            row = at.loc[(metric, name)]
-            known = row["lower"] == row["lower"]
-            interval = f"<small>{number(row['lower'], '$')} … {number(row['upper'], '$')}</small>" if known else ""
-            cells.append(f"{number(row['value'], '$')}{interval}")
-        rows.append([f"{label} ($ million)", *cells])
-    caption = (
-        f"Policies on {manifest['paths']:,} fresh paths ({manifest['sampler']}, seed {manifest['seed']}), with "
-        f"{manifest['confidence']:.0%} confidence intervals"
-    )
-    return table(["metric", *names], rows, caption=caption)
 
 
 def _differences(differences: pd.DataFrame) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from stochisru.report.elements import inline, manifest_table, number, table, who
 from stochisru.report.general_page import MAY, MUST
 from stochisru.report.general_page import body as body_of
 from stochisru.report.manifest import require_entries
-from stochisru.simulation.metrics import UNITS
+from stochisru.report.metrics_table import metrics_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,48 +36,6 @@ _TABLES = (
     "deployment_numbers",
     "npv",
 )
-
-#: Metrics of the comparison table, and whether more is better (None: neither).
-_COMPARED = {
-    "npv_mean": True,
-    "npv_sd": False,
-    "npv_p5": True,
-    "npv_p50": True,
-    "npv_p95": True,
-    "cvar95": False,
-    "p_positive": True,
-    "first_year_capital": False,
-    "self_sufficiency": True,
-    "demand_satisfaction": True,
-    "shortage": False,
-    "utilization": True,
-    "payback_year": False,
-    "never_pays_back": False,
-    "sharpe": True,
-    "sortino": True,
-    "expansions": None,
-    "final_capacity": None,
-}
-_LABELS = {
-    "npv_mean": "mean NPV",
-    "npv_sd": "standard deviation of NPV",
-    "npv_p5": "P5 of NPV",
-    "npv_p50": "median NPV",
-    "npv_p95": "P95 of NPV",
-    "cvar95": "CVaR 95 % of the loss",
-    "p_positive": "P(NPV > 0)",
-    "first_year_capital": "first-year capital",
-    "self_sufficiency": "self-sufficiency ΣQ/ΣD",
-    "demand_satisfaction": "demand satisfaction Σ(Q + Q_earth)/ΣD",
-    "shortage": "shortage ΣS, mean",
-    "utilization": "utilisation ΣQ/ΣQcap",
-    "payback_year": "payback year (of those that pay back)",
-    "never_pays_back": "share that never pays back",
-    "sharpe": "Sharpe ratio",
-    "sortino": "Sortino ratio",
-    "expansions": "years with a deployment",
-    "final_capacity": "final capacity",
-}
 
 
 def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
@@ -198,38 +155,6 @@ def _decision(decision: dict[str, Any]) -> str:
         if name.startswith("dM")
     )
     return f"Commit now {orders}. Then: {html.escape(str(decision['rule']))}"
-
-
-def metrics_table(metrics: pd.DataFrame, manifest: dict[str, Any], shown: Sequence[str] = tuple(_COMPARED)) -> str:
-    """Strategies beside each other, one metric per row; ``manifest`` says how they were sampled."""
-    names = list(dict.fromkeys(metrics["strategy"]))
-    at = metrics.set_index(["metric", "strategy"])
-    rows = []
-    for metric in shown:
-        better = _COMPARED[metric]
-        values = {n: float(at.loc[(metric, n), "value"]) for n in names}
-        shares = ("p_positive", "self_sufficiency", "demand_satisfaction", "utilization", "never_pays_back")
-        unit = "%" if metric in shares else UNITS[metric]
-        known = {n: v for n, v in values.items() if v == v}
-        differ = len(set(known.values())) > 1  # where all are equal none is best
-        best = (max if better else min)(known.values()) if differ and better is not None else None
-        cells = []
-        for name in names:
-            row = at.loc[(metric, name)]
-            text = number(values[name], unit)
-            interval = ""
-            if row["lower"] == row["lower"]:
-                interval = f"<small>{number(row['lower'], unit)} … {number(row['upper'], unit)}</small>"
-            mark = ' class="best"' if best is not None and values[name] == best else ""
-            cells.append(f"<span{mark}>{text}</span>{interval}")
-        shown = {"$": "$ million", "-": "", "%": "", "yr": "yr"}.get(unit, unit)
-        label = _LABELS[metric] + (f" ({shown})" if shown else "")
-        rows.append([html.escape(label), *cells])
-    caption = (
-        f"Strategies on {manifest['paths']:,} fresh paths ({manifest['sampler']}, seed {manifest['seed']}), with "
-        f"{manifest['confidence']:.0%} confidence intervals; best of each row marked"
-    )
-    return table(["metric", *names], rows, caption=caption)
 
 
 def _differences(differences: pd.DataFrame, metrics: pd.DataFrame) -> str:

@@ -25,8 +25,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array, Index
-from stochisru.errors import InputError, require_confidence
+from stochisru.errors import require_confidence
 from stochisru.estimate import CONSTANT, Estimate
+from stochisru.simulation.estimators import (
+    SINGLE,
+    clipped,
+    groups_of,
+    mean_estimate,
+    quantile_estimate,
+    sample_of,
+    share_estimate,
+    skewed,
+    too_heavy,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +58,10 @@ UNITS = {
     "sortino": "-",
     "payback_year": "yr",
     "never_pays_back": "-",
+    "irr_p50": "1/yr",
+    "no_irr": "-",
+    "undiscounted_payback_year": "yr",
+    "never_pays_back_undiscounted": "-",
     "self_sufficiency": "-",
     "demand_satisfaction": "-",
     "shortage": "kg",
@@ -79,19 +94,11 @@ TAIL = 200
 EFFECTIVE_CVAR = 10
 #: The same for ratios whose weights are demand.
 EFFECTIVE_RATIO = 2
-#: Effective points below which a mean gets no interval.
-EFFECTIVE_MEAN = 0.1
 #: Kurtosis below which tails are light, and the points that are then enough for a spread and ratios to it: of uniform,
 #: normal, Laplace and mildly lognormal samples of 50 such intervals held in 91 to 98 of 100, of 20 in 84 to 97.
 LIGHT, LIGHT_POINTS = 6.0, 50
-#: Reason for want of one where a sample is one number.
-_SINGLE = "one path has no interval"
 #: Paths on which what is rare must have been seen for an interval of its mean.
 _RARE = 30
-#: Numbers whose fourth powers can be added.
-_LARGEST = 1e70
-#: Units from which skewness can be estimated.
-_MANY = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,191 +146,10 @@ def _ratio(moments: Moments, top: int, bottom: int, confidence: float) -> Estima
     return Estimate.of_error(float(value), float(se), m, confidence)
 
 
-def wilson(
-    share: float, standard_error: float, points: float, confidence: float = 0.95, degrees: float = np.inf
-) -> tuple[float, float]:
-    """Wilson's interval of a share; it has a width at 0 and 1.
-
-    Parameters
-    ----------
-    share, standard_error
-        The share and its error, which for groups of dependent points is not that of independent ones.
-    points
-        Independent points; with dependent ones they are counted by the design effect ``p(1 − p)/se²`` where that is
-        known, and by the number of groups at 0 and 1, where it is not.
-    degrees
-        Degrees of freedom of ``standard_error``: the quantile is Student's t, normal where they are infinite.
-    """
-    from scipy.special import stdtrit
-
-    spread = share * (1 - share)
-    n = spread / standard_error**2 if spread > 0 and standard_error > 0 else points
-    z = float(stdtrit(degrees, 0.5 + confidence / 2)) ** 2
-    centre = (share + z / (2 * n)) / (1 + z / n)
-    half = np.sqrt(z * (spread / n + z / (4 * n**2))) / (1 + z / n)
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
-
-
-def _share(estimate: Estimate, units: int, confidence: float) -> Estimate:
-    """A share of paths with Wilson's interval."""
-    if not np.isfinite(estimate.value) or units < 2:
-        return estimate
-    low, high = wilson(estimate.value, estimate.standard_error, units, confidence, units - 1)
-    return replace(estimate, lower=low, upper=high)
-
-
-def _clipped(estimate: Estimate) -> Estimate:
-    """A ratio that lies in [0, 1] with its interval cut at the possible values."""
-    low, high = np.clip([estimate.lower, estimate.upper], 0.0, 1.0)
-    return replace(estimate, lower=float(low), upper=float(high))
-
-
-def _unit_sums(influence: Array, units: Index) -> Array:
-    if units.size == influence.size:
-        return influence
-    return np.asarray(np.add.reduceat(influence, np.concatenate([[0], np.cumsum(units)[:-1]])))
-
-
-def _skewed(value: float, influence: Array, units: Index, confidence: float) -> Estimate:
-    """Estimate with an interval corrected for the skewness of its influence.
-
-    Hall's transformation of the studentised statistic, ``t + γt²/(3√n) + γ²t³/(27n) + γ/(6√n)``, is inverted at the
-    quantiles of Student's t (Hall, P., *The Bootstrap and Edgeworth Expansion*, Springer 1992, section 3.9).
-    """
-    from scipy.special import stdtrit
-
-    z = _unit_sums(influence, units)
-    m, plain = z.size, Estimate.of_error(value, unit_error(influence, units), units.size, confidence)
-    square = z * z
-    squares = float(square.mean())
-    if m < _MANY or not squares > 0:
-        return plain
-    a = float((square * z).mean()) / squares**1.5 / np.sqrt(m)
-    if abs(a) < 1e-9:
-        return plain
-    t = float(stdtrit(m - 1, 0.5 + confidence / 2))
-    low, high = (3 / a * (np.cbrt(1 + a * (q - a / 6)) - 1) for q in (t, -t))
-    return replace(plain, lower=value - plain.standard_error * low, upper=value - plain.standard_error * high)
-
-
-def unit_error(influence: Array, units: Index) -> float:
-    """Standard error of a mean whose influence per path is given (mean zero)."""
-    m = units.size
-    if m < 2:
-        return float("nan")
-    return float(np.sqrt(np.add.reduce(_unit_sums(influence, units) ** 2) * m / (m - 1)) / units.sum())
-
-
-def mean_estimate(
-    sample: ArrayLike, units: ArrayLike | None = None, confidence: float = 0.95, kurtosis: float | None = None
-) -> Estimate:
-    """Mean of a sample; of a difference path by path, for a paired comparison on common paths.
-
-    Parameters
-    ----------
-    sample
-        One number per path.
-    units
-        Sizes of the independent groups of paths; every path for itself if not given.
-    confidence
-        Level of the interval, in (0, 1).
-    kurtosis
-        As in `npv_metrics`; without it no interval is refused for heavy tails.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from stochisru.simulation.metrics import mean_estimate
-    >>> demand = np.random.default_rng(1).normal(100, 20, 1000)
-    >>> small, large = np.minimum(demand, 90), np.minimum(demand, 110) - 5
-    >>> better = mean_estimate(large - small)
-    >>> f"{better.value:.2f} ({better.lower:.2f} to {better.upper:.2f})"
-    '4.62 (4.09 to 5.15)'
-    """
-    require_confidence(confidence)
-    sample = sample_of("sample", sample)
-    units = _units(units, sample.size)
-    mean = float(sample.mean())
-    found = Estimate.of_error(mean, unit_error(sample - mean, units), units.size, confidence)
-    heavy = "" if kurtosis is None else why_no_mean(sample.size, kurtosis)
-    if heavy and found.standard_error > 0:
-        return Estimate(mean, float("nan"), float("nan"), float("nan"), heavy)
-    return found
-
-
-def shifted(estimate: Estimate, by: float) -> Estimate:
-    """An estimate plus a known number."""
-    return replace(estimate, value=estimate.value + by, lower=estimate.lower + by, upper=estimate.upper + by)
-
-
-def share_reached(optimum: float, gap: Estimate) -> Estimate:
-    """Share of an optimum > 0 that is left after a gap: no more than all of it, whatever a sample says."""
-    # NaN, where there is no interval, stays NaN.
-    value, lower, upper = (float(np.minimum(1.0, 1 - lost / optimum)) for lost in (gap.value, gap.upper, gap.lower))
-    return Estimate(value, gap.standard_error / optimum, lower, upper, gap.reason)
-
-
-def _quantile(sample: Array, ordered: Array, level: float, units: Index, confidence: float) -> Estimate:
-    from scipy.special import stdtrit
-
-    n = ordered.size
-    value = float(ordered[min(n - 1, int(np.ceil(level * n)) - 1 if level > 0 else 0)])
-    if n == 1:
-        return Estimate(value, float("nan"), float("nan"), float("nan"), _SINGLE)
-    if ordered[0] == ordered[-1]:
-        return Estimate(value, 0.0, value, value, CONSTANT)
-    se = unit_error(np.asarray(sample <= value, dtype=float) - level, units)
-    if not np.isfinite(se):
-        return Estimate(value, float("nan"), float("nan"), float("nan"), "one group of paths has no interval")
-    half = float(stdtrit(units.size - 1, 0.5 + confidence / 2)) * se
-    low = int(np.floor((level - half) * n)) - 1
-    high = int(np.ceil((level + half) * n))
-    lower, upper = (float(ordered[k]) if 0 <= k < n else float("nan") for k in (low, high))
-    beyond = "" if np.isfinite([lower, upper]).all() else f"too few paths beyond the level {level:g} for both ends"
-    return Estimate(value, float("nan"), lower, upper, beyond)
-
-
-def sample_of(name: str, given: ArrayLike) -> Array:
-    """A row of finite numbers; `InputError` names it otherwise."""
-    if np.iscomplexobj(given):
-        raise InputError(f"{name}: must be a row of real numbers, got complex ones")
-    try:
-        sample = np.asarray(given, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: must be a row of numbers, got {type(given).__name__}") from error
-    if sample.ndim != 1 or not sample.size:
-        raise InputError(f"{name}: must be a row of at least one number, got shape {sample.shape}")
-    if not np.isfinite(sample).all():
-        bad = int(np.flatnonzero(~np.isfinite(sample))[0])
-        raise InputError(f"{name}: every number must be finite, got {sample[bad]} at position {bad}")
-    if (large := float(np.abs(sample).max())) > _LARGEST:
-        raise InputError(f"{name}: every number must be within ±{_LARGEST:g}, got one of size {large:g}")
-    return sample
-
-
-def _units(units: ArrayLike | None, size: int) -> Index:
-    if units is None:
-        return np.ones(size, dtype=np.int64)
-    groups = np.asarray(units)
-    if groups.ndim != 1 or groups.dtype.kind not in "iu" or (groups < 1).any() or groups.sum() != size:
-        raise InputError(f"units: must be whole sizes >= 1 of groups that add up to {size} paths")
-    return groups.astype(np.int64)
-
-
 def lognormal_kurtosis(variance: float) -> float:
     """Kurtosis of a lognormal number whose logarithm has this variance; infinite where it is no number."""
     w = np.exp(min(variance, 170.0))
     return float(w**4 + 2 * w**3 + 3 * w**2 - 3)
-
-
-def _too_heavy(effective: float, needed: float) -> str:
-    """Reason to refuse an interval for want of effective points, or nothing."""
-    return f"tails too heavy: {effective:,.3g} effective points, {needed:g} needed" if effective < needed else ""
-
-
-def why_no_mean(paths: int, kurtosis: float) -> str:
-    """Reason to refuse the interval of a mean over paths of a case, or nothing: see `npv_metrics` for the kurtosis."""
-    return _too_heavy(paths / kurtosis, EFFECTIVE_MEAN)
 
 
 def npv_metrics(
@@ -350,7 +176,7 @@ def npv_metrics(
     """
     require_confidence(confidence)
     npv = sample_of("npv", npv)
-    units = _units(units, npv.size)
+    units = groups_of(units, npv.size)
     m = units.size
     ordered = np.sort(npv)
     mean = mean_estimate(npv, units, confidence, kurtosis)
@@ -364,17 +190,17 @@ def npv_metrics(
         kurtosis = own
     effective = npv.size / kurtosis
     if max(own, kurtosis) >= LIGHT:
-        few = _too_heavy(effective, EFFECTIVE)
+        few = too_heavy(effective, EFFECTIVE)
     else:
         few = f"too few paths: {npv.size}, {LIGHT_POINTS} needed" if npv.size < LIGHT_POINTS else ""
 
     def by_spread(value: float, influence: Array) -> Estimate:
-        return Estimate(value, nan, nan, nan, few) if few else _skewed(value, influence, units, confidence)
+        return Estimate(value, nan, nan, nan, few) if few else skewed(value, influence, units, confidence)
 
     out = {
         "npv_mean": mean,
-        "npv_sd": Estimate(0.0, 0.0, 0.0, 0.0, CONSTANT) if npv.size > 1 else Estimate(nan, nan, nan, nan, _SINGLE),
-        "sharpe": Estimate(nan, nan, nan, nan, CONSTANT if npv.size > 1 else _SINGLE),
+        "npv_sd": Estimate(0.0, 0.0, 0.0, 0.0, CONSTANT) if npv.size > 1 else Estimate(nan, nan, nan, nan, SINGLE),
+        "sharpe": Estimate(nan, nan, nan, nan, CONSTANT if npv.size > 1 else SINGLE),
         "sortino": Estimate(nan, nan, nan, nan, "no path has a loss"),
     }
     if varies:
@@ -390,7 +216,7 @@ def npv_metrics(
         sharpe = mean.value / sd
         out["sharpe"] = by_spread(sharpe, centred / sd - sharpe * (centred**2 - variance) / (2 * variance))
     for name, level in (("npv_p5", 0.05), ("npv_p50", 0.5), ("npv_p95", 0.95)):
-        out[name] = _quantile(npv, ordered, level, units, confidence)
+        out[name] = quantile_estimate(npv, level, units, confidence)
 
     low = out["npv_p5"]
     out["var95"] = Estimate(-low.value, low.standard_error, -low.upper, -low.lower, low.reason)
@@ -400,12 +226,12 @@ def npv_metrics(
     if varies and 0.05 * npv.size < TAIL:
         thin = f"too few points in the tail: {0.05 * npv.size:,.0f}, {TAIL} needed for an interval"
         out["cvar95"] = Estimate(-low.value + tail, nan, nan, nan, thin)
-    elif varies and (heavy := _too_heavy(effective, EFFECTIVE_CVAR)):
+    elif varies and (heavy := too_heavy(effective, EFFECTIVE_CVAR)):
         out["cvar95"] = Estimate(-low.value + tail, nan, nan, nan, heavy)
     else:
-        out["cvar95"] = _skewed(-low.value + tail, excess - tail, units, confidence)
+        out["cvar95"] = skewed(-low.value + tail, excess - tail, units, confidence)
     out["max_loss"] = Estimate(-float(ordered[0]), nan, nan, nan, "the largest loss of a sample has no interval")
-    out["p_positive"] = _share(mean_estimate((npv > 0).astype(float), units, confidence), m, confidence)
+    out["p_positive"] = share_estimate(mean_estimate((npv > 0).astype(float), units, confidence), m, confidence)
     downside = np.minimum(npv, 0.0) ** 2
     semi = float(downside.mean())
     if semi > 0:
@@ -425,7 +251,7 @@ def strategy_metrics(
     kurtosis: float | None = None,
     never_short: bool = False,
 ) -> dict[str, Estimate]:
-    """All metrics of one strategy.
+    """All metrics of one strategy but those of `stochisru.simulation.returns`.
 
     Parameters
     ----------
@@ -448,17 +274,17 @@ def strategy_metrics(
     out["payback_year"] = _ratio(moments, at["payback_year"], at["paid_back"], confidence)
     paid = _ratio(moments, at["paid_back"], -1, confidence)
     never = Estimate(1 - paid.value, paid.standard_error, 1 - paid.upper, 1 - paid.lower)
-    out["never_pays_back"] = _share(never, moments.units, confidence)
-    out["self_sufficiency"] = _clipped(_ratio(moments, at["delivered"], at["demand"], confidence))
+    out["never_pays_back"] = share_estimate(never, moments.units, confidence)
+    out["self_sufficiency"] = clipped(_ratio(moments, at["delivered"], at["demand"], confidence))
     short = _ratio(moments, at["shortage"], at["demand"], confidence)
-    out["demand_satisfaction"] = _clipped(
+    out["demand_satisfaction"] = clipped(
         Estimate(1 - short.value, short.standard_error, 1 - short.upper, 1 - short.lower)
     )
-    heavy = "" if kurtosis is None else _too_heavy(npv.size / kurtosis, EFFECTIVE_RATIO)
+    heavy = "" if kurtosis is None else too_heavy(npv.size / kurtosis, EFFECTIVE_RATIO)
     for name in ("self_sufficiency", "demand_satisfaction") if heavy else ():
         if out[name].standard_error > 0:
             out[name] = Estimate(out[name].value, float("nan"), float("nan"), float("nan"), heavy)
-    out["utilization"] = _clipped(_ratio(moments, at["delivered"], at["capacity"], confidence))
+    out["utilization"] = clipped(_ratio(moments, at["delivered"], at["capacity"], confidence))
     for name in ("shortage", "final_capacity", "expansions", "first_year_capital"):
         out[name] = _ratio(moments, at[name], -1, confidence)
     seen = int(moments.first[at["is_short"]])
@@ -466,7 +292,7 @@ def strategy_metrics(
         rare = f"too few paths with a shortage: {seen}, {_RARE} needed for an interval"
         for name in ("demand_satisfaction", "shortage"):
             out[name] = Estimate(out[name].value, float("nan"), float("nan"), float("nan"), rare)
-    return {name: out[name] for name in UNITS}
+    return out
 
 
 def metrics_frame(metrics: dict[str, dict[str, Estimate]]) -> pd.DataFrame:

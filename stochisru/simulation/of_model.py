@@ -19,7 +19,7 @@ from stochisru.files import plainly
 from stochisru.problem.model import Model
 from stochisru.problem.paths import Paths
 from stochisru.problem.policies.follow import follow
-from stochisru.problem.policies.protocol import Policy
+from stochisru.problem.policies.protocol import BestOperations, Policy
 from stochisru.simulation.blocks import in_order
 from stochisru.simulation.metrics import npv_metrics
 from stochisru.simulation.sampling import Sampling
@@ -27,8 +27,10 @@ from stochisru.simulation.sampling import Sampling
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Paths of one task: programs of so many are small, and workers get their share.
-_PER_TASK = 250
+#: Paths of one task where operations are a program: programs of so many are small, and workers get their share.
+_PER_PROGRAM = 250
+#: Paths of one task where they are not.
+_PER_TASK = 4096
 #: Metrics of `Outcomes`, and those of `stochisru.simulation.metrics.npv_metrics` that they are where worth is maximised
 #: and where cost is minimised; there quantiles change ends.
 _METRICS = {
@@ -89,7 +91,7 @@ class Outcomes:
 
     def difference(self, first: str, second: str) -> Estimate:
         """Mean of one policy less another's, path by path: the interval of a paired comparison."""
-        from stochisru.simulation.metrics import mean_estimate
+        from stochisru.simulation.estimators import mean_estimate
 
         rows = []
         for name in (first, second):
@@ -139,6 +141,7 @@ def simulate_policies(
     seed: int = 0,
     sampling: Sampling | None = None,
     process: Any = None,
+    operations: BestOperations | None = None,
 ) -> Outcomes:
     """Judge policies on common fresh paths.
 
@@ -152,6 +155,8 @@ def simulate_policies(
         All of the sample in place of ``paths`` and ``seed``: sampler, workers, confidence.
     process
         What the paths are drawn from: a process or a `MarkovLattice`; the model's own if not given.
+    operations
+        As in `stochisru.problem.policies.follow`.
 
     Raises
     ------
@@ -192,13 +197,19 @@ def simulate_policies(
         raise InputError(f"policies: must be one or more of different names, got {', '.join(names) or 'none'}")
     drawn = drawn_paths(model, source, sample)
 
-    def task(first: int) -> Array:
-        here = drawn[first : first + _PER_TASK]
-        return np.stack([follow(model, policy, here).values for policy in chosen])
+    size = _PER_PROGRAM if operations is None else _PER_TASK
 
-    values = np.concatenate(list(in_order(task, range(0, sample.paths, _PER_TASK), sample.workers)), axis=1)
-    words = repr(source) if isinstance(source, MarkovLattice) else str(Origin(source))
-    return Outcomes(model, chosen, values, sample.source.units(sample.paths), sample, words)
+    def task(first: int) -> Array:
+        here = drawn[first : first + size]
+        return np.stack([follow(model, policy, here, operations).values for policy in chosen])
+
+    values = np.concatenate(list(in_order(task, range(0, sample.paths, size), sample.workers)), axis=1)
+    return Outcomes(model, chosen, values, sample.source.units(sample.paths), sample, in_words(source))
+
+
+def in_words(source: Any) -> str:
+    """What paths are drawn from, in words."""
+    return repr(source) if isinstance(source, MarkovLattice) else str(Origin(source))
 
 
 def drawn_paths(model: Model, source: Any, sample: Sampling) -> Paths:

@@ -22,8 +22,8 @@ class PathBlock:
     """Outcome of one block of paths.
 
     NPV (strategies, paths), moments per strategy, sums over paths of demand (years), deliveries, shortage and plant
-    (strategies, years), counts of deployments, and the indicators of the paths that are kept (strategies, indicators,
-    paths).
+    (strategies, years), counts of deployments, and of the paths that are kept the indicators (strategies, indicators,
+    paths) and cash (strategies, years, paths).
     """
 
     npv: Array
@@ -34,6 +34,7 @@ class PathBlock:
     plant: Array
     counts: DeploymentCounts
     indicators: Array
+    cash: Array
 
 
 def simulate_block(
@@ -42,11 +43,13 @@ def simulate_block(
     demand: Array,
     units: Index,
     keep: int,
+    keep_cash: int,
     seen: Array | None = None,
 ) -> PathBlock:
     """Outcome of strategies on paths of demand, shape ``(T + 1, n)``; ``units`` are their independent groups.
 
-    Indicators are of the first ``keep`` paths; ``seen`` is what is seen beside demand, shape ``(T + 1, n, k)``.
+    Indicators are of the first ``keep`` paths, cash of the first ``keep_cash``; ``seen`` is what is seen beside demand,
+    shape ``(T + 1, n, k)``.
     """
     demand.setflags(write=False)  # strategies look, they do not touch: all see the same paths
     merit = MeritOrder.of(case)
@@ -60,6 +63,7 @@ def simulate_block(
     yearly_delivered, yearly_shortage, yearly_plant = (np.empty((len(strategies), demand.shape[0])) for _ in range(3))
     counts = DeploymentCounts.empty(len(strategies), demand.shape[0])
     indicators = []
+    cash = np.empty((len(strategies), demand.shape[0], keep_cash))
     moments = []
     buffer, mask = np.empty(n), np.empty(n, dtype=bool)
     for s, strategy in enumerate(strategies):
@@ -86,6 +90,9 @@ def simulate_block(
             spent = invest(deployment)
             worth -= np.multiply(spent, discount[t], out=buffer)
             worth -= unserved[t]
+            if keep_cash:
+                cash[s, t] = merit.profit(capacity[:keep_cash], demand[t, :keep_cash]) - operate * plant[:keep_cash]
+                cash[s, t] -= spent[:keep_cash]
             delivered += served
             plant_years += plant
             yearly_delivered[s, t], yearly_plant[s, t] = np.add.reduce(served), np.add.reduce(plant)
@@ -130,4 +137,5 @@ def simulate_block(
         yearly_plant,
         counts,
         np.stack(indicators),
+        cash,
     )

@@ -46,22 +46,24 @@ def follow(
     start = _checked(strategy.start(case), (root_years(case),), strategy.name, lot)
     if case.horizon.initial_deployment == "fixed" and start[0] > 0:
         raise InputError(f"strategy {strategy.name}: ΔM_0 is fixed at 0 in this case, got {start[0]:g} kg")
-    arrivals = {t: np.full(n, x) for t, x in enumerate(start)}
+    deployments = [np.full(n, x) for x in start]
+    plants: list[Array] = []
     plant = np.full(n, case.technology.M0)
     for t in range(T + 1):
         if t > 0 and kept < 1:
             plant = plant * kept
         if lead > 0 or t == 0:
-            arriving = arrivals.pop(t)
-            plant = plant + arriving
+            plant = plant + deployments[t]
         if t > 0 and t + lead <= T:
-            pipeline = np.stack([arrivals[s] for s in range(t + 1, t + lead)]) if lead > 1 else np.empty((0, n))
             history = demand[: t + 1]
             history.setflags(write=False)
             plant.setflags(write=False)
-            today = Observation(case, t, history, plant, pipeline, None if seen is None else seen[: t + 1])
-            arrivals[t + lead] = _checked(strategy.order(today), (n,), strategy.name, lot)
+            known = (history, (*plants, plant), tuple(deployments))
+            today = Observation(case, t, *known, None if seen is None else seen[: t + 1])
+            order = _checked(strategy.order(today), (n,), strategy.name, lot)
+            order.setflags(write=False)
+            deployments.append(order)
             if lead == 0:
-                arriving = arrivals.pop(t)
-                plant = plant + arriving
-        yield arriving, plant
+                plant = plant + order
+        plants.append(plant)
+        yield deployments[t], plant

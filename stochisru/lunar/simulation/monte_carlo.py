@@ -20,7 +20,7 @@ from scenario_trees.arrays import Array, Index
 from scenario_trees.protocols import Sampler
 from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase, require_case
-from stochisru.lunar.indicators import KEPT_PATHS
+from stochisru.lunar.indicators import KEPT_CASH, KEPT_PATHS
 from stochisru.lunar.simulation.block import PathBlock, simulate_block
 from stochisru.lunar.simulation.chosen import resolve
 from stochisru.lunar.simulation.drawing import drawn_block, starting_elsewhere
@@ -108,8 +108,8 @@ def simulated(
             count = min(size, paths - block * size)
             demand, seen = drawn_block(case, source, seed, block, count)
             own = units[first_unit[block] : last_unit[block]]
-            keep = max(0, min(count, KEPT_PATHS - block * size))
-            done.append(simulate_block(case, chosen, demand, own, keep, seen))
+            keep, keep_cash = (max(0, min(count, kept - block * size)) for kept in (KEPT_PATHS, KEPT_CASH))
+            done.append(simulate_block(case, chosen, demand, own, keep, keep_cash, seen))
         return done
 
     npv = np.empty((len(chosen), paths))
@@ -160,8 +160,8 @@ def simulated_on(
     npv, parts = np.empty((len(chosen), paths)), []
     for first in range(0, paths, _GIVEN_BLOCK):
         here = slice(first, min(first + _GIVEN_BLOCK, paths))
-        keep = max(0, min(here.stop, KEPT_PATHS) - first)
-        block = simulate_block(case, chosen, given[:, here].copy(), units[here], keep)
+        keep, keep_cash = (max(0, min(here.stop, kept) - first) for kept in (KEPT_PATHS, KEPT_CASH))
+        block = simulate_block(case, chosen, given[:, here].copy(), units[here], keep, keep_cash)
         npv[:, here] = block.npv
         parts.append(replace(block, npv=np.empty(0)))
         if progress:
@@ -190,6 +190,7 @@ def _outcome(
         plant=reduce(operator.add, (p.plant for p in parts)) / paths,
         counts=reduce(operator.add, (p.counts for p in parts)),
         indicators=np.concatenate([p.indicators for p in parts], axis=2),
+        cash=np.concatenate([p.cash for p in parts], axis=2),
         units=units,
         seed=sample.seed,
         sampler=sample.source.name,
@@ -243,4 +244,4 @@ def npv_on_paths(case: DeploymentCase, strategy: Strategy, demand: ArrayLike, se
     require_case(case)
     chosen = resolve(case, [strategy])
     demand = _demand(case, demand)
-    return np.asarray(simulate_block(case, chosen, demand, np.array([demand.shape[1]]), 0, seen).npv[0])
+    return np.asarray(simulate_block(case, chosen, demand, np.array([demand.shape[1]]), 0, 0, seen).npv[0])

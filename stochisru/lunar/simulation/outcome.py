@@ -18,14 +18,9 @@ from stochisru.lunar.indicators import DeploymentCounts, distributions
 from stochisru.lunar.operations import MeritOrder
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.methods.result import versions
-from stochisru.simulation.metrics import (
-    UNITS,
-    Moments,
-    lognormal_kurtosis,
-    mean_estimate,
-    metrics_frame,
-    strategy_metrics,
-)
+from stochisru.simulation.estimators import mean_estimate
+from stochisru.simulation.metrics import UNITS, Moments, lognormal_kurtosis, metrics_frame, strategy_metrics
+from stochisru.simulation.returns import return_metrics, whole_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +46,9 @@ class Simulation:
         When the paths deploy.
     indicators
         `stochisru.lunar.indicators.INDICATORS` of the first paths, shape ``(strategies, indicators, paths kept)``.
+    cash
+        Undiscounted cash of the first paths by year, $, shape ``(strategies, T + 1, paths kept)``; discounted, it sums
+        to NPV.
     units
         Sizes of the independent groups of paths.
     seed, sampler
@@ -70,6 +68,7 @@ class Simulation:
     plant: Array
     counts: DeploymentCounts
     indicators: Array
+    cash: Array
     units: Index
     seed: int | None
     sampler: str
@@ -98,19 +97,22 @@ class Simulation:
             plant=self.plant[:count],
             counts=self.counts.first(count),
             indicators=self.indicators[:count],
+            cash=self.cash[:count],
         )
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Estimate]]:
-        """All metrics per strategy."""
+        """All metrics per strategy, in the order of `UNITS`; those of returns are of the first paths."""
         merit = MeritOrder.of(self.case)
         never_short = merit.earth_used and not merit.limited
-        return {
-            s.name: strategy_metrics(
+        known, own = whole_groups(self.units, self.cash.shape[2])
+        out = {}
+        for i, s in enumerate(self.strategies):
+            found = strategy_metrics(
                 self.npv[i], self.moments[i], self.units, self.confidence, self.kurtosis, never_short
-            )
-            for i, s in enumerate(self.strategies)
-        }
+            ) | return_metrics(self.cash[i, :, :known], own, self.confidence)
+            out[s.name] = {name: found[name] for name in UNITS}
+        return out
 
     def to_frame(self) -> pd.DataFrame:
         """Tidy table: strategy, metric, value, lower, upper, standard_error, unit."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from scenario_trees.arrays import Array
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.strategies.protocol import Observation, Strategy, whole_modules
+from stochisru.lunar.strategies.protocol import Observation, Strategy, first_arrival, whole_modules
 from stochisru.problem.policies.protocol import Seen
 
 
@@ -54,19 +55,24 @@ class OnModel:
             return {"dM": np.repeat(start[list(years), None], seen.paths, axis=1)}
         lead, t = self.case.horizon.lead_time, seen.year
         kept = 1 - self.case.technology.degradation
-        plant = seen.amount("M", t) if lead else seen.amount("M", t - 1) * kept
-        pipeline = [seen.amount("dM", year) for year in range(t + 1, t + lead)]
-        ordered = np.stack(pipeline) if pipeline else np.empty((0, seen.paths))
-        today = Observation(self.case, t, seen.factors["demand"], plant, ordered, self._beside(seen))
+        now = seen.amount("M", t) if lead else seen.amount("M", t - 1) * kept
+        plants = [*(seen.amount("M", year) for year in range(t)), now]
+        first = first_arrival(self.case)  # there is no ΔM of years before it
+        ordered = [
+            seen.amount("dM", year) if year >= first else np.zeros(seen.paths) for year in range(max(t + lead, 1))
+        ]
+        beside = seen_beside(self.case.process, seen)
+        today = Observation(self.case, t, seen.factors["demand"], plants, ordered, beside)
         return {"dM": whole_modules(np.asarray(self.strategy.order(today), dtype=float), lot)[None]}
-
-    def _beside(self, seen: Seen) -> Array | None:
-        """What is seen beside demand of the case's process, where paths tell it; of several factors, of demand."""
-        names = getattr(self.case.process, "names", ("value",))[1:]
-        known = [seen.beside.get(name, seen.beside.get(f"demand.{name}")) for name in names]
-        told = [each for each in known if each is not None]
-        return np.stack(told, axis=2) if told and len(told) == len(names) else None
 
     def describe(self) -> str:
         """The strategy's sentence."""
         return self.strategy.describe(self.case)
+
+
+def seen_beside(process: Any, seen: Seen) -> Array | None:
+    """What is seen beside demand of its process in all years, shape ``(year + 1, n, k)``; None where it is not told."""
+    names = getattr(process, "names", ("value",))[1:]
+    known = [seen.beside.get(name, seen.beside.get(f"demand.{name}")) for name in names]
+    told = [each for each in known if each is not None]
+    return np.stack(told, axis=2) if told and len(told) == len(names) else None

@@ -9,31 +9,33 @@ own.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.processes import GeometricBrownianMotion, HistoricalIncrements, JumpDiffusion
-from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.strategies.places import log_demand, nearest
 
 #: States per kind of state of the lattice behind the table.
 _STATES = 100
 
 
-def has_one_outlook(case: DeploymentCase) -> bool:
+def has_one_outlook(process: Any) -> bool:
     """Whether growth over some years has the same law wherever demand stands."""
-    return isinstance(case.process, (GeometricBrownianMotion, JumpDiffusion, HistoricalIncrements))
+    return isinstance(process, (GeometricBrownianMotion, JumpDiffusion, HistoricalIncrements))
 
 
 def quantile_growth(
-    case: DeploymentCase, year: int, level: float, ahead: Index, demand: Array, seen: Array | None
+    process: Any, horizon: int, year: int, level: float, ahead: Index, demand: Array, seen: Array | None
 ) -> Array:
     """Quantile of D_{year + h}/D_year given what is known in ``year``.
 
     Parameters
     ----------
+    process, horizon
+        Process of demand, and the last year T of which there may be a question.
     level
         In (0, 1).
     ahead
@@ -48,17 +50,17 @@ def quantile_growth(
     numpy.ndarray
         Shape ``(m, 1)`` where it is the same for all paths, else ``(m, n)``; 0 for a demand of 0.
     """
-    if has_one_outlook(case):
-        return np.asarray(case.process.quantile(level, ahead) / case.demand.D0)[:, None]
-    states, table = _table(case, level)[year]
+    if has_one_outlook(process):
+        return np.asarray(process.quantile(level, ahead) / process.initial)[:, None]
+    states, table = _table(process, horizon, level)[year]
     place = nearest(states, demand, np.zeros((demand.size, 0)) if seen is None else seen)
     return np.asarray(np.where(demand > 0, table[place][:, ahead].T, 0.0))
 
 
 @lru_cache(maxsize=64)
-def _table(case: DeploymentCase, level: float) -> tuple[tuple[Array, Array], ...]:
+def _table(process: Any, T: int, level: float) -> tuple[tuple[Array, Array], ...]:
     """States of every year, shape ``(states, k)``, and quantiles of growth from each, ``(states, T − year + 1)``."""
-    T, lattice = case.horizon.T, _lattice(case)
+    lattice = _lattice(process, T)
     found = []
     for year in range(T + 1):
         value = lattice.values[year]
@@ -73,8 +75,8 @@ def _table(case: DeploymentCase, level: float) -> tuple[tuple[Array, Array], ...
 
 
 @lru_cache(maxsize=2)
-def _lattice(case: DeploymentCase) -> MarkovLattice:
-    return MarkovLattice.from_process(case.process, case.horizon.T, _STATES, tilt=0.5)
+def _lattice(process: Any, T: int) -> MarkovLattice:
+    return MarkovLattice.from_process(process, T, _STATES, tilt=0.5)
 
 
 def _quantiles(value: Array, chance: Array, level: float) -> Array:

@@ -6,16 +6,19 @@ it places one order a year, which arrives L years later. It sees what happened u
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from scenario_trees.arrays import Array
 from scenario_trees.origin import Origin
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import require_origin
+from stochisru.lunar.operations import MeritOrder
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +33,10 @@ class Observation:
         Today, ``1 ≤ year ≤ T − L``.
     demand
         Demand of years 0..year, kg/yr, shape ``(year + 1, n)``.
-    plant
-        Plant in place today before today's order, kg, shape ``(n,)``.
-    pipeline
-        Plant ordered before that arrives in years ``year + 1``..``year + L − 1``, kg, shape ``(max(L − 1, 0), n)``.
+    plant_by_year
+        Plant in place in years 0..year, kg, each of shape ``(n,)``; today's is that before today's order.
+    deployment_by_year
+        ΔM of all years that are decided, 0..max(year + L − 1, 0), kg, each of shape ``(n,)``.
     seen
         What is seen beside demand (a regime; whether a date has come) in years 0..year, shape ``(year + 1, n, k)``;
         None where there is nothing, or paths of demand alone were given.
@@ -42,9 +45,47 @@ class Observation:
     case: DeploymentCase
     year: int
     demand: Array
-    plant: Array
-    pipeline: Array
+    plant_by_year: Sequence[Array] | Array
+    deployment_by_year: Sequence[Array] | Array
     seen: Array | None = None
+
+    @property
+    def plant(self) -> Array:
+        """Plant in place today before today's order, kg, shape ``(n,)``."""
+        return self.plant_by_year[-1]
+
+    @property
+    def pipeline(self) -> Array:
+        """Plant ordered before that arrives in years year + 1..year + L − 1, kg, shape ``(max(L − 1, 0), n)``."""
+        arriving = self.deployment_by_year[self.year + 1 :]
+        return np.array(arriving).reshape(len(arriving), self.plant.size)
+
+    @cached_property
+    def plants(self) -> Array:
+        """Plant in place in years 0..year, kg, shape ``(year + 1, n)``; today's without today's order."""
+        return _history(self.plant_by_year)
+
+    @cached_property
+    def deployments(self) -> Array:
+        """ΔM of all years that are decided, 0..max(year + L − 1, 0), kg, shape ``(max(year + L, 1), n)``."""
+        return _history(self.deployment_by_year)
+
+    @cached_property
+    def delivered(self) -> Array:
+        """Oxygen from plants in years 0..year, kg/yr, shape ``(year + 1, n)``; today's without today's order."""
+        return MeritOrder.of(self.case).delivered(self.capacity, self.demand)
+
+    @property
+    def capacity(self) -> Array:
+        """Capacity in years 0..year, kg/yr, shape ``(year + 1, n)``; today's without today's order."""
+        return self.case.technology.eta * self.plants
+
+    def utilization(self, years: int = 1) -> Array:
+        """ΣQ/ΣQcap of the last years, today included, shape ``(n,)``; NaN where there was no capacity."""
+        require_integer("years", years, 1)
+        made, could = self.delivered[-years:].sum(axis=0), self.capacity[-years:].sum(axis=0)
+        found: Array = np.divide(made, could, out=np.full(made.shape, np.nan), where=could > 0)
+        return found
 
     def beside(self, names: tuple[str, ...]) -> Array:
         """``seen``, for a rule that needs these names; `InputError` where it is not known."""
@@ -59,7 +100,8 @@ class Observation:
     @property
     def position(self) -> Array:
         """Plant in place and on order, kg, shape ``(n,)``."""
-        return self.plant + self.pipeline.sum(axis=0) if len(self.pipeline) else self.plant
+        pipeline = self.pipeline
+        return self.plant + pipeline.sum(axis=0) if len(pipeline) else self.plant
 
     def projected(self) -> Array:
         """Plant that will be in place when today's order arrives, without that order, kg, shape ``(n,)``."""
@@ -69,6 +111,13 @@ class Observation:
         for i, arriving in enumerate(self.pipeline, start=1):
             total = total + arriving * kept ** (lead - i)
         return total
+
+
+def _history(by_year: Sequence[Array] | Array) -> Array:
+    """Years as the rows of one array, which is made where a rule asks for it."""
+    rows = np.array(by_year)
+    rows.setflags(write=False)
+    return rows
 
 
 class Strategy(Protocol):

@@ -82,7 +82,7 @@ class Trigger:
         self, case: DeploymentCase, year: int, demand: Array, position: Array, seen: Array | None = None
     ) -> Array:
         eta = case.technology.eta
-        if self.hurdle and (MeritOrder.of(case).limited or not has_one_outlook(case)):
+        if self.hurdle and not _scales(case):
             go = demand >= self.threshold * eta * position
             margin = added_margin(case, year, demand, position, self.magnitude, self.risk_tolerance, seen)
             go &= margin >= self.cost_sensitivity * _investment(case, self.magnitude * position)
@@ -107,6 +107,11 @@ class Trigger:
                 f"{self.cost_sensitivity:.0%} of its cost before year {case.horizon.T}"
             )
         return text + "."
+
+
+def _scales(case: DeploymentCase) -> bool:
+    """Whether margin and cost of an order are in proportion to the position, wherever demand stands."""
+    return not MeritOrder.of(case).limited and has_one_outlook(case.process) and case.investment.is_linear
 
 
 def _seen_at_the_root(case: DeploymentCase) -> Array | None:
@@ -146,7 +151,7 @@ def added_margin(
     tech, lead = case.technology, case.horizon.lead_time
     kept = 1 - tech.degradation
     h = np.arange(lead, case.horizon.T - year + 1)[:, None]
-    growth = quantile_growth(case, year, quantile, h[:, 0].astype(np.int64), demand, seen)
+    growth = quantile_growth(case.process, case.horizon.T, year, quantile, h[:, 0].astype(np.int64), demand, seen)
     old = position * kept**h
     added = magnitude * position * kept ** (h - lead)
     seen = demand * growth
@@ -156,7 +161,7 @@ def added_margin(
 
 @lru_cache(maxsize=256)
 def _critical_utilization(rule: Trigger, case: DeploymentCase) -> tuple[float, ...]:
-    """Smallest utilisation per year at which the rule orders, when supply from Earth is not limited.
+    """Smallest utilisation per year at which the rule orders, in a case that `_scales`.
 
     Margin and investment then scale with the position, so the hurdle depends on utilisation alone, and the
     margin is a non-decreasing piecewise linear function of it: its inverse is exact between breakpoints.

@@ -33,7 +33,7 @@ from stochisru.lunar.studies.rules import (
     rule_parameters,
 )
 from stochisru.lunar.values.process import exact_values
-from stochisru.simulation.metrics import mean_estimate, share_reached, unit_error
+from stochisru.simulation.estimators import mean_estimate, share_reached, unit_error
 from stochisru.simulation.sampling import Sampling
 from stochisru.studies.search import RuleSearch
 from stochisru.studies.store import Execution, Point, Row

@@ -180,9 +180,9 @@ class StatedCase:
         paid = fixed * self.ours
         if not kind.has_scale:
             return Decision(f"dM{kind.suffix}", cost=self.number(cost), fixed_cost=self.number(paid), **order)  # type: ignore[arg-type]
-        return Decision(f"dM{kind.suffix}", curve=self._curve(kind, paid), **order)  # type: ignore[arg-type]
+        return Decision(f"dM{kind.suffix}", curve=self.curve(kind, paid), **order)  # type: ignore[arg-type]
 
-    def _curve(self, kind: KindOfPlant, fixed: Quantity) -> Curve:
+    def curve(self, kind: KindOfPlant, fixed: Quantity) -> Curve:
         """Bill of a deployment by its size, where size matters: of prices that do not move."""
         support = self.support
         parts = (kind.c_L, kind.alpha, kind.c_dev, support["dev_share"], support["launch_share"], self.ours, fixed)
@@ -355,13 +355,13 @@ class StatedCase:
         return total
 
     @property
-    def _alone(self) -> bool:
+    def alone(self) -> bool:
         """Whether all that is delivered goes to one tier."""
         return len(self.tiers) == 1 and self.case.support.purchase is None
 
     def _paid_alone(self) -> Quantity:
         """Price of what is delivered, where it is the same for all."""
-        return self.price(self.tiers[0]) if self._alone else Quantity.of(0.0)
+        return self.price(self.tiers[0]) if self.alone else Quantity.of(0.0)
 
     def price(self, tier: Tier) -> Quantity:
         """What the firm gets for a kilogram that plant delivers to a tier, $."""
@@ -376,7 +376,7 @@ class StatedCase:
         for tier in self.tiers:
             x, most = tier.suffix, _times_two(tier.wanted)
             served = dict.fromkeys(delivered, 1.0)
-            if not self._alone:
+            if not self.alone:
                 name = f"sold{x}"
                 found.append(Operation(name, value=self.number(self.price(tier) * self.years), upper=most))
                 received.append(name)
@@ -403,7 +403,7 @@ class StatedCase:
 
     def _bought(self, delivered: list[str], received: list[str]) -> list[Part]:
         """The purchase that a government guarantees, and that all is delivered to somebody."""
-        if self._alone:
+        if self.alone:
             return []
         found: list[Part] = []
         purchase = self.case.support.purchase

@@ -33,6 +33,7 @@ from stochisru.estimate import Estimate
 from stochisru.lunar.exact.by_year import exact_in_advance, exact_plan_value, exact_policy, why_no_exact_policy
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.tables.case import GeneralCase
+from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.trees import case_tree
 from stochisru.lunar.values.held_plan import HeldPlan, operated_by_cuts
 from stochisru.lunar.values.penalised import other_seed
@@ -53,7 +54,7 @@ from stochisru.problem.relaxed import relaxed
 from stochisru.problem.tree_problem import flows_on_mean_path
 from stochisru.programs.sparse import FEASIBILITY, solve, solve_to_gap
 from stochisru.protocols import Plan
-from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
+from stochisru.simulation.estimators import mean_estimate, shifted, why_no_mean
 from stochisru.simulation.of_model import simulate_policies
 from stochisru.simulation.sampling import Sampling
 
@@ -143,7 +144,11 @@ class _Sample:
 
     def npv(self, model: Model, *policies: Policy) -> Array:
         """NPV of policies, shape ``(policies, paths)``; −∞ where a row is broken."""
-        return simulate_policies(model, policies, sampling=self.sampling, process=self.case.process).values
+        operations = best_of(self.case)
+        found = simulate_policies(
+            model, policies, sampling=self.sampling, process=self.case.process, operations=operations
+        )
+        return found.values
 
     @property
     def groups(self) -> list[Array]:

@@ -29,7 +29,7 @@ from stochisru.lunar.values.table import MEANING, Differences, values_frame
 from stochisru.methods.registry import method_for
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, versions
 from stochisru.protocols import Plan
-from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
+from stochisru.simulation.estimators import mean_estimate, shifted, why_no_mean
 from stochisru.simulation.sampling import Sampling
 
 if TYPE_CHECKING:

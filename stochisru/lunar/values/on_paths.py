@@ -35,7 +35,7 @@ from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.lunar.values.upper import rp_at_most
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination, require_order
 from stochisru.protocols import Plan
-from stochisru.simulation.metrics import mean_estimate, why_no_mean
+from stochisru.simulation.estimators import mean_estimate, why_no_mean
 from stochisru.simulation.sampling import Sampling
 
 #: Paths on which a policy is chosen.

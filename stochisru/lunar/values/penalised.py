@@ -25,7 +25,7 @@ from stochisru.lunar.simulation.block import simulate_block
 from stochisru.lunar.simulation.drawing import drawn_paths
 from stochisru.lunar.simulation.following import follow
 from stochisru.lunar.strategies.protocol import Strategy
-from stochisru.simulation.metrics import mean_estimate
+from stochisru.simulation.estimators import mean_estimate
 from stochisru.simulation.sampling import Sampling
 
 #: Paths that are enough; where costs are not linear, which takes longer; and those on which a bound is chosen.
@@ -139,7 +139,7 @@ def penalised_ends(case: DeploymentCase, policy: Strategy, sample: Sampling) -> 
     if known is None:
         return None
     drawn = _Drawn.of(case, sample, PATHS)
-    npv = simulate_block(case, [policy], drawn.demand, drawn.units, 0, drawn.seen).npv[0]
+    npv = simulate_block(case, [policy], drawn.demand, drawn.units, 0, 0, drawn.seen).npv[0]
     if why_no_layer_relaxation(case.linear_bound) is not None:  # only whoever sees more has a price to pay
         return Ends(mean_estimate(npv, drawn.units, sample.confidence), known)
     relaxation = LayerRelaxation(case.linear_bound)

@@ -54,7 +54,7 @@ from stochisru.lunar.values.table import DIFFERENCES as _ON_TREES
 from stochisru.lunar.values.table import MEANING, Differences
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.protocols import Plan
-from stochisru.simulation.metrics import why_no_mean
+from stochisru.simulation.estimators import why_no_mean
 from stochisru.simulation.sampling import Sampling
 from stochisru.values import entries
 

@@ -51,7 +51,7 @@ from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.lunar.values.upper import rp_at_most
 from stochisru.methods.result import ROUNDING, Kind, Of, Result, require_order
 from stochisru.protocols import Plan
-from stochisru.simulation.metrics import mean_estimate, shifted, why_no_mean
+from stochisru.simulation.estimators import mean_estimate, shifted, why_no_mean
 from stochisru.simulation.sampling import Sampling
 
 #: Paths on which a policy and its control variate are chosen.

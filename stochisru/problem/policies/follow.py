@@ -20,7 +20,7 @@ from stochisru.problem.parts import Decision, Operation, Row, State
 from stochisru.problem.paths import Paths
 from stochisru.problem.plan import ModelPlan
 from stochisru.problem.policies.operating import Operating
-from stochisru.problem.policies.protocol import Policy, Seen
+from stochisru.problem.policies.protocol import BestOperations, Policy, Seen
 from stochisru.problem.sheet import Sheet
 
 #: Share of the sizes in a row, or of a bound, that is a solver's tolerance.
@@ -48,13 +48,17 @@ class Followed:
         return np.where(self.broken, -self.plan.model.sign * np.inf, self.plan.scenarios)
 
 
-def follow(model: Model, policy: Policy, paths: Paths | ArrayLike) -> Followed:
+def follow(
+    model: Model, policy: Policy, paths: Paths | ArrayLike, operations: BestOperations | None = None
+) -> Followed:
     """Run a policy down paths of the factors.
 
     Parameters
     ----------
     paths
         Shape ``(n, T + 1)``, alike in year 0; of several factors ``(n, T + 1, factors)`` in the order of the model.
+    operations
+        What is best where the policy gives no operations; by a linear program if not given.
 
     Raises
     ------
@@ -78,7 +82,7 @@ def follow(model: Model, policy: Policy, paths: Paths | ArrayLike) -> Followed:
     >>> follow(newsvendor, Planned({"order": [0, 80]}), [[1, 50], [1, 100]]).values.round(6).tolist()
     [70.0, 160.0]
     """
-    return _Walk(model, policy, Paths.of(model, paths)).done()
+    return _Walk(model, policy, Paths.of(model, paths), operations).done()
 
 
 @dataclass(eq=False)
@@ -88,6 +92,7 @@ class _Walk:
     model: Model
     policy: Policy
     paths: Paths
+    best: BestOperations | None
 
     def __post_init__(self) -> None:
         self.tree = self.paths.fan()
@@ -106,7 +111,9 @@ class _Walk:
             given = self._decided(t)
             self._operate(t, given)
             self._carry(t)
-        if self.operated or not self.model.operations:
+        if self.best is not None and not self.operated:
+            self._operate_by(self.best)
+        if self.best is not None or self.operated or not self.model.operations:
             plan = ModelPlan(self.model, self.tree, {name: _flat(x) for name, x in self.known.items()})
             return Followed(plan, self._broken)
         return self._with_best_operations()
@@ -268,6 +275,17 @@ class _Walk:
                 high = np.inf if part.upper is None else self.sheet.numbers(part, "upper")[t]
                 broken |= (total < low - _TOLERANCE * size) | (total > high + _TOLERANCE * size)
         return broken
+
+    def _operate_by(self, best: BestOperations) -> None:
+        """Operations that somebody knows to be best, and those that have no choice."""
+        for t in self.model.years:
+            names = cast("tuple[str, ...]", self.model.factors)
+            given = best.year(t, dict(zip(names, self.paths.values[:, t].T, strict=False)), self.known)
+            for part in self.model.operations:
+                if part.name in given:
+                    self.known[part.name][t] = given[part.name]
+                elif part.years is None or t in part.years:
+                    self.known[part.name][t] = self.sheet.numbers(part, "lower")[t]
 
     def _with_best_operations(self) -> Followed:
         """What operations are best for the decisions, year by year: nothing is carried over by them."""

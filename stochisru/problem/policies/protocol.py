@@ -91,6 +91,23 @@ class Seen:
         return found
 
 
+class BestOperations(Protocol):
+    """A way to the best operations of a year that is faster than a program, for a model without stores."""
+
+    def year(self, t: int, factors: Mapping[str, Array], amounts: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Operations that are best for the cash of a year, each of shape ``(n,)``, by name.
+
+        All of the year but those whose bounds leave no choice.
+
+        Parameters
+        ----------
+        factors
+            Factors of the year by name, each of shape ``(n,)``.
+        amounts
+            Decisions and states by name, each of shape ``(T + 1, n)``.
+        """
+
+
 class Policy(Protocol):
     """A rule for a model."""
 

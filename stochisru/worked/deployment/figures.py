@@ -9,7 +9,7 @@ import numpy as np
 
 from stochisru.lunar.studies.figures import amount
 from stochisru.report.style import PALETTE, new_figure
-from stochisru.simulation.metrics import share_reached
+from stochisru.simulation.estimators import share_reached
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,8 +10,8 @@ from stochisru.estimate import Estimate
 from stochisru.methods.result import versions
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
 from stochisru.report.figures import OPERATIONS_CAPTION, TIMING_CAPTION, distributions_caption
-from stochisru.report.page import metrics_table
-from stochisru.simulation.metrics import share_reached
+from stochisru.report.metrics_table import metrics_table
+from stochisru.simulation.estimators import share_reached
 from stochisru.worked.deployment.hypothesis import SCAN_PATHS, state_of
 
 if TYPE_CHECKING:
