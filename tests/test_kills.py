@@ -5,12 +5,16 @@ Two moments of some commands in every run of the tests, twenty of each in the ni
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +112,46 @@ def test_killed_twice_it_goes_on_to_the_same_numbers(name, whole, tmp_path, root
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_often_it_goes_on_to_the_same_numbers(name, whole, tmp_path, root):
     kill_and_go_on(name, OFTEN, whole, tmp_path, root)
+
+
+# --- a rank under MPI
+
+
+def ranks_of(launcher):
+    """Numbers of the Python processes below a launcher."""
+    parents, found = {}, {launcher}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, rest = status.read_text().rpartition(")")[::2]
+            parents[int(status.parent.name)] = int(rest.split()[1]), "python" in name
+    for _ in range(4):
+        found |= {process for process, (parent, _) in parents.items() if parent in found}
+    return sorted(process for process in found if parents.get(process, (0, False))[1])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_when_a_rank_is_killed_all_end_and_the_checkpoint_goes_on(tmp_path):
+    pytest.importorskip("mpi4py")
+    launcher = shutil.which("mpiexec", path=os.path.dirname(sys.executable))  # noqa: PTH120
+    if launcher is None:
+        pytest.skip("the mpi extra is not installed")
+    words = ["-m", "mpi4py", "-m", "stochisru", *COMMANDS["ph"], "--json", "found.json"]
+    call = [launcher, "-n", "3", sys.executable, *words]
+    chance = random.Random(7)
+    for moment in range(OFTEN // 2):
+        folder = tmp_path / str(moment)
+        folder.mkdir()
+        process = subprocess.Popen(call, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        time.sleep(chance.uniform(0.5, 4.0))
+        ranks = ranks_of(process.pid)
+        if ranks:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice(ranks), signal.SIGKILL)
+        process.communicate(timeout=60)  # nobody waits for ever
+        said = subprocess.run(call, cwd=folder, capture_output=True, text=True, timeout=240)
+        assert said.returncode == 0, said.stderr
+        found = json.loads((folder / "found.json").read_text())
+        assert found["bounds"]["gap"] <= 1e-3
+        assert found["objective"] == pytest.approx(134_705_568, rel=0.02)  # of the process
+        assert sorted(p.name for p in (folder / "c").iterdir()) == [".lock", "incumbent.npz", "run.json", "state.npz"]

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -227,4 +228,51 @@ def test_a_run_that_was_killed_while_it_moved_its_files_is_finished_by_the_next(
         pass
     assert read_manifest(target)["seed"] == 2
     assert contents(target) == {"a": "new", "b": "new", "c": "new", "c.kept-1": "changed"}
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+# --- others at work on the same folder
+
+
+def test_without_locks_nothing_of_others_is_swept(tmp_path, monkeypatch):
+    """Another container's work may look like a leftover: only a lock says that nobody is at it."""
+    other = tmp_path / ".out.0123abcd.part"
+    other.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("stochisru.locks._lock", lambda *_: False)
+        fill(tmp_path / "out", {"case.toml": "old"})
+    assert other.exists()
+    fill(tmp_path / "out", {"case.toml": "new"})
+    assert not other.exists()
+
+
+def test_a_lock_whose_file_was_just_removed_is_none(tmp_path, monkeypatch):
+    """Its owner ended between our opening the file and locking it: a third one may have made another file since."""
+    from stochisru import locks
+
+    file, lock = tmp_path / "f.lock", locks._lock
+
+    def late(descriptor, folder, field):
+        file.unlink()
+        return lock(descriptor, folder, field)
+
+    monkeypatch.setattr(locks, "_lock", late)
+    with pytest.raises(InputError, match="in use by another process"), locks.locked(file, tmp_path, "out"):
+        pass
+
+
+def test_an_interrupt_waits_until_the_files_are_moved(tmp_path, monkeypatch):
+    target, replace = tmp_path / "out", Path.replace
+    fill(target, {"a": "old", "b": "old"})
+
+    def interrupted(self, to):
+        if self.name == MANIFEST and Path(to).name == ".before":
+            signal.raise_signal(signal.SIGINT)
+        return replace(self, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fill(target, {"a": "new", "b": "new"})
+    assert contents(target) == {"a": "new", "b": "new"}
     assert [p.name for p in tmp_path.iterdir()] == ["out"]

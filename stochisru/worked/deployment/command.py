@@ -51,7 +51,7 @@ def deployment(
     problem = named_case(case)
     years = []
     for item in horizons.split(","):
-        if not item.strip().isdecimal():
+        if not item.strip().isdecimal() or len(item.strip()) > 9:
             raise InputError(f"horizons: must be years that differ, as in 10,30,50, got {horizons!r}")
         years.append(int(item))
     how = execution_of(workers, backend, checkpoint, resume)
