@@ -199,3 +199,15 @@ def test_a_killed_worker_of_a_simulation_or_of_sddp_is_named(monkeypatch):
 
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dask_gave_up_is_named_too():
+    from stochisru.workers import watched
+
+    class KilledWorker(Exception):  # noqa: N818  # as dask calls it
+        pass
+
+    with pytest.raises(WorkerError, match=r"^workers: "), watched():
+        raise KilledWorker
+    with pytest.raises(ZeroDivisionError), watched():
+        _ = 1 / 0
