@@ -46,6 +46,43 @@ ROOT = Path(__file__).parent.parent
 SMALL = ("--horizon", "2", "--branching", "2,2", "--paths", "100")
 PLAN = "year,technology,kg\n0,plant,100\n1,plant,50.5\n"
 TREE = "id,parent,probability,value\n0,,1,1000\n1,0,0.5,1100\n2,0,0.5,900\n"
+#: A network with everything that a file may say, as formulas, sizes, events, steps and tables.
+NETWORK = {
+    "network.toml": """name = "pipe"
+commodities = {water = "m3/day", power = "MWh/day"}
+criteria = {cost = "USD/day"}
+[parameters]
+rate = 0.5
+factor = "max(rate, 0.1) * 2"
+[nodes.plant]
+water = 50
+power = "100 * factor"
+[[places]]
+name = "{site}"
+rows = "sites.csv"
+supply = {water = "-need if need > 1 else 0"}
+[[arcs]]
+tail = "plant"
+head = "{site}"
+rows = "sites.csv"
+events = [{event = "Conversion", becomes = {water = {water = "1 - rate / 10"}}}]
+cost = {cost = {water = "head.need / 10"}}
+capacity = {water = 100}
+duration = 1
+[[arcs.scales]]
+criterion = "cost"
+commodity = "water"
+sizes = [0, 10, 20]
+costs = [0, 5, 8]
+[time]
+steps = 3
+""",
+    "sites.csv": "site,need\ncity,10\ntown,5\n",
+    "nodes.csv": "node,commodity,supply\nhill,water,-1\n",
+    "arcs.csv": "arc,tail,head,commodity,gain,capacity,limit,expansion\np,plant,hill,water,0.9,,100,\n",
+    "costs.csv": "arc,commodity,criterion,kind,value\np,water,cost,cost,1.5\n",
+    "parameters.csv": "name,value\nother,3\n",
+}
 
 
 def squared(point):
@@ -72,9 +109,10 @@ def kinds(tmp_path_factory):
     run_study(STUDY, Execution(checkpoint=at / "study"))
     cases = [case_text(name) for name in ("lunar-reference", "contested-market", "predecessor")]
     cases.append((ROOT / "docs" / "two-technologies.toml").read_text())
-    network = ROOT / "stochisru" / "worked" / "mars" / "data"
-    shutil.copytree(network, at / "network")
-    tables = [file.name for file in sorted(network.iterdir()) if file.suffix in (".toml", ".csv")]
+    network = at / "network"
+    network.mkdir()
+    for name, text in NETWORK.items():
+        (network / name).write_text(text)
 
     def file(name, read, make):
         def load(data):
@@ -104,16 +142,15 @@ def kinds(tmp_path_factory):
 
     def read_network(pair):
         name, data = pair
-        good = (network / name).read_bytes()
         try:
-            (at / "network" / name).write_bytes(data)
-            return load_over_time(at / "network") or load_network(at / "network")
+            (network / name).write_bytes(data)
+            return load_over_time(network) or load_network(network)
         finally:
-            (at / "network" / name).write_bytes(good)
+            (network / name).write_text(NETWORK[name])
 
     def of_network(r):
-        name = r.choice(tables)
-        return name, mutations.text((network / name).read_text(), r)
+        name = r.choice(sorted(NETWORK))
+        return name, mutations.text(NETWORK[name], r)
 
     def resumed(_):
         return run_study(STUDY, Execution(checkpoint=at / "study", resume=True))
@@ -394,3 +431,13 @@ def test_formulas_mean_what_python_says(formula, value):
 def test_other_formulas_are_refused_in_one_line(formula):
     with pytest.raises(InputError, match=r"^here: "):
         evaluate(formula, {"x": 2.0, "tail": SimpleNamespace(height=10.0)}, "here")
+
+
+@pytest.mark.parametrize(
+    "name", ["{site.__class__}", "{site[0]}", "{site!r}", "{site:>9999999999}", "{site:{need}}", "{", "}"]
+)
+def test_braces_of_a_network_hold_a_column_alone(tmp_path, name):
+    for file, text in NETWORK.items():
+        (tmp_path / file).write_text(text.replace('name = "{site}"', f'name = "{name}"'))
+    with pytest.raises(InputError, match=r"places\[0\]: name: "):
+        load_over_time(tmp_path)
