@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 
 from scenario_trees.arrays import Array
+
+_LARGEST = int(sys.float_info.max)
 
 
 class TreeError(ValueError):
@@ -24,8 +27,10 @@ def is_integer(value: object) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a real number; true and false are none."""
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    """Whether a value is a real number; true and false are none, and a whole number that no float can be is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) <= _LARGEST
+    return isinstance(value, (float, np.integer, np.floating))
 
 
 def require_integer(name: str, value: object, low: int, high: int | None = None) -> int:

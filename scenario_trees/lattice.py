@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from scenario_trees.arrays import Array, Index
 from scenario_trees.discretised import states_of_process
 from scenario_trees.errors import TreeError, numbers, require_integer, require_number
-from scenario_trees.files import read_arrays, write_arrays
+from scenario_trees.files import MISSHAPEN, read_arrays, write_arrays
 from scenario_trees.growing import unfolded
 from scenario_trees.origin import Origin, made_from, plain
 from scenario_trees.protocols import Process, Quantization, Sampler, Spread
@@ -444,7 +444,7 @@ class MarkovLattice:
             raise TreeError(f"path: cannot read a lattice from {path}: {error.strerror or error}") from error
         except TreeError:
             raise
-        except (KeyError, ValueError) as error:
+        except MISSHAPEN as error:
             raise TreeError(f"path: {path} is not a saved lattice") from error
 
     def digest(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
 from scenario_trees.errors import TreeError
+from scenario_trees.files import MISSHAPEN
 from scenario_trees.processes import PROCESSES, Jump
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 
@@ -62,8 +64,8 @@ class Origin:
             if "process" in values:
                 return cls(_made(values["process"]), dt)
             return cls(GeometricBrownianMotion(**values), dt)
-        except (KeyError, TypeError, ValueError) as error:
-            raise TreeError(f"path: the origin in the file's header is none: {data!r}") from error
+        except MISSHAPEN as error:
+            raise TreeError(f"path: the origin in the file's header is none: {reprlib.repr(data)}") from error
 
     def __str__(self) -> str:
         """Process and step in one line."""

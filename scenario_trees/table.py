@@ -93,7 +93,7 @@ def _key(given: Any) -> Hashable:
     if given is None or given != given:
         return None
     text = str(given).strip()
-    return int(text.partition(".")[0]) if re.fullmatch(r"-?\d+(\.0+)?", text) else text or None
+    return int(text.partition(".")[0]) if re.fullmatch(r"-?[0-9]{1,18}(\.0+)?", text) else text or None
 
 
 def _parents(ids: list[Hashable], parents: list[Hashable]) -> Index:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from scenario_trees.arrays import Array, Index
 from scenario_trees.errors import TreeError, is_integer, numbers, require_number
-from scenario_trees.files import read_arrays, write_arrays
+from scenario_trees.files import MISSHAPEN, read_arrays, write_arrays
 from scenario_trees.origin import Origin, made_from
 from scenario_trees.protocols import Process, Quantization, Spread
 from scenario_trees.quantization import GaussHermite
@@ -408,7 +408,7 @@ class ScenarioTree:
             raise TreeError(f"path: cannot read a tree from {path}: {error.strerror or error}") from error
         except TreeError:
             raise
-        except (KeyError, ValueError) as error:
+        except MISSHAPEN as error:
             raise TreeError(f"path: {path} is not a saved tree") from error
 
     def digest(self) -> str:

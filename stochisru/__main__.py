@@ -1,5 +1,5 @@
 """``python -m stochisru``."""
 
-from stochisru.cli.main import main
+from stochisru.cli.start import main
 
 main()

@@ -78,6 +78,32 @@ class FigureError(StochisruError, RuntimeError):
         self.kept = kept
 
 
+class OutputError(StochisruError, RuntimeError):
+    """A file that could not be written when the work was done; the command line prints the result and exits with 3.
+
+    Attributes
+    ----------
+    kept
+        The outcome that it was to hold, or None where the caller has it.
+    """
+
+    def __init__(self, message: str, kept: object = None) -> None:
+        super().__init__(message)
+        self.kept = kept
+
+
+class WorkerError(StochisruError, RuntimeError):
+    """A process of this computation that was killed, most often for want of memory."""
+
+
+class FileWarning(RuntimeWarning):
+    """Something about files that is not as asked for, while the work goes on."""
+
+
+class UnwrittenWarning(FileWarning):
+    """A file that cannot be written while the work goes on without it; the command line exits with 3 in the end."""
+
+
 class BoundsError(StochisruError, ArithmeticError):
     """Bounds that cross or values out of their order: a defect, never reported as a gap."""
 
@@ -85,22 +111,36 @@ class BoundsError(StochisruError, ArithmeticError):
 __all__ = [
     "BoundsError",
     "FigureError",
+    "FileWarning",
     "InfeasibleError",
     "InputError",
+    "OutputError",
     "SolverError",
     "StochisruError",
     "TimeLimitError",
     "TreeError",
     "UnboundedError",
+    "UnwrittenWarning",
+    "WorkerError",
 ]
 
 
+#: Most of anything that is counted (paths, draws, iterations), and most processes on one machine.
+MOST, MOST_WORKERS = 10**9, 1024
+
+
 def require_integer(name: str, value: object, low: int, high: int | None = None) -> int:
-    """The value if it is an integer from ``low`` to ``high``; raise `InputError` that names it otherwise."""
+    """The value if it is an integer from ``low`` to ``high``; raise `InputError` that names it otherwise.
+
+    Where no ``high`` is given it is `MOST`, as a count of what is made; of `MOST_WORKERS` processes, and none of seeds.
+    """
     try:
-        return _integer(name, value, low, high)
+        found = _integer(name, value, low, high)
+        if high is None and name != "seed":
+            _integer(name, value, low, MOST_WORKERS if name == "workers" else MOST)
     except TreeError as error:
         raise InputError(str(error)) from None
+    return found
 
 
 def require_number(name: str, value: object, *, low: float = -math.inf, strict: bool = False) -> float:

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from stochisru.errors import InputError
+from stochisru.errors import FileWarning, InputError
 
 
 @contextlib.contextmanager
-def locked(file: Path, folder: Path, field: str, *, remove: bool = False) -> Iterator[None]:
-    """Keep other processes out of a folder by a lock on a file.
+def locked(file: Path, folder: Path, field: str, *, remove: bool = False) -> Iterator[bool]:
+    """Keep other processes out of a folder by a lock on a file; yields whether the file system gave one.
 
     Parameters
     ----------
@@ -39,9 +39,11 @@ def locked(file: Path, folder: Path, field: str, *, remove: bool = False) -> Ite
     except OSError as error:
         raise InputError(f"{field}: cannot use {folder}: {error.strerror}") from error
     try:
-        _lock(descriptor, folder, field)
+        held = _lock(descriptor, folder, field)
+        if held and not _is_still(descriptor, file):  # the one who had it before has just removed the file
+            raise InputError(f"{field}: {folder} is in use by another process")
         try:
-            yield
+            yield held
         finally:
             if remove:
                 with contextlib.suppress(OSError):
@@ -50,18 +52,29 @@ def locked(file: Path, folder: Path, field: str, *, remove: bool = False) -> Ite
         os.close(descriptor)
 
 
+def _is_still(descriptor: int, file: Path) -> bool:
+    """Whether a file that is open still bears its name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except OSError:
+        return False
+
+
 @cache
 def _warn_unlocked(folder: Path, reason: str | None, field: str) -> None:
     """Warn, once for a folder, that nothing keeps another process out of it."""
     warnings.warn(
         f"{field}: the file system of {folder} gives no locks ({reason}): let no other process use the folder",
-        RuntimeWarning,
+        FileWarning,
         stacklevel=2,
     )
 
 
-def _lock(file: int, folder: Path, field: str) -> None:
-    """Keep others out until the file is closed, also by a crash; without locks a file system is used with a warning."""
+def _lock(file: int, folder: Path, field: str) -> bool:
+    """Keep others out until the file is closed, also by a crash.
+
+    A file system without locks is used with a warning; returns whether it has them.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -75,3 +88,5 @@ def _lock(file: int, folder: Path, field: str) -> None:
         raise InputError(f"{field}: {folder} is in use by another process") from error
     except OSError as error:
         _warn_unlocked(folder, error.strerror, field)
+        return False
+    return True

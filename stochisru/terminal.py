@@ -18,6 +18,7 @@ from stochisru.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+    from rich.console import Console
 
     from stochisru.protocols import LogLine
 
@@ -83,55 +84,77 @@ def json_target(target: str | None, *inputs: str) -> None:
 
 
 def emit(data: Any, target: str | None, show: Callable[[], None]) -> None:
-    """Write JSON where asked; show the tables unless standard output belongs to JSON."""
+    """Write JSON where asked; show the tables unless standard output belongs to JSON.
+
+    Raises
+    ------
+    OutputError
+        If the JSON cannot be written, when the tables are shown.
+    """
+    from stochisru.errors import OutputError
     from stochisru.files import to_json, write_text
 
     if target == "-":
         sys.stdout.write(to_json(data))
         return
+    failed: InputError | None = None
     if target is not None:
-        write_text(Path(target), to_json(data))
+        try:
+            write_text(Path(target), to_json(data), "json")
+        except InputError as error:
+            failed = error
     show()
+    if failed is not None:
+        raise OutputError(f"{failed}; the result is in the tables alone") from failed
 
 
 def emit_outcome(
     compute: Callable[[], S], data: Callable[[S], Any], target: str | None, show: Callable[[S], None]
 ) -> S:
-    """Compute and `emit`; where only the figures fail the JSON is written all the same, and the error goes on."""
-    from stochisru.errors import FigureError
+    """Compute and `emit`; where only figures or files fail that is done all the same, and the error goes on."""
+    from stochisru.errors import FigureError, OutputError
 
     try:
         outcome = compute()
-    except FigureError as error:
-        if error.kept is not None and target is not None:
-            emit(data(error.kept), target, lambda: None)  # type: ignore[arg-type]
+    except (FigureError, OutputError) as error:
+        kept = error.kept
+        if kept is not None:
+            with contextlib.suppress(OutputError):
+                emit(data(kept), target, lambda: show(kept))  # type: ignore[arg-type]
         raise
     emit(data(outcome), target, lambda: show(outcome))
     return outcome
 
 
+def _console(**options: Any) -> Console:
+    """A console that shows words as they are: names may have signs that rich takes for markup or emoji."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, **options)
+
+
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[str], None]]:
     """A spinner with the present step on standard error; silent when that is not a terminal."""
-    from rich.console import Console
+    from rich.text import Text
 
-    console = Console(stderr=True)
+    console = _console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None
         return
-    with console.status(title) as status:
-        yield lambda step: status.update(f"{title}: {step}")
+    with console.status(Text(title)) as status:
+        yield lambda step: status.update(Text(f"{title}: {step}"))
 
 
 @contextlib.contextmanager
 def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """A progress bar on standard error; silent when that is not a terminal."""
-    from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    console = _console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=total)
+        task = progress.add_task(escape(title), total=total)
         yield lambda done: progress.advance(task, done)
 
 
@@ -141,12 +164,11 @@ def print_frame(frame: pd.DataFrame, title: str, right: Collection[str] = ()) ->
     Where the terminal is too narrow the columns go below each other in blocks, each begun by the first column: words
     may fold, a number is never cut. A pipe has no width: nothing that programs or people will search is folded.
     """
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = _console()
     if not console.is_terminal:
-        console = Console(width=1000)
+        console = _console(width=1000)
     cells = {str(name): [_cell(value) for value in frame[name]] for name in frame.columns}
     numeric = {str(name) for name in frame.columns if frame[name].dtype.kind in "fi" or name in right}
     natural = {name: max(map(len, (name, *rows))) for name, rows in cells.items()}
@@ -221,11 +243,10 @@ def _cell(value: Any) -> str:
 @contextlib.contextmanager
 def iteration_table(title: str) -> Iterator[Callable[[LogLine], None]]:
     """A live table of the last iterations of any method; silent when standard error is not a terminal."""
-    from rich.console import Console
     from rich.live import Live
     from rich.table import Table
 
-    console = Console(stderr=True)
+    console = _console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None
         return

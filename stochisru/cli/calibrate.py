@@ -90,7 +90,9 @@ def calibrate(
         _show(written.calibration)
         if written.bands is not None:
             _show_bands(written.bands)
-        typer.echo(f"case: {folder / 'case.toml'}\nreport: {folder / 'report.html'}")
+        for what, file in (("case", "case.toml"), ("report", "report.html")):
+            if (folder / file).exists():
+                typer.echo(f"{what}: {folder / file}")
 
     emit_outcome(compute, Written.to_dict, json, show)
 

@@ -50,11 +50,13 @@ def _into_folder(
     out: Path | None,
 ) -> S:
     """Compute under a spinner, into a folder where asked."""
+    from stochisru.files import keeping
     from stochisru.studies.folder import case_entry, fill, study_folder
 
-    with study_folder(out, kind, case_entry(case)) as folder:
+    with keeping() as keep, study_folder(out, kind, case_entry(case)) as folder:
         with progress(f"{kind} of {case.name}"):
             study = compute()
+        keep(study)
         if folder is not None:
             fill(folder, kind, case, {kind: rows(study)}, lambda: {kind: draw(study)}, settings, study)
     return study

@@ -1,6 +1,7 @@
 """The command line; see ``docs/cli.md`` for commands and JSON keys.
 
-Exit codes: 0 success, 1 a solver or a bound failed, 2 bad input (one line on standard error), 130 interrupted.
+Exit codes: 0 success, 1 a solver, a bound or a figure failed, 2 bad input (one line on standard error), 3 the result is
+printed but a file could not be written, 130 interrupted.
 With ``--json -`` nothing but JSON goes to standard output.
 """
 
@@ -12,7 +13,6 @@ import io
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,12 +20,14 @@ import typer
 
 from stochisru.cli.calibrate import calibrate
 from stochisru.cli.decide import decide
+from stochisru.cli.ending import fail, file_warnings
 from stochisru.cli.evaluate import evaluate
 from stochisru.cli.knowledge import learning, resolve, survey
 from stochisru.cli.networks import network_app
 from stochisru.cli.risk import risk
 from stochisru.cli.robustness import robustness
 from stochisru.cli.solve import solve_command, solve_listed
+from stochisru.cli.start import INTERRUPTED, listen
 from stochisru.cli.studies import frontier, sensitivity, study_app, tune
 from stochisru.cli.support import support
 from stochisru.cli.tables import (
@@ -38,7 +40,7 @@ from stochisru.cli.tables import (
     warn_of_gap,
 )
 from stochisru.cli.value import value
-from stochisru.errors import InputError, StochisruError, TreeError
+from stochisru.errors import InputError, OutputError, StochisruError, TreeError
 from stochisru.lunar.terminal import (
     BranchingOpt,
     CaseArg,
@@ -148,7 +150,8 @@ def run(
             if found.tree_values is not None:
                 print_tree_values(found.tree_values, found.distance)
             print_strategies(found.simulation)
-        typer.echo(f"report: {folder / 'report.html'}")
+        if (folder / "report.html").exists():
+            typer.echo(f"report: {folder / 'report.html'}")
 
     outcome = emit_outcome(compute, lambda found: found.to_dict(), json, show)
     if isinstance(outcome, GeneralRun):
@@ -437,49 +440,36 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter gets a question mark, no traceback
             stream.reconfigure(errors="replace")
-    # A batch system ends a job by SIGTERM: clean up as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A batch system ends a job by SIGTERM, a closed terminal by SIGHUP: clean up as after Ctrl-C.
+    listen(signal.default_int_handler)
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _SOLVE.callback = solve_command(words) if words[:1] == ["solve"] else solve_listed
-        code = app(args=arguments, standalone_mode=False)
+        with file_warnings() as unwritten:
+            code = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()
+        code = code or (3 if unwritten else 0)
+    except KeyboardInterrupt:
+        code = 130
     except (InputError, TreeError) as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
+    except OutputError as error:
+        fail(str(error), 3)
     except StochisruError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     except BrokenPipeError:  # the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EIO)
-        _fail(f"{error.filename or 'output'}: {error.strerror}", 1 if full else 2)
+        fail(f"{error.filename or 'output'}: {error.strerror}", 1 if full else 2)
     except MemoryError as error:
-        _fail(f"not enough memory: {error}; use a smaller tree or fewer paths", 1)
+        fail(f"not enough memory: {error}; use a smaller tree or fewer paths", 1)
     except Exception as error:
         # Usage errors of the command line parser, whose class typer does not export.
         if not hasattr(error, "format_message"):
             raise
-        _fail(error.format_message(), 2)
+        fail(error.format_message(), 2)
     if code == 130:  # typer turns an interrupt into this code
-        _fail("interrupted; nothing half-written was left", 130)
+        fail(INTERRUPTED, 130)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _fail(message: str, code: int) -> None:
-    """Say what went wrong in one line and exit; under MPI end all ranks, which would wait for this one."""
-    from stochisru import mpi
-
-    try:
-        world = mpi.world() if "mpi4py.MPI" in sys.modules else None
-    except InputError:
-        world = None
-    where = ""
-    if world is not None and world.rank != 0:
-        time.sleep(1.0)  # where all ranks fail alike, the first one speaks for all
-        where = f"rank {world.rank}: "
-    sys.stderr.write(f"error: {where}{' '.join(message.split())}\n")
-    sys.stderr.flush()
-    if world is not None:
-        mpi.end_all(world, code)
-    sys.exit(code)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import tomllib
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from scenario_trees.processes import GeometricBrownianMotion, OneFactor
 from stochisru.errors import InputError
+from stochisru.files import toml_tables
 from stochisru.lunar.demand import Demand, unused
 from stochisru.lunar.derivation import Rule
 from stochisru.lunar.explained import explained
@@ -472,14 +472,13 @@ def load_case(source: str | Path) -> Any:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise InputError(f"CASE: cannot read {str(source)!r}: {reason}") from error
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"CASE: {where} is not TOML: {error}") from error
+    data = toml_tables(text, f"CASE: {where}")
     try:
         return problem_from_dict(data)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"CASE: {where}: tables are nested too deeply") from error
 
 
 def problem_from_dict(data: Mapping[str, Any]) -> Any:

@@ -46,7 +46,8 @@ def stage_mass_ratio(delta_v_km_s: float, isp_s: float, inert_fraction: float) -
     ValueError
         If the stage cannot lift itself.
     """
-    ratio = np.exp(delta_v_km_s * 1000 / (STANDARD_GRAVITY * isp_s))
+    with np.errstate(over="ignore"):  # no stage has such a ratio, and its payload is none
+        ratio = np.exp(delta_v_km_s * 1000 / (STANDARD_GRAVITY * isp_s))
     payload = 1 - (1 - 1 / ratio) / (1 - inert_fraction)
     if payload <= 0:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,10 @@ from stochisru.lunar.parts import Part
 
 _RANGE = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >=", "max_length": "length <="}
 _LIMITS = {"greater_than_equal": "ge", "greater_than": "gt", "less_than_equal": "le", "less_than": "lt"}
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
 
 
 def _field_range(location: tuple[Any, ...], parts: Mapping[str, type[Part]]) -> str:
@@ -37,7 +42,7 @@ def explained(error: ValidationError, parts: Mapping[str, type[Part]]) -> str:
         if where == "name":
             given = item.get("input")
             problems.append(
-                f"name: must be 1 to 100 characters without slashes, not beginning with a dot, got {given!r}"
+                f"name: must be 1 to 100 characters without slashes, not beginning with a dot, got {_SHORT.repr(given)}"
             )
         elif kind == "extra_forbidden":
             problems.append(f"{where}: unknown key")
@@ -46,14 +51,16 @@ def explained(error: ValidationError, parts: Mapping[str, type[Part]]) -> str:
         elif kind == "value_error":
             problems.append(f"{where}.{item['ctx']['error']}")
         elif kind in ("model_type", "model_attributes_type"):
-            problems.append(f"{where}: must be a table, got {item['input']!r}")
+            problems.append(f"{where}: must be a table, got {_SHORT.repr(item['input'])}")
         elif kind == "tuple_type":
-            problems.append(f"{where}: must be a list of tables, [[{where}]], got {item['input']!r}")
+            problems.append(f"{where}: must be a list of tables, [[{where}]], got {_SHORT.repr(item['input'])}")
         elif kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
             allowed = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags", "")
-            problems.append(f"{where}: must be one of {allowed}, got {item['input']!r}")
+            problems.append(f"{where}: must be one of {allowed}, got {_SHORT.repr(item['input'])}")
+        elif kind == "too_large":
+            problems.append(f"{where}: {item['msg']}, got {_SHORT.repr(item['input'])}")
         elif len(item["loc"]) == 2 and (allowed := _field_range(item["loc"], parts)):
-            problems.append(f"{where}: must be {allowed}, got {item['input']!r}")
+            problems.append(f"{where}: must be {allowed}, got {_SHORT.repr(item['input'])}")
         else:
-            problems.append(f"{where}: {item['msg']}, got {item['input']!r}")
+            problems.append(f"{where}: {item['msg']}, got {_SHORT.repr(item['input'])}")
     return "; ".join(dict.fromkeys(problems))

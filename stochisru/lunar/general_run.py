@@ -18,7 +18,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.files import RUN, drawing, plainly, replacing_folder
+from stochisru.files import RUN, drawing, keeping, plainly, replacing_folder
 from stochisru.lunar.general_policies import held_policies, model_of_sample
 from stochisru.lunar.simulation.of_tables import OutcomesOfTables, simulate_tables
 from stochisru.lunar.simulation.outcome import demand_kurtosis
@@ -36,6 +36,7 @@ from stochisru.lunar.values.process import ProcessValues, process_values
 from stochisru.lunar.values.tree import value_table
 from stochisru.methods.registry import method_for, method_named, methods_on, options_for
 from stochisru.methods.result import Of, Result
+from stochisru.placing import files_of
 from stochisru.problem.model import Model
 from stochisru.problem.policies.follow import follow
 from stochisru.problem.policies.protocol import Policy
@@ -150,7 +151,7 @@ def run_general_case(
         raise InputError(f"method: must be one of {on_trees}, which work on a tree, got {method!r}")
     by = method_for(method or "ef", case)
     refused = why_no_process_values(case) or _too_heavy(case, paths)
-    with replacing_folder(out, same=case_entry(case)) as folder:
+    with keeping() as keep, replacing_folder(out, same=case_entry(case)) as folder:
         say(f"rp of the tree by {by.name}")
         on_tree = by.solve(case, tree, options_for(by, {"solver": solver} if by.name == "ef" else {}))
         tree_values = value_table(case, tree, solver=solver, progress=say)
@@ -168,6 +169,7 @@ def run_general_case(
         outcome = GeneralRun(
             case, out, process, refused, tree_values, plan, away, simulation, technologies, support, ()
         )
+        keep(outcome)
         say("tables")
         write_tables(folder, _tables(outcome, tree, on_tree, sample))
         tree.save(folder / "tree.npz")
@@ -201,10 +203,10 @@ def run_general_case(
         }
         write_manifest(folder, RUN, entries, case)
         say("report")
-        outcome = replace(outcome, files=_files(folder))
+        outcome = replace(outcome, files=files_of(folder))
         with drawing(outcome):
             build_report(folder)
-        files = _files(folder)
+        files = files_of(folder)
     return replace(outcome, files=files)
 
 
@@ -299,7 +301,3 @@ def _spread(tree: ScenarioTree, amounts: Array, year: int) -> dict[str, float]:
     here = amounts[tree.at(year)]
     low, high = np.quantile(here, [_LOW, _HIGH])
     return {"mean": float(here.mean()), "p5": float(low), "p95": float(high)}
-
-
-def _files(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))

@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from stochisru.errors import InputError
 from stochisru.programs.curves.curve import Curve, power_curve
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+#: Largest number of a case in its unit; programs take no coefficients beyond, and nobody means one.
+LARGEST = 1e15
+
+
+def not_too_large(number: float) -> float:
+    """The number, if it is at most `LARGEST`."""
+    if number > LARGEST:
+        raise PydanticCustomError("too_large", "must be at most {limit}", {"limit": f"{LARGEST:g}"})
+    return number
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True), AfterValidator(not_too_large)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True), AfterValidator(not_too_large)]
 Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 
 
@@ -143,6 +155,6 @@ class Scale(Part):
         exponent: float = getattr(self, f"{name}_exponent")
         if points is not None:
             return points.curve
-        if exponent == 1 or self.reference is None:
+        if exponent == 1 or self.reference is None or unit == 0:  # nothing at any size
             return Curve.linear(unit, 1.0)
         return power_curve(self.reference, unit * self.reference, exponent, np.multiply(self.reference, _POWERS))

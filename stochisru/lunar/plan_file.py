@@ -13,13 +13,12 @@ from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.files import plain_number
 from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.parts import LARGEST
 from stochisru.lunar.tables.case import GeneralCase, is_general
 from stochisru.lunar.tables.plants import identifier
 
 #: Name of the technology of a case that names none.
 TECHNOLOGY = "plant"
-#: Largest deployment, kg: solvers take no numbers beyond.
-_MOST = 1e15
 
 
 def read_plan(case: DeploymentCase | GeneralCase, path: str | Path) -> dict[str, Array]:
@@ -80,9 +79,9 @@ def _deployments(case: DeploymentCase | GeneralCase, path: str | Path, text: str
             raise InputError(f"{where}: year must be a whole number in 0..{T}, got {row['year']}")
         if (technology, int(year)) in deployment:
             raise InputError(f"{where}: year {int(year)} of {technology} is there already")
-        mass = _number(row["kg"], f"{where}: kg must be a number in 0..{_MOST:g}")
-        if not 0 <= mass <= _MOST:
-            raise InputError(f"{where}: kg must be a number in 0..{_MOST:g}, got {row['kg']}")
+        mass = _number(row["kg"], f"{where}: kg must be a number in 0..{LARGEST:g}")
+        if not 0 <= mass <= LARGEST:
+            raise InputError(f"{where}: kg must be a number in 0..{LARGEST:g}, got {row['kg']}")
         deployment[technology, int(year)] = mass
     if not deployment:
         raise InputError(f"plan: {path} has no rows; a plan of nothing is a row with 0 kg")

@@ -18,7 +18,7 @@ import numpy as np
 
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.files import RUN, drawing, plainly, replacing_folder
+from stochisru.files import RUN, drawing, keeping, plainly, replacing_folder
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.information import require_match
 from stochisru.lunar.schedule import schedule_table
@@ -34,6 +34,7 @@ from stochisru.lunar.values.tree import value_table
 from stochisru.methods.options import options_of
 from stochisru.methods.registry import Method, method_for, method_named, methods_on, options_for
 from stochisru.methods.result import Of
+from stochisru.placing import files_of
 from stochisru.programs.solvers import solver_named
 from stochisru.simulation.sampling import Sampling
 from stochisru.studies.folder import case_entry, write_case, write_manifest, write_tables
@@ -220,6 +221,8 @@ def run_case(
         If an argument is out of range or the folder cannot be written; nothing is left behind.
     FigureError
         If a figure or the page cannot be made; tables and manifest are in the folder.
+    OutputError
+        If the folder cannot be written when all is computed; ``kept`` is the outcome.
     """
     from stochisru.report.page import build_report
 
@@ -230,7 +233,7 @@ def run_case(
     solver_named(solver)
     require_match(case, tree)
     chosen = None if method is None else _method_on_trees(method, case)
-    with replacing_folder(out, same=case_entry(case)) as folder:
+    with keeping() as keep, replacing_folder(out, same=case_entry(case)) as folder:
         values, refused = _on_tree(case, tree, chosen, solver, say)
         say("values of the process")
         process = process_values(case, seed=seed, workers=workers)
@@ -244,6 +247,8 @@ def run_case(
             strategies.append(values.recourse.policy("scaled", name="tree"))
         strategies.append(optimal)
         simulation = simulated(case, strategies, sample)
+        outcome = Run(out, process, values, refused, away, simulation, ())
+        keep(outcome)
         say("tables")
         write_tables(folder, _tables(process, tree, values, simulation, sample))
         tree.save(folder / "tree.npz")
@@ -271,12 +276,8 @@ def run_case(
         }
         write_manifest(folder, RUN, entries, case)
         say("report")
-        outcome = Run(out, process, values, refused, away, simulation, _files(folder))
+        outcome = replace(outcome, files=files_of(folder))
         with drawing(outcome):
             build_report(folder)
-        files = _files(folder)
+        files = files_of(folder)
     return replace(outcome, files=files)
-
-
-def _files(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))

@@ -13,28 +13,35 @@ import dataclasses
 import functools
 import hashlib
 import json
+import operator
 import sys
 import time
 import types
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenario_trees.files import read_arrays, write_arrays
-from stochisru.errors import InputError
+from scenario_trees.files import MISSHAPEN, is_part, read_arrays, write_arrays
+from stochisru.errors import InputError, UnwrittenWarning
 from stochisru.files import to_json, write_text
 from stochisru.locks import locked
 from stochisru.methods.result import versions
 
+R = TypeVar("R")
+L = TypeVar("L")
+
 #: Versions on which random numbers, searches and solutions depend; part of every identity.
 _VERSIONS = ("stochisru", "numpy", "scipy")
 _LOCK = ".lock"
+#: Entry of the header of a file of arrays.
+_DIGEST = "digest"
 
 
 @contextlib.contextmanager
@@ -65,15 +72,26 @@ def claimed(folder: Path, identity: Mapping[str, Any], *, kind: str, resume: boo
         _require_own(folder, path, kind)
     except OSError as error:
         raise InputError(f"checkpoint: cannot use {folder}: {error.strerror}") from error
-    with locked(folder / _LOCK, folder, "checkpoint"):
+    with locked(folder / _LOCK, folder, "checkpoint") as alone:
         if path.exists():
             require_same(folder, ours, _read_identity(path), kind)
             if not resume:
                 raise InputError(f"checkpoint: {folder} holds a {kind} already; resume it or give another folder")
         else:
             _require_own(folder, path, kind)
-            write_text(path, to_json(ours))
+            write_text(path, to_json(ours), "checkpoint")
+        if alone:
+            _sweep(folder)
         yield folder
+
+
+def warn_unwritten(path: Path, error: OSError) -> None:
+    """Warn that a checkpoint lacks what was done since; the work it is of goes on."""
+    warnings.warn(
+        f"checkpoint: cannot write {path}: {error.strerror or error}; going on without it",
+        UnwrittenWarning,
+        stacklevel=3,
+    )
 
 
 def require_same(folder: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any], kind: str) -> None:
@@ -118,22 +136,26 @@ class Checkpoint:
         return True
 
     def write(self, name: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write the file ``name.npz``."""
+        """Write the file ``name.npz``; where that fails the one before stays, and a warning says so."""
         path = self.folder / f"{name}.npz"
+        told = {**self.identity, **header, "versions": versions()}
         try:
-            write_arrays(path, {**self.identity, **header, "versions": versions()}, arrays)
+            write_arrays(path, {**told, _DIGEST: _digest(told, arrays)}, arrays)
         except OSError as error:
-            raise InputError(f"checkpoint: cannot write {path}: {error.strerror}") from error
+            warn_unwritten(path, error)
 
     def read(
-        self, name: str, fits: Callable[[Mapping[str, NDArray[Any]]], bool]
-    ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
-        """Header and arrays of the file ``name.npz``, or None where there is none.
+        self,
+        name: str,
+        fits: Callable[[Mapping[str, NDArray[Any]]], bool],
+        make: Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], R],
+    ) -> R | None:
+        """What ``make`` makes of header and arrays of the file ``name.npz``, or None where there is none.
 
         Raises
         ------
         InputError
-            If it cannot be read, is another problem's, or its arrays do not fit.
+            If it cannot be read, is another problem's, its arrays do not fit, or nothing can be made of them.
         """
         path = self.folder / f"{name}.npz"
         if not path.exists():
@@ -144,13 +166,33 @@ class Checkpoint:
             raise InputError(f"checkpoint: cannot read {path}") from error
         ours = json.loads(to_json(dict(self.identity)))
         require_same(self.folder, ours, {key: header.get(key) for key in ours}, "run")
+        if header.pop(_DIGEST, None) != _digest(header, arrays):
+            raise InputError(f"checkpoint: {path} is damaged; give another folder, or remove it to start again")
         try:
             good = fits(arrays)
-        except KeyError as error:
+            found = make(header, arrays) if good else None
+        except MISSHAPEN as error:
             raise InputError(f"checkpoint: cannot read {path}") from error
-        if not good:
+        if found is None:
             raise InputError(f"checkpoint: {path} does not fit this problem")
-        return header, arrays
+        return found
+
+
+def _digest(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Digest of what a file holds: it is not what was written where something in it was changed."""
+    plain = json.loads(json.dumps(dict(header)))
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape};".encode() + array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def log_of(kind: type[L], lines: Any) -> tuple[L, ...]:
+    """Lines of a log as a checkpoint has them; any error of `MISSHAPEN` where they are none of ``kind``."""
+    plain: dict[str, Callable[[Any], Any]] = {"int": operator.index, "float": float}
+    shape = {field.name: plain[str(field.type)] for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return tuple(kind(**{name: shape[name](value) for name, value in line.items()}) for line in lines)
 
 
 @cache
@@ -264,10 +306,18 @@ def _require_own(folder: Path, path: Path, kind: str) -> None:
         raise InputError(f"checkpoint: {folder} holds other files, must be new, empty or a {kind}'s of this version")
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process had not written to the end."""
+    for leftover in folder.iterdir():
+        if is_part(leftover):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+
+
 def _read_identity(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"checkpoint: cannot read {path}") from error
     if not isinstance(found, dict):
         raise InputError(f"checkpoint: cannot read {path}")

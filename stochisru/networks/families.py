@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,12 +48,21 @@ class Member:
                 cells[name] = value
         return Member(names, cells, self.where)
 
+    def _filled(self, template: str) -> Iterator[str]:
+        """Pieces of a text whose braces hold a column alone: no attribute, and no width that fills all memory."""
+        for literal, column, width, conversion in Formatter().parse(template):
+            yield literal
+            if width or conversion:
+                raise ValueError("braces hold a column alone")
+            if column is not None:
+                yield self.cells[column]
+
     def text(self, template: Any, key: str) -> Any:
         """Text with its braces filled; anything else as it is, for checks of its own."""
         if not isinstance(template, str):
             return template
         try:
-            return template.format_map(self.cells)
+            return "".join(self._filled(template))
         except KeyError as error:
             position(list(self.cells), str(error.args[0]), f"{self.where}: {key}: {template!r}: column")
             raise

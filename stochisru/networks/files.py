@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ from typing import Any
 
 from scenario_trees.errors import is_number
 from stochisru.errors import InputError
+from stochisru.files import toml_tables
 from stochisru.networks import events as _events
 from stochisru.networks.builder import ArcScale, Bundle, NetworkBuilder
 from stochisru.networks.events import Event
@@ -173,13 +173,11 @@ def _located(source: str | Path) -> tuple[Path | None, Path]:
 
 def _read(file: Path, source: str | Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_text(file))
+        return toml_tables(read_text(file), f"{file.name}:")
     except OSError as error:
         raise InputError(
             f"network: must be a TOML file or a folder with network.toml, got {source} ({error.strerror})"
         ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{file.name}: not TOML: {error}") from error
 
 
 def _network(data: dict[str, Any], folder: Path | None, file: Path, parameters: Mapping[str, float]) -> Network:

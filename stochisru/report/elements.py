@@ -8,6 +8,7 @@ import io
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from stochisru.files import FILES
 from stochisru.report.style import matplotlib
 
 if TYPE_CHECKING:
@@ -83,6 +84,6 @@ def whole_page(title: str, body: str) -> str:
 
 
 def manifest_table(manifest: dict[str, Any]) -> str:
-    """How the page was made."""
-    facts = [[html.escape(k), html.escape(fact(v))] for k, v in manifest.items()]
+    """How the page was made; digests of files say nothing to a reader."""
+    facts = [[html.escape(k), html.escape(fact(v))] for k, v in manifest.items() if k != FILES]
     return table(["item", "value"], facts, numeric=False, caption="Manifest")

@@ -35,7 +35,7 @@ def commitment(decision: Mapping[str, Any]) -> str:
 
 
 def _order(year: str, mass: float, what: str) -> str:
-    return f"<b>{number(mass)}&nbsp;kg</b>{what} to arrive in year {year[2:]}" if mass > 0 else ""
+    return f"<b>{number(mass)}&nbsp;kg</b>{what} to arrive in year {html.escape(year[2:])}" if mass > 0 else ""
 
 
 def body(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], picture: Mapping[str, str]) -> str:

@@ -6,13 +6,14 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scenario_trees.files import replacing
+from scenario_trees.files import MISSHAPEN, replacing
 from stochisru.errors import InputError
-from stochisru.files import MANIFEST, read_manifest, write_text
+from stochisru.files import MANIFEST, read_manifest, relist_files, write_text
 from stochisru.methods.registry import METHODS, method_named
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
 from stochisru.report.general_page import MAY, MUST
 from stochisru.report.general_page import body as body_of
+from stochisru.report.manifest import require_entries
 from stochisru.report.metrics_table import metrics_table
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
         raise InputError(f"RUN_DIR: {folder} is not a run folder (no {MANIFEST} of this version of stochisru)")
     if "study" in manifest:
         raise InputError(f"RUN_DIR: {folder} holds a {manifest['study']} study; make it again with its own command")
+    require_entries(manifest, folder, tables=_has_tables(manifest))
     try:
         names, may = (
             [*(MUST if _has_tables(manifest) else _TABLES)],
@@ -61,7 +63,7 @@ def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
             names.append("tree_values")
         names += [name for name in may if (folder / "tables" / f"{name}.parquet").exists()]
         tables = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in names}
-    except (OSError, ValueError) as error:
+    except Exception as error:  # pandas and pyarrow have errors of their own for what is damaged
         raise InputError(f"RUN_DIR: cannot read {folder}: {error}") from error
     return manifest, tables
 
@@ -77,7 +79,14 @@ def build_report(folder: Path) -> list[Path]:
     from stochisru.report.general_figures import general_figures
 
     manifest, tables = read_tables(folder)
-    figures = general_figures(tables) if _has_tables(manifest) else all_figures(tables)
+    try:
+        figures = general_figures(tables) if _has_tables(manifest) else all_figures(tables)
+        text = render(manifest, tables, figures)
+    except MISSHAPEN as error:
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"RUN_DIR: {folder}: its tables are not those of a run ({said}); make the run again"
+        ) from error
     target = folder / "figures"
     try:
         target.mkdir(exist_ok=True)
@@ -92,7 +101,8 @@ def build_report(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"RUN_DIR: cannot write to {target}: {error.strerror}") from error
     page = folder / "report.html"
-    write_text(page, render(manifest, tables, figures))
+    write_text(page, text)
+    relist_files(folder, [*written, page])
     return [*written, page]
 
 
@@ -140,7 +150,7 @@ def _tree_values(tables: dict[str, pd.DataFrame]) -> str:
 
 def _decision(decision: dict[str, Any]) -> str:
     orders = ", ".join(
-        f"<b>{number(mass)}&nbsp;kg</b> to arrive in year {name[2:]}"
+        f"<b>{number(mass)}&nbsp;kg</b> to arrive in year {html.escape(name[2:])}"
         for name, mass in decision.items()
         if name.startswith("dM")
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from stochisru.workers import watched
+
 R = TypeVar("R")
 
 
@@ -15,4 +17,5 @@ def in_order(task: Callable[[int], R], starts: Sequence[int], workers: int) -> I
         return
     from joblib import Parallel, delayed
 
-    yield from Parallel(n_jobs=workers, return_as="generator")(delayed(task)(first) for first in starts)
+    with watched():
+        yield from Parallel(n_jobs=workers, return_as="generator")(delayed(task)(first) for first in starts)

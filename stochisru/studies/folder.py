@@ -79,8 +79,31 @@ def write_tables(folder: Path, tables: Mapping[str, Sequence[Row] | pd.DataFrame
     (folder / "tables").mkdir()
     for name, rows in tables.items():
         table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
-        table.to_csv(folder / "tables" / f"{name}.csv", index=False)
+        guarded(table).to_csv(folder / "tables" / f"{name}.csv", index=False)
         table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
+
+
+def guarded(table: pd.DataFrame) -> pd.DataFrame:
+    """The table for a spreadsheet: text that it would take for a formula begins with an apostrophe there.
+
+    Names come from case files, which may be somebody else's. Numbers stay as they are.
+    """
+    safe = table.copy(deep=False)
+    for name in table.columns:
+        if table[name].dtype.kind not in "biufcmM":
+            safe[name] = table[name].map(_guarded)
+    return safe.rename(columns=_guarded)
+
+
+def _guarded(cell: Any) -> Any:
+    """A cell, with an apostrophe where it is text that begins as formulas do and is no number."""
+    if not isinstance(cell, str) or len(cell) < 2 or not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def write_figures(folder: Path, figures: Callable[[], Mapping[str, Figure]], kept: object = None) -> None:

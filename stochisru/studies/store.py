@@ -11,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scenario_trees.files import MISSHAPEN
 from stochisru.errors import InputError, StochisruError, require_integer
 from stochisru.files import plain
-from stochisru.methods.checkpoint import claimed, code_of
+from stochisru.methods.checkpoint import claimed, code_of, warn_unwritten
+from stochisru.workers import watched
 
 Point = Mapping[str, Any]
 Row = dict[str, Any]
@@ -105,6 +108,11 @@ def _key(point: Point) -> str:
     return json.dumps(plain(dict(point)), sort_keys=True, ensure_ascii=False)
 
 
+def _check(entry: Mapping[str, Any]) -> int:
+    """Sum by which a line tells whether it is as it was written."""
+    return zlib.crc32(json.dumps(entry, sort_keys=True).encode())
+
+
 class Memory:
     """Rows of finished points, in memory and in a folder.
 
@@ -113,8 +121,8 @@ class Memory:
     One process at a time may have it open.
     """
 
-    def __init__(self, file: int | None = None) -> None:
-        self._file = file
+    def __init__(self, file: int | None = None, path: Path | None = None) -> None:
+        self._file, self._path = file, path
         self._rows: dict[str, list[Row]] = {}
 
     @classmethod
@@ -136,7 +144,7 @@ class Memory:
             except OSError as error:
                 raise InputError(f"checkpoint: cannot use {folder}: {error.strerror}") from error
             try:
-                memory = cls(file)
+                memory = cls(file, claim / _POINTS)
                 memory._load(claim / _POINTS)
                 yield memory
             finally:
@@ -151,9 +159,14 @@ class Memory:
         for number, line in enumerate(text[:whole].splitlines(), start=1):
             try:
                 entry = json.loads(line)
-                self._rows[_key(entry["point"])] = entry["rows"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"checkpoint: line {number} of {path} cannot be read") from error
+                found = entry["rows"]
+                if entry.pop("check") != _check(entry) or not all(isinstance(row, dict) for row in found):
+                    raise ValueError("another line was written")
+                self._rows[_key(entry["point"])] = found
+            except MISSHAPEN as error:
+                raise InputError(
+                    f"checkpoint: line {number} of {path} cannot be read; remove it to compute its point again"
+                ) from error
 
     def get(self, point: Point) -> list[Row] | None:
         """Rows of a finished point, or None."""
@@ -161,13 +174,25 @@ class Memory:
 
     def put(self, point: Point, rows: list[Row]) -> None:
         """Remember a finished point."""
-        line = json.dumps(plain({"point": dict(point), "rows": rows}), ensure_ascii=False, allow_nan=False)
+        entry = json.loads(json.dumps(plain({"point": dict(point), "rows": rows}), allow_nan=False))
         if self._file is not None:
-            data = line.encode() + b"\n"
+            line = json.dumps({**entry, "check": _check(entry)}, ensure_ascii=False)
+            self._append(line.encode() + b"\n")
+        self._rows[_key(point)] = entry["rows"]
+
+    def _append(self, data: bytes) -> None:
+        """Add a line to the file; where that fails the file ends with the line before, and a warning says so."""
+        assert self._file is not None
+        assert self._path is not None
+        whole = os.fstat(self._file).st_size
+        try:
             while data:
                 data = data[os.write(self._file, data) :]
             os.fsync(self._file)
-        self._rows[_key(point)] = json.loads(line)["rows"]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, whole)
+            warn_unwritten(self._path, error)
 
 
 def run_study(study: Study, execution: Execution | None = None) -> list[Row]:
@@ -236,7 +261,7 @@ def _computed(
     from joblib import Parallel, delayed, parallel_config
 
     backend, jobs = ("loky", how.workers) if how.backend == "processes" else ("dask", -1)
-    with parallel_config(backend=backend):
+    with parallel_config(backend=backend), watched(how.checkpoint is not None):
         # One point per task: a batch would hold back points that are finished.
         parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         yield from parallel(delayed(task)(i, p) for i, p in enumerate(points))

@@ -32,11 +32,13 @@ def run_study_command(
     settings: dict[str, Any],
 ) -> S:
     """Compute a study under a progress bar, into a folder where asked."""
+    from stochisru.files import keeping
     from stochisru.studies.folder import case_entry, fill, study_folder
 
-    with study_folder(out, kind, case_entry(case)) as folder:
+    with keeping() as keep, study_folder(out, kind, case_entry(case)) as folder:
         with bar(f"{kind} of {case.name}", points) as advance:
             study = compute(replace(how, progress=advance))
+        keep(study)
         if folder is not None:
             fill(folder, kind, case, {kind: rows(study)}, lambda: draw(study), settings, study)
     return study

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenario_trees.calibration import Goodness
-from stochisru.files import drawing, plainly, replacing_folder, write_text
+from stochisru.files import drawing, keeping, plainly, replacing_folder, write_text
 from stochisru.lunar.calibration.bands import VALUES, Bands
 from stochisru.lunar.calibration.figures import LEVELS, bands_drawn, fan_table, increments_checked, series_and_fan
 from stochisru.lunar.calibration.fitted import Calibration
 from stochisru.lunar.case import DeploymentCase
 from stochisru.methods.result import versions
+from stochisru.placing import files_of
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
 from stochisru.studies.folder import write_case, write_figures, write_manifest, write_tables
 
@@ -101,9 +102,10 @@ def write_calibration(
         If a figure or the page cannot be made; tables and case are in the folder.
     """
     case = found.case(base)
-    with replacing_folder(out, KIND, identity(found, base)) as folder:
+    with keeping() as keep, replacing_folder(out, KIND, identity(found, base)) as folder:
         bands = None if carry is None else carry()
         fan = fan_table(found, case.horizon.T if horizon is None else horizon, seed)
+        keep(Written(found, bands, out, ()))
         write_tables(folder, _tables(found, fan, bands))
         write_case(folder, case)
         (folder / "demand.toml").write_text(found.to_toml(), encoding="utf-8")
@@ -118,17 +120,13 @@ def write_calibration(
             **({} if bands is None else {"draws": bands.draws, "of": bands.of}),
         }
         write_manifest(folder, KIND, entries, case)
-        outcome = Written(found, bands, out, _files(folder))
+        outcome = Written(found, bands, out, files_of(folder))
         figures = _figures(found, fan, bands)
         write_figures(folder, lambda: figures, outcome)
         with drawing(outcome):
             write_text(folder / "report.html", render(found, bands, figures, {**entries, "versions": versions()}))
-        files = _files(folder)
+        files = files_of(folder)
     return Written(found, bands, out, files)
-
-
-def _files(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
 
 
 def _tables(found: Calibration, fan: pd.DataFrame, bands: Bands | None) -> dict[str, pd.DataFrame]:

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from pydantic_core import PydanticCustomError, core_schema
 
+from scenario_trees.errors import is_number
+from stochisru.lunar.parts import not_too_large
+
 Plain = float | tuple[float, ...] | dict[str, Any]
 
 
@@ -51,21 +54,17 @@ class Series:
         return Series(self.given[: horizon + 1]) if isinstance(self.given, tuple) else self
 
 
-def _is_number(given: object) -> bool:
-    return isinstance(given, (int, float)) and not isinstance(given, bool)
-
-
 def _number(given: object, allowed: str, ok: Any) -> float:
-    if not _is_number(given) or not math.isfinite(float(given)) or not ok(float(given)):  # type: ignore[arg-type]
+    if not is_number(given) or not math.isfinite(float(given)) or not ok(float(given)):  # type: ignore[arg-type]
         raise PydanticCustomError("series", "must be {allowed}", {"allowed": f"a finite number {allowed}".strip()})
-    return float(given)  # type: ignore[arg-type]
+    return not_too_large(float(given))  # type: ignore[arg-type]
 
 
 def _read(given: object, allowed: str, ok: Any) -> Series:
     """A series whose numbers are all in range."""
     if isinstance(given, Series):
         return given
-    if _is_number(given):
+    if is_number(given):
         return Series(_number(given, allowed, ok))
     if isinstance(given, (list, tuple)):
         return Series(tuple(_number(each, f"{allowed}, in a list one per year", ok) for each in given))

@@ -5,6 +5,7 @@ The rules are the same whether the bounds come from the same process or from spo
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from stochisru.limits import Limit
-from stochisru.methods.checkpoint import Checkpoint
+from stochisru.methods.checkpoint import Checkpoint, log_of
 from stochisru.methods.result import MIXED_ROUNDING, relative_gap, require_order
 from stochisru.methods.stopping import GapReached, GapStalled, IterationLimit, Status, TimeLimit, any_of
 from stochisru.programs.sparse import FEASIBILITY
@@ -83,17 +84,17 @@ class HedgingState:
     @classmethod
     def load(cls, checkpoint: Checkpoint, subtrees: Subtrees[Any]) -> HedgingState | None:
         """State of an earlier run, or None where there is none."""
-        found = checkpoint.read("state", _fits(subtrees))
-        if found is None:
-            return None
-        header, arrays = found
-        return cls(
-            iteration=header["iteration"],
-            seconds=header["seconds"],
-            upper=header["upper"],
-            log=tuple(HedgingIteration(**line) for line in header["log"]),
-            **arrays,
-        )
+
+        def make(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> HedgingState:
+            return cls(
+                iteration=operator.index(header["iteration"]),
+                seconds=float(header["seconds"]),
+                upper=float(header["upper"]),
+                log=log_of(HedgingIteration, header["log"]),
+                **arrays,
+            )
+
+        return checkpoint.read("state", _fits(subtrees), make)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +111,9 @@ class Incumbent:
     @classmethod
     def load(cls, checkpoint: Checkpoint, subtrees: Subtrees[Any]) -> Incumbent | None:
         """Incumbent of an earlier run, or None where there is none."""
-        found = checkpoint.read("incumbent", _fits(subtrees))
-        return None if found is None else cls(found[0]["value"], found[1]["plan"])
+        return checkpoint.read(
+            "incumbent", _fits(subtrees), lambda header, arrays: cls(float(header["value"]), arrays["plan"])
+        )
 
 
 def hedging_checkpoint(folder: Path, subtrees: Subtrees[Any], interval: float) -> Checkpoint:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scenario_trees.arrays import Array, Index
-from stochisru.methods.checkpoint import Checkpoint
+from stochisru.methods.checkpoint import Checkpoint, log_of
 from stochisru.protocols import RiskMeasure, StagePrograms
 
 _FORMAT = 2
@@ -85,14 +88,16 @@ class SddpState:
 
         def fits(arrays: Mapping[str, Any]) -> bool:
             counts = arrays["counts"]
-            return bool(arrays["rows"].shape == (int(counts[-1]) if counts.size else 0, length))
+            rising = counts.ndim == 1 and counts.dtype.kind == "i" and (np.diff(counts, prepend=0) >= 0).all()
+            return bool(rising and arrays["rows"].shape == (int(counts[-1]) if counts.size else 0, length))
 
-        found = checkpoint.read(_NAME, fits)
-        if found is None:
-            return None
-        header, arrays = found
-        log = tuple(SddpIteration(**line) for line in header["log"])
-        return cls(arrays["rows"], arrays["counts"], log, int(header["best"]))
+        def make(header: Mapping[str, Any], arrays: Mapping[str, Any]) -> SddpState:
+            log = log_of(SddpIteration, header["log"])
+            if len(log) != arrays["counts"].size:
+                raise ValueError("as many lines as iterations")
+            return cls(arrays["rows"], arrays["counts"], log, operator.index(header["best"]))
+
+        return checkpoint.read(_NAME, fits, make)
 
 
 def parts(state: SddpState) -> Iterator[Array]:

@@ -229,8 +229,9 @@ def load_program(program: LinearProgram, scale: Scaling) -> Any:
     # HiGHS takes costs of 1e20 for infinite and leaves rows with coefficients of 1e15 alone.
     if not largest < infinite or model.passModel(lp) == highspy.HighsStatus.kError:
         raise SolverError(
-            f"{program.name}: highs takes no such numbers: the largest coefficient is {_largest(program.matrix.data)}, "
-            f"cost {_largest(program.objective)}, bound {_largest(program.upper)}; choose other units"
+            f"{program.name}: highs takes no such numbers: the largest coefficient is {_largest_of_matrix(program)}, "
+            f"cost {_largest(program.objective, program.columns)}, bound {_largest(program.upper, program.columns)}; "
+            "choose other units"
         )
     return model
 
@@ -241,9 +242,21 @@ def _coefficients(program: LinearProgram, scale: Scaling) -> Array:
     return np.asarray(data * np.repeat(scale.column, np.diff(matrix.indptr)))
 
 
-def _largest(values: Array) -> str:
-    finite = np.abs(values[np.isfinite(values)])
-    return f"{finite.max(initial=0.0):.3g}"
+def _largest(values: Array, blocks: dict[str, Block]) -> str:
+    """The largest of the values of columns or rows, and whose it is."""
+    finite = np.where(np.isfinite(values), np.abs(values), 0.0)
+    if not finite.size:
+        return "0"
+    at = int(finite.argmax())
+    whose = next((f" ({name})" for name, block in blocks.items() if 0 <= at - block.start < block.size), "")
+    return f"{finite[at]:.3g}{whose}"
+
+
+def _largest_of_matrix(program: LinearProgram) -> str:
+    """The largest coefficient, and the rows in which it is."""
+    rows = np.zeros(program.shape[0])
+    np.maximum.at(rows, program.matrix.indices, np.abs(program.matrix.data))
+    return _largest(rows, program.rows)
 
 
 def _names(blocks: dict[str, Block]) -> list[str]:

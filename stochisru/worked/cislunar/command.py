@@ -15,6 +15,7 @@ from stochisru.terminal import (
     WorkersOpt,
     bar,
     emit,
+    emit_outcome,
     figure_target,
     json_target,
     number,
@@ -26,6 +27,7 @@ from stochisru.worked.cislunar.chain_command import COMMANDS as CHAIN
 from stochisru.worked.cislunar.stages_command import COMMANDS as STAGES
 
 if TYPE_CHECKING:
+    from stochisru.studies.store import Row
     from stochisru.worked.cislunar.campaign import CampaignResult
     from stochisru.worked.cislunar.parameters import Campaign
     from stochisru.worked.cislunar.scenarios import ScenarioResult
@@ -227,6 +229,7 @@ def campaign_sweep(
     """Cost and ISRU mass against a parameter (Figures 9-13), both architectures, with and without set-up."""
     import pandas as pd
 
+    from stochisru.files import keeping
     from stochisru.programs.solvers import solver_named
     from stochisru.studies.folder import study_folder
     from stochisru.studies.store import Execution
@@ -256,20 +259,27 @@ def campaign_sweep(
         solver=solver,
     )
     how = Execution(workers, backend, checkpoint, resume)
-    with study_folder(out, KIND, {"numbers": sweep.identity["numbers"]}) as folder:
-        with bar("campaigns", len(sweep.points)) as advance:
-            rows = run_sweep(sweep, Execution(how.workers, how.backend, how.checkpoint, how.resume, advance))
-        if folder is not None:
-            write_sweep(folder, sweep, rows)
 
-    def show() -> None:
+    def compute() -> list[Row]:
+        with keeping() as keep, study_folder(out, KIND, {"numbers": sweep.identity["numbers"]}) as folder:
+            with bar("campaigns", len(sweep.points)) as advance:
+                rows = run_sweep(sweep, Execution(how.workers, how.backend, how.checkpoint, how.resume, advance))
+            keep(rows)
+            if folder is not None:
+                write_sweep(folder, sweep, rows)
+        return rows
+
+    def data(rows: list[Row]) -> dict[str, Any]:
+        return {"sense": "minimise", "unit": {"cost": "$", "isru_mass": "kg"}, "note": CAVEAT, "rows": rows}
+
+    def show(rows: list[Row]) -> None:
         table = pd.DataFrame(rows)
         table = table.assign(cost=table["cost"] / 1e9, bound=table.pop("lower") / 1e9)
         keep = ["parameter", "value", "architecture", "setup", "cost", "bound", "gap", "isru_mass", "seconds"]
         print_frame(table[keep], "cost and bound (billion $, minimised), ISRU mass (kg)")
         typer.echo(CAVEAT)
 
-    emit({"sense": "minimise", "unit": {"cost": "$", "isru_mass": "kg"}, "note": CAVEAT, "rows": rows}, json, show)
+    emit_outcome(compute, data, json, show)
 
 
 def _architectures(name: str) -> Any:

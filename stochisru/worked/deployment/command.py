@@ -51,7 +51,7 @@ def deployment(
     problem = named_case(case)
     years = []
     for item in horizons.split(","):
-        if not item.strip().isdecimal():
+        if not item.strip().isdecimal() or len(item.strip()) > 9:
             raise InputError(f"horizons: must be years that differ, as in 10,30,50, got {horizons!r}")
         years.append(int(item))
     how = execution_of(workers, backend, checkpoint, resume)
@@ -74,7 +74,8 @@ def deployment(
     def show(study: DeploymentStudy) -> None:
         for sentence in study.findings:
             typer.echo(f"- {sentence}")
-        typer.echo(f"report: {folder / 'report.html'}")
+        if (folder / "report.html").exists():
+            typer.echo(f"report: {folder / 'report.html'}")
 
     emit_outcome(compute, DeploymentStudy.to_dict, json, show)
 

@@ -25,6 +25,7 @@ from stochisru.lunar.studies.rules import RULE_RANGES, sample_rules
 from stochisru.lunar.studies.sensitivity import Tornado, tornado
 from stochisru.lunar.studies.tuning import Tuning, tune
 from stochisru.lunar.values.process import ProcessValues, process_values
+from stochisru.placing import files_of
 from stochisru.simulation.sampling import Sampling
 from stochisru.studies.folder import case_entry, fill, study_folder
 from stochisru.studies.store import Execution, Row
@@ -194,7 +195,7 @@ def deployment_study(
     InputError
         If an argument is out of range, the case has no exact policy, or the folder cannot be used.
     """
-    from stochisru.files import drawing, write_text
+    from stochisru.files import drawing, keeping, write_text
     from stochisru.worked.deployment.findings import findings, render_findings
 
     say = progress or (lambda _: None)
@@ -205,7 +206,7 @@ def deployment_study(
     cases = [case.replace(T=T) for T in sorted(horizons)]
     UnitValue.of(case)  # refuses a case without an exact policy before any work
     sampled = sample_rules(rules, seed)
-    with study_folder(out, "deployment", case_entry(case)) as folder:
+    with keeping() as keep, study_folder(out, "deployment", case_entry(case)) as folder:
         assert folder is not None
         results = []
         for here in cases:
@@ -259,8 +260,9 @@ def deployment_study(
             return figures
 
         study = DeploymentStudy(out, tuple(results), tuple(s for group in sentences.values() for s in group), ())
+        keep(study)
         fill(folder, "deployment", case, study_tables(results), draw, settings, study)
         with drawing(study):
             write_text(folder / "report.html", render_findings(results, sentences, figures, settings))
-        files = tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
+        files = files_of(folder)
     return replace(study, files=files)

@@ -41,6 +41,7 @@ def literature(
     """Published studies rerun, and what they say once demand is uncertain."""
     from dataclasses import replace
 
+    from stochisru.files import keeping
     from stochisru.studies.folder import study_folder, write_figures, write_manifest, write_tables
     from stochisru.worked.literature.figures import figures
     from stochisru.worked.literature.sources import cases as known
@@ -53,11 +54,12 @@ def literature(
     how = execution_of(workers, backend, checkpoint, resume)
 
     def compute() -> LiteratureStudy:
-        with study_folder(out, "literature") as folder:
+        with keeping() as keep, study_folder(out, "literature") as folder:
             with bar("studies of the literature", len(names) * len(grid)) as advance:
                 study = literature_study(
                     names, volatilities=grid, moves=moves, customers=who, execution=replace(how, progress=advance)
                 )
+            keep(study)
             if folder is not None:
                 tables = {
                     name: getattr(study, name) for name in ("published", "rows", "swings", "thresholds", "launch")

@@ -1,0 +1,77 @@
+"""What the page of a run takes from its manifest: a file that may have been changed by hand, or by somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from stochisru.errors import InputError
+from stochisru.files import MANIFEST
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+@with_config(_STRICT)
+class _Distance(TypedDict):
+    variance_error: float
+    wasserstein: float
+
+
+@with_config(_STRICT)
+class _Common(TypedDict):
+    case: str
+    title: str
+    horizon: int
+    decision: dict[str, str | float | dict[str, float]]
+    distance: _Distance
+    leaves: int
+    nodes: int
+    paths: int
+    seed: int
+    sampler: str
+    confidence: float
+    method: str | None
+    solver: str | None
+
+
+@with_config(_STRICT)
+class _Base(_Common):
+    exact: bool
+    foresight: str
+    foresight_paths: int
+    no_tree_values: str
+
+
+@with_config(_STRICT)
+class _Tables(_Common):
+    tables: str
+    no_values: str
+
+
+@cache
+def _schema(tables: bool) -> TypeAdapter[Any]:
+    return TypeAdapter(_Tables if tables else _Base)
+
+
+def require_entries(manifest: Mapping[str, Any], folder: Path, *, tables: bool) -> None:
+    """Raise `InputError` unless a manifest has what the page shows, each of its kind.
+
+    Parameters
+    ----------
+    tables
+        Whether the run is of a case with tables beyond the base problem.
+    """
+    try:
+        _schema(tables).validate_python(dict(manifest))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = first["msg"][:1].lower() + first["msg"][1:]
+        raise InputError(f"RUN_DIR: {folder / MANIFEST}: {where}: {what}; make the run again") from error
+    if "rule" not in manifest["decision"]:
+        raise InputError(f"RUN_DIR: {folder / MANIFEST}: decision.rule: missing; make the run again")
