@@ -99,7 +99,8 @@ def test_nothing_later_is_looked_at(tmp_path, rule):
 
 
 def test_orders_go_to_the_cheapest_technology_and_what_it_refuses_to_the_next(tmp_path):
-    fleet = Fleet(two(tmp_path, T="6", mass_limit="1e6", eta="6.0\nbuild_limit = 40.0"))
+    case = two(tmp_path, T="6", mass_limit="1e6", eta="6.0\nbuild_limit = 40.0")
+    fleet = Fleet(case, case.model)
     orders = {"dM_ice": np.zeros((7, 1)), "dM_regolith": np.zeros((7, 1))}
     cheap, dear = np.argsort(fleet.unit_costs[:, 2])
     names = [f"dM{kind.suffix}" for kind in fleet.kinds]

@@ -508,3 +508,31 @@ def test_at_eighty_columns_no_number_is_cut(history, monkeypatch, capsys):
     lines = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()
     assert max(map(len, lines)) <= 80
     assert "…" not in "".join(lines)
+
+
+def test_a_campaign_that_flies_already_is_not_paid_again():
+    """An order beside one kilogram on its way costs what it adds to the bill: no fixed cost."""
+    fixed, arriving = 2e6, {1: 1.0}
+    base = load_case("contested-market").replace(T=3, initial_deployment="fixed", fixed_cost=fixed)
+    history = {2023: 900.0, 2024: 1000.0}
+    alone, beside = decide(base, history), decide(base, history, pipeline=arriving)
+    free = decide(base.replace(fixed_cost=0.0), history)
+    discount = 1 / 1.08
+    ordered = alone.best.orders[next(iter(alone.best.orders))]
+    assert ordered > 0
+    # It saves the campaign of year 1; a kilogram more or less is worth far less than that.
+    saved = beside.best.worth - alone.best.worth
+    assert saved == pytest.approx(fixed * discount, abs=0.05 * fixed)
+    assert beside.best.worth <= free.best.worth + 1e5
+
+
+def test_three_orders_held_lead_to_levels_that_are_there():
+    from stochisru.lunar.exact.level_root import RootLevels
+    from stochisru.lunar.trees import case_lattice
+
+    case = load_case("lunar-reference").replace(T=4, lead_time=2, fixed_cost=1e6)
+    root = RootLevels(case, case_lattice(case, 8), np.zeros(3))
+    worth, orders = root.best({0: 13.0, 1: 17.0, 2: 29.0})
+    assert orders == pytest.approx([13.0, 17.0, 29.0])
+    assert np.isfinite(worth)
+    assert worth <= root.best({})[0]

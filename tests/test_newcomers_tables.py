@@ -216,3 +216,68 @@ def test_support_is_a_transfer(tmp_path, equity):
     assert found.government == pytest.approx(-paid(plan), rel=1e-6)
     assert found.per_kg == pytest.approx(-found.government / found.additional)
     assert support_worth(two(tmp_path), tree) is None
+
+
+def test_support_of_plant_in_place_is_a_transfer_too(tmp_path):
+    """Nobody builds: the premium is paid for what is there anyway, and doing nothing gets it as well."""
+    text = Path("docs/two-technologies.toml").read_text()
+    for key, line in (
+        ("P_m", "P_m = 500.0"),
+        ("c_by", "c_by = 6000.0"),
+        ("c_dev", "c_dev = 1e8\nbeta = 1.0\nM0 = 50.0"),
+    ):
+        text = re.sub(rf"^{key} = .*$", line, text, flags=re.MULTILINE)
+    case = case_of(tmp_path, text + "[support]\npremium = 4000.0\n")
+    found = support_worth(case, ScenarioTree.from_process(case.process, [2, 2, 2]))
+    assert (found.firm, found.government, found.both) == pytest.approx((0.0, 0.0, 0.0), abs=1e-3)
+
+
+def test_support_under_a_measure_of_risk_is_an_expected_transfer(tmp_path):
+    risk = '[risk]\nmeasure = "mean-cvar"\nkind = "total"\nweight = 0.5\ntail = 0.1\n'
+    case = two(tmp_path, "[support]\ndev_share = 0.3\n", risk)
+    tree = ScenarioTree.from_process(case.process, [3, 3, 3])
+    plan = extensive_form(case, tree).plan
+    bill = 0.3 * (10_000.0 * plan.columns["dM_ice"] + 5000.0 * plan.columns["dM_regolith"])
+    paid = float((tree.probability * plan.model.discount[tree.stage] * bill).sum())
+    assert support_worth(case, tree).government == pytest.approx(-paid, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_value_is_lifted_over_the_plan_that_it_is_of(tmp_path, seed):
+    case = two(tmp_path, mass_limit="mass_limit = 2000.0\nfixed_cost = 2e6", c_bu="c_bu = 4000.0")
+    found = process_values(case, paths=256, seed=seed).values
+    assert found["rp"].value <= found["ws"].value + 1e-6
+    for less, more in (("nothing", "static"), ("eev", "static"), ("fixed", "static"), ("static", "rp")):
+        assert found[less].upper <= found[more].upper + 1e-6
+
+
+def test_rates_and_paybacks_are_per_year_whatever_a_step_is(tmp_path):
+    """The same cash twice as fine: 100 paid at once, 121 back after two years."""
+    from stochisru.simulation.returns import return_metrics
+
+    yearly, halves = np.array([[-100.0], [0.0], [121.0]]), np.array([[-100.0], [0.0], [0.0], [0.0], [121.0]])
+    coarse, fine = (return_metrics(np.repeat(c, 40, axis=1), None, step=s) for c, s in ((yearly, 1.0), (halves, 0.5)))
+    for name in ("irr_p50", "undiscounted_payback_year"):
+        assert fine[name].value == pytest.approx(coarse[name].value)
+    assert coarse["irr_p50"].value == pytest.approx(0.1)
+
+
+def test_what_a_grant_pays_is_no_capital_of_the_firm(tmp_path):
+    text = CAMPAIGN.replace("LAST", "100.0").replace("fixed_cost = 1e5", "fixed_cost = 2e7")
+    none, granted = (
+        case_of(tmp_path, text + more, f"{i}.toml") for i, more in enumerate(("", "[support]\ngrant = 2e7\n"))
+    )
+    capital = [
+        simulate_general(case, ["upfront"], Sampling(20, 1)).metrics["upfront"]["first_year_capital"].value
+        for case in (none, granted)
+    ]
+    assert capital[0] - capital[1] == pytest.approx(2e7)
+
+
+def test_earth_serves_where_it_is_no_dearer_than_shortage(tmp_path):
+    base = load_case("lunar-reference").replace(T=3)
+    base = base.replace(c_bu=base.costs.c_E)
+    case = case_of(tmp_path, base.to_toml() + "\n[[customers]]\nshare = 1.0\n")
+    found = simulate_general(case, ["nothing"], Sampling(20, 1)).metrics["nothing"]
+    assert found["demand_satisfaction"].value == 1.0
+    assert found["shortage"].value == 0.0

@@ -73,7 +73,7 @@ def whole_groups(units: Index, paths: int) -> tuple[int, Index]:
     return (int(ends[groups - 1]), units[:groups]) if groups else (paths, np.array([paths]))
 
 
-def return_metrics(cash: Array, units: Index, confidence: float = 0.95) -> dict[str, Estimate]:
+def return_metrics(cash: Array, units: Index, confidence: float = 0.95, step: float = 1.0) -> dict[str, Estimate]:
     """Median internal rate and mean undiscounted payback of the paths that have one, and the shares that have none.
 
     Parameters
@@ -84,9 +84,11 @@ def return_metrics(cash: Array, units: Index, confidence: float = 0.95) -> dict[
         Sizes of the independent groups of these paths.
     confidence
         Level of the intervals, in (0, 1).
+    step
+        Years from one row of cash to the next.
     """
     units = groups_of(units, cash.shape[1])
-    rates, years = internal_rates(cash), payback_years(cash)
+    rates, years = (1 + internal_rates(cash)) ** (1 / step) - 1, payback_years(cash) * step
 
     def missing(sample: Array) -> Estimate:
         return share_estimate(mean_estimate(np.isnan(sample).astype(float), units, confidence), units.size, confidence)

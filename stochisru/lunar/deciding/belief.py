@@ -154,7 +154,14 @@ class Informed:
                 prior = UnknownDrift(float(values[0]), mean, sd, demand.sigma)
                 found = prior.posterior(span, values[-1])
                 mean, sd = float(found[0]), float(found[1])
-            return {"mu": mean, "process": {**self._table, "prior_sd": sd}}, {"drift": mean, "drift_sd": sd}
+            told = {"drift": mean, "drift_sd": sd}
+            low, high = self._table.get("low"), self._table.get("high")
+            if low is not None and high is not None:  # cut off at both ends
+                cut = DiscreteDrift.truncated_normal(1.0, mean, sd, float(low), float(high), demand.sigma)
+                drifts, weights = np.array(cut.drifts), np.array(cut.weights)
+                centre = float(drifts @ weights)
+                told = {"drift": centre, "drift_sd": float(np.sqrt(weights @ (drifts - centre) ** 2))}
+            return {"mu": mean, "process": {**self._table, "prior_sd": sd}}, told
         if kind == "discrete-drift":
             drifts, weights = self._table["drifts"], self._table["weights"]
             law = DiscreteDrift(float(values[0]), drifts, weights, demand.sigma).posterior(span, values[-1]).tolist()

@@ -156,9 +156,12 @@ class Advice:
     @property
     def worth(self) -> str:
         """What the plan is worth, of what and how sure, in one sentence."""
+        measure = self.case.measure if is_general(self.case) else "expected NPV"
         sure = f"; losses are known to $ {money(self.error)} million" if self.error >= 1.0 else ""
+        if self.error != self.error:
+            sure = "; an upper bound, and losses are estimates of its cuts"
         return (
-            f"worth $ {money(self.best.worth)} million of expected NPV over {self.case.horizon.T} years "
+            f"worth $ {money(self.best.worth)} million of {measure} over {self.case.horizon.T} years "
             f"(of the {self.of}; {self.method}{sure})"
         )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InfeasibleError, InputError, TimeLimitError
+from stochisru.errors import InfeasibleError, InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.deciding.orders import PASSES, FirstOrders, Holding, Placed
 from stochisru.lunar.deciding.standing import OrderOf, open_orders
@@ -24,6 +25,7 @@ from stochisru.methods.result import Of
 from stochisru.methods.risk import Expectation
 from stochisru.methods.sddp.engine import Engine
 from stochisru.methods.sddp.trials import Trials
+from stochisru.problem.coefficients import Coefficient
 from stochisru.problem.lattice_problem import ModelOnLattice
 from stochisru.problem.model import Model
 from stochisru.problem.on_tree import TreeProgram, on_tree
@@ -79,7 +81,14 @@ def with_ordered(model: Model, case: DeploymentCase | GeneralCase, ordered: Mapp
             amounts[: coming[part.name].size] = coming[part.name]
             fixed = tuple(amounts.tolist())
             parts.append(Decision(_already(part.name), lead=part.lead, lower=fixed, upper=fixed))
-            parts.append(replace(part, upper=_less(part, amounts)))
+            # A fixed cost is paid once a year, and then already.
+            fixed_cost = cast("tuple[float, ...]", _where_none(part.fixed_cost, amounts))
+            parts.append(replace(part, upper=_less(part, amounts), fixed_cost=fixed_cost))
+        elif isinstance(part, Decision) and part.name == "campaign":
+            flying = np.zeros(model.horizon + 1)
+            for amounts in coming.values():
+                flying[: amounts.size] += amounts
+            parts.append(replace(part, cost=_where_none(part.cost, flying)))
         elif isinstance(part, State) and coming.keys() & part.gains.keys():
             more = {_already(name): gain for name, gain in part.gains.items() if name in coming}
             parts.append(replace(part, gains={**part.gains, **more}))
@@ -89,6 +98,13 @@ def with_ordered(model: Model, case: DeploymentCase | GeneralCase, ordered: Mapp
         else:
             parts.append(part)
     return replace(model, parts=tuple(parts))
+
+
+def _where_none(cost: Coefficient, amounts: Array) -> Coefficient:
+    """A cost by year, but nothing in years in which plant is on its way."""
+    if not np.any(amounts > 0) or callable(cost):
+        return cost
+    return tuple(np.where(amounts > 0, 0.0, np.asarray(cost, dtype=float)).tolist())
 
 
 def _already(name: str) -> str:
@@ -171,11 +187,16 @@ class OnTree(_Programs):
     def _free(self) -> Solution:
         return solve_to_gap(self._stated.program, rel_gap=_GAP, time_limit=_SECONDS)
 
+    @cached_property
+    def _gaps(self) -> list[float]:
+        """Gaps of all programs that were solved, $."""
+        return []
+
     @property
     def error(self) -> float:
-        """Gap of a program with whole numbers."""
+        """Largest gap of the programs with whole numbers so far."""
         mixed = bool(self._stated.program.integer.any())
-        return abs(self._free.bound - self._free.objective) if mixed else 0.0
+        return max(self._gaps, default=0.0) if mixed else 0.0
 
     def best(self, held: Holding | None = None) -> Placed | None:
         """Best orders where some are held."""
@@ -190,10 +211,11 @@ class OnTree(_Programs):
             lower[column] = upper[column] = min(kg, upper[column])
         try:
             return self._placed(solve_to_gap(program.with_bounds(lower, upper), rel_gap=_GAP, time_limit=_SECONDS))
-        except (InfeasibleError, TimeLimitError):
+        except InfeasibleError:
             return None
 
     def _placed(self, found: Solution) -> Placed:
+        self._gaps.append(abs(found.bound - found.objective))
         taken = self._stated.taken(found.x)
         return Placed({order: float(taken[self._column(order)]) for order in self.places}, found.objective)
 
@@ -207,20 +229,18 @@ class OnCuts(_Programs):
     points, steps = 21, 5
 
     @cached_property
-    def _trained(self) -> tuple[Engine, list[float]]:
-        """The engine with its cuts, and the bound after each pass."""
-        programs, bounds = self._programs, []
+    def _trained(self) -> Engine:
+        """The engine with its cuts."""
+        programs = self._programs
         engine, trials = Engine(programs, Expectation()), Trials(programs, 0)
         for number in range(self.passes):
             engine.absorb(trials.rows(engine, number, 0, 1))
-            bounds.append(engine.root()[0])
-        return engine, bounds
+        return engine
 
     @property
     def error(self) -> float:
-        """How far the bound of the cuts still fell in the last pass."""
-        bounds = self._trained[1]
-        return max(0.0, bounds[-2] - bounds[-1]) if len(bounds) > 1 else float("inf")
+        """Not known: cuts bound worth from above, and least well where none were made, as at orders that are held."""
+        return float("nan")
 
     @cached_property
     def _programs(self) -> ModelOnLattice:
@@ -249,7 +269,7 @@ class OnCuts(_Programs):
 
     def best(self, held: Holding | None = None) -> Placed | None:
         """Best orders where some are held."""
-        programs, (engine, _) = self._programs, self._trained
+        programs, engine = self._programs, self._trained
         stage = programs.stages[0]
         lower, upper = stage.lower.copy(), stage.upper.copy()
         place = {key: j for j, key in enumerate(programs.own[0])}

@@ -28,7 +28,12 @@ def money(dollars: float) -> str:
 
 
 def money_digits(dollars: Sequence[float], error: float = 0.0) -> int:
-    """Digits after the point at which amounts in $ million are told apart, no more than their error allows."""
+    """Digits after the point at which amounts in $ million are told apart, no more than their error allows.
+
+    An error that is not known, NaN, allows two.
+    """
+    if error != error:
+        return 2
     known = 4 if error < 1.0 else max(0, min(4, -math.floor(math.log10(error / 1e6))))
     sizes = [abs(x) / 1e6 for x in dollars if x == x and abs(x) >= 1.0]
     if not sizes:

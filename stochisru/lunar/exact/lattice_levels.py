@@ -151,11 +151,24 @@ class LatticeLevels:
         np.fill_diagonal(table, 0.0)
         return table
 
-    def _raised(self, total: Array, year: int) -> tuple[Array, Index]:
-        """Best worth before the step of a year of ``total`` (states, levels) after it, and the level to go to."""
+    def _steps_beside(self, year: int, beside: float) -> Array:
+        """`_steps` of plant that comes beside so much, kg, which is paid."""
+        size = shrinkage(self.case)[year] * np.maximum(self.levels[None, :] - self.levels[:, None], 0.0)
+        table = self.case.investment(beside + size) - self.case.investment(np.array([beside]))
+        table = table * discount_factors(self.case)[year]
+        if not allowed_years(self.case)[year]:
+            table = np.full_like(table, np.inf)
+        np.fill_diagonal(table, 0.0)
+        return np.asarray(table)
+
+    def _raised(self, total: Array, year: int, beside: float = 0.0) -> tuple[Array, Index]:
+        """Best worth before the step of a year of ``total`` (states, levels) after it, and the level to go to.
+
+        ``beside`` is what arrives in the year anyway, kg.
+        """
         best, choice = np.empty_like(total), np.empty(total.shape, dtype=np.int64)
         rows = np.arange(total.shape[0])
-        for i, steps in enumerate(self._steps(year)):
+        for i, steps in enumerate(self._steps(year) if beside == 0 else self._steps_beside(year, beside)):
             net = total[:, i:] - steps[i:]
             at = net.argmax(axis=1)
             choice[:, i], best[:, i] = at + i, net[rows, at]
@@ -179,7 +192,7 @@ class LatticeLevels:
             later = self.lattice.transitions[t - 1] @ best
         return later, tuple(reversed(choices))
 
-    def root_beside(self, coming: Array, held: Mapping[int, float]) -> tuple[float, Array]:
+    def root_beside(self, coming: Array, held: Mapping[int, float], ordered: Array) -> tuple[float, Array]:
         """Best orders at the root where plant is ordered already and some orders are held.
 
         Parameters
@@ -188,6 +201,8 @@ class LatticeLevels:
             Plant in place that is not there yet in years 0..min(L, T), kg of year 0, shape ``(L + 1,)``.
         held
             Orders (kg) by year of arrival; `levels` must have those that they lead to.
+        ordered
+            What arrives in years 0..min(L, T) in any case and is paid, kg: an order costs what it adds to the bill.
 
         Returns
         -------
@@ -200,9 +215,9 @@ class LatticeLevels:
             plant = np.maximum(self.levels - coming[year], 0.0)
             total = worth + law[None, :] @ profit_at(self.case, year, plant[None, :], demand[:, None])
             if year in held:
-                worth, table = self._moved(total, year, held[year])
+                worth, table = self._moved(total, year, held[year], float(ordered[year]))
             else:
-                worth, table = self._raised(total, year)
+                worth, table = self._raised(total, year, float(ordered[year]))
             tables.append(table)
         at, levels = 0, [self.levels[0]]
         for table in reversed(tables):
@@ -210,12 +225,13 @@ class LatticeLevels:
             levels.append(self.levels[at])
         return float(worth[0, 0]), shrinkage(self.case)[: self._lead + 1] * np.diff(levels)
 
-    def _moved(self, total: Array, year: int, order: float) -> tuple[Array, Index]:
+    def _moved(self, total: Array, year: int, order: float, beside: float) -> tuple[Array, Index]:
         """As `_raised`, where the step is given, kg; −∞ from levels from which it leads to none."""
         target = self.levels + order / shrinkage(self.case)[year]
         place = np.minimum(np.searchsorted(self.levels, target * (1 - _NEAR)), self.levels.size - 1)
         found = np.abs(self.levels[place] - target) <= _NEAR * target
-        paid = discount_factors(self.case)[year] * float(self.case.investment(np.array([order]))[0])
+        bill = self.case.investment(np.array([beside + order, beside]))
+        paid = discount_factors(self.case)[year] * float(bill[0] - bill[1])
         return np.where(found, total[:, place] - paid, -np.inf), place[None, :]
 
     def _from_root(self, later: Array, choices: tuple[Index, ...], last: int) -> tuple[float, LevelChoices]:

@@ -59,11 +59,11 @@ class RootLevels:
     def best(self, held: Mapping[int, float]) -> tuple[float, Array]:
         """Value ($, maximised; −∞ where there is no such plan) and ΔM_0..ΔM_L (kg), some of them held by year."""
         levels, problem = self.problem.levels, self.problem
-        moves = [order / shrinkage(self.case)[year] for year, order in held.items() if order > 0]
-        wanted = [levels] + [levels + move for move in moves]
-        if len(moves) > 1:
-            wanted.append(levels + sum(moves))
+        moves = [order / shrinkage(self.case)[year] for year, order in sorted(held.items()) if order > 0]
+        # Steps of years between that are not held may lead anywhere: all sums of what follows each other.
+        sums = [sum(moves[i:j]) for i in range(len(moves)) for j in range(i + 1, len(moves) + 1)]
+        wanted = [levels, *(levels + move for move in sums)]
         also = levels_of(self._placed, (), np.concatenate(wanted))
         if moves and also.size > levels.size:
             problem = LatticeLevels(self._placed, self.lattice, also=tuple(also))
-        return problem.root_beside(self._coming, held)
+        return problem.root_beside(self._coming, held, self.ordered)

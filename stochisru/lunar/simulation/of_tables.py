@@ -92,7 +92,7 @@ class OutcomesOfTables(Outcomes):
         never_short = Fleet(self.case, self.model).earth_serves_all
         found = strategy_metrics(self.values[i], moments, self.units, confidence, self.kurtosis, never_short)
         known, units = whole_groups(self.units, self.cash.shape[2])
-        found |= return_metrics(self.cash[i, :, :known], units, confidence)
+        found |= return_metrics(self.cash[i, :, :known], units, confidence, self.case.horizon.step)
         return {name: found[name] for name in UNITS}
 
     @plainly
@@ -200,6 +200,7 @@ def _outcomes(fleet: Fleet, plan: ModelPlan, cash: Array) -> Array:
     orders = {f"dM{x}": rows(f"dM{x}") for x in suffixes}
     arrives = np.any([amounts > 0 for amounts in orders.values()], axis=0)
     first = {name: np.concatenate([amounts[:1], np.zeros((T, n))]) for name, amounts in orders.items()}
+    none = {name: np.zeros((T + 1, n)) for name in orders}
     factors = dict(zip(plan.model.factors, _factors(plan), strict=False))
     # NPV of cash up to a year has the sign of the discounted sum.
     worth = np.cumsum(cash * plan.model.discount[:, None], axis=0)
@@ -215,9 +216,9 @@ def _outcomes(fleet: Fleet, plan: ModelPlan, cash: Array) -> Array:
             capacity.sum(axis=0) * step,
             capacity[-1],
             arrives.sum(axis=0).astype(float),
-            np.broadcast_to(fleet.investment(first, factors, 0), (n,)),
+            np.broadcast_to(fleet.investment(first, factors, 0, none), (n,)),
             (years <= T).astype(float),
-            np.where(years <= T, years, 0).astype(float),
+            np.where(years <= T, years, 0) * step,
         ]
     )
 

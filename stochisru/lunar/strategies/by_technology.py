@@ -88,7 +88,7 @@ class TriggerOfCapacity:
             None if beside is None else beside[-1],
         )
         margin = fleet.added_margin(orders, added, now["demand"] * growth, now, year)
-        return np.asarray(margin >= self.of.cost_sensitivity * fleet.investment(added, now, year))
+        return np.asarray(margin >= self.of.cost_sensitivity * fleet.investment(added, now, year, orders))
 
 
 @dataclass(frozen=True)

@@ -230,16 +230,17 @@ class Fleet:
         """Discount of the flows of a year, which are those of a step, to another."""
         return float(self._discount[t] / self._discount[year] * self._stated.years.at(t, {}))
 
-    def investment(self, added: Orders, factors: Factors, year: int) -> Array:
-        """What orders cost, $ of ``year``, shape ``(n,)``, with campaigns."""
+    def investment(self, added: Orders, factors: Factors, year: int, orders: Orders) -> Array:
+        """What orders cost the firm, $ of ``year``, shape ``(n,)``, with the campaigns that ``orders`` do not fly."""
         total: Array | float = 0.0
         for kind in self.kinds:
             mass, bill, paid = added[f"dM{kind.suffix}"], self._stated.bill(kind), self.paid(kind)
             curve = self._stated.curve(kind, Quantity.of(0.0)) if kind.has_scale else None
             for t in np.flatnonzero(mass.any(axis=1)):
                 cost = bill.at(int(t), factors) * mass[t] if curve is None else curve(mass[t])
-                cost = cost + kind.fixed_cost * (mass[t] > 0)
+                cost = cost + kind.fixed_cost * self._stated.ours.at(int(t), {}) * (mass[t] > 0)
                 total = total + paid[t] / self._discount[year] * cost
-        flies = np.any([added[f"dM{kind.suffix}"] > 0 for kind in self.kinds], axis=0)
-        campaign = self.case.launch.fixed_cost * (self._discount @ flies) / self._discount[year]
-        return np.asarray(total + campaign)
+        names = [f"dM{kind.suffix}" for kind in self.kinds]
+        new, old = (np.any([each[name] > 0 for name in names], axis=0) for each in (added, orders))
+        flight = (self._stated.campaign() * self._stated.ours).known(self.T) * self._discount
+        return np.asarray(total + flight @ (new & ~old) / self._discount[year])

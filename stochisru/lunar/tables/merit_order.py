@@ -83,7 +83,7 @@ class Market:
     def _at(self, premium: Array) -> Dispatch:
         """What is best where a kilogram from Earth costs a premium, and is not limited."""
         flown = self.flown + premium
-        flies = flown < self.shortage
+        flies = flown <= self.shortage  # Earth serves where it is no dearer, as in the base case
         worth = self.price + np.where(flies, flown, self.shortage)
         sold, delivered = traded(worth, self.wanted, self.cost, self.capacity)
         return Dispatch(sold, delivered, (self.wanted - sold) * flies)

@@ -172,7 +172,7 @@ class StatedCase:
     def _order(self, kind: KindOfPlant, cost: Quantity) -> Decision:
         fixed = Quantity.of(kind.fixed_cost)
         if len(self.kinds) == 1:
-            fixed = fixed + self._campaign()
+            fixed = fixed + self.campaign()
         first = 1 if self.case.horizon.initial_deployment == "fixed" else 0
         order = {
             "lead": kind.lead_time,
@@ -229,7 +229,7 @@ class StatedCase:
 
     # ----------------------------------------------------------------- launch
 
-    def _campaign(self) -> Quantity:
+    def campaign(self) -> Quantity:
         """Cost of a launch campaign less the grant for it."""
         fixed = self.case.launch.fixed_cost
         return Quantity.of(np.maximum(fixed - self.support["grant"].known(self.T), 0.0))
@@ -252,7 +252,7 @@ class StatedCase:
             "campaign",
             lead=lead,
             years=range(first, self.T + 1),
-            cost=self.number(self._campaign() * self.ours),
+            cost=self.number(self.campaign() * self.ours),
             upper=1.0,
             lot=1.0,
             payment=next(iter(shares)) if len(shares) == 1 else None,

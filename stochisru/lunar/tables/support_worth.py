@@ -75,17 +75,20 @@ def support_worth(
     say("what support is worth")
     purchase = tables["support"].get("purchase")
     # A purchase stays, at a price of nothing: it is delivered, and what is paid for it is a transfer.
-    none = {} if purchase is None else {"purchase": {**purchase, "price": 0.0}}
-    neutral = general_case({**tables, "support": none})
+    kept = {} if purchase is None else {"purchase": {**purchase, "price": 0.0}}
+    neutral = general_case({**tables, "support": kept})
     alone = general_case({key: table for key, table in tables.items() if key != "support"})
     plans = [
         extensive_form(each, tree, solver=solver, rel_gap=MIXED_GAP, time_limit=TIME_LIMIT).plan
         for each in (case, alone)
     ]
     supported, unsupported = plans
-    model = neutral.model_on(tree)
-    both = ModelPlan(model, tree, supported.columns).value - _nothing(neutral, tree, solver)
-    firm = supported.value - _nothing(case, tree, solver)
+    model, own = neutral.model_on(tree), case.model_on(tree)
+    none = {decision.name: np.zeros(tree.n_nodes) for decision in own.decisions}
+    idle = evaluate(own, none, tree, solver=solver)
+    # Who orders nothing operates what is there under the same support: of both, transfers are then nothing too.
+    both = _expected(ModelPlan(model, tree, supported.columns)) - _expected(ModelPlan(model, tree, idle.columns))
+    firm = _expected(supported) - _expected(idle)
     additional = _delivered(case, supported, tree) - _delivered(alone, unsupported, tree)
     cost = firm - both
     return SupportWorth(
@@ -93,11 +96,9 @@ def support_worth(
     )
 
 
-def _nothing(case: GeneralCase, tree: ScenarioTree, solver: str) -> float:
-    """NPV of no orders, with the best operations."""
-    model = case.model_on(tree)
-    none = {decision.name: np.zeros(tree.n_nodes) for decision in model.decisions}
-    return evaluate(model, none, tree, solver=solver).value
+def _expected(plan: ModelPlan) -> float:
+    """Expected NPV, whatever measure the plan is best under: a transfer is one in expectation."""
+    return float(plan.tree.probability[plan.tree.leaves] @ plan.scenarios)
 
 
 def _delivered(case: GeneralCase, plan: ModelPlan, tree: ScenarioTree) -> float:

@@ -371,14 +371,15 @@ def _as_result(plan: Plan, method: str = "static", detail: str = "fixed in advan
 
 
 def _chosen(model: Model, recourse: Result[Plan] | None, held: Mapping[str, HeldPlan], pilot: _Sample) -> Result[Plan]:
-    """The plan that earns most on pilot paths."""
+    """The plan that earns most on pilot paths, which are others than those that plans in advance were fitted to."""
+    judge = replace(pilot, sampling=replace(pilot.sampling, seed=other_seed(pilot.sampling.seed)))
     plans = {name: _as_result(plan, name) for name, plan in held.items()}
     for name in STRATEGIES:
         plan = PolicyPlan.of(pilot.case, model, heuristic(name, pilot.case), pilot.paths[:1])
         plans[name] = _as_result(plan, name, "a rule")
     if recourse is not None:
         plans["rp"] = recourse
-    npv = pilot.npv(model, *(plan.policy(name=name) for name, plan in plans.items()))
+    npv = judge.npv(model, *(plan.policy(name=name) for name, plan in plans.items()))
     return list(plans.values())[int(npv.mean(axis=1).argmax())]
 
 
@@ -394,14 +395,11 @@ def _value(name: str, sample: _Sample, rows: _Rows) -> ProcessValue:
 
 
 def _in_their_order(found: dict[str, ProcessValue]) -> dict[str, ProcessValue]:
-    """EEV, nothing and fixed ≤ static ≤ RP: what bounds the greater bounds the less, whose value it has at least."""
+    """EEV, nothing and fixed ≤ static ≤ RP: what bounds the greater bounds the less."""
     ordered = dict(found)
     for greater, less in (("rp", ("static",)), ("static", ("fixed", *_PLANNED))):
-        top = ordered[greater]
-        ordered |= {name: ordered[name].within(-np.inf, top.upper) for name in less}
-    for greater, less in (("static", ("fixed", *_PLANNED)), ("rp", ("static",))):
-        best = max(ordered[name].value for name in (greater, *less))
-        ordered[greater] = replace(ordered[greater], value=best)
+        top = ordered[greater].upper
+        ordered |= {name: ordered[name].within(-np.inf, top) for name in less}
     return ordered
 
 
