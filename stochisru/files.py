@@ -225,7 +225,7 @@ def _require_replaceable(target: Path, kind: str, same: Mapping[str, Any]) -> No
     if manifest is not None and not _listed(manifest):
         raise InputError(
             f"out: {target} holds other files or was made by an earlier version: its {MANIFEST} does not list its "
-            "files; give another folder"
+            "files; move it away or give another folder with --out"
         )
     if manifest is not None and manifest.get("study", RUN) != kind:
         raise InputError(f"out: {target} holds a {manifest.get('study', RUN)}, must be new, empty or an earlier {kind}")
