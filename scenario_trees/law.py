@@ -85,6 +85,12 @@ class Mixture:
 
         return np.asarray((self.weight[:, None, :] * ndtr(self._standard(y))).sum(2))
 
+    def above(self, y: Array) -> Array:
+        """P(ln X > y) for logarithms ``y`` of shape ``(n, b)``, exact in the upper tail."""
+        from scipy.special import ndtr
+
+        return np.asarray((self.weight[:, None, :] * ndtr(-self._standard(y))).sum(2))
+
     def mean_below(self, y: Array) -> Array:
         """E[X; ln X ≤ y] for logarithms ``y`` of shape ``(n, b)``."""
         from scipy.special import ndtr

@@ -1,5 +1,6 @@
 """The exact policy with prices by year, tiers of shares, payment and terminal worth, against other methods."""
 
+import math
 import tomllib
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 
 from scenario_trees import ScenarioTree
 from scenario_trees.quantization import EqualProbability
-from stochisru import InputError, exact_values, load_case, process_values, threshold
+from stochisru import InputError, exact_values, load_case, process_values, simulate, threshold
 from stochisru.lunar.case import problem_from_dict
 from stochisru.lunar.exact.by_year import exact_in_advance, exact_plan_value, exact_policy, why_no_exact_policy
+from stochisru.lunar.exact.lattice_dp import lattice_dp
+from stochisru.lunar.strategies import Schedule
 from stochisru.lunar.values.upper import growing
 from stochisru.methods.jensen import jensen_bound
 from stochisru.methods.registry import method_named
@@ -153,3 +156,61 @@ def test_values_of_the_process_are_exact() -> None:
     held = found.recourse.plan
     assert exact_plan_value(case, np.zeros(3)) < found.point("rp")
     assert held.first_stage["dM0"] == pytest.approx(known.recourse.first_stage["dM0"])
+
+
+# ------------------------------------------------------------------ jumps of demand
+
+
+JUMPS = {
+    "dips": [{"rate": 0.2, "size": -0.3}],
+    "end": [{"rate": 0.05, "size": -1.0}],
+    "both": [{"rate": 0.2, "size": -0.3, "spread": 0.1}, {"rate": 0.05, "size": -1.0}],
+}
+
+
+def _as_tables(case):
+    return case_of(case, customers=[{"share": 1.0}])
+
+
+@pytest.mark.parametrize("lead", [0, 1, 3])
+@pytest.mark.parametrize("jumps", list(JUMPS))
+def test_jumps_as_on_a_fine_lattice(jumps, lead):
+    base = load_case("contested-market").replace(T=6, lead_time=lead, degradation=0.05)
+    case = base.replace(process={"kind": "jumps", "jumps": JUMPS[jumps]})
+    found = exact_policy(_as_tables(case))
+    lattice = lattice_dp(case, states=150)
+    assert found.bounds.kind == "exact"
+    nothing = abs(exact_plan_value(_as_tables(case), np.zeros(7)))
+    assert found.objective == pytest.approx(lattice.objective, abs=4e-4 * nothing)
+    assert found.objective > lattice.objective  # states of a lattice are means of bins: plans know less
+
+
+def test_jumps_that_never_come_are_none():
+    base = load_case("contested-market").replace(T=5)
+    never = base.replace(process={"kind": "jumps", "jumps": [{"rate": 1e-15, "size": -0.5, "spread": 0.2}]})
+    plain, rare = (exact_policy(_as_tables(case)) for case in (base, never))
+    assert rare.objective == pytest.approx(plain.objective, rel=1e-9)
+    assert rare.plan.position == pytest.approx(plain.plan.position, rel=1e-9)
+
+
+def test_demand_that_may_end_is_discounted_by_that():
+    """Plant that costs nothing to keep and is there at once: an end at rate λ is interest of e^λ more."""
+    base = load_case("contested-market").replace(T=8, lead_time=0)
+    free = {"costs": {"c_op": 0.0}, "customers": [{"share": 1.0}]}
+    ending = base.replace(process={"kind": "jumps", "jumps": [{"rate": 0.07, "size": -1.0}]})
+    end = exact_policy(case_of(ending, **free))
+    none = exact_policy(case_of(base.replace(r=1.08 * math.exp(0.07) - 1), **free))
+    assert end.objective == pytest.approx(none.objective, rel=1e-10)
+    assert end.plan.position == pytest.approx(none.plan.position, rel=1e-10)
+
+
+@pytest.mark.parametrize("jumps", list(JUMPS))
+def test_plans_in_advance_under_jumps_earn_what_paths_say(jumps):
+    case = load_case("contested-market").replace(T=5, process={"kind": "jumps", "jumps": JUMPS[jumps]})
+    general = _as_tables(case)
+    value, plan = exact_in_advance(general)
+    assert value >= exact_plan_value(general, plan * 0.9)
+    assert value >= exact_plan_value(general, plan * 1.1)
+    run = simulate(case, [Schedule("static", tuple(plan.tolist()))], paths=100_000, seed=3)
+    npv = run.metrics["static"]["npv_mean"]
+    assert abs(npv.value - value) < 4 * npv.standard_error

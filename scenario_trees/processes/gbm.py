@@ -66,6 +66,11 @@ class GeometricBrownianMotion:
         log_drift = (self.drift - 0.5 * self.volatility**2) * dt
         return np.asarray(np.exp(log_drift + self.volatility * np.sqrt(dt) * numbers("z", z)))
 
+    def log_growth(self, h: float) -> Mixture:
+        """Law of D_{t+h}/D_t, for h ≥ 0: the same for all t and D_t."""
+        spread = self.volatility * float(np.sqrt(h))
+        return Mixture.of(1, 1.0, (self.drift - 0.5 * self.volatility**2) * h, spread)
+
     def mean(self, t: ArrayLike) -> Array:
         """E[D_t] = D_0 e^{μt}."""
         return np.asarray(self.initial * np.exp(self.drift * times(t)))

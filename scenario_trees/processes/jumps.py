@@ -8,12 +8,14 @@ jumps, a step is lognormal; numbers beyond all but 1e-20 of probability are left
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array
-from scenario_trees.errors import TreeError, is_number, require_number
+from scenario_trees.errors import TreeError, is_number, numbers, require_number, times
 from scenario_trees.law import Mixture, StepLaw
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.processes.markov import MarkovProcess
@@ -122,6 +124,32 @@ class JumpDiffusion(MarkovProcess):
             return StepLaw.one(alive)
         share = np.array([np.exp(-ends * dt), -np.expm1(-ends * dt)])
         return StepLaw(np.tile(share, (n, 1)), (alive, Mixture.nothing(n)))
+
+    def log_growth(self, h: float) -> Mixture:
+        """Law of D_{t+h}/D_t, for h ≥ 0: the same for all t and D_t > 0; one component is the end of demand."""
+        if h == 0:
+            return Mixture.of(1, 1.0, 0.0, 0.0)
+        return self.law(np.ones((1, 1)), 0.0, h).merged
+
+    def exceedance(self, level: ArrayLike, t: ArrayLike) -> Array:
+        """P(D_t > level) for levels ≥ 0; broadcasts ``level`` against ``t``."""
+        return self._at(level, t, lambda law, y: law.above(y))
+
+    def limited_mean(self, level: ArrayLike, t: ArrayLike) -> Array:
+        """E[min(D_t, level)] for levels ≥ 0; broadcasts ``level`` against ``t``."""
+        return self._at(level, t, lambda law, y: law.limited_mean(np.exp(y)))
+
+    def _at(self, level: ArrayLike, t: ArrayLike, told: Callable[[Mixture, Array], Array]) -> Array:
+        """What the law of D_t tells at the logarithms of levels, year by year."""
+        levels, years = np.broadcast_arrays(numbers("level", level), times(t))
+        found = np.empty(levels.shape)
+        for year in np.unique(years):
+            here = years == year
+            with np.errstate(divide="ignore"):
+                y = np.log(levels[here])[None]
+            law = self.log_growth(float(year)).shifted(np.log([self.initial]))
+            found[here] = told(law, y)[0]
+        return found
 
     def _components(self, dt: float) -> tuple[Array, Array, Array]:
         """Weights, means and variances of the logarithm's growth by the numbers of jumps that end nothing."""

@@ -89,6 +89,8 @@ def evaluate(
     if own is not None and is_general(problem) and problem.factors:
         raise InputError(f"demand-paths: {problem.name} has factors beside demand, which paths of demand do not tell")
     given = read_plan(problem, plan)
+    if is_general(problem):
+        problem.require_total()
     ground: Any
     if own is not None:
         ground = own.of(problem).T
@@ -118,7 +120,8 @@ def evaluate(
     def show() -> None:
         typer.echo(f"{problem.title}")
         typer.echo(f"plan {plan}")
-        typer.echo(f"worth {found.value / 1e6:,.3f} million $ of the {place}")
+        measure = problem.measure if is_general(problem) else "expected NPV"
+        typer.echo(f"worth {found.value / 1e6:,.3f} million $ of the {place}, {measure}")
         typer.echo(f"from {bounds.lower / 1e6:,.3f} to {bounds.upper / 1e6:,.3f} million $ ({bounds.label})")
 
     emit(data, json, show)

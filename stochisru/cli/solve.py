@@ -161,6 +161,8 @@ def _solve(given: dict[str, Any]) -> None:
     result = _run(problem, method, options, asked, made.get("states"))
     storage, risk = getattr(options, "storage", None), getattr(options, "risk", None)
     worth = "expected NPV" if risk is None or risk.neutral else "risk-adjusted NPV"
+    if is_general(problem) and worth == "expected NPV":
+        worth = problem.measure
     has_rule = storage is None and not is_general(problem)  # strategies know neither stores nor tables
     if mpi.rank() == 0:
         away = _distance(problem, result, same_problem=worth == "expected NPV" and has_rule)
@@ -240,4 +242,6 @@ def _show(
         typer.echo(f"rule: {result.policy().describe(case)}")
     if away is not None:
         typer.echo(away.describe(result.objective, result.first_stage))
+    if is_general(case) and case.commitment:
+        typer.echo(case.commitment)
     typer.echo(f"{result.termination.reason}: {result.termination.detail} in {sum(result.timings.values()):.2f} s")

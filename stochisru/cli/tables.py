@@ -82,6 +82,14 @@ def print_general_run(run: GeneralRun) -> None:
     for worth in run.technologies:
         unit, scale = money_unit([worth.value])
         sys.stdout.write(f"having {worth.name} as well is worth {worth.value / scale:,.3f} {unit} (of the tree)\n")
+    if run.support is not None:
+        money = [run.support.firm, run.support.government, run.support.both]
+        unit, scale = money_unit(money)
+        firm, government, both = (f"{x / scale:,.3f}" for x in money)
+        sys.stdout.write(
+            f"with support, less doing nothing ({unit}, of the tree): firm {firm}, government {government}, "
+            f"both {both}\n"
+        )
     print_strategies(run.simulation)
 
 

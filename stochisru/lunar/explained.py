@@ -52,6 +52,8 @@ def explained(error: ValidationError, parts: Mapping[str, type[Part]]) -> str:
             problems.append(f"{where}.{item['ctx']['error']}")
         elif kind in ("model_type", "model_attributes_type"):
             problems.append(f"{where}: must be a table, got {_SHORT.repr(item['input'])}")
+        elif kind == "tuple_type":
+            problems.append(f"{where}: must be a list of tables, [[{where}]], got {_SHORT.repr(item['input'])}")
         elif kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
             allowed = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags", "")
             problems.append(f"{where}: must be one of {allowed}, got {_SHORT.repr(item['input'])}")

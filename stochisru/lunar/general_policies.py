@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from stochisru.errors import InputError
 from stochisru.lunar.simulation.of_tables import OutcomesOfTables, simulate_tables
 from stochisru.lunar.strategies import STRATEGIES
-from stochisru.lunar.strategies.by_technology import heuristic
+from stochisru.lunar.strategies.by_technology import heuristic, no_orders
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.trees import case_tree
 from stochisru.lunar.values.general import plan_that_reacts, plans_in_advance, why_no_process_values
@@ -43,6 +43,8 @@ def model_of_sample(case: GeneralCase, sample: Sampling) -> Model:
 
 def held_policies(case: GeneralCase, model: Model, sample: Sampling) -> dict[str, Policy]:
     """Policies that are fixed in advance, by name; see `plans_in_advance` for those that a case has."""
+    if case.storage is not None and why_no_process_values(case) is not None:
+        return {"nothing": no_orders(case)}  # without a lattice nothing says how to operate a store but a rule
     names = {"eev": "ev"}
     found = plans_in_advance(case, model, sample)
     return {names.get(name, name): held.policy(names.get(name, name)) for name, held in found.items()}
@@ -83,7 +85,9 @@ def simulate_general(
     why = why_no_process_values(case)
     always = {"tree", "nothing", *STRATEGIES}
     if names is None:
-        names = [name for name in GENERAL_POLICIES if (name in always if why else name != "tree")]
+        nested = case.risk is not None and case.risk.kind == "nested"
+        without = {"tree"} if why is None or nested else set()
+        names = [name for name in GENERAL_POLICIES if name not in without and (why is None or name in always)]
     for name in names:
         if name not in GENERAL_POLICIES:
             raise InputError(f"strategies: must be among {', '.join(GENERAL_POLICIES)}, got {name!r}")

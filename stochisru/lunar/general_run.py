@@ -21,12 +21,14 @@ from stochisru.errors import InputError
 from stochisru.files import RUN, drawing, keeping, plainly, replacing_folder
 from stochisru.lunar.general_policies import held_policies, model_of_sample
 from stochisru.lunar.simulation.of_tables import OutcomesOfTables, simulate_tables
+from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.strategies.by_technology import heuristic
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.customers import tiers
 from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.tables.plants import plants
+from stochisru.lunar.tables.support_worth import SupportWorth, support_worth
 from stochisru.lunar.tables.worth_of_each import WorthOfTechnology, worth_of_each
 from stochisru.lunar.values.distance import Distance, distance_of_laws
 from stochisru.lunar.values.general import FEWEST, PATHS, why_no_process_values
@@ -40,6 +42,7 @@ from stochisru.problem.policies.follow import follow
 from stochisru.problem.policies.protocol import Policy
 from stochisru.programs.solvers import solver_named
 from stochisru.protocols import Plan
+from stochisru.simulation.estimators import why_no_mean
 from stochisru.simulation.of_model import Outcomes, drawn_paths
 from stochisru.simulation.sampling import Sampling
 from stochisru.studies.folder import case_entry, write_case, write_manifest, write_tables
@@ -74,6 +77,8 @@ class GeneralRun:
         Policies on fresh paths of the process.
     technologies
         What each of several is worth beside the others.
+    support
+        What support is worth to whom, where there is any.
     files
         Files of the run folder.
     """
@@ -87,6 +92,7 @@ class GeneralRun:
     distance: Distance
     simulation: OutcomesOfTables
     technologies: tuple[WorthOfTechnology, ...]
+    support: SupportWorth | None
     files: tuple[str, ...]
 
     @property
@@ -110,6 +116,7 @@ class GeneralRun:
             "no_values": self.no_values or None,
             "tree": {"values": self.tree_values, "no_values": None, "distance": self.distance},
             "technologies": {worth.name: worth.to_dict() for worth in self.technologies},
+            "support": None if self.support is None else self.support.to_dict(),
             "strategies": simulation.pop("strategies"),
             "simulation": simulation,
             "files": list(self.files),
@@ -143,12 +150,13 @@ def run_general_case(
         on_trees = ", ".join(each.name for each in methods_on(Of.TREE))
         raise InputError(f"method: must be one of {on_trees}, which work on a tree, got {method!r}")
     by = method_for(method or "ef", case)
-    refused = why_no_process_values(case) or ""
+    refused = why_no_process_values(case) or _too_heavy(case, paths)
     with keeping() as keep, replacing_folder(out, same=case_entry(case)) as folder:
         say(f"rp of the tree by {by.name}")
         on_tree = by.solve(case, tree, options_for(by, {"solver": solver} if by.name == "ef" else {}))
         tree_values = value_table(case, tree, solver=solver, progress=say)
         technologies = worth_of_each(case, tree, solver=solver, progress=say)
+        support = support_worth(case, tree, solver=solver, progress=say)
         process: ProcessValues | None = None
         if not refused:
             say("values of the process")
@@ -158,7 +166,9 @@ def run_general_case(
         model, policies = _policies(case, plan, on_tree, sample)
         simulation = simulate_tables(case, model, policies, sample)
         away = distance_of_laws(case, tree)
-        outcome = GeneralRun(case, out, process, refused, tree_values, plan, away, simulation, technologies, ())
+        outcome = GeneralRun(
+            case, out, process, refused, tree_values, plan, away, simulation, technologies, support, ()
+        )
         keep(outcome)
         say("tables")
         write_tables(folder, _tables(outcome, tree, on_tree, sample))
@@ -167,6 +177,9 @@ def run_general_case(
         entries = {
             "page": "tables",
             "tables": case.what,
+            "measure": case.measure,
+            "support": None if support is None else support.to_dict(),
+            "commitment": case.commitment,
             "tree_hash": tree.digest(),
             "tree_origin": tree.origin,
             "branching": tree.branching,
@@ -195,6 +208,12 @@ def run_general_case(
             build_report(folder)
         files = files_of(folder)
     return replace(outcome, files=files)
+
+
+def _too_heavy(case: GeneralCase, paths: int) -> str:
+    """Why the tails of demand refuse means over so many paths, or nothing."""
+    heavy = why_no_mean(max(paths, FEWEST), demand_kurtosis(case))
+    return f"values of the process: {heavy}" if heavy else ""
 
 
 def _policies(

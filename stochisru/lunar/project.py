@@ -120,6 +120,9 @@ class Project:
         reason = why_no_exact_policy(linear(self.case))
         if reason is not None:
             raise InputError(reason.replace("the exact policy takes", "a project takes").partition("; trees")[0])
+        if not isinstance(self.case.process, GeometricBrownianMotion):
+            kind = type(self.case.process).__name__
+            raise InputError(f"demand.process: a project takes a geometric Brownian motion, got {kind}")
 
     @cached_property
     def _stated(self) -> StatedCase:

@@ -184,14 +184,11 @@ class _Assembly:
         """Entries of linear expressions, which are by year from year 0 on, in the rows of ``places``, by column."""
         for name in dict.fromkeys(name for year in places.years for name in terms[year]):
             numbers = [year.get(name, 0.0) for year in terms]
-            column = self.blocks[name].start + places.above(self.sheet.places[name])
-            rows, factor = np.arange(places.count), sign * places.spread(numbers)
             used = [name in terms[year] for year in places.years]
-            if not all(used):
-                here = np.repeat(used, places.counts)
-                rows, column = rows[here], column[here]
-                factor = factor if isinstance(factor, float) else factor[here]
-            yield rows, column, factor
+            # A year without the column may be known earlier than the column is.
+            own = places if all(used) else places.chosen(used)
+            column = self.blocks[name].start + own.above(self.sheet.places[name])
+            yield np.flatnonzero(np.repeat(used, places.counts)), column, sign * own.spread(numbers)
 
     def _balance(self, state: State) -> None:
         sheet, places = self.sheet, self.sheet.places[state.name]

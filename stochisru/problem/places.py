@@ -125,6 +125,12 @@ class Places:
         """Number of places."""
         return sum(self.counts)
 
+    def chosen(self, years: Sequence[bool]) -> Places:
+        """Those of some of the years."""
+        pairs = zip(self.years, self.stages, strict=True)
+        kept = [pair for pair, wanted in zip(pairs, years, strict=True) if wanted]
+        return Places(self.ancestry, [year for year, _ in kept], [stage for _, stage in kept])
+
     @cached_property
     def _key(self) -> tuple[object, ...]:
         return tuple(self.years), tuple(self.stages)

@@ -31,7 +31,7 @@ def number(value: Any, unit: str = "") -> str:
     if value is None or value != value:
         return "–"
     if unit == "$":
-        scaled = value / 1e6
+        scaled = value / 1e6 if abs(value) >= 0.5 else 0.0  # less is rounding
         if 0 < abs(scaled) < 0.01:
             return f"{scaled:.2g}"
         digits = 1 if abs(scaled) >= 100 else 2 if abs(scaled) >= 1 else 4

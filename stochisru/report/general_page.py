@@ -17,6 +17,10 @@ MUST = ("tree_values", "plan", "tree", "tree_check", "strategies", "metrics", "d
 MAY = ("values", "fan", "technologies")
 
 
+#: Share of the largest mean order of a year from which on a technology is being built.
+_SOME = 1e-3
+
+
 def commitment(decision: Mapping[str, Any]) -> str:
     """What to commit now, by technology, in a sentence."""
     words = []
@@ -50,19 +54,23 @@ def body(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], picture: Map
     def known(name: str) -> bool:
         return name in at and at[name]["value"] == at[name]["value"]  # an infeasible value is NaN
 
-    def money(name: str) -> str:
-        return f"<b>$&nbsp;{number(at[name]['value'], '$')}&nbsp;million</b>"
+    def money(name: str, which: str = "value") -> str:
+        return f"<b>$&nbsp;{number(at[name][which], '$')}&nbsp;million</b>"
 
     rp = at["rp"]
     bracket = f"{number(rp['lower'], '$')} to {number(rp['upper'], '$')}, {html.escape(str(rp['kind']))}"
-    summary = f"The plan is worth {money('rp')} of expected NPV of the {of} (bracket {bracket})."
+    measure = html.escape(manifest["measure"])
+    summary = f"The plan is worth {money('rp')}, {measure} of the {of} (bracket {bracket})."
+    if manifest["commitment"]:
+        summary += f" {html.escape(manifest['commitment'])}"
     if known("nothing"):
         gain = number(rp["value"] - at["nothing"]["value"], "$")
         summary += f" That is $&nbsp;{gain}&nbsp;million more than doing nothing."
     if known("evpi"):
-        summary += f" A perfect forecast would add at most {money('evpi')} (EVPI)."
+        summary += f" A perfect forecast would add at most {money('evpi', 'upper')} (EVPI)."
     if known("vms"):
-        summary += f" Letting decisions depend on what is seen is worth {money('vms')} (reacting)."
+        ends = f"{number(at['vms']['lower'], '$')} to {number(at['vms']['upper'], '$')}"
+        summary += f" Letting decisions depend on what is seen is worth {money('vms')} (reacting; {ends})."
     refused = f"<p>{html.escape(manifest['no_values'])}.</p>" if manifest["no_values"] else ""
     there = "" if process is None else _values(process, "Values of the process (NPV, maximised)")
     distance = manifest["distance"]
@@ -72,7 +80,7 @@ def body(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], picture: Map
     )
     return f"""<h1>{html.escape(str(manifest.get("title", manifest["case"])))}</h1>
 <p class="lead">{commitment(manifest["decision"])}</p>
-<p class="lead">{summary}{_technologies(tables)}</p>
+<p class="lead">{summary}{_technologies(tables)}{_support(manifest["support"])}</p>
 <p>The case says {html.escape(manifest["tables"])}.</p>
 <h2 id="values">Values of information and flexibility</h2>
 {refused}
@@ -118,16 +126,33 @@ def _technologies(tables: dict[str, pd.DataFrame]) -> str:
     if "technologies" not in tables:
         return ""
     words = []
-    plants = tables["operations"][tables["operations"]["group"] == "plant"]
-    plants = plants[plants["strategy"] == plants["strategy"].iloc[0]]
+    built = tables["operations"][tables["operations"]["group"] == "deployment"]
+    built = built[built["strategy"] == built["strategy"].iloc[0]]
+    others = "the other" if len(tables["technologies"]) == 2 else "the others"
     for row in tables["technologies"].to_dict("records"):
-        own = plants[(plants["of"] == row["technology"]) & (plants["mean"] > 0.5)]
-        when = f"from year {own['year'].min():.0f} on average" if len(own) else "never"
+        own = built[(built["of"] == row["technology"]) & (built["mean"] > _SOME * built["mean"].max())]
+        when = f"from year {own['year'].min():.0f}" if len(own) else "never"
         words.append(
             f"{html.escape(str(row['technology']))} is built {when}, and having it adds "
-            f"$&nbsp;{number(row['value'], '$')}&nbsp;million to the other"
+            f"$&nbsp;{number(row['value'], '$')}&nbsp;million to {others}"
         )
     return f" Of the technologies, {'; '.join(words)} (of the tree)."
+
+
+def _support(worth: dict[str, Any] | None) -> str:
+    """What support is worth to whom, in a sentence."""
+    if worth is None:
+        return ""
+    firm, government, both = (
+        f"$&nbsp;{number(worth[who], '$')}&nbsp;million" for who in ("firm", "government", "both")
+    )
+    cost = ""
+    if worth["per_kg"] is not None:
+        cost = f"; a kilogram of oxygen more costs the government $&nbsp;{number(worth['per_kg'])}"
+    return (
+        f" With the support of the case the plan is worth {firm} to the firm, {government} to the government and "
+        f"{both} to both (of the tree, less what doing nothing gives{cost})."
+    )
 
 
 def _yearly(operations: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -48,9 +49,20 @@ class _Base(_Common):
 
 
 @with_config(_STRICT)
+class _Support(TypedDict):
+    firm: float
+    government: float
+    both: float
+    per_kg: float | None
+
+
+@with_config(_STRICT)
 class _Tables(_Common):
     tables: str
     no_values: str
+    measure: str
+    commitment: str
+    support: _Support | None
 
 
 @cache
@@ -73,5 +85,8 @@ def require_entries(manifest: Mapping[str, Any], folder: Path, *, tables: bool) 
         where = ".".join(str(part) for part in first["loc"])
         what = first["msg"][:1].lower() + first["msg"][1:]
         raise InputError(f"RUN_DIR: {folder / MANIFEST}: {where}: {what}; make the run again") from error
-    if "rule" not in manifest["decision"]:
-        raise InputError(f"RUN_DIR: {folder / MANIFEST}: decision.rule: missing; make the run again")
+    decision = manifest["decision"]
+    for name, value in {"rule": None, **decision}.items():
+        if value is None or (name.startswith("dM") and isinstance(value, str)):
+            what = "missing" if value is None else f"must be a number, got {reprlib.repr(value)}"
+            raise InputError(f"RUN_DIR: {folder / MANIFEST}: decision.{name}: {what}; make the run again")

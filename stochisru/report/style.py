@@ -18,6 +18,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 DASHES = ("-", "--", "-.", ":", "-", "--", "-", "-.", ":")
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
+    "text.parse_math": False,  # names of a case are no formulas, whatever signs they have
     "axes.titlesize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,

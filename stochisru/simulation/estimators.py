@@ -21,6 +21,8 @@ EFFECTIVE_MEAN = 0.1
 SINGLE = "one path has no interval"
 #: Numbers whose fourth powers can be added.
 _LARGEST = 1e70
+#: Paths that nobody is advised to take.
+_MANY_PATHS = 1e7
 #: Units from which skewness can be estimated.
 _MANY = 30
 
@@ -229,4 +231,5 @@ def too_heavy(effective: float, needed: float) -> str:
 
 def why_no_mean(paths: int, kurtosis: float) -> str:
     """Reason to refuse the interval of a mean over paths of a case, or nothing: see `npv_metrics` for the kurtosis."""
-    return too_heavy(paths / kurtosis, EFFECTIVE_MEAN)
+    heavy, enough = too_heavy(paths / kurtosis, EFFECTIVE_MEAN), EFFECTIVE_MEAN * kurtosis
+    return f"{heavy}; {np.ceil(enough):,.0f} paths would do" if heavy and enough < _MANY_PATHS else heavy

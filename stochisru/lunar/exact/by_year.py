@@ -22,11 +22,12 @@ from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array
 from scenario_trees.processes.gbm import GeometricBrownianMotion
+from scenario_trees.processes.jumps import JumpDiffusion
 from stochisru.errors import InputError
 from stochisru.lunar.exact.root_plan import LastYear, Tail, best_root_plan, plan_gain
 from stochisru.lunar.exact.threshold import Continuation
 from stochisru.lunar.exact.threshold_recursion import COARSE, FINE, Rule, ThresholdRecursion, fits
-from stochisru.lunar.exact.unit_value import TAIL, UnitValue
+from stochisru.lunar.exact.unit_value import UnitValue
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.model import StatedCase
 from stochisru.lunar.tables.worth import scrapped
@@ -63,8 +64,11 @@ def why_no_exact_policy(case: GeneralCase) -> str | None:
     if limit is not None and np.any(limit.known(case.horizon.T)):
         return "earth_limit: must be none or 0 for an exact policy: with a limit value does not scale with demand"
     process = case.process
-    if not isinstance(process, GeometricBrownianMotion):
-        return f"demand.process: the exact policy takes a geometric Brownian motion, got {type(process).__name__}"
+    if not isinstance(process, (GeometricBrownianMotion, JumpDiffusion)):
+        return (
+            "demand.process: the exact policy takes a geometric Brownian motion, with jumps or without, "
+            f"got {type(process).__name__}"
+        )
     if not (np.all(kind.capacity.known(case.horizon.T) > 0) and np.all(np.array(kind.keep(case.horizon.T, 1.0)) > 0)):
         return "availability: the exact policy takes plant that never rests"
     unit = YearlyUnitValue.stated(stated)
@@ -186,22 +190,19 @@ class YearlyUnitValue(UnitValue):
 
     def used(self, year: int, lead: int, log_ratio: Array) -> Array:
         """Expected profit in ``year`` of a kilogram at log y of plant over demand ``lead`` years before, $ of it."""
-        from scipy.special import ndtr
-
         level = np.log(self.capacity[year]) + log_ratio
-        sigma = self.process.volatility
         worth = np.zeros(log_ratio.shape)
         for share, step in zip(self.shares[:, year], self.steps[:, year], strict=True):
             if share <= 0:
                 continue
-            above = np.log(share) + (self.process.drift - 0.5 * sigma**2) * lead - level
-            worth = worth + step * (ndtr(above / (sigma * np.sqrt(lead))) if lead > 0 else (above > 0).astype(float))
+            worth = worth + step * self.growth_above(lead, level - np.log(share))
         return np.asarray(self.capacity[year] * worth - self.idle_cost[year])
 
-    def full(self, year: int) -> float:
-        """Profit of a kilogram that is always used, $ of the year."""
+    def full(self, year: int, lead: int) -> float:
+        """Expected profit ``lead`` years ahead of a kilogram that is used while there is demand, $ of ``year``."""
         wanted = self.shares[:, year] > 0
-        return float(self.capacity[year] * self.steps[wanted, year].sum() - self.idle_cost[year])
+        used = self.alive(lead) * self.steps[wanted, year].sum()
+        return float(self.capacity[year] * used - self.idle_cost[year])
 
     @property
     def jumps(self) -> tuple[float, ...]:
@@ -223,15 +224,14 @@ class YearlyUnitValue(UnitValue):
         """Logarithms of plant of year t + ``lead`` over D_t between which the layers lie that demand decides about."""
         year = np.arange(t + lead, self.years + 1)
         ahead = year - t
-        middle = (self.process.drift - 0.5 * self.process.volatility**2) * ahead
-        middle = middle - np.log(self.left(year) / self.left(t + lead)) - np.log(self.capacity[year])
-        spread = TAIL * self.process.volatility * np.sqrt(ahead)
+        low, high = self.log_ends(ahead)
+        middle = -np.log(self.left(year) / self.left(t + lead)) - np.log(self.capacity[year])
         some = (self.shares[:, year] > 0) & (self.steps[:, year] > 0)
         if not some.any():
             return -1.0, 1.0
         asked = np.where(some, np.log(np.where(some, self.shares[:, year], 1.0)), np.nan)
         margin = 1e-3  # keeps certain demand strictly inside
-        return float(np.nanmin(asked + middle - spread)) - margin, float(np.nanmax(asked + middle + spread)) + margin
+        return float(np.nanmin(asked + middle + low)) - margin, float(np.nanmax(asked + middle + high)) + margin
 
 
 class YearlyRecursion(ThresholdRecursion):
@@ -254,7 +254,7 @@ class YearlyRecursion(ThresholdRecursion):
         )
 
     def _full(self, t: int) -> float:
-        return float(self.unit.discount**self.lead_time * self.unit.full(t + self.lead_time))
+        return float(self.unit.discount**self.lead_time * self.unit.full(t + self.lead_time, self.lead_time))
 
     def _idle(self, t: int) -> float:
         return float(-(self.unit.discount**self.lead_time) * self.unit.idle_cost[t + self.lead_time])

@@ -20,7 +20,7 @@ from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.root_plan import LastYear, Tail, plan_gain
 from stochisru.lunar.exact.threshold import Continuation
 from stochisru.lunar.exact.threshold_recursion import COARSE, FINE, RecursionStage, Rule, ThresholdRecursion, fits
-from stochisru.lunar.exact.unit_value import TAIL, UnitValue
+from stochisru.lunar.exact.unit_value import UnitValue
 from stochisru.lunar.simulation import npv_on_paths
 from stochisru.lunar.strategies.order_up_to import OrderUpTo
 
@@ -39,9 +39,9 @@ class GivenRecursion(ThresholdRecursion):
         later = self._given[t:]  # positions of t + 1, t + 2, …
         ahead = np.arange(1, later.size + 1)
         some = np.isfinite(later)
-        middle = (later - ahead * (np.log(self.unit.kept) - self._step))[some]
-        spread = (TAIL * self._sigma * np.sqrt(ahead))[some]
-        return min([low, *(middle - spread)]), max([high, *(middle + spread)])
+        least, most = self.unit.log_ends(ahead)
+        middle = later - ahead * np.log(self.unit.kept)
+        return min([low, *(middle + least)[some]]), max([high, *(middle + most)[some]])
 
     def _solve(self, t: int) -> RecursionStage:
         low, high = self._reach(t)

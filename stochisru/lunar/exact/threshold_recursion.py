@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array
-from stochisru.lunar.exact.unit_value import TAIL, UnitValue
+from stochisru.lunar.exact.unit_value import NEGLIGIBLE, TAIL, UnitValue
 
 #: Nodes at which a stage is tabulated at most; small volatility on a long horizon needs many.
 MAX_NODES = 200_000
@@ -94,6 +94,28 @@ class RecursionStage:
     values: Array
 
 
+def _of_lognormal(stage: RecursionStage, centre: Array, sd: float) -> Array:
+    """E[u(x/G)] for a tabulated u and lognormal G: ``centre`` is log x less the mean of log G."""
+    from scipy.special import ndtr
+
+    out = stage.before * ndtr((stage.start - centre) / sd)
+    out += stage.after * ndtr((centre - stage.stop) / sd)
+    if stage.nodes.size == 0:
+        return np.asarray(out)
+    first = np.searchsorted(stage.nodes, centre - TAIL * sd)
+    count = np.searchsorted(stage.nodes, centre + TAIL * sd) - first
+    span = np.arange(int(count.max(initial=0)))
+    weighted = stage.weights * stage.values / (sd * np.sqrt(2 * np.pi))
+    rows = max(1, _CHUNK // max(1, span.size))
+    for i in range(0, centre.size, rows):
+        part = slice(i, i + rows)
+        index = np.minimum(first[part, None] + span, stage.nodes.size - 1)
+        distance = (stage.nodes[index] - centre[part, None]) / sd
+        kernel = np.where(span < count[part, None], np.exp(-0.5 * distance**2), 0.0)
+        out[part] += np.einsum("ij,ij->i", kernel, weighted[index])
+    return np.asarray(out)
+
+
 class ThresholdRecursion:
     """Thresholds and value function of the exact policy, for volatility > 0.
 
@@ -111,8 +133,8 @@ class ThresholdRecursion:
         self.unit, self.lead_time, self.rule = unit, lead_time, rule
         self.last = unit.years - lead_time
         self.price = unit.discount**lead_time * unit.price
-        self._sigma = unit.process.volatility
-        self._step = unit.process.drift - 0.5 * self._sigma**2
+        self._sigma = unit.process.volatility  # of a year without jumps, the least
+        self._growth = unit.process.log_growth(1)
         self.stages: dict[int, RecursionStage] = {}
         for t in range(self._from_year, 0, -1):
             self.stages[t] = self._solve(t)
@@ -145,8 +167,9 @@ class ThresholdRecursion:
         return np.asarray(self.unit.discount**self.lead_time * self.unit.next_year(self.lead_time, log_ratio))
 
     def _full(self, t: int) -> float:
-        """The same of a kilogram that is always used."""
-        return self.unit.discount**self.lead_time * (self.unit.eta * self.unit.worth - self.unit.holding)
+        """The same of a kilogram that is used as long as there is demand."""
+        used = self.unit.alive(self.lead_time) * self.unit.eta * self.unit.worth
+        return self.unit.discount**self.lead_time * (used - self.unit.holding)
 
     def _idle(self, t: int) -> float:
         """The same of one that is never used."""
@@ -157,12 +180,15 @@ class ThresholdRecursion:
         return self.stages[t].log_position
 
     def _at_zero(self, t: int) -> float:
-        later = self.end(t + 1, "before") if t < self.last else 0.0
+        if t == self.last:
+            return self._full(t)
+        alive = self.unit.alive(1)
+        later = alive * self.end(t + 1, "before") + (1 - alive) * self.end(t + 1, "after")
         return self._full(t) + self.unit.discount * self._kept(t) * later
 
     def option(self, t: int) -> float:
         """Worth at t of all orders after t to someone without plants, $ of year t per unit of D_t."""
-        growth = float(np.exp(self.unit.process.drift))
+        growth = float(self._growth.moment()[0])
         return self.unit.discount * growth * self.end(t + 1, "option") if t < self.last else 0.0
 
     def end(self, t: int, which: str) -> float:
@@ -184,25 +210,13 @@ class ThresholdRecursion:
 
     def _expected(self, stage: RecursionStage, log_ratio: Array) -> Array:
         """E[u(x/G)] for a tabulated u at log x."""
-        from scipy.special import ndtr
-
-        centre = log_ratio - self._step
-        out = stage.before * ndtr((stage.start - centre) / self._sigma)
-        out += stage.after * ndtr((centre - stage.stop) / self._sigma)
-        if stage.nodes.size == 0:
-            return np.asarray(out)
-        first = np.searchsorted(stage.nodes, centre - TAIL * self._sigma)
-        count = np.searchsorted(stage.nodes, centre + TAIL * self._sigma) - first
-        span = np.arange(int(count.max(initial=0)))
-        weighted = stage.weights * stage.values / (self._sigma * np.sqrt(2 * np.pi))
-        rows = max(1, _CHUNK // max(1, span.size))
-        for i in range(0, centre.size, rows):
-            part = slice(i, i + rows)
-            index = np.minimum(first[part, None] + span, stage.nodes.size - 1)
-            distance = (stage.nodes[index] - centre[part, None]) / self._sigma
-            kernel = np.where(span < count[part, None], np.exp(-0.5 * distance**2), 0.0)
-            out[part] += np.einsum("ij,ij->i", kernel, weighted[index])
-        return np.asarray(out)
+        total, law = np.zeros(log_ratio.shape), self._growth
+        for weight, mean, sd in zip(law.weight[0], law.log_mean[0], law.log_sd[0], strict=True):
+            if np.isneginf(mean):  # demand has ended: plant is never used again
+                total += weight * stage.after
+            elif weight > NEGLIGIBLE:
+                total += weight * _of_lognormal(stage, log_ratio - mean, float(sd))
+        return total
 
     def integral(self, t: int, log_ratio: float) -> float:
         """∫ F'_t from 0 to y, $ of year t per unit of D_t."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Index
 from scenario_trees.processes.gbm import GeometricBrownianMotion
+from scenario_trees.processes.jumps import JumpDiffusion
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, why_no_gbm
 from stochisru.lunar.operations import MeritOrder, discount_factors
@@ -61,7 +62,7 @@ class UnitValue:
         1/(1 + r) and 1 − δ, per year.
     """
 
-    process: GeometricBrownianMotion
+    process: GeometricBrownianMotion | JumpDiffusion
     years: int
     eta: float
     worth: float
@@ -137,16 +138,25 @@ class UnitValue:
 
     def next_year(self, lead: int, log_ratio: Array) -> Array:
         """Expected profit in the year ``lead`` ahead of a kilogram at log y of plant over demand, $ of that year."""
-        from scipy.special import ndtr
-
-        level = np.log(self.eta) + log_ratio
-        sigma = self.process.volatility
-        if lead > 0:
-            step = (self.process.drift - 0.5 * sigma**2) * lead
-            tail = ndtr((step - level) / (sigma * np.sqrt(lead)))
-        else:
-            tail = (level < 0).astype(float)
+        tail = self.growth_above(lead, np.log(self.eta) + log_ratio)
         return np.asarray(self.eta * self.worth * tail - self.holding)
+
+    def growth_above(self, lead: int, log_level: Array) -> Array:
+        """P(ln D_{t+lead}/D_t > log_level) for logarithms of any shape; certain where ``lead`` is 0."""
+        return self.process.log_growth(lead).above(log_level.reshape(1, -1)).reshape(log_level.shape)
+
+    def alive(self, lead: int) -> float:
+        """Probability that demand has not ended ``lead`` years from now."""
+        law = self.process.log_growth(lead)
+        return float(law.weight[0, np.isfinite(law.log_mean[0])].sum())
+
+    def log_ends(self, ahead: Index) -> tuple[Array, Array]:
+        """Logarithms of growth over some years beyond which there is none but for 1e-17, each of shape ``(years,)``."""
+        laws = [self.process.log_growth(float(h)) for h in ahead]
+        some = [(law.weight > NEGLIGIBLE) & np.isfinite(law.log_mean) for law in laws]
+        low = [(law.log_mean - TAIL * law.log_sd)[those].min() for law, those in zip(laws, some, strict=True)]
+        high = [(law.log_mean + TAIL * law.log_sd)[those].max() for law, those in zip(laws, some, strict=True)]
+        return np.array(low), np.array(high)
 
     @property
     def jumps(self) -> tuple[float, ...]:
@@ -165,12 +175,14 @@ class UnitValue:
         ``first``..``last`` from today, above the upper end in none, but for a probability of 1e-17.
         """
         ahead = np.arange(first, last + 1)
-        middle = (self.process.drift - 0.5 * self.process.volatility**2) * ahead - (ahead - first) * np.log(self.kept)
-        spread = TAIL * self.process.volatility * np.sqrt(ahead)
+        worn = (ahead - first) * np.log(self.kept)
+        low, high = self.log_ends(ahead)
         log_eta = float(np.log(self.eta))
         margin = 1e-3  # keeps certain demand strictly inside
-        return float((middle - spread).min()) - log_eta - margin, float((middle + spread).max()) - log_eta + margin
+        return float((low - worn).min()) - log_eta - margin, float((high - worn).max()) - log_eta + margin
 
 
 #: Standard deviations beyond which a normal tail (1e-17) is beyond double precision.
 TAIL = 8.5
+#: Probability beyond double precision.
+NEGLIGIBLE = 1e-17

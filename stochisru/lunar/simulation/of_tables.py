@@ -89,7 +89,7 @@ class OutcomesOfTables(Outcomes):
             }
         confidence = self.sampling.confidence
         moments = Moments.of(list(self.outcomes[i]), self.units)
-        never_short = Fleet(self.case).earth_serves_all
+        never_short = Fleet(self.case, self.model).earth_serves_all
         found = strategy_metrics(self.values[i], moments, self.units, confidence, self.kurtosis, never_short)
         known, units = whole_groups(self.units, self.cash.shape[2])
         found |= return_metrics(self.cash[i, :, :known], units, confidence)
@@ -153,7 +153,7 @@ def simulate_tables(
     if not names or len(set(names)) < len(names):
         raise InputError(f"strategies: must be one or more of different names, got {', '.join(names) or 'none'}")
     drawn = drawn_paths(model, case.process, sample) if given is None else Paths.of(model, given)
-    operations, fleet, count = best_of(case), Fleet(case), len(drawn)
+    operations, fleet, count = best_of(case), Fleet(case, model), len(drawn)
     size = _PER_PROGRAM if operations is None else _PER_TASK
 
     def task(first: int) -> list[tuple[Array, Array, Array]]:
@@ -200,7 +200,7 @@ def _outcomes(fleet: Fleet, plan: ModelPlan, cash: Array) -> Array:
     orders = {f"dM{x}": rows(f"dM{x}") for x in suffixes}
     arrives = np.any([amounts > 0 for amounts in orders.values()], axis=0)
     first = {name: np.concatenate([amounts[:1], np.zeros((T, n))]) for name, amounts in orders.items()}
-    factors = dict(zip(plan.model.factors, np.stack(_factors(plan)), strict=True))
+    factors = dict(zip(plan.model.factors, _factors(plan), strict=False))
     # NPV of cash up to a year has the sign of the discounted sum.
     worth = np.cumsum(cash * plan.model.discount[:, None], axis=0)
     paid = worth >= 0

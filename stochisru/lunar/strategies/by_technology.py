@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -19,10 +18,26 @@ from stochisru.lunar.strategies import STRATEGIES, Gradual, Reactive, Trigger, U
 from stochisru.lunar.strategies.on_model import seen_beside
 from stochisru.lunar.strategies.outlook import quantile_growth
 from stochisru.lunar.tables.fleet import Fleet, Orders
+from stochisru.problem.model import Model
 from stochisru.problem.policies.protocol import Policy, Seen
 
 if TYPE_CHECKING:
     from stochisru.lunar.tables.case import GeneralCase
+
+
+class _Fleets:
+    """The fleet of a case on the models on which it was asked for."""
+
+    def __init__(self, case: GeneralCase) -> None:
+        self._case, self._known = case, list[tuple[Model, Fleet]]()
+
+    def on(self, model: Model) -> Fleet:
+        """The fleet on a model; that of the last one is kept."""
+        for other, fleet in self._known:
+            if other is model:
+                return fleet
+        self._known = [(model, Fleet(self._case, model))]
+        return self._known[0][1]
 
 
 class CapacityRule(Protocol):
@@ -107,15 +122,12 @@ class ByTechnology:
     case: GeneralCase
     rule: CapacityRule
     words: str
-
-    @cached_property
-    def fleet(self) -> Fleet:
-        """The plant of the case."""
-        return Fleet(self.case)
+    fleets: _Fleets
 
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Orders of today, campaigns that they need, and what is left in store."""
-        fleet, orders = self.fleet, _known(self.fleet, seen)
+        fleet = self.fleets.on(seen.model)
+        orders = _known(fleet, seen)
         before = {name: amounts.copy() for name, amounts in orders.items()}
         if seen.year == 0:
             now = _of(seen, 0)
@@ -132,7 +144,7 @@ class ByTechnology:
 
     def describe(self) -> str:
         """The rule as one sentence."""
-        return _with_technologies(self.fleet, self.words)
+        return _with_technologies(self.case, self.words)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,38 +155,58 @@ class Steps:
     case: GeneralCase
     at_once: bool
     words: str
+    fleets: _Fleets
 
-    @cached_property
-    def fleet(self) -> Fleet:
-        """The plant of the case."""
-        return Fleet(self.case)
-
-    @cached_property
-    def _table(self) -> dict[str, Array]:
+    def _table(self, fleet: Fleet) -> dict[str, Array]:
         """Orders by name and year of arrival, each of shape ``(T + 1, 1)``."""
-        fleet = self.fleet
-        orders = {f"dM{kind.suffix}": np.zeros((fleet.T + 1, 1)) for kind in fleet.kinds}
+        orders = _none(fleet, 1)
         last = fleet.mean(fleet.T)
         there = sum(kind.capacity.at(fleet.T, last) * kind.M0 for kind in fleet.kinds)
         missing = np.maximum(fleet.wanted(fleet.T, last) - there, 0.0)
         years = range(fleet.first, fleet.first + 1 if self.at_once else fleet.T + 1)
         for year in years:
             fleet.spread(orders, missing / len(years), dict.fromkeys(orders, year), fleet.mean(year))
-        fleet.round_up(orders, {name: np.zeros_like(amounts) for name, amounts in orders.items()})
+        fleet.round_up(orders, _none(fleet, 1))
         return orders
 
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Orders of the schedule, campaigns that they need, and what is left in store."""
-        return _decided(self.fleet, seen, {name: np.repeat(x, seen.paths, axis=1) for name, x in self._table.items()})
+        fleet = self.fleets.on(seen.model)
+        orders = {name: np.repeat(x, seen.paths, axis=1) for name, x in self._table(fleet).items()}
+        return _decided(fleet, seen, orders)
 
     def describe(self) -> str:
         """The rule as one sentence."""
-        return _with_technologies(self.fleet, self.words)
+        return _with_technologies(self.case, self.words)
+
+
+@dataclass(frozen=True, eq=False)
+class NoOrders:
+    """No deployment at all; what is in a store is delivered."""
+
+    case: GeneralCase
+    fleets: _Fleets
+    name: str = "nothing"
+
+    def decide(self, seen: Seen) -> dict[str, Array]:
+        """Nothing, and what customers leave in store."""
+        fleet = self.fleets.on(seen.model)
+        return _decided(fleet, seen, _none(fleet, seen.paths))
+
+    def describe(self) -> str:
+        """The rule as one sentence."""
+        return "Order nothing."
+
+
+def no_orders(case: GeneralCase) -> Policy:
+    """Doing nothing, with a rule for the store."""
+    return NoOrders(case, _Fleets(case))
 
 
 def heuristic(name: str, case: GeneralCase) -> Policy:
     """A heuristic strategy, one of `stochisru.lunar.strategies.STRATEGIES`, for a case with tables."""
-    strategy, first, T = STRATEGIES[name], Fleet(case).first, case.horizon.T
+    strategy, T, fleets = STRATEGIES[name], case.horizon.T, _Fleets(case)
+    first = 1 if case.horizon.initial_deployment == "fixed" else 0
     if isinstance(strategy, Trigger):
         words = (
             f"Start with capacity for {strategy.initial_ratio:.0%} of what is wanted today; whenever that reaches "
@@ -182,14 +214,14 @@ def heuristic(name: str, case: GeneralCase) -> Policy:
             f"provided that on the {strategy.risk_tolerance:.0%}-quantile of demand it earns back at least "
             f"{strategy.cost_sensitivity:.0%} of its cost before year {T}."
         )
-        return ByTechnology(name, case, TriggerOfCapacity(strategy), words)
+        return ByTechnology(name, case, TriggerOfCapacity(strategy), words, fleets)
     if isinstance(strategy, Reactive):
-        return ByTechnology(name, case, GapOfCapacity(), "Each year order the capacity that is missing.")
+        return ByTechnology(name, case, GapOfCapacity(), "Each year order the capacity that is missing.", fleets)
     assert isinstance(strategy, (Upfront, Gradual))
     at_once = isinstance(strategy, Upfront)
     when = f"in year {first}" if at_once else f"in equal steps, one in each of the years {first} to {T},"
     words = f"Deploy {when} the capacity for what is wanted of the expected demand of year {T}."
-    return Steps(name, case, at_once, words)
+    return Steps(name, case, at_once, words, fleets)
 
 
 def _of(seen: Seen, year: int) -> dict[str, Array]:
@@ -197,9 +229,14 @@ def _of(seen: Seen, year: int) -> dict[str, Array]:
     return {name: values[year] for name, values in seen.factors.items()}
 
 
+def _none(fleet: Fleet, paths: int) -> dict[str, Array]:
+    """No orders, by name, each of shape ``(T + 1, paths)``."""
+    return {f"dM{kind.suffix}": np.zeros((fleet.T + 1, paths)) for kind in fleet.kinds}
+
+
 def _known(fleet: Fleet, seen: Seen) -> dict[str, Array]:
     """All orders that are decided before today."""
-    orders = {f"dM{kind.suffix}": np.zeros((fleet.T + 1, seen.paths)) for kind in fleet.kinds}
+    orders = _none(fleet, seen.paths)
     for kind in fleet.kinds if seen.year else ():
         name = f"dM{kind.suffix}"
         for year in range(fleet.first, min(seen.year + kind.lead_time - 1, fleet.T) + 1):
@@ -222,7 +259,7 @@ def _decided(fleet: Fleet, seen: Seen, orders: Orders) -> dict[str, Array]:
     return found
 
 
-def _with_technologies(fleet: Fleet, words: str) -> str:
-    if len(fleet.kinds) == 1:
+def _with_technologies(case: GeneralCase, words: str) -> str:
+    if len(case.technologies) < 2:
         return words
     return f"{words[:-1]}; orders go to the technology whose oxygen is cheapest over the years left."

@@ -130,6 +130,12 @@ class GeneralCase(Part):
                     f"technologies: must not be called {name!r}, which is where oxygen comes from otherwise"
                 )
         self._require_factors()
+        for payment in (self.payment, *(technology.payment for technology in self.technologies)):
+            told = () if payment is None or not isinstance(payment.shares, Mapping) else payment.shares
+            for name in told:
+                if name not in {technology.name for technology in self.technologies}:
+                    known = ", ".join(technology.name for technology in self.technologies) or "none"
+                    raise ValueError(f"payment.shares: must name technologies, {known}, got {name!r}")
         return self
 
     def _require_factors(self) -> None:
@@ -138,6 +144,12 @@ class GeneralCase(Part):
             if factor.technology is not None and factor.technology not in names:
                 known = ", ".join(sorted(names)) or "none"
                 raise ValueError(f"factors.{factor.symbol}: technology must be one of {known}, got {factor.technology}")
+            for technology in self.technologies:
+                if technology.name == factor.technology and getattr(technology, factor.symbol, None) is not None:
+                    raise ValueError(
+                        f"factors.{factor.symbol}: technology {technology.name!r} gives {factor.symbol} as well; keep "
+                        "one of the two"
+                    )
         if len(set(self.factor_names)) < len(self.factor_names):
             raise ValueError("factors: a symbol must not have two processes")
         try:
@@ -217,11 +229,35 @@ class GeneralCase(Part):
 
     def on_tree(self, tree: ScenarioTree) -> ModelOnTree:
         """The problem on a tree, as the methods on trees take it."""
+        self.require_total()
         return self.model_on(tree).on_tree(tree)
 
     def subtrees(self, tree: ScenarioTree, cut_stage: int) -> Subtrees:
         """The problem on a tree that is cut at a stage, as progressive hedging takes it."""
+        self.require_total()
         return self.model_on(tree).subtrees(tree, cut_stage)
+
+    @property
+    def measure(self) -> str:
+        """What is maximised, in words."""
+        if self.risk is None:
+            return "expected NPV"
+        return f"mean-CVaR of {self.risk.kind} NPV (weight {self.risk.weight:g}, worst {self.risk.tail:.0%})"
+
+    @property
+    def commitment(self) -> str:
+        """What a plan under a measure of the total is, in a sentence; nothing elsewhere."""
+        if self.risk is None or self.risk.kind == "nested":
+            return ""
+        return "The plan is a commitment: solved again later, it would be another."
+
+    def require_total(self) -> None:
+        """Refuse a measure of each next year, where one of totals is asked for."""
+        if self.risk is not None and self.risk.kind == "nested":
+            raise InputError(
+                'risk.kind: "nested" is a measure of the value of each next year, for SDDP on a lattice; trees and '
+                'paths take "total"'
+            )
 
     def on_lattice(self, lattice: MarkovLattice | int, storage: Storage | None = None) -> ModelOnLattice:
         """The problem on a lattice, given or made with so many states per stage, as SDDP takes it."""
@@ -299,13 +335,21 @@ class GeneralCase(Part):
     def first_stage(self, found: Mapping[str, float]) -> dict[str, Any]:
         """Decisions at the root as commands say them: dM0, dM1, …; of several technologies a table of each by name."""
         if len(self.technologies) < 2:
-            return {name: value for name, value in found.items() if re.fullmatch(r"dM\d+", name)}
+            return {name: _rounded(value) for name, value in found.items() if re.fullmatch(r"dM\d+", name)}
         table: dict[str, Any] = {}
         for technology in self.technologies:
-            pattern = re.compile(rf"dM_{identifier(technology.name)}(\d+)")
-            mine = ((pattern.fullmatch(name), value) for name, value in found.items())
-            table[technology.name] = {f"dM{hit[1]}": value for hit, value in mine if hit is not None}
+            table[technology.name] = {}
+            lead = self.horizon.lead_time if technology.lead_time is None else technology.lead_time
+            for year in range(min(lead, self.horizon.T) + 1):
+                name = f"dM_{identifier(technology.name)}{year}"
+                if name in found:
+                    table[technology.name][f"dM{year}"] = _rounded(found[name])
         return table
+
+
+def _rounded(mass: float) -> float:
+    """A mass without a solver's dust, which may be less than nothing, kg."""
+    return mass if abs(mass) > 1e-9 else 0.0
 
 
 _HOMES: dict[str, type[Part]] = {

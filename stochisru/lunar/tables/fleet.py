@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,19 +19,29 @@ from stochisru.lunar.tables.model import StatedCase
 from stochisru.lunar.tables.plants import KindOfPlant
 from stochisru.lunar.tables.quantity import Quantity
 from stochisru.problem.coefficients import Factors
+from stochisru.problem.model import Model
+from stochisru.problem.parts import Row
 
 if TYPE_CHECKING:
     from stochisru.lunar.tables.case import GeneralCase
 
+#: Share of an order that is rounding.
+_DUST = 1e-12
 #: Orders by name of the decision in the year of arrival, kg, each of shape ``(T + 1, n)``; 0 where nothing is decided.
 Orders = Mapping[str, Array]
 
 
 class Fleet:
-    """The kinds of plant of a case, as one capacity."""
+    """The kinds of plant of a case, as one capacity.
 
-    def __init__(self, case: GeneralCase) -> None:
-        self.case = case
+    Parameters
+    ----------
+    model
+        The case's, on the ground on which orders are placed.
+    """
+
+    def __init__(self, case: GeneralCase, model: Model) -> None:
+        self.case, self._model = case, model
         self._stated = StatedCase(case, None)
         self.T, self.kinds = self._stated.T, self._stated.kinds
         self._flows = BestOfTables(case)
@@ -155,7 +165,8 @@ class Fleet:
             wished = np.divide(rest, makes, out=np.zeros_like(rest), where=makes > 0)
             mass = np.minimum(wished, self._room(orders, kind, year))
             orders[f"dM{kind.suffix}"][year] += mass
-            rest = np.maximum(rest - makes * mass, 0.0)
+            left = rest - makes * mass
+            rest = np.where(left > _DUST * rest, left, 0.0)
 
     def round_up(self, orders: dict[str, Array], before: Orders) -> None:
         """What was added to ``before``, up to whole lots where plant comes in lots, as far as limits allow."""
@@ -172,8 +183,11 @@ class Fleet:
         """What limits still allow of a kind in a year of arrival, kg, shape ``(n,)``."""
         already = orders[f"dM{kind.suffix}"][year]
         most = np.full(already.shape, np.inf)
+        if self.case.shares_campaigns:  # what the row that joins order and campaign takes
+            row = cast("Row", self._model[f"flies{kind.suffix}"])
+            most = -np.broadcast_to(np.asarray(row.terms["campaign"]), (self.T + 1,))[year] - already
         if kind.build_limit is not None:
-            most = kind.build_limit.known(self.T)[year] - already
+            most = np.minimum(most, kind.build_limit.known(self.T)[year] - already)
         limit = self.case.launch.mass_limit
         if limit is not None and not any(each.alpha.random for each in self.kinds):
             per_kilogram = [float(e.alpha.known(self.T)[year]) * float(e.mass.slopes[0]) for e in self.kinds]

@@ -66,6 +66,8 @@ class StatedCase:
     def __init__(self, case: GeneralCase, highest: Sequence[float] | None) -> None:
         self.case, self.highest = case, highest
         self.T, self.step = case.horizon.T, case.horizon.step
+        #: Discount factor of one stage.
+        self.discount = float((1 + case.economics.r) ** -self.step)
         self.symbols = Symbols(case)
         self.kinds, self.tiers = plants(case), tiers(case)
         self.wanted = all_wanted(case)
@@ -134,7 +136,9 @@ class StatedCase:
         if kind.lifetime is None:
             held = held - scrap
         else:
-            cost = cost - scrap
+            # Scrap is worth something in year T, whenever its bill is paid.
+            discount = self.discount ** np.arange(T + 1.0)
+            cost = cost - scrap * Quantity.of(discount / kind.paid(self.discount, T))
         state = State(
             f"M{x}",
             keep=keep,

@@ -163,6 +163,12 @@ class StoreTable(Part):
     holding_cost: NonNegative = 0.0
     initial: NonNegative = 0.0
 
+    @model_validator(mode="after")
+    def _has_room(self) -> StoreTable:
+        if self.capacity is not None and self.initial > self.capacity:
+            raise ValueError(f"initial: must be <= capacity = {self.capacity:g} kg, got {self.initial:g}")
+        return self
+
 
 class RiskTable(Part):
     """What is maximised instead of the expectation."""

@@ -78,8 +78,8 @@ def _read(given: object, allowed: str, ok: Any) -> Series:
             return Series(_points(table, allowed, ok))
     raise PydanticCustomError(
         "series",
-        "must be a number {allowed}, a list of them, {{start, growth}} or {{years, values}}",
-        {"allowed": allowed},
+        "must be a number {allowed}, a list of them, {tables}",
+        {"allowed": allowed, "tables": "{start, growth} or {years, values}"},
     )
 
 
@@ -87,7 +87,9 @@ def _points(table: Mapping[str, Any], allowed: str, ok: Any) -> dict[str, Any]:
     years, values = table["years"], table["values"]
     lists = isinstance(years, (list, tuple)) and isinstance(values, (list, tuple)) and len(years) > 0
     if not lists or len(years) != len(values):
-        raise PydanticCustomError("series", "must be {{years, values}}, two lists of the same length", {})
+        raise PydanticCustomError(
+            "series", "must be {table}, two lists of the same length", {"table": "{years, values}"}
+        )
     at = [_number(year, "as a year", lambda _: True) for year in years]
     if at != sorted(set(at)):
         raise PydanticCustomError("series", "years must ascend", {})

@@ -32,11 +32,14 @@ from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 from stochisru.lunar.exact.by_year import exact_in_advance, exact_plan_value, exact_policy, why_no_exact_policy
 from stochisru.lunar.simulation.outcome import demand_kurtosis
+from stochisru.lunar.strategies import STRATEGIES
+from stochisru.lunar.strategies.by_technology import heuristic
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.trees import case_tree
 from stochisru.lunar.values.held_plan import HeldPlan, operated_by_cuts
 from stochisru.lunar.values.penalised import other_seed
+from stochisru.lunar.values.rule_plan import PolicyPlan
 from stochisru.lunar.values.simulated import PolicyValues, ProcessValue
 from stochisru.lunar.values.table import DIFFERENCES
 from stochisru.lunar.values.upper import growing
@@ -79,12 +82,12 @@ def why_no_process_values(case: GeneralCase) -> str | None:
     if case.factors:
         return (
             f"factors: {case.name} has {', '.join(case.factor_names[1:])} beside demand, and values on the process are "
-            "of demand alone; those of a tree are of all, give --branching"
+            "of demand alone; those of a tree are of all"
         )
     if case.risk is not None:
         return (
             f"risk: values on the process are expectations, {case.name} asks for {case.risk.measure}; those of a tree "
-            "are under the measure of a total, give --branching"
+            "are under the measure of a total"
         )
     return None
 
@@ -200,7 +203,7 @@ def general_values(case: GeneralCase, sampling: Sampling) -> PolicyValues:
     """
     reason = why_no_process_values(case)
     if reason is not None:
-        raise InputError(reason)
+        raise InputError(f"{reason}; give --branching")
     sampling = sampling.at_least(FEWEST)
     heavy = why_no_mean(sampling.paths, demand_kurtosis(case))
     if heavy:
@@ -228,7 +231,7 @@ def general_values(case: GeneralCase, sampling: Sampling) -> PolicyValues:
     rows["ws"] = _Rows(foresight if case.is_linear else npv["rp"], foresight)
     for name, information in (("static", Static()), ("fixed", Fixed())):
         rows[name] = _Rows(npv[name], sample.best(model, information), proven)
-    found = {name: _value(name, sample, row) for name, row in rows.items()}
+    found = _in_their_order({name: _value(name, sample, row) for name, row in rows.items()})
     found["ev"] = _mean_path(held["eev"])
     for name, (high, low) in DIFFERENCES.items():
         if high in rows and low in rows:
@@ -343,12 +346,15 @@ def _recourse(case: GeneralCase, model: Model) -> tuple[float, Result[Plan] | No
     if not case.is_linear:
         if model.carried_over is not None:
             return proven, None
-        tree = case_tree(case)
-        return proven, extensive_form(case, tree, time_limit=_SECONDS)
+        return proven, _of_tree(case)
     lattice = case.lattice(_STATES)
     if lattice.others is not None:
-        return proven, None
+        return proven, None if case.storage is not None else _of_tree(case)
     return proven, _as_result(cuts_on(case.on_lattice(lattice), _PASSES), "sddp", "cuts of a lattice")
+
+
+def _of_tree(case: GeneralCase) -> Result[Plan]:
+    return extensive_form(case, case_tree(case), time_limit=_SECONDS)
 
 
 def _as_result(plan: Plan, method: str = "static", detail: str = "fixed in advance") -> Result[Plan]:
@@ -367,6 +373,9 @@ def _as_result(plan: Plan, method: str = "static", detail: str = "fixed in advan
 def _chosen(model: Model, recourse: Result[Plan] | None, held: Mapping[str, HeldPlan], pilot: _Sample) -> Result[Plan]:
     """The plan that earns most on pilot paths."""
     plans = {name: _as_result(plan, name) for name, plan in held.items()}
+    for name in STRATEGIES:
+        plan = PolicyPlan.of(pilot.case, model, heuristic(name, pilot.case), pilot.paths[:1])
+        plans[name] = _as_result(plan, name, "a rule")
     if recourse is not None:
         plans["rp"] = recourse
     npv = pilot.npv(model, *(plan.policy(name=name) for name, plan in plans.items()))
@@ -382,6 +391,18 @@ def _value(name: str, sample: _Sample, rows: _Rows) -> ProcessValue:
     """Bracket of a value."""
     hand, limit = sample.mean(rows.hand), sample.mean(rows.limit)
     return _bracket(name, hand, limit, min(limit.upper, rows.proven))
+
+
+def _in_their_order(found: dict[str, ProcessValue]) -> dict[str, ProcessValue]:
+    """EEV, nothing and fixed ≤ static ≤ RP: what bounds the greater bounds the less, whose value it has at least."""
+    ordered = dict(found)
+    for greater, less in (("rp", ("static",)), ("static", ("fixed", *_PLANNED))):
+        top = ordered[greater]
+        ordered |= {name: ordered[name].within(-np.inf, top.upper) for name in less}
+    for greater, less in (("static", ("fixed", *_PLANNED)), ("rp", ("static",))):
+        best = max(ordered[name].value for name in (greater, *less))
+        ordered[greater] = replace(ordered[greater], value=best)
+    return ordered
 
 
 def _difference(sample: _Sample, high: tuple[ProcessValue, _Rows], low: tuple[ProcessValue, _Rows]) -> ProcessValue:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
+
 from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
@@ -14,7 +16,7 @@ from stochisru.methods.sddp.run import cuts_on
 from stochisru.problem.lattice_problem import ModelOnLattice
 from stochisru.problem.model import Model
 from stochisru.problem.policies.planned import Planned
-from stochisru.problem.policies.protocol import Policy
+from stochisru.problem.policies.protocol import Policy, Seen
 from stochisru.problem.relaxed import relaxed
 
 if TYPE_CHECKING:
@@ -72,13 +74,32 @@ class HeldPlan:
         """The amounts as a policy; `InputError` if a mapping is given."""
         if mapping is not None:
             raise InputError(f"mapping: a plan that is fixed in advance takes none, got {mapping!r}")
-        return Planned(self.amounts, name) if self.operated is None else self.operated.policy(name)
+        if self.operated is None:
+            return Planned(self.amounts, name)
+        return OperatedPlan(name, tuple(self.amounts), self.operated.policy(name))
 
     def to_frame(self) -> pd.DataFrame:
         """Amounts by ``year``, a column per decision."""
         import pandas as pd
 
         return pd.DataFrame({"year": range(self.model.horizon + 1), **self.amounts})
+
+
+@dataclass(frozen=True)
+class OperatedPlan:
+    """Decisions that are fixed in advance, and a policy that knows them and operates what they build."""
+
+    name: str
+    decisions: tuple[str, ...]
+    operates: Policy
+
+    def decide(self, seen: Seen) -> Mapping[str, ArrayLike]:
+        """What the policy says, which decides as planned."""
+        return self.operates.decide(seen)
+
+    def describe(self) -> str:
+        """The rule as one sentence."""
+        return f"Do as planned in year 0, whatever happens: {', '.join(self.decisions)}; operate what is there by cuts."
 
 
 def operated_by_cuts(plan: HeldPlan, lattice: MarkovLattice, passes: int) -> HeldPlan:

@@ -12,9 +12,14 @@ from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.orders import RootOrders
 from stochisru.lunar.strategies.protocol import Strategy
+from stochisru.problem.model import Model
+from stochisru.problem.policies.follow import follow
+from stochisru.problem.policies.protocol import Policy
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from stochisru.lunar.tables.case import GeneralCase
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,3 +62,58 @@ class RulePlan(RootOrders):
         if mapping is not None:
             raise InputError(f"mapping: a rule takes none, got {mapping!r}")
         return replace(self.rule, name=name)  # type: ignore[type-var]  # strategies of the package are dataclasses
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyPlan:
+    """A policy of a case with tables that is at hand, and what it decides at the root.
+
+    Attributes
+    ----------
+    first_stage
+        What is decided in year 0, by name and year of effect.
+    """
+
+    case: GeneralCase
+    model: Model
+    rule: Policy
+    first_stage: dict[str, float]
+
+    @classmethod
+    def of(cls, case: GeneralCase, model: Model, rule: Policy, path: Array) -> PolicyPlan:
+        """The plan of a policy; ``path`` of the factor, shape ``(1, T + 1)``, is any, as the root knows none of it."""
+        columns = follow(model, rule, path).plan.columns
+        first = {
+            f"{part.name}{t}": float(columns[part.name][t])
+            for part in model.decisions
+            for t in range(min(part.lead, model.horizon) + 1)
+            if part.years is None or t in part.years
+        }
+        return cls(case, model, rule, first)
+
+    @property
+    def root(self) -> tuple[float, ...]:
+        """Amounts of `first_stage`."""
+        return tuple(self.first_stage.values())
+
+    @property
+    def size(self) -> dict[str, int]:
+        """Nothing to count."""
+        return {}
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The rule in words."""
+        return {"rule": self.rule.describe()}
+
+    def to_frame(self) -> pd.DataFrame:
+        """What is decided at the root: ``decision``, ``amount``."""
+        import pandas as pd
+
+        return pd.DataFrame({"decision": list(self.first_stage), "amount": list(self.root)})
+
+    def policy(self, name: str, mapping: str | None = None) -> Policy:
+        """The rule under a name; `InputError` if a mapping is given."""
+        if mapping is not None:
+            raise InputError(f"mapping: a rule takes none, got {mapping!r}")
+        return replace(self.rule, name=name)  # type: ignore[type-var]  # policies of the package are dataclasses

@@ -82,6 +82,7 @@ def value_table(
     if is_general(case):
         if recourse is not None:
             raise InputError(f"recourse: {case.name} is a general case and solves its own")
+        case.require_total()
         return values(case.model_on(tree), tree, solver=solver, time_limit=TIME_LIMIT, progress=progress)
     require_match(case, tree)
     say = progress or (lambda _: None)

@@ -25,6 +25,8 @@ from stochisru.problem.sheet import Sheet
 
 #: Share of the sizes in a row, or of a bound, that is a solver's tolerance.
 _TOLERANCE = 1e-6
+#: Amount of a decision that is a solver's rounding.
+_DUST = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +179,8 @@ class _Walk:
             if (np.abs(amount - whole) > _TOLERANCE * part.lot).any():
                 raise InputError(f"{self._who}: {part.name!r} of year {year} must be whole lots of {part.lot:g}")
             amount = whole
+        if isinstance(part, Decision) and not part.is_linear:  # a solver's dust starts no campaign
+            amount = np.where(np.abs(amount) > _DUST, amount, 0.0)
         lower: Number = self.sheet.numbers(part, "lower")[year]
         upper: Number = np.inf if part.upper is None else self.sheet.numbers(part, "upper")[year]
         room = _TOLERANCE * np.maximum(np.abs(amount), 1.0)
