@@ -234,13 +234,13 @@ def fit(series: ArrayLike | pd.Series, dt: float | ArrayLike | None = None) -> P
     )
 
 
-def seen(series: Any, dt: float | ArrayLike | None) -> tuple[Array, Array]:
-    """Values of a series that are there, and when each was seen, checked as in `fit`."""
-    values, times, _ = _seen(series, dt)
+def seen(series: Any, dt: float | ArrayLike | None, steps: int = _FEWEST) -> tuple[Array, Array]:
+    """Values of a series that are there, and when each was seen, checked as in `fit`; of so many steps at least."""
+    values, times, _ = _seen(series, dt, steps)
     return values, times
 
 
-def _seen(series: Any, dt: float | ArrayLike | None) -> tuple[Array, Array, list[str]]:
+def _seen(series: Any, dt: float | ArrayLike | None, steps: int = _FEWEST) -> tuple[Array, Array, list[str]]:
     """Values that are there, when each was seen, and how to name each in a message."""
     index: Any = getattr(series, "index", None)
     indexed = index is not None and not callable(index)  # lists have a method of that name
@@ -264,8 +264,11 @@ def _seen(series: Any, dt: float | ArrayLike | None) -> tuple[Array, Array, list
     if bad.size:
         i = int(bad[0])
         raise TreeError(f"series: every value must be > 0 and finite, got {float(values[i])!r} at {labels[i]}")
-    if there.sum() < _FEWEST + 1:
-        raise TreeError(f"series: needs at least {_FEWEST + 1} values ({_FEWEST} steps), got {int(there.sum())}")
+    if there.sum() < steps + 1:
+        raise TreeError(
+            f"series: needs at least {steps + 1} values ({steps} step{'s' if steps > 1 else ''}), "
+            f"got {int(there.sum())}"
+        )
     return values[there], times[there], [label for label, known in zip(labels, there, strict=True) if known]
 
 

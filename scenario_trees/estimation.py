@@ -347,7 +347,7 @@ def regime_beliefs(
 ) -> Array:
     """Probability of every regime in the period after a series, if nobody saw them, shape ``(regimes,)``.
 
-    The law before the series is the stationary one. Arguments are as in `estimate`.
+    The law before the series is the stationary one. Arguments are as in `estimate`; one step will do.
 
     Examples
     --------
@@ -357,7 +357,7 @@ def regime_beliefs(
     >>> regime_beliefs(demand, [1000.0, 1100.0, 900.0, 820.0]).round(2)
     array([0.3, 0.7])
     """
-    values, times = seen(series, dt)
+    values, times = seen(series, dt, steps=1)
     _require_whole(times)
     return _filtered(process, values, times)[2]
 

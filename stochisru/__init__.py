@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stochisru.errors import BoundsError, InputError, SolverError, StochisruError
     from stochisru.lunar.case import DeploymentCase, case_from_dict, load_case
     from stochisru.lunar.comparison import Comparison, compare
+    from stochisru.lunar.deciding import Advice, decide
     from stochisru.lunar.exact.lattice_dp import lattice_dp
     from stochisru.lunar.exact.level_dp import level_dp
     from stochisru.lunar.exact.open_loop import expected_value, fixed_design, static_plan
@@ -71,6 +72,8 @@ _HOME = {
     "process_values": "stochisru.lunar.values.process",
     "Comparison": "stochisru.lunar.comparison",
     "compare": "stochisru.lunar.comparison",
+    "Advice": "stochisru.lunar.deciding",
+    "decide": "stochisru.lunar.deciding",
     "POLICIES": "stochisru.lunar.policies",
     "policy_named": "stochisru.lunar.policies",
     "MarkovLattice": "scenario_trees",
@@ -89,6 +92,7 @@ _HOME = {
 __all__ = [
     "POLICIES",
     "STRATEGIES",
+    "Advice",
     "Bounds",
     "BoundsError",
     "Comparison",
@@ -111,6 +115,7 @@ __all__ = [
     "ValueTable",
     "case_from_dict",
     "compare",
+    "decide",
     "exact_values",
     "expected_value",
     "extensive_form",

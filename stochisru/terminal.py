@@ -190,6 +190,17 @@ def print_frame(frame: pd.DataFrame, title: str, right: Collection[str] = ()) ->
         console.print(table)
 
 
+def print_words(text: str) -> None:
+    """A sentence on standard output, folded between words where that is a terminal."""
+    from rich.console import Console
+
+    console = Console()
+    if console.is_terminal:
+        console.print(text, markup=False, highlight=False, emoji=False)
+    else:
+        sys.stdout.write(f"{text}\n")
+
+
 #: Width below which a column of words is not folded, and the space between two columns.
 _FOLD, _GAP = 16, 2
 

@@ -285,3 +285,17 @@ def test_the_ladder_of_any_problem_has_a_figure():
     frame.loc["rp", "value"] = -np.inf
     with pytest.raises(InputError, match="rp is infeasible"):
         value_ladder(frame)
+
+
+@pytest.mark.parametrize("symbols", [{}, {"lead_time": 3}, {"degradation": 0.1}, {"earth_limit": 500.0}])
+def test_tables_are_the_same_by_the_dynamic_programme_and_by_programs(symbols, monkeypatch):
+    case = load_case("contested-market").replace(T=5, **symbols)
+    tree = ScenarioTree.from_process(case.process, [3] * 5)
+    quick = value_table(case, tree)
+    assert quick.recourse.method == "dp"
+    monkeypatch.setattr("stochisru.lunar.exact.levels.FEW_LEVELS", 0)
+    slow = value_table(case, tree)
+    assert slow.recourse.method == "ef"
+    for bounds, other in zip((quick.rp, *quick.eev_t), (slow.rp, *slow.eev_t), strict=True):
+        assert bounds.lower == pytest.approx(other.lower, rel=1e-9)
+        assert bounds.upper == pytest.approx(other.upper, rel=1e-9)

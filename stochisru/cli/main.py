@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stochisru.cli.calibrate import calibrate
+from stochisru.cli.decide import decide
 from stochisru.cli.ending import fail, file_warnings
 from stochisru.cli.evaluate import evaluate
 from stochisru.cli.knowledge import learning, resolve, survey
@@ -31,6 +32,7 @@ from stochisru.cli.studies import frontier, sensitivity, study_app, tune
 from stochisru.cli.support import support
 from stochisru.cli.tables import (
     print_comparison,
+    print_decision,
     print_general_run,
     print_process_values,
     print_strategies,
@@ -87,6 +89,7 @@ app.command("solve")(solve_listed)
 _SOLVE = app.registered_commands[-1]
 app.command()(evaluate)
 app.command()(calibrate)
+app.command()(decide)
 app.add_typer(network_app, name="network")
 
 
@@ -138,6 +141,7 @@ def run(
             return run_case(problem, folder, tree=ground, **chosen, progress=step)
 
     def show(found: Run | GeneralRun) -> None:
+        print_decision(found.decision)
         if found.values is not None:
             print_process_values(found.values)
         if isinstance(found, GeneralRun):

@@ -6,9 +6,10 @@ Progress is silent where standard error is not a terminal.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from stochisru.terminal import money_unit, print_frame
+from stochisru.terminal import money_unit, print_frame, print_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,10 +45,18 @@ def print_values(table: pd.DataFrame, title: str) -> None:
     print_frame(shown, f"{title} ({unit}, NPV maximised)", right=("value", "lower", "upper"))
 
 
-def print_process_values(values: ProcessValues) -> None:
-    """What to commit now, and the values of the process."""
+def print_decision(decision: Mapping[str, Any]) -> None:
+    """What to commit now, and the rule after it."""
     from stochisru.lunar.orders import flat
 
+    first = flat({name: mass for name, mass in decision.items() if not isinstance(mass, str)})
+    orders = ", ".join(f"{name} {kg:,.1f} kg" for name, kg in first.items())
+    rule = str(decision["rule"])
+    print_words(f"decision: {orders}; then {rule[:1].lower()}{rule[1:]}")
+
+
+def print_process_values(values: ProcessValues) -> None:
+    """The values of the process."""
     case = values.case
     print_values(values.to_frame().reset_index(), f"{case.title}, T = {case.horizon.T}: values of the process")
     if not values.exact:
@@ -57,11 +66,6 @@ def print_process_values(values: ProcessValues) -> None:
             f"perfect information is solved for the {values.foresight} alone: it bounds ws and evpi from above, and "
             "their values are rp and what perfect information adds there\n"
         )
-    decision = values.decision
-    first = flat({name: mass for name, mass in decision.items() if not isinstance(mass, str)})
-    orders = ", ".join(f"{name} {kg:,.1f} kg" for name, kg in first.items())
-    rule = str(decision["rule"])
-    sys.stdout.write(f"decision: {orders}; then {rule[:1].lower()}{rule[1:]}\n")
 
 
 def print_tree_values(values: ValueTable, away: Distance) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stochisru.cli.tables import (
+    print_decision,
     print_lattice_values,
     print_process_values,
     print_tree_values,
@@ -86,7 +87,12 @@ def value(
     if on == "process":
         with progress(f"valuing {problem.name}"):
             found = process_values(problem, **chosen)
-        emit(found.to_dict(), json, lambda: print_process_values(found))
+
+        def show() -> None:
+            print_decision(found.decision)
+            print_process_values(found)
+
+        emit(found.to_dict(), json, show)
         return
     if is_general(problem):
         _value_of_general(problem, on, asked, chosen, json)

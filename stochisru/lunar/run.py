@@ -77,6 +77,11 @@ class Run:
     simulation: Simulation
     files: tuple[str, ...]
 
+    @property
+    def decision(self) -> dict[str, Any]:
+        """What to commit now, and the rule that the plan follows after it."""
+        return self.values.decision
+
     @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the keys of ``docs/cli.md``."""
@@ -84,7 +89,7 @@ class Run:
         return {
             "case": self.values.case.name,
             "folder": str(self.folder),
-            "decision": self.values.decision,
+            "decision": self.decision,
             "values": self.values,
             "tree": {
                 "values": None if self.tree_values is None else self.tree_values,

@@ -11,6 +11,7 @@ from typing import Any
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.exact.levels import has_few_levels
 from stochisru.lunar.tables.case import GeneralCase, is_general
 from stochisru.lunar.trees import DEFAULT_STATES, case_lattice, case_tree
 from stochisru.methods.registry import Method, method_named, options_for, takers
@@ -73,7 +74,20 @@ def _on_lattice(case: DeploymentCase, believed: bool) -> Result[Plan]:
     return method.solve(taken, lattice.as_belief() if believed else lattice, method.options())
 
 
+def quickest_on_tree(case: DeploymentCase, tree: ScenarioTree) -> Method:
+    """The method with the strongest bracket on a tree; of equals the dynamic programme where a tree has few levels.
+
+    On trees with the same branches in every year it took a third to a seventeenth of the time of the extensive form
+    (3^10 leaves, lead times of 1 and 3, a limit on Earth), elsewhere up to ten times as much.
+    """
+    strong = takers(case, Of.TREE)
+    levels = method_named("dp")
+    if levels.refuses(case) is None and strong[0].kind(case) == levels.kind(case) and has_few_levels(case, tree):
+        return levels
+    return strong[0]
+
+
 def optimum_on_tree(case: DeploymentCase, tree: ScenarioTree) -> Result[Plan]:
     """Optimum on a tree by the method with the strongest bracket."""
-    method = takers(case, Of.TREE)[0]
+    method = quickest_on_tree(case, tree)
     return method.solve(case, tree, method.options())

@@ -59,14 +59,22 @@ class ObservedSeries:
         return tuple(f"{x:g}" if isinstance(x, (int, float)) else f"{x:%Y-%m-%d}" for x in known.tolist())
 
     @property
+    def by_calendar(self) -> bool:
+        """Whether dates were given: without any, values are counted from 0."""
+        import pandas as pd
+
+        index = self.data.index
+        return not (isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1)
+
+    @property
     def values(self) -> Array:
         """The known values."""
-        return seen(self.data, None)[0]
+        return seen(self.data, None, 1)[0]
 
     @property
     def years(self) -> Array:
         """When each known value was seen, in years: of our era if there is a column of dates, else from 0."""
-        times, first = seen(self.data, None)[1], self.data.index[0]
+        times, first = seen(self.data, None, 1)[1], self.data.index[0]
         return np.asarray(times + (0 if isinstance(first, (int, float, np.number)) else first.year))
 
     def digest(self) -> str:
@@ -75,7 +83,9 @@ class ObservedSeries:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def read_series(path: str | Path, column: str | None = None, date_column: str | None = None) -> ObservedSeries:
+def read_series(
+    path: str | Path, column: str | None = None, date_column: str | None = None, *, fewest: int = _FEWEST
+) -> ObservedSeries:
     """Read a series of values > 0 from a CSV file.
 
     Parameters
@@ -84,6 +94,8 @@ def read_series(path: str | Path, column: str | None = None, date_column: str | 
         Column of values; may be left out where there is one besides the dates.
     date_column
         Column of dates; if left out the first that is named date, year, time or t, in any case.
+    fewest
+        Values that it must have; of fewer than four nothing is known of volatility.
 
     Raises
     ------
@@ -95,7 +107,7 @@ def read_series(path: str | Path, column: str | None = None, date_column: str | 
     path = Path(path)
     rows = read_rows(path)
     if not rows:
-        raise InputError(f"{path.name}: needs at least {_FEWEST} values, got a table without lines")
+        raise InputError(f"{path.name}: needs at least {fewest} values, got a table without lines")
     columns = list(rows[0].cells)
     by = _date_column(path.name, columns, date_column)
     of = _value_column(path.name, columns, column, by)
@@ -105,11 +117,12 @@ def read_series(path: str | Path, column: str | None = None, date_column: str | 
     else:
         index = _index(rows, by)
     known = sum(value == value for value in values)
-    if known < _FEWEST:
-        raise InputError(f"{path.name}: {of}: needs at least {_FEWEST} values ({_FEWEST - 1} increments), got {known}")
+    if known < fewest:
+        increments = f"{fewest - 1} increment{'s' if fewest > 2 else ''}"
+        raise InputError(f"{path.name}: {of}: needs at least {fewest} values ({increments}), got {known}")
     series = ObservedSeries(path.name, of, by, pd.Series(values, index=index, dtype=float))
     try:
-        seen(series.data, None)
+        seen(series.data, None, fewest - 1)
     except TreeError as error:
         raise InputError(f"{path.name}: {of}: {error}") from error
     return series

@@ -24,7 +24,7 @@ from scenario_trees.arrays import Array
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.processes.jumps import JumpDiffusion
 from stochisru.errors import InputError
-from stochisru.lunar.exact.root_plan import LastYear, Tail, best_root_plan, plan_gain
+from stochisru.lunar.exact.root_plan import LastYear, RootProblem, best_root_plan, plan_gain
 from stochisru.lunar.exact.threshold import Continuation
 from stochisru.lunar.exact.threshold_recursion import COARSE, FINE, Rule, ThresholdRecursion, fits
 from stochisru.lunar.exact.unit_value import UnitValue
@@ -378,18 +378,28 @@ def exact_policy(case: GeneralCase) -> Result[YearlyPlan]:
 
 
 def _plan(stated: StatedCase, unit: YearlyUnitValue, rule: Rule) -> tuple[YearlyPlan, float]:
+    problem, recursion = _root_problem(stated, unit, rule)
+    later = range(1, stated.T - stated.kinds[0].lead_time + 1)
+    position = np.empty(0) if recursion is None else np.exp([recursion.log_position(t) for t in later])
+    root = problem.best()
+    return YearlyPlan(stated.case, root, position, unit), problem.value(root)
+
+
+def root_problem(case: GeneralCase) -> tuple[RootProblem, YearlyRecursion | None]:
+    """As `stochisru.lunar.exact.threshold.root_problem`, of a case with tables that has an exact policy."""
+    stated = StatedCase(case, None)
+    return _root_problem(stated, YearlyUnitValue.stated(stated), FINE)
+
+
+def _root_problem(stated: StatedCase, unit: YearlyUnitValue, rule: Rule) -> tuple[RootProblem, YearlyRecursion | None]:
     (kind,), T = stated.kinds, stated.T
     lead = kind.lead_time
-    tail: Tail = LastYear(unit)
-    later, position = 0.0, np.empty(0)
-    if lead <= T:
-        recursion = YearlyRecursion(unit, lead, rule)
-        tail = Continuation(unit, lead, recursion)
-        later = unit.process.initial * recursion.option(0)
-        position = np.exp([recursion.log_position(t) for t in range(1, T - lead + 1)])
-    root = best_root_plan(unit, _allowed(stated)[: min(lead, T) + 1], kind.M0, tail)
-    value = plan_gain(unit, root, kind.M0, tail) + later - unit.without_plants()
-    return YearlyPlan(stated.case, root, position, unit), value
+    allowed = _allowed(stated)[: min(lead, T) + 1]
+    if lead > T:
+        return RootProblem(unit, allowed, kind.M0, LastYear(unit), 0.0), None
+    recursion = YearlyRecursion(unit, lead, rule)
+    later = unit.process.initial * recursion.option(0)
+    return RootProblem(unit, allowed, kind.M0, Continuation(unit, lead, recursion), later), recursion
 
 
 def _allowed(stated: StatedCase) -> np.ndarray[Any, np.dtype[np.bool_]]:

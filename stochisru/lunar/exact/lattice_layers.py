@@ -247,6 +247,50 @@ class LatticeLayers:
             value=total - self._unserved,
         )
 
+    def at_root(self) -> tuple[Array, Array, Array]:
+        """What layers are worth at the root, $ per kg of year 0.
+
+        Returns
+        -------
+        edges
+            Lower edges of the layers, kg of year 0, ascending from 0; the last one has no end.
+        there
+            Earnings from year min(L, T) on of a layer that is in place then.
+        waiting
+            Worth of one that is not ordered at the root.
+        """
+        edges = self._edges()
+        years = min(self._lead, self.case.horizon.T)
+        there, waiting = [], []
+        for lower, _ in self._chunks(np.append(edges, edges[-1] + 1.0)):
+            there.append(self._from_year(lower)[years])
+            waiting.append(self._waiting(lower, lambda t, gain, waiting, lower: gain > waiting)[0])
+        return edges, np.concatenate(there), np.concatenate(waiting)
+
+    def in_year(self, t: int, lower: Array) -> Array:
+        """Expected earnings in year t of layers by their lower edges, seen from the root, $ per kg of year 0."""
+        return np.asarray(self._marginal(t, self.lattice.probabilities[t][None, :], lower)[0])
+
+    def edges_of(self, t: int) -> Array:
+        """Where earnings of year t change, kg of year 0, ascending from 0."""
+        full, beyond = self._bends(t)
+        return np.unique(np.concatenate([[0.0], full, beyond] if self._merit.limited else [[0.0], full]))
+
+    @property
+    def price(self) -> Array:
+        """Cost of a kilogram of year 0 that arrives in year t, $ of year 0, shape ``(T + 1,)``."""
+        return self._price
+
+    @property
+    def left(self) -> Array:
+        """What is left in year t of a kilogram of year 0, shape ``(T + 1,)``."""
+        return self._shrinkage
+
+    @property
+    def unserved(self) -> float:
+        """Discounted expected cost of serving all demand without plants, $."""
+        return self._unserved
+
     def value(self, root: Array, levels: Sequence[Array]) -> float:
         """Expected net present value of a plan on the lattice, exact, $.
 

@@ -12,7 +12,7 @@ best policy on these levels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -29,6 +29,9 @@ from stochisru.lunar.operations import discount_factors
 #: Cost of raising plant from one level to another in a year, $ of that year: (year, levels) to a (k, k) table, of which
 #: the part above the diagonal counts.
 StepCost = Callable[[int, Array], Array]
+
+#: Share of a level within which it is another.
+_NEAR = 1e-9
 
 
 def plain_cost(case: DeploymentCase) -> StepCost:
@@ -83,6 +86,8 @@ class LatticeLevels:
     ----------
     cost
         Cost of a step; that of the case if not given.
+    also
+        Further levels that are wanted, kg of year 0.
 
     Raises
     ------
@@ -93,6 +98,7 @@ class LatticeLevels:
     case: DeploymentCase
     lattice: MarkovLattice
     cost: StepCost | None = field(default=None)
+    also: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         require_lattice(self.case, self.lattice)
@@ -109,7 +115,7 @@ class LatticeLevels:
     @cached_property
     def levels(self) -> Array:
         """Levels of plant, kg of year 0, ascending; the first is the plant in place."""
-        return levels_of(self.case, self.lattice.values)
+        return levels_of(self.case, self.lattice.values, self.also)
 
     @cached_property
     def _profit(self) -> list[Array]:
@@ -157,14 +163,60 @@ class LatticeLevels:
 
     def optimum(self) -> tuple[float, LevelChoices]:
         """Optimal value, $ (maximised), and policy."""
-        k = self.levels.size
+        return self._from_root(*self._after_root, self._lead)
+
+    @cached_property
+    def _after_root(self) -> tuple[Array, tuple[Index, ...]]:
+        """Worth at the root of all years after its own by level, shape ``(1, levels)``, and the choices of later years.
+
+        Its own years are 0..L.
+        """
         choices: list[Index] = []
-        later = np.zeros((1, k))
+        later = np.zeros((1, self.levels.size))
         for t in range(self._last - self._lead, 0, -1):
             best, choice = self._raised(self._seen_from(t + self._lead) + later, t + self._lead)
             choices.append(choice)
             later = self.lattice.transitions[t - 1] @ best
-        return self._from_root(later, tuple(reversed(choices)), self._lead)
+        return later, tuple(reversed(choices))
+
+    def root_beside(self, coming: Array, held: Mapping[int, float]) -> tuple[float, Array]:
+        """Best orders at the root where plant is ordered already and some orders are held.
+
+        Parameters
+        ----------
+        coming
+            Plant in place that is not there yet in years 0..min(L, T), kg of year 0, shape ``(L + 1,)``.
+        held
+            Orders (kg) by year of arrival; `levels` must have those that they lead to.
+
+        Returns
+        -------
+        value, orders
+            $ (maximised), −∞ where there is no such plan; and ΔM_0..ΔM_L, kg.
+        """
+        worth, tables = self._after_root[0], []
+        for year in range(self._lead, -1, -1):
+            demand, law = self.lattice.values[year], self.lattice.probabilities[year]
+            plant = np.maximum(self.levels - coming[year], 0.0)
+            total = worth + law[None, :] @ profit_at(self.case, year, plant[None, :], demand[:, None])
+            if year in held:
+                worth, table = self._moved(total, year, held[year])
+            else:
+                worth, table = self._raised(total, year)
+            tables.append(table)
+        at, levels = 0, [self.levels[0]]
+        for table in reversed(tables):
+            at = int(table[0, at])
+            levels.append(self.levels[at])
+        return float(worth[0, 0]), shrinkage(self.case)[: self._lead + 1] * np.diff(levels)
+
+    def _moved(self, total: Array, year: int, order: float) -> tuple[Array, Index]:
+        """As `_raised`, where the step is given, kg; −∞ from levels from which it leads to none."""
+        target = self.levels + order / shrinkage(self.case)[year]
+        place = np.minimum(np.searchsorted(self.levels, target * (1 - _NEAR)), self.levels.size - 1)
+        found = np.abs(self.levels[place] - target) <= _NEAR * target
+        paid = discount_factors(self.case)[year] * float(self.case.investment(np.array([order]))[0])
+        return np.where(found, total[:, place] - paid, -np.inf), place[None, :]
 
     def _from_root(self, later: Array, choices: tuple[Index, ...], last: int) -> tuple[float, LevelChoices]:
         """Levels of years 0..last, all chosen at the root, before what is worth ``later`` at each level."""

@@ -38,6 +38,8 @@ _CHUNK = 4_000_000
 _NEAR = 100_000
 #: Levels that a tree may have: time grows with their square.
 MOST_LEVELS = 2_000
+#: Levels up to which the dynamic programme is quicker than a program of the tree.
+FEW_LEVELS = 250
 #: Holds the number of a level of a tree, of which there is one per commitment and level.
 _NUMBER = np.int16
 #: Two levels closer than this share of the larger are one.
@@ -60,6 +62,11 @@ def why_no_exact_levels(case: DeploymentCase) -> str | None:
         else "scale: the cost of a deployment must be concave in its size"
     )
     return f"{what} for the exact dynamic programme (--method ef takes any curve)"
+
+
+def has_few_levels(case: DeploymentCase, tree: ScenarioTree) -> bool:
+    """Whether a tree of a case with exact levels has so few that the dynamic programme over them is quick."""
+    return levels_on_tree(case, tree).size <= FEW_LEVELS
 
 
 def require_exact_levels(case: DeploymentCase) -> None:

@@ -9,14 +9,19 @@ or never if all are negative; w_t is the layer's expected profit in year t, p_τ
 is worth from year R on, for the exact policy less the option to order it later. Every g_τ − g_σ with τ < σ falls
 with m, so deeper layers never start earlier, and the largest layer that starts by year τ is found by bisection.
 With R = T and tail = w_T this is the static plan; with only τ = 0 allowed the fixed design.
+
+Plant that was ordered before and is still on its way is there in year t whatever is decided, so that layers of new
+plant lie on top of e_t kilograms. In every w_t the layer at n new kilograms is then that at e_t + n, which falls with n
+as before, and nothing else changes. An order of x kilograms that is held is such plant too, less its price.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array, Mask
 from stochisru.lunar.case import DeploymentCase
@@ -53,20 +58,53 @@ class LastYear:
         return self.unit.earned(self.unit.years, plant)
 
 
-def deployments(unit: UnitValue, layers: Array, existing: float) -> Array:
+class UnitOfRoot(Protocol):
+    """What plant earns and costs in the years of the root; see `stochisru.lunar.exact.unit_value.UnitValue`."""
+
+    @property
+    def process(self) -> Any:
+        """Process of demand, whose ``initial`` is that of year 0."""
+
+    @property
+    def years(self) -> int:
+        """T."""
+
+    def left(self, year: ArrayLike) -> Array:
+        """s_t: what is left in a year of a kilogram of year 0."""
+
+    def bill(self, year: ArrayLike) -> Array:
+        """Cost of a kilogram that arrives in a year, $ of year 0."""
+
+    def starting(self, year: ArrayLike) -> Array:
+        """Cost of a layer that arrives in a year, $ of year 0 per kg of year 0."""
+
+    def margin(self, year: ArrayLike, layer: ArrayLike) -> Array:
+        """Expected profit in a year of the layer at ``layer`` kg, $ of year 0 per kg of year 0."""
+
+    def earned(self, year: ArrayLike, plant: ArrayLike) -> Array:
+        """Expected profit in a year of all layers up to ``plant`` kg of year 0, $ of year 0."""
+
+    def without_plants(self) -> float:
+        """Expected cost of serving all demand without plants, $."""
+
+    def reach(self, first: int, last: int) -> tuple[float, float]:
+        """Logarithms of plant over demand of today between which the layers lie that demand decides about."""
+
+
+def deployments(unit: UnitOfRoot, layers: Array, existing: float) -> Array:
     """ΔM_t, kg, of the largest layers that start by each year t."""
     return np.asarray(np.diff(layers, prepend=existing) * unit.left(np.arange(layers.size)))
 
 
-def plan_gain(unit: UnitValue, deployment: Array, existing: float, tail: Tail) -> float:
-    """Worth of a plan ΔM_0..ΔM_R over having no plants at all until then, $."""
+def plan_gain(unit: UnitOfRoot, deployment: Array, existing: ArrayLike, tail: Tail) -> float:
+    """Worth of a plan ΔM_0..ΔM_R over having no plants at all until then, $; ``existing`` as in `best_root_plan`."""
     year = np.arange(deployment.size)
-    layers = existing + np.cumsum(deployment / unit.left(year))
+    layers = np.asarray(existing) + np.cumsum(deployment / unit.left(year))
     profit = unit.earned(year[:-1], layers[:-1]).sum() + float(tail.earned(layers[-1:])[0])
     return float(profit - unit.bill(year) @ deployment)
 
 
-def best_root_plan(unit: UnitValue, allowed: Mask, existing: float, tail: Tail) -> Array:
+def best_root_plan(unit: UnitOfRoot, allowed: Mask, existing: ArrayLike, tail: Tail) -> Array:
     """Optimal ΔM_0..ΔM_R, kg.
 
     Parameters
@@ -74,9 +112,12 @@ def best_root_plan(unit: UnitValue, allowed: Mask, existing: float, tail: Tail) 
     allowed
         Years 0..R in which plants may arrive, shape ``(R + 1,)``.
     existing
-        M0, kg.
+        M0, kg; or with plant that arrives in years 0..R whatever is decided, what of it and of M0 is there in each, kg
+        of year 0, ascending, shape ``(R + 1,)``.
     """
     year = np.arange(allowed.size)
+    there = np.broadcast_to(np.asarray(existing, dtype=float), year.shape)
+    coming = there[-1] - there  # a layer is named by where it lies in year R
     price = unit.starting(year)[:, None]
     lowest, highest = unit.reach(0, unit.years)
 
@@ -84,7 +125,7 @@ def best_root_plan(unit: UnitValue, allowed: Mask, existing: float, tail: Tail) 
         """Best start up to year τ less the best later one (or never), one layer per τ, shape ``(R + 1,)``."""
         earned = np.empty((year.size, layer.size))
         earned[-1] = tail.margin(layer)
-        earned[:-1] = unit.margin(year[:-1, None], layer)
+        earned[:-1] = unit.margin(year[:-1, None], np.maximum(layer - coming[:-1, None], 0.0))
         gain = np.where(allowed[:, None], np.cumsum(earned[::-1], axis=0)[::-1] - price, -np.inf)
         early = np.maximum.accumulate(gain, axis=0).diagonal()
         late = np.maximum.accumulate(np.vstack([gain[1:], np.zeros(layer.size)])[::-1], axis=0)[::-1].diagonal()
@@ -101,8 +142,45 @@ def best_root_plan(unit: UnitValue, allowed: Mask, existing: float, tail: Tail) 
         low, high = np.where(start, middle, low), np.where(start, high, middle)
     layers = np.where(some, np.exp(low), 0.0)
     # Ties and years that are not allowed: no year may undo what an earlier one deployed.
-    layers = np.maximum.accumulate(np.maximum(np.where(allowed, layers, 0.0), existing))
-    return deployments(unit, layers, existing)
+    layers = np.maximum.accumulate(np.maximum(np.where(allowed, layers, 0.0), there[-1]))
+    return deployments(unit, layers, float(there[-1]))
+
+
+@dataclass(frozen=True)
+class RootProblem:
+    """What is decided at the root, and what follows it.
+
+    Attributes
+    ----------
+    allowed
+        Years 0..R in which plant that is ordered at the root may arrive, shape ``(R + 1,)``.
+    existing
+        M0, kg.
+    tail
+        Worth of plant from year R on.
+    later
+        Worth of all orders after the root to someone without plants, $.
+    """
+
+    unit: UnitOfRoot
+    allowed: Mask
+    existing: float
+    tail: Tail
+    later: float
+
+    def there(self, ordered: ArrayLike = 0.0) -> Array:
+        """Plant of M0 and of what arrives in years 0..R whatever is decided (kg), in kg of year 0."""
+        arriving = np.broadcast_to(np.asarray(ordered, dtype=float), self.allowed.shape)
+        return np.asarray(self.existing + np.cumsum(arriving / self.unit.left(np.arange(self.allowed.size))))
+
+    def best(self, ordered: ArrayLike = 0.0, allowed: Mask | None = None) -> Array:
+        """Optimal ΔM_0..ΔM_R, kg, beside what is ordered already."""
+        return best_root_plan(self.unit, self.allowed if allowed is None else allowed, self.there(ordered), self.tail)
+
+    def value(self, deployment: Array, ordered: ArrayLike = 0.0) -> float:
+        """Expected NPV of a plan at the root and the best orders after it, $; what is ordered already is paid."""
+        gain = plan_gain(self.unit, deployment, self.there(ordered), self.tail)
+        return gain + self.later - self.unit.without_plants()
 
 
 def _committed_to_the_end(case: DeploymentCase, allowed: Mask) -> OpenLoopPlan:

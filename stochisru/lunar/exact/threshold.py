@@ -29,7 +29,7 @@ from scenario_trees.origin import Origin
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.layers import allowed_years
-from stochisru.lunar.exact.root_plan import LastYear, Tail, best_root_plan, plan_gain
+from stochisru.lunar.exact.root_plan import LastYear, RootProblem
 from stochisru.lunar.exact.threshold_certain import CertainRecursion
 from stochisru.lunar.exact.threshold_recursion import COARSE, FINE, Rule, ThresholdRecursion, fits
 from stochisru.lunar.exact.unit_value import UnitValue
@@ -176,23 +176,35 @@ class ThresholdPlan(RootOrders):
         return out
 
 
-def threshold_plan(case: DeploymentCase, rule: Rule) -> tuple[ThresholdPlan, float]:
-    """The exact policy by one rule of integration, and its value, $."""
+def is_tabulated(case: DeploymentCase) -> bool:
+    """Whether volatility is large enough for tables, or nothing is uncertain."""
+    unit, T, lead = UnitValue.of(case), case.horizon.T, case.horizon.lead_time
+    return unit.process.volatility == 0 or lead > T or fits(unit, lead)
+
+
+def root_problem(case: DeploymentCase, rule: Rule = FINE) -> tuple[RootProblem, Recursion | None]:
+    """What is decided at the root before the exact policy, and its recursion by one rule of integration.
+
+    The recursion is None where all is decided at the root.
+    """
     unit = UnitValue.of(case)
     T, lead = case.horizon.T, case.horizon.lead_time
-    allowed = allowed_years(case)[: root_years(case)]
-    recursion: Recursion | None = None
-    tail: Tail = LastYear(unit)
-    later, position = 0.0, np.empty(0)
-    if lead <= T:
-        certain = unit.process.volatility == 0
-        recursion = CertainRecursion(unit, lead) if certain else ThresholdRecursion(unit, lead, rule)
-        tail = Continuation(unit, lead, recursion)
-        later = unit.process.initial * recursion.option(0)
-        position = np.exp([recursion.log_position(t) for t in range(1, T - lead + 1)])
-    root = best_root_plan(unit, allowed, case.technology.M0, tail)
-    value = plan_gain(unit, root, case.technology.M0, tail) + later - unit.without_plants()
-    return ThresholdPlan(case, root, position, recursion), value
+    allowed, existing = allowed_years(case)[: root_years(case)], case.technology.M0
+    if lead > T:
+        return RootProblem(unit, allowed, existing, LastYear(unit), 0.0), None
+    certain = unit.process.volatility == 0
+    recursion: Recursion = CertainRecursion(unit, lead) if certain else ThresholdRecursion(unit, lead, rule)
+    later = unit.process.initial * recursion.option(0)
+    return RootProblem(unit, allowed, existing, Continuation(unit, lead, recursion), later), recursion
+
+
+def threshold_plan(case: DeploymentCase, rule: Rule) -> tuple[ThresholdPlan, float]:
+    """The exact policy by one rule of integration, and its value, $."""
+    problem, recursion = root_problem(case, rule)
+    later = range(1, case.horizon.T - case.horizon.lead_time + 1)
+    position = np.empty(0) if recursion is None else np.exp([recursion.log_position(t) for t in later])
+    root = problem.best()
+    return ThresholdPlan(case, root, position, recursion), problem.value(root)
 
 
 def _error_of_certainty(unit: UnitValue, plan: ThresholdPlan) -> float:
@@ -238,8 +250,7 @@ def threshold(case: DeploymentCase) -> Result[ThresholdPlan]:
     require_case(case)
     start = time.perf_counter()
     unit = UnitValue.of(case)
-    T, lead = case.horizon.T, case.horizon.lead_time
-    tabulated = unit.process.volatility == 0 or lead > T or fits(unit, lead)
+    tabulated = is_tabulated(case)
     plan, value = threshold_plan(case if tabulated else case.replace(sigma=0.0), FINE)
     solved = time.perf_counter()
     if tabulated:

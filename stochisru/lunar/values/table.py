@@ -34,6 +34,7 @@ from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.wait_and_see import WaitAndSeeValues
 from stochisru.lunar.information import plan_value
+from stochisru.lunar.solving import quickest_on_tree
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.methods.extensive_form import bettered
 from stochisru.methods.options import options_of
@@ -266,7 +267,8 @@ def table_of(
     stages = range(max(T - lead, 0))  # at stage T − L the last decision is taken and EEV is reached
     wanted = [Held()] if recourse is None else []
     wanted += [Held({"dM": ev}, through=t) for t in stages]
-    method = next(m for m in takers(case, Of.TREE) if isinstance(m, HoldsPlans))
+    ways = (quickest_on_tree(case, tree), *takers(case, Of.TREE))
+    method = next(way for way in ways if isinstance(way, HoldsPlans))
     given = {name: wish for name, wish in wishes.items() if name in options_of(method.options)}
     solved = method.holding(case, tree, wanted, options_for(method, given))
     rp = next(solved) if recourse is None else recourse

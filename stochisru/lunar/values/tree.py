@@ -17,6 +17,7 @@ from stochisru.lunar.tree_program import TreePlan
 from stochisru.lunar.values.programs import TIME_LIMIT, in_advance_by_programs
 from stochisru.lunar.values.table import InAdvance, ValueTable, table_of
 from stochisru.methods.result import Bounds, Kind, Of, Result
+from stochisru.programs.solvers import solver_named
 from stochisru.values import Values, values
 
 
@@ -85,6 +86,7 @@ def value_table(
         case.require_total()
         return values(case.model_on(tree), tree, solver=solver, time_limit=TIME_LIMIT, progress=progress)
     require_match(case, tree)
+    solver_named(solver)
     say = progress or (lambda _: None)
     wishes: dict[str, Any] = {"solver": solver}
     if why_not_in_advance(case) is None:
