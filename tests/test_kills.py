@@ -37,6 +37,7 @@ COMMANDS = {
         *("campaign-sweep", "--values", "1,2", "--rel-gap", "0.9", "--architecture", "concentrated"),
         *("--phases", "without", "--out", "o", *CHECKPOINT),
     ),
+    "decide": ("decide", "lunar-reference", "--history", HISTORY, "--out", "o"),
     "calibrate": ("calibrate", HISTORY, "--kind", "gbm", "--D0", "1000", "--out", "o"),
 }
 OFTEN = 20
