@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
+from scenario_trees.errors import is_number
 from stochisru.errors import InputError
 from stochisru.files import MANIFEST
 
@@ -28,7 +29,6 @@ class _Common(TypedDict):
     case: str
     title: str
     horizon: int
-    decision: dict[str, str | float | dict[str, float]]
     distance: _Distance
     leaves: int
     nodes: int
@@ -42,6 +42,7 @@ class _Common(TypedDict):
 
 @with_config(_STRICT)
 class _Base(_Common):
+    decision: dict[str, str | float]
     exact: bool
     foresight: str
     foresight_paths: int
@@ -58,6 +59,7 @@ class _Support(TypedDict):
 
 @with_config(_STRICT)
 class _Tables(_Common):
+    decision: dict[str, str | float | dict[str, float]]
     tables: str
     no_values: str
     measure: str
@@ -87,6 +89,6 @@ def require_entries(manifest: Mapping[str, Any], folder: Path, *, tables: bool) 
         raise InputError(f"RUN_DIR: {folder / MANIFEST}: {where}: {what}; make the run again") from error
     decision = manifest["decision"]
     for name, value in {"rule": None, **decision}.items():
-        if value is None or (name.startswith("dM") and isinstance(value, str)):
+        if value is None or (name.startswith("dM") and not is_number(value)):
             what = "missing" if value is None else f"must be a number, got {reprlib.repr(value)}"
             raise InputError(f"RUN_DIR: {folder / MANIFEST}: decision.{name}: {what}; make the run again")
