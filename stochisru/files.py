@@ -213,7 +213,8 @@ def _listed(manifest: Mapping[str, Any] | None) -> dict[str, str]:
     return dict(files)
 
 
-def _require_replaceable(target: Path, kind: str, same: Mapping[str, Any]) -> None:
+def require_replaceable(target: Path, kind: str, same: Mapping[str, Any]) -> None:
+    """Raise `InputError` unless a folder is new, empty or an earlier result of that kind with the entries ``same``."""
     if not target.exists():
         return
     if not target.is_dir():
@@ -225,7 +226,7 @@ def _require_replaceable(target: Path, kind: str, same: Mapping[str, Any]) -> No
     if manifest is not None and not _listed(manifest):
         raise InputError(
             f"out: {target} holds other files or was made by an earlier version: its {MANIFEST} does not list its "
-            "files; give another folder"
+            "files; move it away or give another folder with --out"
         )
     if manifest is not None and manifest.get("study", RUN) != kind:
         raise InputError(f"out: {target} holds a {manifest.get('study', RUN)}, must be new, empty or an earlier {kind}")
@@ -345,12 +346,12 @@ def replacing_folder(target: Path, kind: str = RUN, same: Mapping[str, Any] | No
 
 
 def _require_no_other(target: Path, kind: str, same: Mapping[str, Any]) -> None:
-    """`_require_replaceable`, unless a killed run left it half replaced, which is finished first."""
+    """`require_replaceable`, unless a killed run left it half replaced, which is finished first."""
     homes = (target.parent, target) if target.is_dir() else ()
     with contextlib.suppress(OSError):
         if any(_is_ours(item.name, target) and item.suffix == _DONE for home in homes for item in home.iterdir()):
             return
-    _require_replaceable(target, kind, same)
+    require_replaceable(target, kind, same)
 
 
 def _filled(home: Path, target: Path, kind: str, same: Mapping[str, Any], alone: bool) -> Iterator[Path]:
@@ -358,7 +359,7 @@ def _filled(home: Path, target: Path, kind: str, same: Mapping[str, Any], alone:
     part = _unfinished(home, target)
     try:
         _sweep(home, target, alone)
-        _require_replaceable(target, kind, same)
+        require_replaceable(target, kind, same)
         part.mkdir()
     except OSError as error:
         raise InputError(f"out: cannot write to {home}: {error.strerror}") from error
@@ -377,7 +378,7 @@ def _filled(home: Path, target: Path, kind: str, same: Mapping[str, Any], alone:
         shutil.rmtree(part, ignore_errors=True)
         raise
     try:
-        _require_replaceable(target, kind, same)  # others may have put something there in the meantime
+        require_replaceable(target, kind, same)  # others may have put something there in the meantime
     except InputError as error:
         raise OutputError(f"{error}; the results are in {done.rename(free_name(target))}") from error
     try:

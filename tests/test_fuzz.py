@@ -27,6 +27,7 @@ from stochisru.cli.ending import one_line
 from stochisru.cli.main import main
 from stochisru.errors import InputError
 from stochisru.lunar.calibration.series import read_series
+from stochisru.lunar.deciding.standing import read_pipeline
 from stochisru.lunar.own_uncertainty import read_demand_paths, read_tree
 from stochisru.lunar.plan_file import read_plan
 from stochisru.lunar.shipped import case_text
@@ -167,6 +168,7 @@ def kinds(tmp_path_factory):
             "plan.csv", lambda path: read_plan(case, path), "year,technology,kg\n0,plant,100\n1,plant,50.5\n"
         ),
         "own tree": of_text("own.csv", read_tree, TREE),
+        "pipeline": of_text("p.csv", lambda path: read_pipeline(case, path), "year,kg\n0,100\n1,50.5\n"),
         "paths": of_text("paths.csv", read_demand_paths, "0,1,2\n1000,1100,1200\n1000,900,800\n"),
         "series": of_text("series.csv", read_series, (ROOT / "docs" / "demand-history.csv").read_text()),
         "network": (of_network, read_network),
@@ -175,7 +177,7 @@ def kinds(tmp_path_factory):
 
 NAMES = (
     *("tree", "lattice", "state", "incumbent", "cuts", "points"),
-    *("case", "plan", "own tree", "paths", "series", "network"),
+    *("case", "plan", "own tree", "pipeline", "paths", "series", "network"),
 )
 
 

@@ -37,6 +37,7 @@ COMMANDS = {
         *("campaign-sweep", "--values", "1,2", "--rel-gap", "0.9", "--architecture", "concentrated"),
         *("--phases", "without", "--out", "o", *CHECKPOINT),
     ),
+    "decide": ("decide", "lunar-reference", "--history", HISTORY, "--out", "o"),
     "calibrate": ("calibrate", HISTORY, "--kind", "gbm", "--D0", "1000", "--out", "o"),
 }
 OFTEN = 20
@@ -87,8 +88,9 @@ def kill_and_go_on(name, moments, whole, tmp_path, root):
         folder.mkdir()
         for _ in range(2):  # what goes on is killed too
             process = started(arguments, folder)
-            time.sleep(chance.uniform(0.2, seconds))
-            process.send_signal(signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0.2, seconds))
+            process.kill()
             process.communicate(timeout=60)
             if (folder / "o").exists():
                 manifest = read_manifest(folder / "o")

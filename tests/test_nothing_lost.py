@@ -92,7 +92,7 @@ def test_a_manifest_that_lists_nothing_or_points_elsewhere_is_refused(tmp_path):
     target.mkdir()
     for listed in (None, {}, [], 3, {"../precious": "x"}, {str(tmp_path / "precious"): "x"}, {"a": 1}):
         (target / MANIFEST).write_text(json.dumps({**MADE_BY, FILES: listed} if listed is not None else MADE_BY))
-        with pytest.raises(InputError, match=r"^out: .*does not list its files; give another folder$"):
+        with pytest.raises(InputError, match=r"^out: .*does not list its files; move it away or give another"):
             fill(target, {"case.toml": "new"})
     assert (tmp_path / "precious").read_text() == "years of work"
 

@@ -75,7 +75,7 @@ def decide(
     def show(found: Advice | WrittenAdvice) -> None:
         advice = found.advice if isinstance(found, WrittenAdvice) else found
         _show(advice)
-        if isinstance(found, WrittenAdvice):
+        if isinstance(found, WrittenAdvice) and (found.folder / "report.html").exists():
             typer.echo(f"report: {found.folder / 'report.html'}")
 
     emit_outcome(compute, lambda found: found.to_dict(), json, show)

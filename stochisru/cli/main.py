@@ -380,11 +380,11 @@ def report(
     json: JsonOpt = None,
 ) -> None:
     """Make figures and page of a run folder again from its tables."""
-    from stochisru.report.page import build_report
+    from stochisru.report.page import rebuild_report
 
     json_target(json)
     with progress(f"reporting {run_dir}"):
-        files = build_report(run_dir)
+        files = rebuild_report(run_dir)
     emit({"files": [str(f) for f in files]}, json, lambda: typer.echo(f"wrote {len(files)} files; open {files[-1]}"))
 
 

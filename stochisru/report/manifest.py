@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
+from scenario_trees.errors import is_number
 from stochisru.errors import InputError
 from stochisru.files import MANIFEST
 
@@ -27,7 +29,6 @@ class _Common(TypedDict):
     case: str
     title: str
     horizon: int
-    decision: dict[str, str | float | dict[str, float]]
     distance: _Distance
     leaves: int
     nodes: int
@@ -41,6 +42,7 @@ class _Common(TypedDict):
 
 @with_config(_STRICT)
 class _Base(_Common):
+    decision: dict[str, str | float]
     exact: bool
     foresight: str
     foresight_paths: int
@@ -48,9 +50,21 @@ class _Base(_Common):
 
 
 @with_config(_STRICT)
+class _Support(TypedDict):
+    firm: float
+    government: float
+    both: float
+    per_kg: float | None
+
+
+@with_config(_STRICT)
 class _Tables(_Common):
+    decision: dict[str, str | float | dict[str, float]]
     tables: str
     no_values: str
+    measure: str
+    commitment: str
+    support: _Support | None
 
 
 @cache
@@ -73,5 +87,8 @@ def require_entries(manifest: Mapping[str, Any], folder: Path, *, tables: bool) 
         where = ".".join(str(part) for part in first["loc"])
         what = first["msg"][:1].lower() + first["msg"][1:]
         raise InputError(f"RUN_DIR: {folder / MANIFEST}: {where}: {what}; make the run again") from error
-    if "rule" not in manifest["decision"]:
-        raise InputError(f"RUN_DIR: {folder / MANIFEST}: decision.rule: missing; make the run again")
+    decision = manifest["decision"]
+    for name, value in {"rule": None, **decision}.items():
+        if value is None or (name.startswith("dM") and not is_number(value)):
+            what = "missing" if value is None else f"must be a number, got {reprlib.repr(value)}"
+            raise InputError(f"RUN_DIR: {folder / MANIFEST}: decision.{name}: {what}; make the run again")

@@ -79,14 +79,8 @@ def build_report(folder: Path) -> list[Path]:
     from stochisru.report.general_figures import general_figures
 
     manifest, tables = read_tables(folder)
-    try:
-        figures = general_figures(tables) if _has_tables(manifest) else all_figures(tables)
-        text = render(manifest, tables, figures)
-    except MISSHAPEN as error:
-        said = f"{type(error).__name__}: {error}"
-        raise InputError(
-            f"RUN_DIR: {folder}: its tables are not those of a run ({said}); make the run again"
-        ) from error
+    figures = general_figures(tables) if _has_tables(manifest) else all_figures(tables)
+    text = render(manifest, tables, figures)
     target = folder / "figures"
     try:
         target.mkdir(exist_ok=True)
@@ -104,6 +98,19 @@ def build_report(folder: Path) -> list[Path]:
     write_text(page, text)
     relist_files(folder, [*written, page])
     return [*written, page]
+
+
+def rebuild_report(folder: Path) -> list[Path]:
+    """`build_report` of a folder that may have been changed since its run; `InputError` where it cannot be read."""
+    try:
+        return build_report(folder)
+    except InputError:
+        raise
+    except MISSHAPEN as error:
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"RUN_DIR: {folder}: its tables are not those of a run ({said}); make the run again"
+        ) from error
 
 
 def _values(values: pd.DataFrame, caption: str) -> str:

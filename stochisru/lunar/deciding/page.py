@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stochisru.files import drawing, plainly, replacing_folder, write_text
+from stochisru.files import drawing, keeping, plainly, replacing_folder, require_replaceable, write_text
 from stochisru.lunar.deciding.decide import Advice
 from stochisru.lunar.deciding.figures import history_and_fan, order_by_demand, regret_curve, regret_name
 from stochisru.lunar.deciding.words import amount, shown
 from stochisru.methods.result import versions
+from stochisru.placing import files_of
 from stochisru.report.elements import inline, manifest_table, table, whole_page
 from stochisru.studies.folder import write_case, write_figures, write_manifest, write_tables
 
@@ -44,11 +45,8 @@ def identity(advice: Advice) -> dict[str, str]:
 
 
 def require_folder(out: Path) -> None:
-    """Refuse a folder that cannot be filled, before any work is done."""
-    from stochisru.errors import InputError
-
-    if out.exists() and not out.is_dir():
-        raise InputError(f"out: {out} is a file, must be a folder")
+    """Refuse a folder that holds anything but a decision, before any work is done."""
+    require_replaceable(out, KIND, {})
 
 
 def write_advice(advice: Advice, out: Path) -> WrittenAdvice:
@@ -60,8 +58,11 @@ def write_advice(advice: Advice, out: Path) -> WrittenAdvice:
         If the folder holds anything else, or cannot be written.
     FigureError
         If a figure or the page cannot be made; tables and manifest are in the folder.
+    OutputError
+        If the folder cannot be written; ``kept`` is the advice.
     """
-    with replacing_folder(out, KIND, identity(advice)) as folder:
+    with keeping() as keep, replacing_folder(out, KIND, identity(advice)) as folder:
+        keep(advice)
         fan = (
             None if advice.has_factors else advice.case.process.fan(advice.case.horizon.T, _LEVELS).rename(columns=str)
         )
@@ -70,21 +71,17 @@ def write_advice(advice: Advice, out: Path) -> WrittenAdvice:
         entries = {**identity(advice), "history": advice.history.file, "order": advice.order, "rule": advice.rule}
         entries |= {"method": advice.method, "of": advice.of, "belief": advice.belief.describe()}
         write_manifest(folder, KIND, entries, advice.case)
-        written = WrittenAdvice(advice, out, _files(folder))
+        written = WrittenAdvice(advice, out, files_of(folder))
         figures = _figures(advice, fan)
         write_figures(folder, lambda: figures, written)
         with drawing(written):
             write_text(folder / "report.html", render(advice, figures, {**entries, "versions": versions()}))
-        files = _files(folder)
+        files = files_of(folder)
     return WrittenAdvice(advice, out, files)
 
 
 #: Quantile levels of the fan.
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
-def _files(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
 
 
 def _tables(advice: Advice, fan: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
