@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from scenario_trees import ScenarioTree
-from stochisru import InputError, extensive_form, load_case, process_values, value_table
+from stochisru import InputError, extensive_form, load_case, process_values, simulate_policies, value_table
 from stochisru.cli.main import main
 from stochisru.lunar.general_policies import simulate_general
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.tables.support_worth import support_worth
+from stochisru.methods.registry import method_named
 from stochisru.problem.evaluate import evaluate
 from stochisru.report.elements import number
 from stochisru.simulation.sampling import Sampling
@@ -281,3 +282,28 @@ def test_earth_serves_where_it_is_no_dearer_than_shortage(tmp_path):
     found = simulate_general(case, ["nothing"], Sampling(20, 1)).metrics["nothing"]
     assert found["demand_satisfaction"].value == 1.0
     assert found["shortage"].value == 0.0
+
+
+@pytest.mark.parametrize(
+    "launch",
+    ["mass_limit = 2000.0\nlot = 25.0\nfixed_cost = 2e5", "mass_limit = 2000.0\nfixed_cost = 1e5", "lot = 40.0"],
+)
+def test_sddp_of_lots_and_campaigns_is_that_of_the_relaxation(tmp_path, launch):
+    case = two(tmp_path, mass_limit=launch)
+    lattice = case.lattice(4)
+    found = method_named("sddp").solve(case, lattice, method_named("sddp").options(iterations=10))
+    assert found.termination.limit == "relaxation"
+    assert not found.bounds.certified
+    assert found.bounds.lower <= found.objective <= found.bounds.upper
+    # The optimum of a tree that is the lattice unrolled lies between what the plan earns and the relaxation.
+    best = extensive_form(case, lattice.to_tree(), rel_gap=1e-3).bounds
+    assert found.bounds.lower <= best.upper
+    assert found.bounds.upper >= best.lower
+    lot = 25.0 if "25" in launch else 40.0 if "40" in launch else None
+    orders = [kg for table in case.first_stage(found.first_stage).values() for kg in table.values()]
+    assert sum(orders) > 0
+    if lot is not None:
+        assert np.mod(np.array(orders) / lot + 1e-9, 1.0) == pytest.approx(0.0, abs=1e-6)
+    judged = simulate_policies(case.model_on(lattice), [found.policy()], paths=500, seed=9, process=lattice)
+    assert np.isfinite(judged.values).all()
+    assert judged.metrics["sddp"]["mean"].value == pytest.approx(found.objective, rel=0.2)

@@ -30,6 +30,7 @@ from stochisru.lunar.simulation import npv_on_paths, simulate
 from stochisru.lunar.storage import Storage
 from stochisru.lunar.strategies.protocol import whole_modules
 from stochisru.lunar.tables.case import GeneralCase, is_general
+from stochisru.lunar.tables.in_lots import sddp_in_lots
 from stochisru.lunar.trees import case_lattice
 from stochisru.methods.options import NoOptions, option
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
@@ -124,7 +125,9 @@ class DualDynamicProgramming:
                 None if case.is_linear else "problem: SDDP of a model takes costs in proportion to size and any amount"
             )
         if is_general(case):
-            return None if case.is_linear else "launch, scale: SDDP of a general case takes costs in proportion to size"
+            if case.is_linear or (case.storage is None and case.risk is None):
+                return None
+            return "launch, scale: SDDP of a case with a store or a measure of risk takes costs in proportion to size"
         return why_no_case(case, "sddp")
 
     def kind(self, case: DeploymentCase) -> Kind:
@@ -152,6 +155,10 @@ class DualDynamicProgramming:
                 raise InputError(f"risk: {case.name} says its measure in a table [risk]; leave the options out")
             if storage is not None:
                 raise InputError(f"boil_off: {case.name} says its store in a table [storage]; leave the options out")
+            if not case.is_linear:
+                if not risk.neutral:
+                    raise InputError("launch, scale: SDDP with a measure of risk takes costs in proportion to size")
+                return sddp_in_lots(case, on, progress=progress, **options.how)
             if case.risk is not None:
                 risk = MeanCVaR(case.risk.weight, case.risk.tail)
         elif not case.is_linear:

@@ -127,7 +127,7 @@ class ByTechnology:
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Orders of today, campaigns that they need, and what is left in store."""
         fleet = self.fleets.on(seen.model)
-        orders = _known(fleet, seen)
+        orders = fleet.decided(seen)
         before = {name: amounts.copy() for name, amounts in orders.items()}
         if seen.year == 0:
             now = _of(seen, 0)
@@ -140,7 +140,7 @@ class ByTechnology:
         if today:
             fleet.spread(orders, self.rule.later(fleet, seen, orders, today), today, _of(seen, seen.year))
         fleet.round_up(orders, before)
-        return _decided(fleet, seen, orders)
+        return _with_store(fleet, seen, orders)
 
     def describe(self) -> str:
         """The rule as one sentence."""
@@ -159,21 +159,21 @@ class Steps:
 
     def _table(self, fleet: Fleet) -> dict[str, Array]:
         """Orders by name and year of arrival, each of shape ``(T + 1, 1)``."""
-        orders = _none(fleet, 1)
+        orders = fleet.no_orders(1)
         last = fleet.mean(fleet.T)
         there = sum(kind.capacity.at(fleet.T, last) * kind.M0 for kind in fleet.kinds)
         missing = np.maximum(fleet.wanted(fleet.T, last) - there, 0.0)
         years = range(fleet.first, fleet.first + 1 if self.at_once else fleet.T + 1)
         for year in years:
             fleet.spread(orders, missing / len(years), dict.fromkeys(orders, year), fleet.mean(year))
-        fleet.round_up(orders, _none(fleet, 1))
+        fleet.round_up(orders, fleet.no_orders(1))
         return orders
 
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Orders of the schedule, campaigns that they need, and what is left in store."""
         fleet = self.fleets.on(seen.model)
         orders = {name: np.repeat(x, seen.paths, axis=1) for name, x in self._table(fleet).items()}
-        return _decided(fleet, seen, orders)
+        return _with_store(fleet, seen, orders)
 
     def describe(self) -> str:
         """The rule as one sentence."""
@@ -191,7 +191,7 @@ class NoOrders:
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Nothing, and what customers leave in store."""
         fleet = self.fleets.on(seen.model)
-        return _decided(fleet, seen, _none(fleet, seen.paths))
+        return _with_store(fleet, seen, fleet.no_orders(seen.paths))
 
     def describe(self) -> str:
         """The rule as one sentence."""
@@ -229,27 +229,9 @@ def _of(seen: Seen, year: int) -> dict[str, Array]:
     return {name: values[year] for name, values in seen.factors.items()}
 
 
-def _none(fleet: Fleet, paths: int) -> dict[str, Array]:
-    """No orders, by name, each of shape ``(T + 1, paths)``."""
-    return {f"dM{kind.suffix}": np.zeros((fleet.T + 1, paths)) for kind in fleet.kinds}
-
-
-def _known(fleet: Fleet, seen: Seen) -> dict[str, Array]:
-    """All orders that are decided before today."""
-    orders = _none(fleet, seen.paths)
-    for kind in fleet.kinds if seen.year else ():
-        name = f"dM{kind.suffix}"
-        for year in range(fleet.first, min(seen.year + kind.lead_time - 1, fleet.T) + 1):
-            orders[name][year] = seen.amount(name, year)
-    return orders
-
-
-def _decided(fleet: Fleet, seen: Seen, orders: Orders) -> dict[str, Array]:
+def _with_store(fleet: Fleet, seen: Seen, orders: Orders) -> dict[str, Array]:
     """Orders as a policy gives them, with the campaigns that they need and what customers leave in the store."""
-    found = {name: orders[name][list(years)] for name, years in seen.due.items() if name in orders}
-    if "campaign" in seen.due:
-        flies = np.any([amounts > 0 for amounts in orders.values()], axis=0)
-        found["campaign"] = flies[list(seen.due["campaign"])].astype(float)
+    found = fleet.due(seen, orders)
     store = fleet.case.storage
     if store is not None:
         now, step = _of(seen, seen.year), fleet.case.horizon.step

@@ -21,6 +21,7 @@ from stochisru.lunar.tables.quantity import Quantity
 from stochisru.problem.coefficients import Factors
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Row
+from stochisru.problem.policies.protocol import Seen
 
 if TYPE_CHECKING:
     from stochisru.lunar.tables.case import GeneralCase
@@ -167,6 +168,27 @@ class Fleet:
             orders[f"dM{kind.suffix}"][year] += mass
             left = rest - makes * mass
             rest = np.where(left > _DUST * rest, left, 0.0)
+
+    def no_orders(self, paths: int) -> dict[str, Array]:
+        """No orders, by name, each of shape ``(T + 1, paths)``."""
+        return {f"dM{kind.suffix}": np.zeros((self.T + 1, paths)) for kind in self.kinds}
+
+    def decided(self, seen: Seen) -> dict[str, Array]:
+        """All orders that are decided before today."""
+        orders = self.no_orders(seen.paths)
+        for kind in self.kinds if seen.year else ():
+            name = f"dM{kind.suffix}"
+            for year in range(self.first, min(seen.year + kind.lead_time - 1, self.T) + 1):
+                orders[name][year] = seen.amount(name, year)
+        return orders
+
+    def due(self, seen: Seen, orders: Orders) -> dict[str, Array]:
+        """Orders as a policy gives them today, with the campaigns that they need."""
+        found = {name: orders[name][list(years)] for name, years in seen.due.items() if name in orders}
+        if "campaign" in seen.due:
+            flies = np.any([amounts > 0 for amounts in orders.values()], axis=0)
+            found["campaign"] = flies[list(seen.due["campaign"])].astype(float)
+        return found
 
     def round_up(self, orders: dict[str, Array], before: Orders) -> None:
         """What was added to ``before``, up to whole lots where plant comes in lots, as far as limits allow."""
