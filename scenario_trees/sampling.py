@@ -17,6 +17,7 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from scenario_trees.errors import TreeError
 from scenario_trees.protocols import Sampler
+from scenario_trees.signals import uninterrupted
 
 
 def _generator(seed: int, index: int) -> np.random.Generator:
@@ -91,7 +92,8 @@ class Sobol:
 
         if steps > qmc.Sobol.MAXDIM:
             raise TreeError(f"horizon: Sobol sampling allows at most {qmc.Sobol.MAXDIM} steps, got {steps}")
-        engine = qmc.Sobol(d=steps, scramble=True, bits=32, rng=_generator(seed, index))
+        with uninterrupted():  # scipy's compiled tables swallow an interrupt while they are read
+            engine = qmc.Sobol(d=steps, scramble=True, bits=32, rng=_generator(seed, index))
         points = engine.random_base2(max(0, int(size - 1).bit_length()))[:size]
         # A scrambled point may round to 0, whose normal quantile is −∞.
         tiny = 2.0**-33

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import signal
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from scenario_trees.signals import uninterrupted
 
 #: What is replaced last, and where it waits while that lasts: without it a folder is none of ours.
 _BEFORE = ".before"
@@ -53,7 +52,7 @@ def place(ready: Path, target: Path, before: Mapping[str, str], last: str) -> li
         Files of the user's that stood in the way, under the names that they have now.
     """
     kept = []
-    with _uninterrupted():
+    with uninterrupted():
         if (target / last).exists():
             (target / last).replace(ready / _BEFORE)
         ours = set(files_of(ready))
@@ -114,24 +113,3 @@ def _remove_empty(target: Path, before: Mapping[str, str]) -> None:
     ):
         with contextlib.suppress(OSError):
             folder.rmdir()
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Put off signals that end a process until a few files are moved."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    wanted = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    handlers: dict[int, Any] = {}
-    for number in wanted:
-        if signal.getsignal(number) not in (signal.SIG_IGN, None):
-            handlers[number] = signal.signal(number, lambda got, _: came.append(got))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for number in came[:1]:
-            signal.raise_signal(number)
