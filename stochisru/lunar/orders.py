@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scenario_trees.arrays import Array
+
+if TYPE_CHECKING:
+    from stochisru.problem.model import Model
 
 
 class _Rooted(Protocol):
@@ -20,6 +23,35 @@ class RootOrders:
     def first_stage(self: _Rooted) -> dict[str, float]:
         """`root` by name, ``dM0`` to ``dM{L}``."""
         return {f"dM{t}": float(mass) for t, mass in enumerate(self.root)}
+
+
+class _NamedFirst(Protocol):
+    @property
+    def first_stage(self) -> Mapping[str, float]: ...
+
+
+class NamedOrders:
+    """Mixin of plans of a model that have ``first_stage``, what is decided in year 0 by name, and nothing to count."""
+
+    @property
+    def root(self: _NamedFirst) -> tuple[float, ...]:
+        """Amounts of ``first_stage``."""
+        return tuple(self.first_stage.values())
+
+    @property
+    def size(self) -> dict[str, int]:
+        """Nothing to count."""
+        return {}
+
+
+def decided_at_root(model: Model, amounts: Mapping[str, Array]) -> dict[str, float]:
+    """What is decided in year 0, by name and year of effect, of amounts that have their first years in front."""
+    return {
+        f"{part.name}{t}": float(amounts[part.name][t])
+        for part in model.decisions
+        for t in range(min(part.lead, model.horizon) + 1)
+        if part.years is None or t in part.years
+    }
 
 
 def flat(first_stage: Mapping[str, Any]) -> dict[str, float]:

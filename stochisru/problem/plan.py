@@ -73,13 +73,8 @@ class ModelPlan:
                 here = self.tree.at(t)
                 add(here, worth * amount[here])
             if isinstance(part, Decision) and not part.is_linear:
-                fixed = sheet.numbers(part, "fixed_cost")
                 for t in self.model.years:
-                    here = self.tree.at(t)
-                    cost = fixed[t] * (amount[here] > 0)
-                    if part.curve is not None:
-                        cost = cost + part.curve(np.maximum(amount[here], 0.0))
-                    add(here, -sheet.paid(part, t) * cost)
+                    add(self.tree.at(t), -sheet.paid(part, t) * self._beyond(part, t))
         return total, size
 
     @property
@@ -97,21 +92,20 @@ class ModelPlan:
         total = np.zeros((len(years), self.tree.n_leaves))
         for part in self.model.columns:
             for t, nodes in enumerate(reversed(along)):
-                here, amount = self.tree.at(t), self.columns[part.name]
-                money = np.broadcast_to(np.asarray(sheet.worth[part.name][t] * amount[here]), amount[here].shape)
+                here = self.tree.at(t)
+                place, money = nodes - here.start, sheet.worth[part.name][t] * self.columns[part.name][here]
                 if not isinstance(part, Decision):
-                    total[t] += money[nodes - here.start] / self.model.discount[t]
+                    total[t] += money[place] / self.model.discount[t]
                     continue
-                paid = sheet.paid(part, t)
-                bill = money[nodes - here.start] / paid - self._beyond(part, t, amount[nodes], nodes - here.start)
+                bill = (money / sheet.paid(part, t) - self._beyond(part, t))[place]
                 for when, share in part.pays_in(t).items():
                     total[when] += share * bill
         return self.model.sign * total
 
-    def _beyond(self, part: Decision, year: int, amount: Array, place: Index) -> Array:
-        """What an amount of a year costs that is not in proportion to it; ``place`` is that of its node in the year."""
-        fixed = np.asarray(self._sheet.numbers(part, "fixed_cost")[year])
-        cost = (fixed if fixed.ndim == 0 else fixed[place]) * (amount > 0)
+    def _beyond(self, part: Decision, year: int) -> Array:
+        """What the amounts at the nodes of a year cost that is not in proportion to them, $ of when they are paid."""
+        amount = self.columns[part.name][self.tree.at(year)]
+        cost: Array = np.asarray(self._sheet.numbers(part, "fixed_cost")[year] * (amount > 0), dtype=float)
         return cost if part.curve is None else cost + part.curve(np.maximum(amount, 0.0))
 
     @cached_property

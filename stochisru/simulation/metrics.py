@@ -19,7 +19,7 @@ happens to have no extremes must not call itself good. See ``benchmarks/coverage
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -293,6 +293,15 @@ def strategy_metrics(
         for name in ("demand_satisfaction", "shortage"):
             out[name] = Estimate(out[name].value, float("nan"), float("nan"), float("nan"), rare)
     return out
+
+
+def told_metrics(metrics: dict[str, Estimate]) -> dict[str, Any]:
+    """Metrics of one strategy for JSON: values by name, ``ci`` and ``no_interval``, why there is none."""
+    return {
+        **{name: estimate.value for name, estimate in metrics.items()},
+        "ci": {name: [estimate.lower, estimate.upper] for name, estimate in metrics.items()},
+        "no_interval": {name: estimate.reason for name, estimate in metrics.items() if estimate.reason},
+    }
 
 
 def metrics_frame(metrics: dict[str, dict[str, Estimate]]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from stochisru.estimate import Estimate
 from stochisru.files import plainly
 from stochisru.problem.model import Model
 from stochisru.problem.paths import Paths
-from stochisru.problem.policies.follow import follow
+from stochisru.problem.policies.follow import Followed, follow
 from stochisru.problem.policies.protocol import BestOperations, Policy
 from stochisru.simulation.blocks import in_order
 from stochisru.simulation.metrics import npv_metrics
@@ -197,14 +197,40 @@ def simulate_policies(
         raise InputError(f"policies: must be one or more of different names, got {', '.join(names) or 'none'}")
     drawn = drawn_paths(model, source, sample)
 
+    (values,) = walked(model, chosen, drawn, operations, sample.workers, lambda followed, _: (followed.values,))
+    return Outcomes(model, chosen, values, sample.source.units(sample.paths), sample, in_words(source))
+
+
+def walked(
+    model: Model,
+    policies: Sequence[Policy],
+    paths: Paths,
+    operations: BestOperations | None,
+    workers: int,
+    told: Callable[[Followed, int], tuple[Array, ...]],
+) -> tuple[Array, ...]:
+    """What is told of policies down paths, in any number of processes; the result does not depend on it.
+
+    Parameters
+    ----------
+    told
+        Arrays of some paths, whose last axis is the path, of what a policy came to on them and the number of the first.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Each of shape ``(policies, …, paths)``.
+    """
     size = _PER_PROGRAM if operations is None else _PER_TASK
 
-    def task(first: int) -> Array:
-        here = drawn[first : first + size]
-        return np.stack([follow(model, policy, here, operations).values for policy in chosen])
+    def task(first: int) -> list[tuple[Array, ...]]:
+        here = paths[first : first + size]
+        return [told(follow(model, policy, here, operations), first) for policy in policies]
 
-    values = np.concatenate(list(in_order(task, range(0, sample.paths, size), sample.workers)), axis=1)
-    return Outcomes(model, chosen, values, sample.source.units(sample.paths), sample, in_words(source))
+    tasks = in_order(task, range(0, len(paths), size), workers)
+    by_policy = zip(*tasks, strict=True)
+    joined = [[np.concatenate(parts, axis=-1) for parts in zip(*own, strict=True)] for own in by_policy]
+    return tuple(np.stack(rows) for rows in zip(*joined, strict=True))
 
 
 def in_words(source: Any) -> str:

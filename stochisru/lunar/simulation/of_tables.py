@@ -21,11 +21,10 @@ from stochisru.methods.result import versions
 from stochisru.problem.model import Model
 from stochisru.problem.paths import Paths
 from stochisru.problem.plan import ModelPlan
-from stochisru.problem.policies.follow import follow
+from stochisru.problem.policies.follow import Followed
 from stochisru.problem.policies.protocol import Policy
-from stochisru.simulation.blocks import in_order
-from stochisru.simulation.metrics import UNITS, Moments, metrics_frame, strategy_metrics
-from stochisru.simulation.of_model import Outcomes, drawn_paths, in_words
+from stochisru.simulation.metrics import UNITS, Moments, metrics_frame, strategy_metrics, told_metrics
+from stochisru.simulation.of_model import Outcomes, drawn_paths, in_words, walked
 from stochisru.simulation.returns import return_metrics, whole_groups
 from stochisru.simulation.sampling import Sampling
 
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stochisru.lunar.tables.case import GeneralCase
-
-#: Paths of one task where operations are a program, and where they are not.
-_PER_PROGRAM, _PER_TASK = 250, 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +76,10 @@ class OutcomesOfTables(Outcomes):
         """Tidy table: strategy, metric, value, lower, upper, standard_error, unit, reason."""
         return metrics_frame(self.metrics)
 
+    @cached_property
+    def _never_short(self) -> bool:
+        return Fleet(self.case, self.model).earth_serves_all
+
     def _of(self, i: int) -> dict[str, Estimate]:
         broken, nan = int(np.sum(~np.isfinite(self.values[i]))), float("nan")
         if broken:
@@ -89,8 +89,7 @@ class OutcomesOfTables(Outcomes):
             }
         confidence = self.sampling.confidence
         moments = Moments.of(list(self.outcomes[i]), self.units)
-        never_short = Fleet(self.case, self.model).earth_serves_all
-        found = strategy_metrics(self.values[i], moments, self.units, confidence, self.kurtosis, never_short)
+        found = strategy_metrics(self.values[i], moments, self.units, confidence, self.kurtosis, self._never_short)
         known, units = whole_groups(self.units, self.cash.shape[2])
         found |= return_metrics(self.cash[i, :, :known], units, confidence, self.case.horizon.step)
         return {name: found[name] for name in UNITS}
@@ -98,15 +97,6 @@ class OutcomesOfTables(Outcomes):
     @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with the keys of a base case's."""
-        strategies: dict[str, Any] = {}
-        for policy in self.policies:
-            found = self.metrics[policy.name]
-            strategies[policy.name] = {
-                **{name: e.value for name, e in found.items()},
-                "ci": {name: [e.lower, e.upper] for name, e in found.items()},
-                "no_interval": {name: e.reason for name, e in found.items() if e.reason},
-                "rule": policy.describe(),
-            }
         return {
             "case": self.case.name,
             "horizon": self.model.horizon,
@@ -117,7 +107,7 @@ class OutcomesOfTables(Outcomes):
             "confidence": self.sampling.confidence,
             "sense": "maximise",
             "units": dict(UNITS),
-            "strategies": strategies,
+            "strategies": {p.name: told_metrics(self.metrics[p.name]) | {"rule": p.describe()} for p in self.policies},
             "differences": self.differences(),
             "versions": versions(),
         }
@@ -153,23 +143,13 @@ def simulate_tables(
     if not names or len(set(names)) < len(names):
         raise InputError(f"strategies: must be one or more of different names, got {', '.join(names) or 'none'}")
     drawn = drawn_paths(model, case.process, sample) if given is None else Paths.of(model, given)
-    operations, fleet, count = best_of(case), Fleet(case, model), len(drawn)
-    size = _PER_PROGRAM if operations is None else _PER_TASK
+    fleet, count = Fleet(case, model), len(drawn)
 
-    def task(first: int) -> list[tuple[Array, Array, Array]]:
-        here, done = drawn[first : first + size], []
-        for policy in policies:
-            followed = follow(model, policy, here, operations)
-            cash = followed.plan.cash
-            kept = cash[:, : max(0, KEPT_CASH - first)].copy()
-            done.append((followed.values, _outcomes(fleet, followed.plan, cash), kept))
-        return done
+    def told(followed: Followed, first: int) -> tuple[Array, ...]:
+        cash = followed.plan.cash
+        return followed.values, _outcomes(fleet, followed.plan, cash), cash[:, : max(0, KEPT_CASH - first)].copy()
 
-    tasks = list(in_order(task, range(0, count, size), sample.workers))
-    values, outcomes, cash = (
-        np.stack([np.concatenate([done[i][what] for done in tasks], axis=-1) for i in range(len(names))])
-        for what in range(3)
-    )
+    values, outcomes, cash = walked(model, policies, drawn, best_of(case), sample.workers, told)
     words = in_words(case.process) if given is None else "given paths"
     units = sample.source.units(count) if given is None else np.ones(count, dtype=np.int64)
     kurtosis = demand_kurtosis(case) if given is None and not case.factors else None

@@ -19,7 +19,14 @@ from stochisru.lunar.operations import MeritOrder
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.methods.result import versions
 from stochisru.simulation.estimators import mean_estimate
-from stochisru.simulation.metrics import UNITS, Moments, lognormal_kurtosis, metrics_frame, strategy_metrics
+from stochisru.simulation.metrics import (
+    UNITS,
+    Moments,
+    lognormal_kurtosis,
+    metrics_frame,
+    strategy_metrics,
+    told_metrics,
+)
 from stochisru.simulation.returns import return_metrics, whole_groups
 
 if TYPE_CHECKING:
@@ -198,13 +205,6 @@ class Simulation:
     @plainly
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; NaN becomes None."""
-        strategies: dict[str, Any] = {}
-        for s in self.strategies:
-            table: dict[str, Any] = {name: e.value for name, e in self.metrics[s.name].items()}
-            table["ci"] = {name: [e.lower, e.upper] for name, e in self.metrics[s.name].items()}
-            table["no_interval"] = {name: e.reason for name, e in self.metrics[s.name].items() if e.reason}
-            table["rule"] = s.describe(self.case)
-            strategies[s.name] = table
         return {
             "case": self.case.name,
             "horizon": self.case.horizon.T,
@@ -214,7 +214,9 @@ class Simulation:
             "confidence": self.confidence,
             "sense": "maximise",
             "units": dict(UNITS),
-            "strategies": strategies,
+            "strategies": {
+                s.name: told_metrics(self.metrics[s.name]) | {"rule": s.describe(self.case)} for s in self.strategies
+            },
             "differences": self.differences().to_dict("records"),
             "versions": versions(),
         }

@@ -7,9 +7,10 @@ technology and one customer they order what the strategies of the base case do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -24,20 +25,20 @@ from stochisru.problem.policies.protocol import Policy, Seen
 if TYPE_CHECKING:
     from stochisru.lunar.tables.case import GeneralCase
 
+_Made = TypeVar("_Made")
 
-class _Fleets:
-    """The fleet of a case on the models on which it was asked for."""
 
-    def __init__(self, case: GeneralCase) -> None:
-        self._case, self._known = case, list[tuple[Model, Fleet]]()
+class _OfModel(Generic[_Made]):
+    """What is made of a model, kept for the model that was asked for last."""
 
-    def on(self, model: Model) -> Fleet:
-        """The fleet on a model; that of the last one is kept."""
-        for other, fleet in self._known:
-            if other is model:
-                return fleet
-        self._known = [(model, Fleet(self._case, model))]
-        return self._known[0][1]
+    def __init__(self, make: Callable[[Model], _Made]) -> None:
+        self._make, self._last = make, cast("tuple[Model, _Made] | None", None)
+
+    def on(self, model: Model) -> _Made:
+        """It, of a model."""
+        if self._last is None or self._last[0] is not model:
+            self._last = model, self._make(model)
+        return self._last[1]
 
 
 class CapacityRule(Protocol):
@@ -122,7 +123,7 @@ class ByTechnology:
     case: GeneralCase
     rule: CapacityRule
     words: str
-    fleets: _Fleets
+    fleets: _OfModel[Fleet]
 
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Orders of today, campaigns that they need, and what is left in store."""
@@ -153,27 +154,13 @@ class Steps:
 
     name: str
     case: GeneralCase
-    at_once: bool
     words: str
-    fleets: _Fleets
-
-    def _table(self, fleet: Fleet) -> dict[str, Array]:
-        """Orders by name and year of arrival, each of shape ``(T + 1, 1)``."""
-        orders = fleet.no_orders(1)
-        last = fleet.mean(fleet.T)
-        there = sum(kind.capacity.at(fleet.T, last) * kind.M0 for kind in fleet.kinds)
-        missing = np.maximum(fleet.wanted(fleet.T, last) - there, 0.0)
-        years = range(fleet.first, fleet.first + 1 if self.at_once else fleet.T + 1)
-        for year in years:
-            fleet.spread(orders, missing / len(years), dict.fromkeys(orders, year), fleet.mean(year))
-        fleet.round_up(orders, fleet.no_orders(1))
-        return orders
+    scheduled: _OfModel[tuple[Fleet, dict[str, Array]]]
 
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Orders of the schedule, campaigns that they need, and what is left in store."""
-        fleet = self.fleets.on(seen.model)
-        orders = {name: np.repeat(x, seen.paths, axis=1) for name, x in self._table(fleet).items()}
-        return _with_store(fleet, seen, orders)
+        fleet, table = self.scheduled.on(seen.model)
+        return _with_store(fleet, seen, {name: np.repeat(x, seen.paths, axis=1) for name, x in table.items()})
 
     def describe(self) -> str:
         """The rule as one sentence."""
@@ -185,7 +172,7 @@ class NoOrders:
     """No deployment at all; what is in a store is delivered."""
 
     case: GeneralCase
-    fleets: _Fleets
+    fleets: _OfModel[Fleet]
     name: str = "nothing"
 
     def decide(self, seen: Seen) -> dict[str, Array]:
@@ -200,12 +187,12 @@ class NoOrders:
 
 def no_orders(case: GeneralCase) -> Policy:
     """Doing nothing, with a rule for the store."""
-    return NoOrders(case, _Fleets(case))
+    return NoOrders(case, _OfModel(partial(Fleet, case)))
 
 
 def heuristic(name: str, case: GeneralCase) -> Policy:
     """A heuristic strategy, one of `stochisru.lunar.strategies.STRATEGIES`, for a case with tables."""
-    strategy, T, fleets = STRATEGIES[name], case.horizon.T, _Fleets(case)
+    strategy, T, fleets = STRATEGIES[name], case.horizon.T, _OfModel(partial(Fleet, case))
     first = 1 if case.horizon.initial_deployment == "fixed" else 0
     if isinstance(strategy, Trigger):
         words = (
@@ -221,7 +208,20 @@ def heuristic(name: str, case: GeneralCase) -> Policy:
     at_once = isinstance(strategy, Upfront)
     when = f"in year {first}" if at_once else f"in equal steps, one in each of the years {first} to {T},"
     words = f"Deploy {when} the capacity for what is wanted of the expected demand of year {T}."
-    return Steps(name, case, at_once, words, fleets)
+    return Steps(name, case, words, _OfModel(partial(_in_steps, case, at_once)))
+
+
+def _in_steps(case: GeneralCase, at_once: bool, model: Model) -> tuple[Fleet, dict[str, Array]]:
+    """Fleet on a model, and orders of the schedule by name and year of arrival, each of shape ``(T + 1, 1)``."""
+    fleet = Fleet(case, model)
+    orders, last = fleet.no_orders(1), fleet.mean(fleet.T)
+    there = sum(kind.capacity.at(fleet.T, last) * kind.M0 for kind in fleet.kinds)
+    missing = np.maximum(fleet.wanted(fleet.T, last) - there, 0.0)
+    years = range(fleet.first, fleet.first + 1 if at_once else fleet.T + 1)
+    for year in years:
+        fleet.spread(orders, missing / len(years), dict.fromkeys(orders, year), fleet.mean(year))
+    fleet.round_up(orders, fleet.no_orders(1))
+    return fleet, orders
 
 
 def _of(seen: Seen, year: int) -> dict[str, Array]:

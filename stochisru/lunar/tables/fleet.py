@@ -45,7 +45,7 @@ class Fleet:
         self.case, self._model = case, model
         self._stated = StatedCase(case, None)
         self.T, self.kinds = self._stated.T, self._stated.kinds
-        self._flows = BestOfTables(case)
+        self._flows = BestOfTables(self._stated)
         self._discount = (1 + case.economics.r) ** (-case.horizon.step * np.arange(self.T + 1.0))
         self.first = 1 if case.horizon.initial_deployment == "fixed" else 0
 

@@ -199,12 +199,12 @@ class BestOfTables:
 
     Parameters
     ----------
-    case
-        One without a store: with one the best of a year depends on later ones.
+    stated
+        Of a case without a store: with one the best of a year depends on later ones.
     """
 
-    def __init__(self, case: GeneralCase) -> None:
-        self._stated = stated = StatedCase(case, None)
+    def __init__(self, stated: StatedCase) -> None:
+        self._stated, case = stated, stated.case
         symbols, purchase = stated.symbols, case.support.purchase
         c_E, c_S, c_by = stated.cost("c_E"), stated.cost("c_S"), stated.cost("c_by") * stated.ours
         never, nothing = Quantity.of(np.inf), Quantity.of(0.0)
@@ -265,7 +265,7 @@ class BestOfTables:
 
 def best_of(case: GeneralCase) -> BestOfTables | None:
     """Best operations of a case in closed form; None where a store joins the years."""
-    return None if case.storage is not None else BestOfTables(case)
+    return None if case.storage is not None else BestOfTables(StatedCase(case, None))
 
 
 def _rows(quantities: Sequence[Quantity], t: int, factors: Factors) -> Array:

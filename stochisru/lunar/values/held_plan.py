@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
+from stochisru.lunar.orders import NamedOrders, decided_at_root
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.methods.sddp.run import cuts_on
 from stochisru.problem.lattice_problem import ModelOnLattice
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class HeldPlan:
+class HeldPlan(NamedOrders):
     """Amounts by year, whatever happens.
 
     Attributes
@@ -48,22 +49,7 @@ class HeldPlan:
     @property
     def first_stage(self) -> dict[str, float]:
         """What is decided in year 0, by name and year of effect."""
-        return {
-            f"{part.name}{t}": float(self.amounts[part.name][t])
-            for part in self.model.decisions
-            for t in range(min(part.lead, self.model.horizon) + 1)
-            if part.years is None or t in part.years
-        }
-
-    @property
-    def root(self) -> tuple[float, ...]:
-        """Amounts of `first_stage`."""
-        return tuple(self.first_stage.values())
-
-    @property
-    def size(self) -> dict[str, int]:
-        """Nothing to count."""
-        return {}
+        return decided_at_root(self.model, self.amounts)
 
     @property
     def details(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from scenario_trees.arrays import Array
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.orders import RootOrders
+from stochisru.lunar.orders import NamedOrders, RootOrders, decided_at_root
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.problem.model import Model
 from stochisru.problem.policies.follow import follow
@@ -65,7 +65,7 @@ class RulePlan(RootOrders):
 
 
 @dataclass(frozen=True, eq=False)
-class PolicyPlan:
+class PolicyPlan(NamedOrders):
     """A policy of a case with tables that is at hand, and what it decides at the root.
 
     Attributes
@@ -82,24 +82,8 @@ class PolicyPlan:
     @classmethod
     def of(cls, case: GeneralCase, model: Model, rule: Policy, path: Array) -> PolicyPlan:
         """The plan of a policy; ``path`` of the factor, shape ``(1, T + 1)``, is any, as the root knows none of it."""
-        columns = follow(model, rule, path).plan.columns
-        first = {
-            f"{part.name}{t}": float(columns[part.name][t])
-            for part in model.decisions
-            for t in range(min(part.lead, model.horizon) + 1)
-            if part.years is None or t in part.years
-        }
-        return cls(case, model, rule, first)
-
-    @property
-    def root(self) -> tuple[float, ...]:
-        """Amounts of `first_stage`."""
-        return tuple(self.first_stage.values())
-
-    @property
-    def size(self) -> dict[str, int]:
-        """Nothing to count."""
-        return {}
+        # Of one path the nodes are the years.
+        return cls(case, model, rule, decided_at_root(model, follow(model, rule, path).plan.columns))
 
     @property
     def details(self) -> dict[str, Any]:
