@@ -25,11 +25,14 @@ from stochisru.methods.result import Of
 from stochisru.methods.risk import Expectation
 from stochisru.methods.sddp.engine import Engine
 from stochisru.methods.sddp.trials import Trials
+from stochisru.problem.bounds import ColumnBounds, column_bounds, said_bounds
 from stochisru.problem.coefficients import Coefficient
+from stochisru.problem.information import Recourse
 from stochisru.problem.lattice_problem import ModelOnLattice
 from stochisru.problem.model import Model
-from stochisru.problem.on_tree import TreeProgram, on_tree
+from stochisru.problem.on_tree import TreeProgram, program_of
 from stochisru.problem.parts import Decision, Part, Row, State
+from stochisru.problem.sheet import Sheet
 from stochisru.programs.sparse import Solution, solve_to_gap
 from stochisru.programs.stage_model import StageModel
 
@@ -175,13 +178,41 @@ class OnTree(_Programs):
         return f"{_LATER}: this year's order is the root of a tree, which has no rule for demand between its nodes."
 
     @cached_property
-    def _stated(self) -> TreeProgram:
+    def _sheet(self) -> Sheet:
         model = self.case.model_on(self.tree) if is_general(self.case) else self.case.model
-        return on_tree(with_ordered(model, self.case, self.ordered), self.tree)
+        return Sheet(with_ordered(model, self.case, self.ordered), self.tree, Recourse())
+
+    @cached_property
+    def _stated(self) -> TreeProgram:
+        return self._with_room(0.0)
+
+    def _with_room(self, more: float) -> TreeProgram:
+        """The program with room for so much more than is ever best, kg: what is ordered or held may be that."""
+        coming = more + sum(float(amounts.sum()) for amounts in self.ordered.values())
+        room = {name: more for name, _ in self.keys.values()} | {s.name: coming for s in self._sheet.model.states}
+        fixed = {_already(name) for name, _ in self.keys.values()}
+        bounds = {
+            name: ColumnBounds(lower, upper + room.get(name, 0.0))
+            for name, (lower, upper) in column_bounds(self._sheet).items()
+        }
+        bounds |= {
+            part.name: said_bounds(self._sheet, part) for part in self._sheet.model.decisions if part.name in fixed
+        }
+        return program_of(self._sheet, bounds)
 
     def _column(self, order: OrderOf) -> int:
         name, year = self.keys[order]
         return int(self._stated.program.columns[name].start + self._stated.places[name].at(year).start)
+
+    def _most(self, order: OrderOf) -> float:
+        """What limits let arrive, kg."""
+        name, year = self.keys[order]
+        said = self._sheet.model[name].upper  # type: ignore[union-attr]
+        return (
+            np.inf
+            if said is None
+            else float(np.broadcast_to(np.asarray(said, dtype=float), self.case.horizon.T + 1)[year])
+        )
 
     @cached_property
     def _free(self) -> Solution:
@@ -202,13 +233,13 @@ class OnTree(_Programs):
         """Best orders where some are held."""
         if not held:
             return self._placed(self._free)
-        program = self._stated.program
+        program = self._with_room(sum(held.values())).program
         lower, upper = program.lower.copy(), program.upper.copy()
         for order, kg in held.items():
             column = self._column(order)
-            if not lower[column] <= kg <= upper[column] * _JUST:
+            if not lower[column] <= kg <= self._most(order) * _JUST:
                 return None
-            lower[column] = upper[column] = min(kg, upper[column])
+            lower[column] = upper[column] = min(kg, upper[column], self._most(order))
         try:
             return self._placed(solve_to_gap(program.with_bounds(lower, upper), rel_gap=_GAP, time_limit=_SECONDS))
         except InfeasibleError:
