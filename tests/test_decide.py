@@ -8,7 +8,7 @@ import tomllib
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scenario_trees.estimation import regime_beliefs
@@ -145,6 +145,8 @@ def test_a_case_with_tables_that_has_an_exact_policy():
     last=st.floats(0, 200),
     degradation=st.sampled_from([0.0, 0.1]),
 )
+@example(lead=2, plant=575.0, first=0.0, last=0.0, degradation=0.1)  # holds more than is ever best
+@example(lead=3, plant=0.0, first=0.0, last=173.0, degradation=0.0)  # more on its way than is ever useful
 def test_exact_and_lattice_agree_on_what_is_on_its_way(lead, plant, first, last, degradation):
     """On the lattice of a case the layers have the same root as the tree of one state a year has by its program."""
     case = REFERENCE.replace(lead_time=lead, M0=plant, degradation=degradation, sigma=0.0, T=5, earth_limit=1500.0)

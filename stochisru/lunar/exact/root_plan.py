@@ -120,6 +120,8 @@ def best_root_plan(unit: UnitOfRoot, allowed: Mask, existing: ArrayLike, tail: T
     coming = there[-1] - there  # a layer is named by where it lies in year R
     price = unit.starting(year)[:, None]
     lowest, highest = unit.reach(0, unit.years)
+    if coming.max() > 0:  # a layer of an early year lies higher in year R, by all that comes between
+        highest = float(np.log(np.exp(highest) + coming.max() / unit.process.initial))
 
     def advantage(layer: Array) -> Array:
         """Best start up to year τ less the best later one (or never), one layer per τ, shape ``(R + 1,)``."""
