@@ -27,6 +27,8 @@ from stochisru.protocols import LatticePlanT, RiskMeasure, StagePrograms, Stoppi
 
 #: Paths that are simulated however little time is left.
 _FEWEST_PATHS = 30
+#: Entries of a state from which the first iteration gives no lower bound.
+_MANY = 3
 
 
 @dataclass
@@ -110,7 +112,7 @@ class SddpRun(Generic[LatticePlanT]):
             if found > self.worth:
                 self.worth, self.plan, self._best = found, plan, number
             self.lower = max(self.lower, found)
-        if number & (number - 1) == 0 and not self.met and self.clock.has_room:
+        if self._worth_a_bound(number) and not self.met and self.clock.has_room:
             self._bound_below(ON_THE_WAY)
         require_order("lower bound", self.lower, "upper bound", self.upper, self.programs.flows)
         line = SddpIteration(
@@ -131,6 +133,14 @@ class SddpRun(Generic[LatticePlanT]):
         if self._mixed < len(self.log) and not self.met:
             self._bound_below(AT_THE_END)
             self.log[-1] = replace(self.log[-1], lower=float(self.lower), gap=self.bounds.gap)
+
+    def _worth_a_bound(self, number: int) -> bool:
+        """Whether a lower bound on the way may repay its time: after 1, 2, 4, 8, … iterations.
+
+        Points of the first follow no policy. Where states have many entries, mixtures of them say little and take as
+        long as all cuts (two technologies, T = 30, 30 states: 23 % below, for half of the time).
+        """
+        return number & (number - 1) == 0 and (number > 1 or self.dimensions < _MANY)
 
     def _bound_below(self, share: float) -> None:
         """Follow the plan along all histories where they are few, else mix points."""
