@@ -34,7 +34,6 @@ from stochisru.lunar.tables.in_lots import sddp_in_lots
 from stochisru.lunar.trees import case_lattice
 from stochisru.methods.options import NoOptions, option
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
-from stochisru.methods.risk import MeanCVaR
 from stochisru.methods.risk.options import RiskOptions
 from stochisru.methods.sddp.method import STATES, sddp
 from stochisru.problem.model import Model
@@ -160,7 +159,7 @@ class DualDynamicProgramming:
                     raise InputError("launch, scale: SDDP with a measure of risk takes costs in proportion to size")
                 return sddp_in_lots(case, on, progress=progress, **options.how)
             if case.risk is not None:
-                risk = MeanCVaR(case.risk.weight, case.risk.tail)
+                risk = case.risk.nested()
         elif not case.is_linear:
             if storage is not None or not risk.neutral:
                 case.require_linear("SDDP with a store or a risk measure")

@@ -242,7 +242,7 @@ class GeneralCase(Part):
         """What is maximised, in words."""
         if self.risk is None:
             return "expected NPV"
-        return f"mean-CVaR of {self.risk.kind} NPV (weight {self.risk.weight:g}, worst {self.risk.tail:.0%})"
+        return self.risk.label
 
     @property
     def commitment(self) -> str:

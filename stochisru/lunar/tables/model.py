@@ -24,7 +24,6 @@ from stochisru.lunar.tables.worth import idle_worth, scrapped
 from stochisru.problem.coefficients import Coefficient, Factor, Factors
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
-from stochisru.problem.tail import TailOfTotal
 from stochisru.programs.curves.curve import Curve
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def general_model(case: GeneralCase, highest: Sequence[float] | None = None) -> 
         discount_rate=(1 + case.economics.r) ** case.horizon.step - 1,
         factors=case.factor_names,
         process=case.process,
-        risk=None if risk is None or risk.kind == "nested" else TailOfTotal(risk.weight, risk.tail),
+        risk=None if risk is None or risk.kind == "nested" else risk.total(),
     )
 
 

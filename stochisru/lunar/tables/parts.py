@@ -9,9 +9,13 @@ from pydantic import Field, model_validator
 
 from scenario_trees.errors import TreeError
 from scenario_trees.processes import OneFactor
+from stochisru.errors import InputError
 from stochisru.lunar.demand import ProcessTable, made, unused
 from stochisru.lunar.parts import Finite, NonNegative, Part, Positive, Scale
 from stochisru.lunar.tables.series import Series, Within
+from stochisru.methods.risk.options import measure_named
+from stochisru.problem.tail import TailOfTotal
+from stochisru.protocols import RiskMeasure
 
 Amount = Annotated[Series, Within(0.0)]
 PositiveAmount = Annotated[Series, Within(0.0, strict=True)]
@@ -173,10 +177,43 @@ class StoreTable(Part):
 class RiskTable(Part):
     """What is maximised instead of the expectation."""
 
-    measure: Literal["mean-cvar"] = "mean-cvar"
+    measure: Literal["mean-cvar", "entropic", "worst-case", "chi-square", "wasserstein"] = "mean-cvar"
     kind: Literal["total", "nested"]
-    weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
-    tail: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=True)]
+    weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] | None = None
+    tail: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=True)] | None = None
+    radius: NonNegative | None = None
+    aversion: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _numbers_of_the_measure(self) -> RiskTable:
+        if self.kind == "total" and self.measure != "mean-cvar":
+            raise ValueError(f'measure: kind = "total" takes mean-cvar, got {self.measure}; kind = "nested" takes any')
+        if self.measure == "mean-cvar" and self.tail is None:
+            raise ValueError("tail: must be given with the measure mean-cvar, a share in (0, 1]")
+        try:
+            self.nested()
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def nested(self) -> RiskMeasure:
+        """The measure of each next year."""
+        return measure_named(
+            self.measure, weight=self.weight, tail=self.tail, radius=self.radius, aversion=self.aversion
+        )
+
+    def total(self) -> TailOfTotal:
+        """The measure of the total."""
+        assert self.weight is not None
+        assert self.tail is not None
+        return TailOfTotal(self.weight, self.tail)
+
+    @property
+    def label(self) -> str:
+        """What is maximised, in words."""
+        if self.kind == "nested":
+            return f"nested {self.nested().label}"
+        return f"mean-CVaR of {self.kind} NPV (weight {self.weight:g}, worst {self.tail:.0%})"
 
 
 class FactorTable(Part):

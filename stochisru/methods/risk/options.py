@@ -17,13 +17,66 @@ from stochisru.protocols import RiskMeasure
 #: Balls by the words that name them.
 BALLS: dict[str, type[ChiSquareBall | WassersteinBall]] = {"chi-square": ChiSquareBall, "wasserstein": WassersteinBall}
 #: Measures by the words that name them, each with the number that it cannot do without.
-_NEEDED = {
-    "mean-cvar": "risk_weight",
-    "entropic": "risk_aversion",
+NEEDED = {
+    "mean-cvar": "weight",
+    "entropic": "aversion",
     "worst-case": None,
-    "chi-square": "risk_radius",
-    "wasserstein": "risk_radius",
+    "chi-square": "radius",
+    "wasserstein": "radius",
 }
+
+
+def measure_named(
+    word: str | None,
+    *,
+    weight: float | None = None,
+    tail: float | None = None,
+    radius: float | None = None,
+    aversion: float | None = None,
+    prefix: str = "",
+) -> RiskMeasure:
+    """The measure that a word and its numbers say; the expectation where nothing is said.
+
+    Parameters
+    ----------
+    word
+        One of `NEEDED`, or None.
+    weight, tail
+        Of CVaR in the mean-CVaR, and the worst share that it averages.
+    radius
+        Of the ball of probabilities.
+    aversion
+        Of the entropic measure, 1/$.
+    prefix
+        What stands before these names where they were given, for messages.
+
+    Raises
+    ------
+    InputError
+        If a number is missing or belongs to another measure.
+    """
+    needed = NEEDED[word] if word is not None else None
+    numbers = {"weight": weight, "radius": radius, "aversion": aversion}
+    for name, number in numbers.items():
+        if number is not None and name != needed:
+            takers = " or ".join(measure for measure, other in NEEDED.items() if other == name)
+            raise InputError(f"{prefix}{name}: belongs to the {prefix}measure {takers}, got {word or 'none'}")
+        if name == needed and number is None:
+            raise InputError(f"{prefix}{name}: must be given with the {prefix}measure {word}")
+    if tail is not None and word != "mean-cvar":
+        raise InputError(f"{prefix}tail: belongs to the {prefix}measure mean-cvar, got {word}")
+    if word is None:
+        return Expectation()
+    if word == "worst-case":
+        return WorstCase()
+    if word == "mean-cvar":
+        assert weight is not None
+        return MeanCVaR(weight, 0.05 if tail is None else tail)
+    if word == "entropic":
+        assert aversion is not None
+        return Entropic(aversion)
+    assert radius is not None
+    return BALLS[word](radius)
 
 
 @dataclass(frozen=True)
@@ -31,7 +84,7 @@ class RiskOptions(Options):
     """A measure, and its number."""
 
     risk_measure: str | None = option(
-        None, "nested risk measure", default="mean-cvar if it has a weight", choices=tuple(_NEEDED), poses=True
+        None, "nested risk measure", default="mean-cvar if it has a weight", choices=tuple(NEEDED), poses=True
     )
     risk_weight: float | None = option(
         None, "weight of CVaR in the nested mean-CVaR", default="0", low=0.0, high=1.0, poses=True
@@ -48,25 +101,11 @@ class RiskOptions(Options):
         word = self.risk_measure or ("mean-cvar" if self.risk_weight is not None else None)
         if word is None and self.risk_tail is not None:
             raise InputError("risk_tail: belongs to a risk_weight > 0")
-        needed = _NEEDED[word] if word is not None else None
-        for name in ("risk_weight", "risk_radius", "risk_aversion"):
-            given = getattr(self, name) is not None
-            if given and name != needed:
-                takers = " or ".join(measure for measure, number in _NEEDED.items() if number == name)
-                raise InputError(f"{name}: belongs to the risk_measure {takers}, got {word or 'none'}")
-            if name == needed and not given:
-                raise InputError(f"{name}: must be given with the risk_measure {word}")
-        if self.risk_tail is not None and word != "mean-cvar":
-            raise InputError(f"risk_tail: belongs to the risk_measure mean-cvar, got {word}")
-        if word is None:
-            return Expectation()
-        if word == "worst-case":
-            return WorstCase()
-        if word == "mean-cvar":
-            assert self.risk_weight is not None
-            return MeanCVaR(self.risk_weight, 0.05 if self.risk_tail is None else self.risk_tail)
-        if word == "entropic":
-            assert self.risk_aversion is not None
-            return Entropic(self.risk_aversion)
-        assert self.risk_radius is not None
-        return BALLS[word](self.risk_radius)
+        return measure_named(
+            word,
+            weight=self.risk_weight,
+            tail=self.risk_tail,
+            radius=self.risk_radius,
+            aversion=self.risk_aversion,
+            prefix="risk_",
+        )
