@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from stochisru.methods.sddp.method import sddp
     from stochisru.simulation.of_model import Outcomes, simulate_policies
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "GeometricBrownianMotion": "scenario_trees",

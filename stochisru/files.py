@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from functools import wraps
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar
 
 from scenario_trees.files import part_of, replacing
@@ -201,10 +201,10 @@ def relist_files(folder: Path, written: Iterable[Path]) -> None:
 
 
 def _listed(manifest: Mapping[str, Any] | None) -> dict[str, str]:
-    """What a manifest lists: paths that stay within their folder, with digests."""
+    """What a manifest lists: paths that stay within their folder on any system, with digests."""
     files = {} if manifest is None else manifest.get(FILES)
     inside = isinstance(files, dict) and all(
-        isinstance(digest, str) and not Path(name).is_absolute() and ".." not in Path(name).parts
+        isinstance(digest, str) and not PureWindowsPath(name).anchor and ".." not in PureWindowsPath(name).parts
         for name, digest in files.items()
     )
     if not inside:

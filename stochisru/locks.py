@@ -45,11 +45,14 @@ def locked(file: Path, folder: Path, field: str, *, remove: bool = False) -> Ite
         try:
             yield held
         finally:
-            if remove:
+            if remove and sys.platform != "win32":  # while the lock is held, so that nobody else's is removed
                 with contextlib.suppress(OSError):
                     file.unlink()
     finally:
         os.close(descriptor)
+        if remove and sys.platform == "win32":  # removes no file that is open, so none that another holds
+            with contextlib.suppress(OSError):
+                file.unlink()
 
 
 def _is_still(descriptor: int, file: Path) -> bool:

@@ -17,6 +17,7 @@ import pytest
 from stochisru import load_case
 from stochisru.cli.main import main
 from stochisru.errors import UnwrittenWarning, WorkerError
+from stochisru.simulation.blocks import in_order
 from stochisru.studies.store import Execution, Study, run_study
 
 TREE = ("--horizon", "3", "--branching", "3,3,3")
@@ -210,3 +211,14 @@ def test_a_worker_that_dask_gave_up_is_named_too():
         raise KilledWorker
     with pytest.raises(ZeroDivisionError), watched():
         _ = 1 / 0
+
+
+def _interrupted(number):
+    os.kill(os.getpid(), signal.SIGINT)
+    return number
+
+
+def test_workers_do_not_hear_an_interrupt_of_the_terminal():
+    """Ctrl-C goes to all processes in the foreground; the parent alone says so, and ends its workers."""
+    assert list(in_order(_interrupted, [1, 2, 3], 2)) == [1, 2, 3]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -23,7 +23,13 @@ def problem_of(row):
     return Problem(row["case"], row["tree"], row["lattice"])
 
 
-@pytest.mark.parametrize("number", range(len(ROWS)))
+#: Every row at night, one in so many by day.
+DAILY = 4
+
+
+@pytest.mark.parametrize(
+    "number", [pytest.param(n, marks=pytest.mark.slow if n % DAILY else ()) for n in range(len(ROWS))]
+)
 def test_every_method_answers_as_it_did(number):
     row = ROWS[number]
     problem = problem_of(row)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from scenario_trees import ScenarioTree
 from stochisru import InputError, extensive_form, simulate, simulate_panel
 from stochisru.lunar.exact.open_loop import static_plan
+from stochisru.lunar.indicators import INDICATORS
 from stochisru.lunar.information import plan_value
 from stochisru.lunar.operations import discount_factors
-from stochisru.lunar.simulation import follow
+from stochisru.lunar.simulation import follow, npv_on_paths
 from stochisru.lunar.strategies import MODERATE, STRATEGIES, Schedule, Trigger
 from stochisru.lunar.strategies.trigger import added_margin
 from stochisru.simulation.metrics import UNITS
@@ -170,6 +171,35 @@ def test_added_margin_by_hand(reference):
         gain = worth * (min(150 * eta, d) - min(100 * eta, d)) - case.costs.c_op * 50
         expected += gain / 1.1**h
     assert added_margin(case, 1, demand, position, 0.5, 0.5)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("lead", [0, 1, 2])
+@pytest.mark.parametrize("degradation", [0.0, 0.12])
+def test_added_margin_is_the_difference_of_two_plans(reference, lead, degradation):
+    """Worth of an order on the median path beside plant that wears: NPV with it less NPV without, and what it costs."""
+    case = reference.replace(T=5, lead_time=lead, degradation=degradation, c_bu=0.0, M0=0.0, D0=1000.0)
+    plant, share = 200.0, 0.4
+    path = case.demand.D0 * case.process.quantile(0.5, np.arange(6)) / case.process.initial
+    idle = np.zeros(6)
+    idle[0] = plant
+    more = idle.copy()
+    more[lead] += share * plant
+    without, with_it = (npv_on_paths(case, Schedule("s", tuple(plan)), path[:, None])[0] for plan in (idle, more))
+    cost = case.investment_cost * share * plant / (1 + case.economics.r) ** lead
+    margin = added_margin(case, 0, path[:1], np.array([plant]), share, 0.5)
+    assert margin[0] == pytest.approx(with_it - without + cost, rel=1e-9)
+
+
+@pytest.mark.parametrize(("sampler", "paths"), [("pseudo-random", 6), ("antithetic", 12)])
+def test_errors_of_ratios_are_those_of_few_groups(reference, sampler, paths):
+    """Of a plain mean: the standard deviation with one degree of freedom less, over the root of the groups."""
+    run = simulate(reference.replace(T=3, earth_limit=200.0), ["moderate"], paths=paths, seed=2, sampler=sampler)
+    found = run.metrics["moderate"]["final_capacity"]
+    each = run.indicators[0, list(INDICATORS).index("final_capacity")]
+    groups = np.add.reduceat(each, np.concatenate([[0], np.cumsum(run.units)[:-1]])) / run.units
+    assert groups.size == 6
+    assert found.value == pytest.approx(each.mean())
+    assert found.standard_error == pytest.approx(groups.std(ddof=1) / 6**0.5)
 
 
 def test_same_seed_same_bytes_for_any_workers_and_chunks(reference):

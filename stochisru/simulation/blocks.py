@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from stochisru.workers import watched
+from stochisru.workers import unhearing, watched
 
 R = TypeVar("R")
 
@@ -18,4 +18,6 @@ def in_order(task: Callable[[int], R], starts: Sequence[int], workers: int) -> I
     from joblib import Parallel, delayed
 
     with watched():
-        yield from Parallel(n_jobs=workers, return_as="generator")(delayed(task)(first) for first in starts)
+        with unhearing():
+            results = Parallel(n_jobs=workers, return_as="generator")(delayed(task)(first) for first in starts)
+        yield from results

@@ -21,7 +21,7 @@ from scenario_trees.files import MISSHAPEN
 from stochisru.errors import InputError, StochisruError, require_integer
 from stochisru.files import plain
 from stochisru.methods.checkpoint import claimed, code_of, warn_unwritten
-from stochisru.workers import watched
+from stochisru.workers import unhearing, watched
 
 Point = Mapping[str, Any]
 Row = dict[str, Any]
@@ -29,6 +29,8 @@ Row = dict[str, Any]
 #: Ways to run the points of a study in parallel.
 BACKENDS = ("processes", "dask")
 _POINTS = "points.jsonl"
+#: On Windows a file of bytes has to be asked for: lines are cut at their length.
+_BINARY: int = getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Memory:
             return
         with claimed(Path(folder), identity, kind="study", resume=resume) as claim:
             try:
-                file = os.open(claim / _POINTS, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+                file = os.open(claim / _POINTS, os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY, 0o666)
             except OSError as error:
                 raise InputError(f"checkpoint: cannot use {folder}: {error.strerror}") from error
             try:
@@ -264,7 +266,9 @@ def _computed(
     with parallel_config(backend=backend), watched(how.checkpoint is not None):
         # One point per task: a batch would hold back points that are finished.
         parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-        yield from parallel(delayed(task)(i, p) for i, p in enumerate(points))
+        with unhearing():
+            results = parallel(delayed(task)(i, p) for i, p in enumerate(points))
+        yield from results
 
 
 @contextlib.contextmanager
@@ -283,6 +287,7 @@ def _dask_client(workers: int) -> Iterator[None]:
     if dask.config.get("scheduler-address", None):
         client = Client(set_as_default=True)
     else:
-        client = Client(n_workers=workers, threads_per_worker=1, dashboard_address=None, set_as_default=True)
+        with unhearing():
+            client = Client(n_workers=workers, threads_per_worker=1, dashboard_address=None, set_as_default=True)
     with client:
         yield

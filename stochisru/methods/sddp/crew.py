@@ -20,7 +20,7 @@ from stochisru.methods.sddp.engine import Engine
 from stochisru.methods.sddp.monitor import SddpState, parts
 from stochisru.methods.sddp.trials import Trials
 from stochisru.protocols import RiskMeasure
-from stochisru.workers import watched
+from stochisru.workers import unhearing, watched
 
 #: Engine of a worker process, by the folder of its run.
 _ENGINES: dict[str, Engine] = {}
@@ -52,8 +52,11 @@ class Crew:
 
             task = delayed(_remote_pass)
             arguments = (self.folder, self.trials, self.engine.risk, self.engine.version, number)
+            calls = (task(*arguments, k, self.passes, until) for k in range(count))
             with watched():
-                parts = Parallel(n_jobs=self.workers)(task(*arguments, k, self.passes, until) for k in range(count))
+                with unhearing():
+                    results = Parallel(n_jobs=self.workers, return_as="generator")(calls)
+                parts = list(results)
         return np.concatenate(parts)
 
     def absorb(self, rows: Array) -> None:
