@@ -184,7 +184,14 @@ class Values:
         brackets = {name: self.bracket(name) for name in names}
         points = {name: self.point(name) for name in names}
         named = {name: "infeasible" if x is not None and np.isinf(x) else x for name, x in points.items()}
-        return {"problem": self.model.name, **entries(Of.TREE, self.sense, named, brackets)}
+        ladder = [name for name in self.optima if name not in MEANING]
+        return {
+            "problem": self.model.name,
+            **entries(Of.TREE, self.sense, named, brackets),
+            "reacting": named["vms"],
+            "certified": all(b is not None and b.certified for b in brackets.values()),
+            "eev_t": [named[name] for name in ladder],
+        }
 
 
 class Bracket(Protocol):

@@ -265,3 +265,18 @@ def test_bad_paths_are_one_line(monkeypatch, tmp_path, capsys, text, words, said
     told = capsys.readouterr().err
     assert said.removeprefix("has ") in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "root", "words"),
+    [("demand,price", "1000,3", "has a column 'price'"), ("demand", "900", "its root must have demand = 1000")],
+)
+@pytest.mark.parametrize("case", ["lunar-reference", "docs/two-technologies.toml"])
+def test_a_tree_of_another_problem_is_refused(case, columns, root, words, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "tree.csv"
+    later = [",".join(str(float(x) * g) for x in root.split(",")) for g in (1.5, 0.7)]
+    file.write_text(f"id,parent,probability,{columns}\n0,,1,{root}\n1,0,0.5,{later[0]}\n2,0,0.5,{later[1]}\n")
+    assert call(monkeypatch, "value", case, "--tree", file) == 2
+    told = capsys.readouterr().err
+    assert words in " ".join(told.split())
+    assert "Traceback" not in told

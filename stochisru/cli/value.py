@@ -114,7 +114,9 @@ def value(
 
 def _value_of_general(case: GeneralCase, on: str, asked: TreeAsked, chosen: dict[str, Any], json: str | None) -> None:
     """Values of a case with tables beyond the base problem, those of its model on a tree."""
+    from stochisru.lunar.values.distance import distance_of_laws
     from stochisru.lunar.values.tree import value_table
+    from stochisru.methods.result import versions
     from stochisru.programs.solvers import solver_named
 
     if on != "tree":
@@ -126,7 +128,18 @@ def _value_of_general(case: GeneralCase, on: str, asked: TreeAsked, chosen: dict
     tree = asked.of(case)
     with progress(f"valuing {case.name}") as step:
         found = value_table(case, tree, solver=solver, progress=step)
-    data = {"case": case.name, "unit": "$", "branching": tree.branching, "nodes": tree.n_nodes, **found.to_dict()}
+        away = None if case.factors else distance_of_laws(case, tree).to_dict()
+    data = {
+        "case": case.name,
+        "unit": "$",
+        **found.to_dict(),
+        "branching": tree.branching,
+        "nodes": tree.n_nodes,
+        "leaves": tree.n_leaves,
+        "solver": solver,
+        "versions": versions(),
+        "distance": away,
+    }
     emit(
         data, json, lambda: print_values(found.to_frame().reset_index(), f"{case.title}: values of the tree, {tree!r}")
     )

@@ -17,6 +17,9 @@ from stochisru.lunar.simulation.drawing import starting_elsewhere
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.tables.case import GeneralCase
+
 
 def read_tree(path: str | Path, early: Literal["refuse", "hold"] = "refuse") -> ScenarioTree:
     """Tree of a file with a row per node; see `scenario_trees.table.tree_from_table`.
@@ -30,6 +33,31 @@ def read_tree(path: str | Path, early: Literal["refuse", "hold"] = "refuse") -> 
         return tree_from_table(_table("tree", path), early=early)
     except TreeError as error:
         raise InputError(f"tree: {path}: {error}") from error
+
+
+def require_its_values(case: DeploymentCase | GeneralCase, tree: ScenarioTree) -> ScenarioTree:
+    """One's own tree, if its values are those that the case's process has and start where that does.
+
+    Raises
+    ------
+    InputError
+        If a column beside demand is none of the process's, or a factor has another value at the root.
+    """
+    process = case.process
+    factors = getattr(process, "factors", ("demand",))
+    surplus = [name for name in tree.names[1:] if name not in process.names]
+    if surplus:
+        raise InputError(
+            f"tree: has a column {surplus[0]!r}, the values of {case.name} are {', '.join(factors)}: leave it out or say "
+            "it in [[factors]]"
+        )
+    start = dict(zip(process.names, np.atleast_1d(process.start), strict=True)) if len(factors) > 1 else {}
+    for i, name in enumerate(tree.names):
+        known = process.initial if i == 0 else start.get(name)
+        root = float(tree.factor(name)[0])
+        if known is not None and not np.isclose(root, known, rtol=1e-9):
+            raise InputError(f"tree: its root must have {name} = {known:g}, as {case.name} says, got {root:g}")
+    return tree
 
 
 def read_demand_paths(path: str | Path) -> Array:

@@ -102,7 +102,11 @@ class TreeAsked:
 
     def of(self, case: DeploymentCase | GeneralCase) -> ScenarioTree:
         """The tree, for a case."""
-        return self.own or named_tree(case, self.branching, self.quantization or "gauss-hermite")
+        from stochisru.lunar.own_uncertainty import require_its_values
+
+        if self.own is not None:
+            return require_its_values(case, self.own)
+        return named_tree(case, self.branching, self.quantization or "gauss-hermite")
 
 
 @dataclass(frozen=True)
