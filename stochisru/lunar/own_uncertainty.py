@@ -10,6 +10,7 @@ import numpy as np
 from scenario_trees import ScenarioTree
 from scenario_trees.arrays import Array
 from scenario_trees.errors import TreeError
+from scenario_trees.processes import CorrelatedFactors
 from scenario_trees.table import tree_from_table
 from stochisru.errors import InputError
 from stochisru.lunar.simulation.drawing import starting_elsewhere
@@ -44,14 +45,16 @@ def require_its_values(case: DeploymentCase | GeneralCase, tree: ScenarioTree) -
         If a column beside demand is none of the process's, or a factor has another value at the root.
     """
     process = case.process
-    factors = getattr(process, "factors", ("demand",))
-    surplus = [name for name in tree.names[1:] if name not in process.names]
+    several = isinstance(process, CorrelatedFactors)
+    names = getattr(process, "names", ("demand",))
+    factors = process.factors if several else ("demand",)
+    surplus = [name for name in tree.names[1:] if name not in names]
     if surplus:
         raise InputError(
-            f"tree: has a column {surplus[0]!r}, the values of {case.name} are {', '.join(factors)}: leave it out or say "
-            "it in [[factors]]"
+            f"tree: has a column {surplus[0]!r}, the values of {case.name} are {', '.join(factors)}: leave it out or "
+            "say it in [[factors]]"
         )
-    start = dict(zip(process.names, np.atleast_1d(process.start), strict=True)) if len(factors) > 1 else {}
+    start = dict(zip(names, process.start, strict=True)) if several else {}
     for i, name in enumerate(tree.names):
         known = process.initial if i == 0 else start.get(name)
         root = float(tree.factor(name)[0])
