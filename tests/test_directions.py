@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Rooms from the lowest up; see docs/maintainers.md. Modules beside the rooms are counted to one of them.
 ROOMS = (
     *("scenario_trees", "base", "programs", "protocols", "terminal", "problem", "policies", "methods", "simulation"),
-    *("values", "networks", "studies", "report", "lunar", "worked", "top", "cli"),
+    *("values", "networks", "studies", "exchange", "report", "lunar", "worked", "top", "cli"),
 )
 BESIDE = {"protocols": "protocols", "terminal": "terminal", "partial_evpi": "values", "__main__": "cli"}
 #: Old paths of names that scripts import, entry points, checks of users' own parts: they may look at all rooms.

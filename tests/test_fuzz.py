@@ -26,6 +26,7 @@ from stochisru import load_case, progressive_hedging, sddp
 from stochisru.cli.ending import one_line
 from stochisru.cli.main import main
 from stochisru.errors import InputError
+from stochisru.exchange import read_problem, write_problem
 from stochisru.lunar.calibration.series import read_series
 from stochisru.lunar.deciding.standing import read_pipeline
 from stochisru.lunar.own_uncertainty import read_demand_paths, read_tree
@@ -110,6 +111,9 @@ def kinds(tmp_path_factory):
     run_study(STUDY, Execution(checkpoint=at / "study"))
     cases = [case_text(name) for name in ("lunar-reference", "contested-market", "predecessor")]
     cases.append((ROOT / "docs" / "two-technologies.toml").read_text())
+    for name in ("p.smps", "q.smps", "p.sof.json", "p.mps"):
+        write_problem(case, tree, at / name)
+    (at / "p.sof.json").write_text(json.dumps(json.loads((at / "p.sof.json").read_text())))
     network = at / "network"
     network.mkdir()
     for name, text in NETWORK.items():
@@ -172,12 +176,17 @@ def kinds(tmp_path_factory):
         "paths": of_text("paths.csv", read_demand_paths, "0,1,2\n1000,1100,1200\n1000,900,800\n"),
         "series": of_text("series.csv", read_series, (ROOT / "docs" / "demand-history.csv").read_text()),
         "network": (of_network, read_network),
+        "core": of_text("p.cor", read_problem, (at / "p.cor").read_text()),
+        "stoch": of_text("q.sto", read_problem, (at / "q.sto").read_text()),
+        "policy graph": of_json("p.sof.json", read_problem),
+        "mps": of_text("p.mps", read_problem, (at / "p.mps").read_text()),
     }
 
 
 NAMES = (
     *("tree", "lattice", "state", "incumbent", "cuts", "points"),
     *("case", "plan", "own tree", "pipeline", "paths", "series", "network"),
+    *("core", "stoch", "policy graph", "mps"),
 )
 
 

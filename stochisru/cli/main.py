@@ -22,6 +22,7 @@ from stochisru.cli.calibrate import calibrate
 from stochisru.cli.decide import decide
 from stochisru.cli.ending import fail, file_warnings
 from stochisru.cli.evaluate import evaluate
+from stochisru.cli.exchange import export, solve_file, tables
 from stochisru.cli.knowledge import learning, resolve, survey
 from stochisru.cli.networks import network_app
 from stochisru.cli.risk import risk
@@ -90,6 +91,9 @@ _SOLVE = app.registered_commands[-1]
 app.command()(evaluate)
 app.command()(calibrate)
 app.command()(decide)
+app.command()(export)
+app.command("solve-file")(solve_file)
+app.command()(tables)
 app.add_typer(network_app, name="network")
 
 

@@ -54,7 +54,8 @@ def solve(
         network = expanded.network
     weights, limits = _assignments(weight, "weight"), _assignments(limit, "limit")
     if export is not None:
-        written = assemble(network, weights, limits, kind).program.write(export)
+        stated = assemble(network, weights, limits, kind)
+        written = stated.program.write(export, stated.names())
         emit({"file": str(written)}, json, lambda: typer.echo(f"wrote {written}"))
         return
     with progress(f"solving {network.name}"):

@@ -22,6 +22,7 @@ from stochisru.errors import InputError
 from stochisru.networks.network import Criterion, Network, one_of
 from stochisru.programs.curves.formulations import Terms as Scaled
 from stochisru.programs.curves.formulations import add_curve
+from stochisru.programs.names import block_names, once_each, plain_word
 from stochisru.programs.sparse import LinearProgram, ProgramBuilder
 
 Form = Literal["literal", "reduced"]
@@ -56,6 +57,24 @@ class Assembly:
     y_in: Index
     z: Index
     balance: Index
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """Names of columns and rows for files: flows by arc and commodity, balances by node and commodity."""
+        columns, rows = block_names(self.program.columns), block_names(self.program.rows)
+        network = self.network
+        for names, word, number, places in (
+            *((columns, word, number, network.arcs) for word, number in self._flows.items()),
+            (rows, "balance", self.balance, network.nodes),
+        ):
+            for place, commodity in np.argwhere(number >= 0).tolist():
+                told = f"{plain_word(places[place])},{plain_word(network.commodities[commodity])}"
+                names[number[place, commodity]] = f"{word}({told})"
+        return once_each(columns), once_each(rows)
+
+    @property
+    def _flows(self) -> dict[str, Index]:
+        """Columns by the word of their kind."""
+        return {"x_out": self.x_out, "y_out": self.y_out, "y_in": self.y_in, "z": self.z}
 
     def flows(self, x: Array) -> Flows:
         """All variables of the network from the values of the program's columns."""

@@ -50,12 +50,27 @@ _ATYPICAL = 2.0**-10
 
 @dataclass(frozen=True, eq=False)
 class ModelRow:
-    """One row of a stage: coefficients by column, and its two sides; what differs between states is of its own year."""
+    """One row of a stage: coefficients by column, and its two sides; what differs between states is of its own year.
+
+    Attributes
+    ----------
+    rule, year
+        Name of the `Row`, or of the rule of a state, and the year of it.
+    of
+        State and year whose balance it is, None of a `Row`.
+    """
 
     terms: dict[Key, Number]
     low: Number
     high: Number
-    name: str
+    rule: str
+    year: int
+    of: Key | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return f"row {self.rule!r} of year {self.year}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,20 +195,32 @@ class ModelStages:
 
     @cached_property
     def rows(self) -> list[list[ModelRow]]:
-        """Rows of every stage."""
+        """Rows of every stage, without the balances of `sums`."""
+        return [[row for row in rows if row.of not in self.sums] for rows in self.stated]
+
+    @cached_property
+    def stated(self) -> list[list[ModelRow]]:
+        """Rows of every stage as the model states them, where every part has a column at its own stage."""
         found: list[list[ModelRow]] = [[] for _ in self.model.years]
         for part in self.model.parts:
             if isinstance(part, State):
                 for t in self.model.years:
-                    if (part.name, t) not in self.sums:
-                        found[self._stage((part.name, t))].append(self._balances[part.name][t])
+                    found[self._stage((part.name, t))].append(self._balances[part.name][t])
             elif isinstance(part, Row):
                 places = self.sheet.row_places(part)
                 for t in places.years:
                     terms = {(name, t): number for name, number in self.sheet.terms(part)[t].items()}
                     low, high = (self.sheet.numbers(part, side)[t] for side in ("lower", "upper"))
-                    found[places.stage(t)].append(ModelRow(terms, low, high, f"row {part.name!r} of year {t}"))
+                    found[places.stage(t)].append(ModelRow(terms, low, high, part.name, t))
         return found
+
+    def bounds(self, key: Key) -> tuple[Number, Number]:
+        """Bounds of a column at its own stage, one number or one per state of the stage."""
+        low, high = self.sheet.spans[key[0]][key[1]]
+        if (low, high) == (0.0, 0.0):
+            return low, high
+        said = self.sheet.own(self.model[key[0]], key[1])  # type: ignore[arg-type]
+        return np.maximum(low, said[0]), np.minimum(high, said[1])
 
     def _balance(self, state: State, t: int) -> ModelRow:
         sheet = self.sheet
@@ -214,7 +241,7 @@ class ModelStages:
                     raise InputError(f"{state.label}: a gain that depends on factors cannot retire on a lattice")
                 terms[name, old] = terms.get((name, old), 0.0) + left * gain
             right = right - (left * state.initial if old == 0 else 0.0)
-        return ModelRow(terms, right, right, f"row {state.rule_name!r} of year {t}")
+        return ModelRow(terms, right, right, state.rule_name, t, (state.name, t))
 
     @cached_property
     def entering(self) -> list[list[Key]]:
@@ -290,10 +317,7 @@ class ModelStages:
             for column, number in terms.items():
                 cost[:, place[column]] += number
         for key in own:
-            j, part = place[key], self.model[key[0]]
-            if self.sheet.spans[key[0]][key[1]] != (0.0, 0.0):
-                said = self.sheet.own(part, key[1])  # type: ignore[arg-type]
-                lower[:, j], upper[:, j] = np.maximum(lower[:, j], said[0]), np.minimum(upper[:, j], said[1])
+            lower[:, place[key]], upper[:, place[key]] = self.bounds(key)
         rows = np.zeros((count, len(self.rows[s]), columns))
         low, high = np.zeros((2, count, len(self.rows[s])))
         for r, row in enumerate(self.rows[s]):

@@ -8,7 +8,7 @@ bound that is valid whatever the solver's tolerances, because every variable is 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -150,15 +150,21 @@ class LinearProgram:
         """The same program with other bounds on its variables."""
         return replace(self, lower=lower, upper=upper)
 
-    def write(self, path: str | os.PathLike[str]) -> Path:
-        """Export to an ``.mps`` or ``.lp`` file with readable names, chosen by the suffix."""
+    def write(self, path: str | os.PathLike[str], names: tuple[Sequence[str], Sequence[str]] | None = None) -> Path:
+        """Export to an ``.mps`` or ``.lp`` file, chosen by the suffix.
+
+        Parameters
+        ----------
+        names
+            Of all columns and of all rows; those of the blocks, with numbers, if not given.
+        """
         from stochisru.programs.solvers.highs import write_program
 
         target = Path(path)
         if target.suffix not in (".mps", ".lp"):
             raise InputError(f"path: must end in .mps or .lp, got {target.name!r}")
         with replacing(target) as part:
-            write_program(self, part)
+            write_program(self, part, names)
         return target
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimit
 from stochisru.limits import Limit
 from stochisru.programs.conflict import failed
 from stochisru.programs.effort import SolverLimits
+from stochisru.programs.names import block_names
 from stochisru.programs.solvers.scaling import Scaling
 from stochisru.programs.sparse import Block, LinearProgram, Solution
 
@@ -259,18 +260,64 @@ def _largest_of_matrix(program: LinearProgram) -> str:
     return _largest(rows, program.rows)
 
 
-def _names(blocks: dict[str, Block]) -> list[str]:
-    return [f"{b.name}_{i}" for b in blocks.values() for i in range(b.size)]
+#: Names of all columns and of all rows of a program.
+Names = tuple[Sequence[str], Sequence[str]]
 
 
-def write_program(program: LinearProgram, path: Path) -> None:
-    """Write a program with readable names in the format that the suffix of ``path`` names."""
+def write_program(program: LinearProgram, path: Path, names: Names | None = None) -> None:
+    """Write a program in the format that the suffix of ``path`` names, with the names of blocks if none are given."""
     import highspy
 
+    columns, rows = (block_names(program.columns), block_names(program.rows)) if names is None else names
     model = load_program(program, Scaling.none(program))
-    for i, name in enumerate(_names(program.columns)):
+    for i, name in enumerate(columns):
         model.passColName(i, name)
-    for i, name in enumerate(_names(program.rows)):
+    for i, name in enumerate(rows):
         model.passRowName(i, name)
     if model.writeModel(str(path)) == highspy.HighsStatus.kError:
         raise InputError(f"path: cannot write {path}")
+
+
+def read_program(path: Path) -> tuple[LinearProgram, Names]:
+    """Read a program from an ``.mps`` or ``.lp`` file, with the names of its columns and rows.
+
+    Raises
+    ------
+    InputError
+        If the file is no such program, or has semi-continuous columns or a quadratic objective.
+    """
+    import highspy
+    from scipy.sparse import csc_array
+
+    model = new_model()
+    model.setOptionValue("small_matrix_value", SMALL_COEFFICIENT)
+    if model.readModel(str(path)) == highspy.HighsStatus.kError:
+        raise InputError(f"file: {path} is no program in {path.suffix[1:].upper()}, or cannot be read")
+    lp = model.getLp()
+    if not lp.num_col_:
+        raise InputError(f"file: {path} has no columns")
+    kinds = np.array(lp.integrality_ or [highspy.HighsVarType.kContinuous] * lp.num_col_)
+    whole = kinds == highspy.HighsVarType.kInteger
+    if not (whole | (kinds == highspy.HighsVarType.kContinuous)).all():
+        raise InputError(f"file: {path} has semi-continuous columns; columns must be continuous or whole numbers")
+    if model.getModel().hessian_.dim_:
+        raise InputError(f"file: {path} has a quadratic objective; it must be linear")
+    size = lp.num_row_, lp.num_col_
+    model.ensureColwise()
+    of = model.getLp().a_matrix_
+    matrix = csc_array((np.asarray(of.value_), np.asarray(of.index_), np.asarray(of.start_)), shape=size)
+    program = LinearProgram(
+        name=lp.model_name_ or path.stem,
+        sense="maximise" if lp.sense_ == highspy.ObjSense.kMaximize else "minimise",
+        objective=np.asarray(lp.col_cost_, dtype=float),
+        constant=float(lp.offset_),
+        lower=np.asarray(lp.col_lower_, dtype=float),
+        upper=np.asarray(lp.col_upper_, dtype=float),
+        integer=whole,
+        matrix=matrix,
+        row_lower=np.asarray(lp.row_lower_, dtype=float),
+        row_upper=np.asarray(lp.row_upper_, dtype=float),
+        columns={"columns": Block("columns", 0, size[1])},
+        rows={"rows": Block("rows", 0, size[0])},
+    )
+    return program, (list(lp.col_names_), list(lp.row_names_))
