@@ -45,16 +45,17 @@ def require_its_values(case: DeploymentCase | GeneralCase, tree: ScenarioTree) -
         If a column beside demand is none of the process's, or a factor has another value at the root.
     """
     process = case.process
-    several = isinstance(process, CorrelatedFactors)
-    names = getattr(process, "names", ("demand",))
-    factors = process.factors if several else ("demand",)
+    names: tuple[str, ...] = getattr(process, "names", ("demand",))
+    factors: tuple[str, ...] = ("demand",)
+    start: dict[str, float] = {}
+    if isinstance(process, CorrelatedFactors):
+        factors, start = process.factors, dict(zip(names, process.start, strict=True))
     surplus = [name for name in tree.names[1:] if name not in names]
     if surplus:
         raise InputError(
             f"tree: has a column {surplus[0]!r}, the values of {case.name} are {', '.join(factors)}: leave it out or "
             "say it in [[factors]]"
         )
-    start = dict(zip(names, process.start, strict=True)) if several else {}
     for i, name in enumerate(tree.names):
         known = process.initial if i == 0 else start.get(name)
         root = float(tree.factor(name)[0])
