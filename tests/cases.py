@@ -3,12 +3,12 @@
 from hypothesis import strategies as st
 
 from stochisru import load_case, shipped_cases
+from stochisru.lunar.shipped import DEFAULT
 from stochisru.lunar.tables.case import is_general
 
-#: Shipped cases without tables beyond the base problem, and those with: the studies of the literature.
-BASE_CASES, LITERATURE = (
-    [n for n in shipped_cases() if is_general(load_case(n)) is wanted] for wanted in (False, True)
-)
+#: Shipped cases without tables beyond the base problem, and the studies of the literature.
+BASE_CASES = [name for name in shipped_cases() if not is_general(load_case(name))]
+LITERATURE = [name for name in shipped_cases() if name not in (*BASE_CASES, DEFAULT)]
 
 
 @st.composite

@@ -9,10 +9,18 @@ import pytest
 
 from scenario_trees import ScenarioTree
 from scenario_trees.quantization import EqualProbability
-from stochisru import InputError, exact_values, load_case, process_values, simulate, threshold
+from stochisru import InputError, exact_values, extensive_form, load_case, process_values, simulate, threshold
 from stochisru.lunar.case import problem_from_dict
-from stochisru.lunar.exact.by_year import exact_in_advance, exact_plan_value, exact_policy, why_no_exact_policy
+from stochisru.lunar.exact.by_year import (
+    exact_in_advance,
+    exact_plan_value,
+    exact_policy,
+    exact_single,
+    has_exact_single,
+    why_no_exact_policy,
+)
 from stochisru.lunar.exact.lattice_dp import lattice_dp
+from stochisru.lunar.exact.single_deployment import single_deployment
 from stochisru.lunar.strategies import Schedule
 from stochisru.lunar.values.upper import growing
 from stochisru.methods.jensen import jensen_bound
@@ -214,3 +222,45 @@ def test_plans_in_advance_under_jumps_earn_what_paths_say(jumps):
     run = simulate(case, [Schedule("static", tuple(plan.tolist()))], paths=100_000, seed=3)
     npv = run.metrics["static"]["npv_mean"]
     assert abs(npv.value - value) < 4 * npv.standard_error
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name != "all together"])
+def test_a_single_deployment_is_the_best_year_of_a_fine_tree(name: str) -> None:
+    """Without old plant the year is known in advance: the best of the programs that allow one year alone."""
+    case = case_of(**TABLES[name])
+    tree = ScenarioTree.from_process(case.process, [40, 40], EqualProbability())
+    best = -np.inf
+    for year in range(3):
+        limit = [1e9 if t == year else 0.0 for t in range(3)]
+        alone = problem_from_dict(
+            case.to_dict() | {"technology": {**case.to_dict()["technology"], "build_limit": limit}}
+        )
+        best = max(best, extensive_form(alone, tree).objective)
+    found, flows = exact_single(case), exact_policy(case).bounds.flows
+    assert found.error == 0
+    assert found.value - 1e-9 * flows <= best <= found.value + 2e-3 * max(abs(found.value), 0.5 * flows)
+
+
+@pytest.mark.parametrize("changes", [{"T": 8, "lead_time": 2, "mu": 0.5}, {"T": 6, "M0": 70.0, "degradation": 0.02}])
+def test_numbers_that_stand_still_are_the_base_case(changes: dict[str, Any]) -> None:
+    base = load_case("contested-market").replace(**changes)
+    still = case_of(base, costs={"c_L": {"start": 5000.0, "growth": 0.0}}, technology={"availability": 1.0})
+    found, known = exact_single(still), single_deployment(base)
+    assert found.value == pytest.approx(known.value, rel=1e-9)
+    assert found.error <= known.error + 1e-9 * abs(known.value)
+
+
+def test_what_deferring_is_worth_is_told_with_the_values() -> None:
+    """A price that falls makes one deployment wait; old plant and jumps together have no value of that."""
+    case = case_of(costs={"c_L": {"start": 30000.0, "growth": -0.6}}, horizon={"T": 6})
+    found = process_values(case, paths=256)
+    assert found.point("defer") > 0.01 * found.point("rp")
+    assert found.point("defer") + found.point("staging") == pytest.approx(found.point("flexibility"))
+    jumps = {"process": {"kind": "jumps", "jumps": [{"rate": 0.05, "size": -1.0}]}}
+    ends = case_of(demand=jumps, customers=[{"share": 1.0}])
+    assert has_exact_single(ends)
+    assert exact_single(ends).value <= exact_policy(ends).objective
+    old = case_of(demand=jumps, customers=[{"share": 1.0}], technology={"M0": 10.0})
+    assert not has_exact_single(old)
+    with pytest.raises(InputError, match="M0: must be 0"):
+        exact_single(old)

@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import norm
 
 from scenario_trees import ScenarioTree
-from stochisru import InputError, value_table
+from stochisru import InputError, load_case, value_table
+from stochisru.lunar.shipped import DEFAULT
 from stochisru.problem.evaluate import evaluate
 from stochisru.worked.literature.certain import QUANTITIES, at_prices, best, worth
 from stochisru.worked.literature.sources import DATA, cases, published, study_case, study_plan, table
@@ -67,9 +68,9 @@ def test_scenarios_of_a_study_differ_in_their_customers_alone():
     assert all(data == known[0] for data in known)
 
 
-@pytest.mark.parametrize("name", LITERATURE)
+@pytest.mark.parametrize("name", [*LITERATURE, DEFAULT])
 def test_every_number_says_where_it_comes_from(name):
-    data = study_case(name).to_dict()
+    data = load_case(name).to_dict()
     sources = data.pop("sources")
     needed = set()
     for head, symbols in data.items():

@@ -42,6 +42,7 @@ from stochisru.cli.tables import (
 )
 from stochisru.cli.value import value
 from stochisru.errors import InputError, OutputError, StochisruError, TreeError
+from stochisru.lunar.shipped import DEFAULT
 from stochisru.lunar.terminal import (
     BranchingOpt,
     CaseArg,
@@ -99,7 +100,7 @@ app.add_typer(network_app, name="network")
 
 @app.command()
 def run(
-    case: CaseArg = "lunar-reference",
+    case: CaseArg = DEFAULT,
     out: Annotated[
         Path | None, typer.Option(help="Run folder [default: runs/NAME, with the hash of a case that is not shipped].")
     ] = None,

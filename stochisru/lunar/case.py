@@ -23,7 +23,7 @@ from stochisru.lunar.demand import Demand, unused
 from stochisru.lunar.derivation import Rule
 from stochisru.lunar.explained import explained
 from stochisru.lunar.parts import Costs, Economics, Horizon, Launch, Part, Points, Scale, Technology
-from stochisru.lunar.shipped import Base, Literature, case_text, shipped_cases
+from stochisru.lunar.shipped import Base, General, case_text, shipped_cases
 from stochisru.lunar.toml import toml_string, toml_value
 from stochisru.programs.curves.curve import Curve
 
@@ -440,7 +440,7 @@ def load_case(source: Base) -> DeploymentCase: ...
 
 
 @overload
-def load_case(source: Literature) -> GeneralCase: ...
+def load_case(source: General) -> GeneralCase: ...
 
 
 @overload

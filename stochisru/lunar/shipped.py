@@ -7,8 +7,8 @@ from typing import Literal
 
 #: Shipped cases of the base problem.
 Base = Literal["contested-market", "lunar-reference", "predecessor"]
-#: Shipped cases with tables beyond the base problem: those of the literature.
-Literature = Literal[
+#: Shipped cases with tables beyond the base problem: the default, and those of the literature.
+General = Literal[
     "charania-2007-geo",
     "charania-2007-llo",
     "charania-2007-surface",
@@ -22,12 +22,15 @@ Literature = Literal[
     "kornuta-2019-moon",
     "kornuta-2019-moon-eml1",
     "metzger-2023",
+    "regolith-oxygen",
     "roxy-2026-metals",
     "roxy-2026-oxygen",
     "sowers-2020-commercial",
     "sowers-2020-lunar",
     "sowers-2020-mars",
 ]
+#: The case of the main job where none is named.
+DEFAULT: General = "regolith-oxygen"
 
 
 def shipped_cases() -> list[str]:

@@ -13,7 +13,7 @@ cost that is negative; a margin that is paid for more years weighs the last year
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.processes.jumps import JumpDiffusion
 from stochisru.errors import InputError
 from stochisru.lunar.exact.root_plan import LastYear, RootProblem, best_root_plan, plan_gain
+from stochisru.lunar.exact.single_deployment import SingleDeployment, best_single
 from stochisru.lunar.exact.threshold import Continuation
 from stochisru.lunar.exact.threshold_recursion import COARSE, FINE, Rule, ThresholdRecursion, fits
 from stochisru.lunar.exact.unit_value import UnitValue
@@ -144,6 +145,21 @@ class YearlyUnitValue(UnitValue):
             alternative=alternative,
             shares=np.cumsum(wanted, axis=0),
             steps=-np.diff(worth, axis=0, append=np.zeros((1, T + 1))) * years,
+        )
+
+    def from_year(self, year: int) -> YearlyUnitValue:
+        """As `UnitValue.from_year`."""
+        return replace(
+            self,
+            process=replace(self.process, initial=1.0),
+            years=self.years - year,
+            capacity=self.capacity[year:],
+            idle_cost=self.idle_cost[year:],
+            bills=self.bills[year:] / self.discount**year,
+            keeps=self.keeps[year:],
+            alternative=self.alternative[year:],
+            shares=self.shares[:, year:],
+            steps=self.steps[:, year:],
         )
 
     @cached_property
@@ -415,6 +431,27 @@ def exact_in_advance(case: GeneralCase, fixed: bool = False) -> tuple[float, Arr
     allowed = _allowed(stated) & (np.arange(stated.T + 1) == 0) if fixed else _allowed(stated)
     plan = best_root_plan(unit, allowed, kind.M0, LastYear(unit))
     return exact_plan_value(case, plan), plan
+
+
+def has_exact_single(case: GeneralCase) -> bool:
+    """Whether `exact_single` takes a case: with old plant its time waits for demand, of which a density is needed."""
+    stated = StatedCase(case, None)
+    return stated.kinds[0].M0 == 0 or isinstance(case.process, GeometricBrownianMotion)
+
+
+def exact_single(case: GeneralCase) -> SingleDeployment:
+    """Value of the best single deployment whose time and size may wait for demand.
+
+    Raises
+    ------
+    InputError
+        If demand jumps and there is old plant; see `has_exact_single`.
+    """
+    if not has_exact_single(case):
+        raise InputError("M0: must be 0 for the best single deployment where demand jumps")
+    stated = StatedCase(case, None)
+    (kind,) = stated.kinds
+    return best_single(YearlyUnitValue.stated(stated), _allowed(stated), kind.lead_time, kind.M0)
 
 
 def exact_plan_value(case: GeneralCase, deployment: Array) -> float:

@@ -18,11 +18,12 @@ the expectation is a trapezoidal sum on a grid of log D, whose error is estimate
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Mask
+from scenario_trees.processes.gbm import GeometricBrownianMotion
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.layers import allowed_years
 from stochisru.lunar.exact.unit_value import TAIL, UnitValue
@@ -59,14 +60,14 @@ class _Stop:
     def _worth(self, plant: Array) -> Array:
         years = np.arange(self.arrival, self.unit.years + 1)[:, None]
         earned = self.unit.earned(years, plant[None, :]).sum(axis=0)
-        return np.asarray(earned - self.unit.price * self.unit.scale(self.arrival) * plant)
+        return np.asarray(earned - self.unit.starting(self.arrival) * plant)
 
     def _best(self) -> float:
         """Plant up to which deploying pays, y*."""
         from scipy.optimize import brentq
 
         years = np.arange(self.arrival, self.unit.years + 1)
-        price = self.unit.price * float(self.unit.scale(self.arrival))
+        price = float(self.unit.starting(self.arrival))
         low, high = self.unit.reach(0, self.unit.years)
 
         def excess(log_plant: float) -> float:
@@ -83,13 +84,12 @@ class _Stop:
 
 def _stops(unit: UnitValue, lead: int) -> list[_Stop]:
     """Stopping at t = 1..T−L, seen from a demand of 1 at t."""
-    one = replace(unit, process=replace(unit.process, initial=1.0))
-    return [_Stop(replace(one, years=unit.years - t), lead) for t in range(1, unit.years - lead + 1)]
+    return [_Stop(unit.from_year(t), lead) for t in range(1, unit.years - lead + 1)]
 
 
 def _waiting_without_plant(unit: UnitValue, stops: list[_Stop]) -> float:
     """Worth of waiting in year 0 without old plant, $: proportional to demand."""
-    growth = unit.discount * float(np.exp(unit.process.drift))
+    growth = unit.discount * float(unit.process.mean(1)) / unit.process.initial
     per_demand = 0.0
     for stop in reversed(stops):
         per_demand = max(float(stop.gain(np.zeros(1))[0]), growth * per_demand)
@@ -101,7 +101,7 @@ def _waiting_for_certain(unit: UnitValue, stops: list[_Stop], old: float) -> flo
     worth = 0.0
     for t in range(len(stops), 0, -1):
         demand = float(unit.process.mean(t))
-        stopping = demand * float(stops[t - 1].gain(np.array([old * unit.kept**t / demand]))[0])
+        stopping = demand * float(stops[t - 1].gain(np.array([old * float(unit.left(t)) / demand]))[0])
         worth = max(stopping, unit.discount * worth)
     return unit.discount * worth
 
@@ -109,6 +109,7 @@ def _waiting_for_certain(unit: UnitValue, stops: list[_Stop], old: float) -> flo
 def _waiting_on_grid(unit: UnitValue, stops: list[_Stop], old: float, steps: int) -> float:
     """Worth of waiting in year 0 with ``old`` kg of plant, $, on a grid of log demand that moves with the drift."""
     process = unit.process
+    assert isinstance(process, GeometricBrownianMotion)
     drift = process.drift - 0.5 * process.volatility**2
     step = process.volatility / steps
     half = int(np.ceil(TAIL * np.sqrt(len(stops)) * steps))
@@ -125,7 +126,7 @@ def _waiting_on_grid(unit: UnitValue, stops: list[_Stop], old: float, steps: int
     worth = np.zeros(grid.size)
     for t in range(len(stops), 0, -1):
         demand = np.exp(grid + drift * t)
-        stopping = demand * stops[t - 1].gain(old * unit.kept**t / demand)
+        stopping = demand * stops[t - 1].gain(old * float(unit.left(t)) / demand)
         worth = np.maximum(stopping, unit.discount * expected(worth))
     return unit.discount * float(expected(worth)[half])
 
@@ -138,8 +139,23 @@ def single_deployment(case: DeploymentCase) -> SingleDeployment:
     InputError
         If the case has a limit on supply from Earth.
     """
-    unit = UnitValue.of(case)
-    T, lead, old = case.horizon.T, case.horizon.lead_time, case.technology.M0
+    return best_single(UnitValue.of(case), allowed_years(case), case.horizon.lead_time, case.technology.M0)
+
+
+def best_single(unit: UnitValue, allowed: Mask, lead: int, old: float) -> SingleDeployment:
+    """Best single deployment of unit values.
+
+    Parameters
+    ----------
+    unit
+        Of a geometric Brownian motion where there is old plant.
+    allowed
+        Years in which plant may arrive, shape ``(T + 1,)``; all but year 0 are.
+    lead
+        Years from order to arrival.
+    old
+        Plant of year 0, kg.
+    """
     stops = _stops(unit, lead)
     error = 0.0
     if not stops:
@@ -153,12 +169,12 @@ def single_deployment(case: DeploymentCase) -> SingleDeployment:
         # The kink makes the error irregular in the step: two coarser grids, and a margin.
         coarser = [_waiting_on_grid(unit, stops, old, steps) for steps in (_STEPS, 3 * _STEPS // 2)]
         error = _MARGIN * max(abs(waiting - other) for other in coarser)
-    now = replace(unit, process=replace(unit.process, initial=1.0))
+    now = unit.from_year(0)
     ratio = np.array([old / unit.process.initial])
     root = [
         unit.process.initial * float(_Stop(now, year).gain(ratio)[0])
-        for year in range(min(lead, T) + 1)
-        if allowed_years(case)[year]
+        for year in range(min(lead, unit.years) + 1)
+        if allowed[year]
     ]
-    kept = float(unit.earned(np.arange(T + 1), old).sum())
+    kept = float(unit.earned(np.arange(unit.years + 1), old).sum())
     return SingleDeployment(max(waiting, 0.0, *root) + kept - unit.without_plants(), error)

@@ -8,7 +8,7 @@ every kilogram is a lognormal tail. As in `stochisru.lunar.exact.layers`, plant 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -107,6 +107,10 @@ class UnitValue:
             discount=float(discount_factors(case)[1]),
             kept=1 - case.technology.degradation,
         )
+
+    def from_year(self, year: int) -> UnitValue:
+        """The same from a year on, of which money and kilograms are, with a demand of 1 in it."""
+        return replace(self, process=replace(self.process, initial=1.0), years=self.years - year)
 
     def scale(self, year: ArrayLike) -> Array:
         """s_t·(1 + r)^−t: dollars of year 0 per dollar and kilogram of year t."""

@@ -30,7 +30,14 @@ import numpy as np
 from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.estimate import Estimate
-from stochisru.lunar.exact.by_year import exact_in_advance, exact_plan_value, exact_policy, why_no_exact_policy
+from stochisru.lunar.exact.by_year import (
+    exact_in_advance,
+    exact_plan_value,
+    exact_policy,
+    exact_single,
+    has_exact_single,
+    why_no_exact_policy,
+)
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.strategies.by_technology import heuristic
@@ -260,9 +267,20 @@ def _around_exact(case: GeneralCase, model: Model, sample: _Sample) -> PolicyVal
         "eev": exact_plan_value(case, ev.amounts["dM"]),
         "nothing": exact_plan_value(case, np.zeros(case.horizon.T + 1)),
     }
-    for less, more in (("eev", "static"), ("static", "rp"), ("fixed", "static")):
-        require_order(less, known[less] - error, more, known[more] + error, exact.bounds.flows)
-    found = {name: ProcessValue(value, value - error, value + error, Kind.EXACT) for name, value in known.items()}
+    order = [("eev", "static"), ("static", "rp"), ("fixed", "static")]
+    errors = dict.fromkeys(known, error)
+    if has_exact_single(case):
+        once = exact_single(case)
+        known["single"], errors["single"] = once.value, max(error, once.error)
+        order += [("fixed", "single"), ("single", "rp")]
+    for less, more in order:
+        require_order(less, known[less] - errors[less], more, known[more] + errors[more], exact.bounds.flows)
+    found = {
+        name: ProcessValue(value, value - errors[name], value + errors[name], Kind.EXACT)
+        for name, value in known.items()
+    }
+    if "single" in found:
+        found |= {"defer": found["single"].over(found["fixed"]), "staging": found["rp"].over(found["single"])}
     found["ev"] = _mean_path(ev)
     earned = sample.npv(model, exact.policy(name="rp"))[0]
     gain = sample.mean(sample.foreseen(model) - earned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,6 +45,46 @@ class Published:
     source: str
 
 
+@dataclass(frozen=True)
+class LaunchMarket:
+    """A market of launches after some years, as Metzger (2023) has it.
+
+    Attributes
+    ----------
+    price
+        Launch to low Earth orbit, $/kg.
+    traffic
+        Mass launched, kg/yr.
+    fall
+        Change of the price a year on the way there from today's, a share (negative).
+    growth
+        Growth rate of traffic on the way there, 1/yr.
+    """
+
+    name: str
+    price: float
+    traffic: float
+    fall: float
+    growth: float
+
+
+#: Years from the launch market of today to those of Metzger.
+LAUNCH_YEARS = 30
+
+
+@cache
+def launch_markets() -> dict[str, LaunchMarket]:
+    """Metzger's markets by name, ``today`` first, then as the price falls."""
+    rows = [(row["market"], float(row["price"]), float(row["traffic"])) for row in table("launch")]
+    _, price, traffic = rows[0]
+    return {
+        name: LaunchMarket(
+            name, last, mass, (last / price) ** (1 / LAUNCH_YEARS) - 1, math.log(mass / traffic) / LAUNCH_YEARS
+        )
+        for name, last, mass in rows
+    }
+
+
 def _number(text: str) -> float | None:
     return float(text) if text else None
 
@@ -67,7 +108,7 @@ def published() -> tuple[Published, ...]:
 
 
 def table(name: str) -> list[dict[str, str]]:
-    """Rows of a file of the data: ``published`` or ``parameters``."""
+    """Rows of a file of the data: ``published``, ``parameters``, ``plants`` or ``launch``."""
     return list(csv.DictReader((DATA / f"{name}.csv").read_text(encoding="utf-8").splitlines()))
 
 
