@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -63,6 +63,15 @@ class Stated(Protocol):
     @property
     def model(self) -> Model:
         """The problem."""
+        ...
+
+
+@runtime_checkable
+class StatedOnTrees(Protocol):
+    """Anything whose model depends on the tree, such as a case whose store may hold what demand there asks for."""
+
+    def model_on(self, ground: ScenarioTree) -> Model:
+        """The problem on a tree."""
         ...
 
 
@@ -230,7 +239,7 @@ def _told(value: float | None) -> str:
 
 
 def values(
-    problem: Model | Stated,
+    problem: Model | Stated | StatedOnTrees,
     tree: ScenarioTree,
     *,
     solver: str = "highs",
@@ -279,9 +288,7 @@ def values(
     >>> {name: round(found.point(name), 6) for name in ("ws", "rp", "eev", "evpi", "vss")}
     {'ws': 150.0, 'rp': 125.0, 'eev': 112.5, 'evpi': 25.0, 'vss': 12.5}
     """
-    model = problem if isinstance(problem, Model) else getattr(problem, "model", None)
-    if not isinstance(model, Model):
-        raise InputError(f"problem: must be a Model or a case, got {type(problem).__name__}")
+    model = _stated(problem, tree)
     say, limits = progress or (lambda _: None), SolverLimits(rel_gap, time_limit)
 
     exact: tuple[ClosedForm, ...] = closed_forms()
@@ -313,6 +320,16 @@ def values(
     _require_order(model, found, [["eev", "static", "rp", "ws"], ["fixed", "static"], [*names, "rp"]])
     order = (*MEANING, *reversed(names))
     return Values(model, tree, {name: found[name] for name in order})
+
+
+def _stated(problem: Model | Stated | StatedOnTrees, tree: ScenarioTree) -> Model:
+    """The model of a problem; of a case whose limits follow from demand that on the tree."""
+    if isinstance(problem, StatedOnTrees):
+        return problem.model_on(tree)
+    model = problem if isinstance(problem, Model) else getattr(problem, "model", None)
+    if not isinstance(model, Model):
+        raise InputError(f"problem: must be a Model or a case, got {type(problem).__name__}")
+    return model
 
 
 def _held_stages(model: Model) -> range:

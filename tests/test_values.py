@@ -97,7 +97,7 @@ def test_closed_forms_are_the_generic_programs(problem, symbols):
 
 
 def test_closed_forms_say_why_they_refuse(monkeypatch):
-    (form,) = closed_forms()
+    form, by_year = closed_forms()
     case = load_case("lunar-reference").replace(T=3)
     tree = ScenarioTree.from_process(case.process, [2, 2, 2])
     assert "DeploymentCase" in form.refuses(case.model, tree, Static())
@@ -108,6 +108,7 @@ def test_closed_forms_say_why_they_refuse(monkeypatch):
     assert "can be placed" in form.refuses(lots, tree, held({"dM": [10.0, 0, 0, 0]}))
     monkeypatch.setattr("stochisru.lunar.exact.closed_forms.MOST_LEVELS", 3)
     assert "levels of plant" in form.refuses(lots, tree, Recourse())
+    assert "DeploymentCase" in by_year.refuses(case, tree, Recourse())
 
 
 @pytest.mark.parametrize("symbols", [s for s in MIXED if s.get("degradation")])

@@ -30,7 +30,10 @@ METHODS: dict[str, str] = {
 
 
 #: Entries of the closed forms that `stochisru.values` tries before programs, each a `stochisru.values.ClosedForm`.
-CLOSED_FORMS: tuple[str, ...] = ("stochisru.lunar.exact.closed_forms:ClosedForms",)
+CLOSED_FORMS: tuple[str, ...] = (
+    "stochisru.lunar.exact.closed_forms:ClosedForms",
+    "stochisru.lunar.exact.yearly_layers:YearlyLayers",
+)
 
 
 def closed_forms() -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scenario_trees.arrays import Array
+from scenario_trees.arrays import Array, Mask
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.processes.jumps import JumpDiffusion
 from stochisru.errors import InputError
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from stochisru.problem.policies.protocol import Seen
 
 
-def why_no_exact_policy(case: GeneralCase) -> str | None:
-    """Why a case with tables has no exact policy on its process, in one sentence, or None where it has one."""
+def why_no_layers(case: GeneralCase) -> str | None:
+    """Why plant of a case with tables is no sum of layers that earn by themselves, or None where it is one."""
     tables = (
         ("technologies", len(case.technologies) > 1, "one technology"),
         ("factors", bool(case.factors), "demand alone"),
@@ -64,13 +64,24 @@ def why_no_exact_policy(case: GeneralCase) -> str | None:
     limit = stated.symbols.get("earth_limit")
     if limit is not None and np.any(limit.known(case.horizon.T)):
         return "earth_limit: must be none or 0 for an exact policy: with a limit value does not scale with demand"
-    process = case.process
+    if not np.all(np.array(kind.keep(case.horizon.T, 1.0)) > 0):
+        return "degradation: the exact policy takes plant of which something is left"
+    return None
+
+
+def why_no_exact_policy(case: GeneralCase) -> str | None:
+    """Why a case with tables has no exact policy on its process, in one sentence, or None where it has one."""
+    reason = why_no_layers(case)
+    if reason is not None:
+        return reason
+    stated, process = StatedCase(case, None), case.process
+    (kind,) = stated.kinds
     if not isinstance(process, (GeometricBrownianMotion, JumpDiffusion)):
         return (
             "demand.process: the exact policy takes a geometric Brownian motion, with jumps or without, "
             f"got {type(process).__name__}"
         )
-    if not (np.all(kind.capacity.known(case.horizon.T) > 0) and np.all(np.array(kind.keep(case.horizon.T, 1.0)) > 0)):
+    if not np.all(kind.capacity.known(case.horizon.T) > 0):
         return "availability: the exact policy takes plant that never rests"
     unit = YearlyUnitValue.stated(stated)
     if process.volatility == 0 or not fits(unit, min(kind.lead_time, unit.years)):
@@ -410,7 +421,7 @@ def root_problem(case: GeneralCase) -> tuple[RootProblem, YearlyRecursion | None
 def _root_problem(stated: StatedCase, unit: YearlyUnitValue, rule: Rule) -> tuple[RootProblem, YearlyRecursion | None]:
     (kind,), T = stated.kinds, stated.T
     lead = kind.lead_time
-    allowed = _allowed(stated)[: min(lead, T) + 1]
+    allowed = allowed_years(stated)[: min(lead, T) + 1]
     if lead > T:
         return RootProblem(unit, allowed, kind.M0, LastYear(unit), 0.0), None
     recursion = YearlyRecursion(unit, lead, rule)
@@ -418,7 +429,8 @@ def _root_problem(stated: StatedCase, unit: YearlyUnitValue, rule: Rule) -> tupl
     return RootProblem(unit, allowed, kind.M0, Continuation(unit, lead, recursion), later), recursion
 
 
-def _allowed(stated: StatedCase) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def allowed_years(stated: StatedCase) -> Mask:
+    """Years in which plant may arrive, shape ``(T + 1,)``."""
     allowed = np.ones(stated.T + 1, dtype=bool)
     allowed[0] = stated.case.horizon.initial_deployment == "free"
     return allowed
@@ -428,7 +440,7 @@ def exact_in_advance(case: GeneralCase, fixed: bool = False) -> tuple[float, Arr
     """Value of the best plan that is fixed in advance and its deployments, $ and kg; of one in year 0 alone."""
     stated = StatedCase(case, None)
     unit, (kind,) = YearlyUnitValue.stated(stated), stated.kinds
-    allowed = _allowed(stated) & (np.arange(stated.T + 1) == 0) if fixed else _allowed(stated)
+    allowed = allowed_years(stated) & (np.arange(stated.T + 1) == 0) if fixed else allowed_years(stated)
     plan = best_root_plan(unit, allowed, kind.M0, LastYear(unit))
     return exact_plan_value(case, plan), plan
 
@@ -451,7 +463,7 @@ def exact_single(case: GeneralCase) -> SingleDeployment:
         raise InputError("M0: must be 0 for the best single deployment where demand jumps")
     stated = StatedCase(case, None)
     (kind,) = stated.kinds
-    return best_single(YearlyUnitValue.stated(stated), _allowed(stated), kind.lead_time, kind.M0)
+    return best_single(YearlyUnitValue.stated(stated), allowed_years(stated), kind.lead_time, kind.M0)
 
 
 def exact_plan_value(case: GeneralCase, deployment: Array) -> float:

@@ -38,6 +38,7 @@ from stochisru.lunar.exact.by_year import (
     has_exact_single,
     why_no_exact_policy,
 )
+from stochisru.lunar.exact.yearly_layers import foreseen
 from stochisru.lunar.simulation.outcome import demand_kurtosis
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.strategies.by_technology import heuristic
@@ -283,7 +284,7 @@ def _around_exact(case: GeneralCase, model: Model, sample: _Sample) -> PolicyVal
         found |= {"defer": found["single"].over(found["fixed"]), "staging": found["rp"].over(found["single"])}
     found["ev"] = _mean_path(ev)
     earned = sample.npv(model, exact.policy(name="rp"))[0]
-    gain = sample.mean(sample.foreseen(model) - earned)
+    gain = sample.mean(foreseen(case, sample.paths.T) - earned)
     found["evpi"] = ProcessValue.estimated(gain).within(0.0, max(0.0, found["ev"].upper - exact.bounds.lower))
     found["ws"] = ProcessValue.estimated(shifted(gain, exact.objective), error)
     for name, (high, low) in DIFFERENCES.items():

@@ -84,7 +84,7 @@ def value_table(
         if recourse is not None:
             raise InputError(f"recourse: {case.name} is a general case and solves its own")
         case.require_total()
-        return values(case.model_on(tree), tree, solver=solver, time_limit=TIME_LIMIT, progress=progress)
+        return values(case, tree, solver=solver, time_limit=TIME_LIMIT, progress=progress)
     require_match(case, tree)
     solver_named(solver)
     say = progress or (lambda _: None)
