@@ -19,7 +19,8 @@ from stochisru.lunar.trees import case_lattice
 from stochisru.lunar.values.process import process_values
 from stochisru.studies.store import Execution
 from stochisru.testing import check_strategy
-from stochisru.worked.scale.study import Learning, scale_study, stage_wise
+from stochisru.lunar.learning.rate import Learning
+from stochisru.worked.scale.study import scale_study, stage_wise
 from tests.test_scale_deployment import SCALES
 
 

@@ -22,11 +22,12 @@ from stochisru.lunar.terminal import (
     HorizonOpt,
     TreeAsked,
     TreeFileOpt,
-    named_problem,
+    named_any,
 )
 from stochisru.terminal import JsonOpt, emit, given_options, json_target, progress
 
 if TYPE_CHECKING:
+    from stochisru.lunar.learning.case import LearningCase
     from stochisru.lunar.tables.case import GeneralCase
 
 #: Options of ``value`` and where each has a meaning.
@@ -58,6 +59,7 @@ def value(
     json: JsonOpt = None,
 ) -> None:
     """Value of information and of flexibility: of the demand process, of a lattice, or of a scenario tree."""
+    from stochisru.lunar.learning.case import is_learning
     from stochisru.lunar.tables.case import is_general
     from stochisru.lunar.values.distance import distance
     from stochisru.lunar.values.lattice import lattice_values
@@ -67,7 +69,7 @@ def value(
 
     json_target(json, case)
     asked = TreeAsked(branching, quantization, tree, early_leaves)
-    problem = named_problem(case, asked.horizon(horizon))
+    problem = named_any(case, asked.horizon(horizon))
     if on not in (None, "tree", "lattice", "process"):
         raise InputError(f"on: must be one of tree, lattice, process, got {on!r}")
     if on is None:
@@ -84,6 +86,9 @@ def value(
         "states": states,
     }
     chosen = given_options(given, _VALUE_OPTIONS, "on", on)
+    if is_learning(problem):
+        _value_of_learning(problem, on, asked, chosen, json)
+        return
     if on == "process":
         with progress(f"valuing {problem.name}"):
             found = process_values(problem, **chosen)
@@ -110,6 +115,27 @@ def value(
         away = distance(problem, ground)
     emit({**table.to_dict(), "distance": away.to_dict()}, json, lambda: print_tree_values(table, away))
     warn_of_gap(table.recourse)
+
+
+def _value_of_learning(case: LearningCase, on: str, asked: TreeAsked, chosen: dict[str, Any], json: str | None) -> None:
+    """Values of a case with learning on a tree."""
+    from stochisru.lunar.learning.values import learned_values
+    from stochisru.lunar.values.distance import distance_of_laws
+
+    if on != "tree":
+        raise InputError(f"on: {case.name} has learning and values on a tree alone; give --branching or --on tree")
+    if "solver" in chosen:
+        raise InputError(f"solver: {case.name} has learning, whose values ask no solver; leave it out")
+    tree = asked.of(case)
+    with progress(f"valuing {case.name}") as step:
+        found = learned_values(case, tree, progress=step)
+        away = distance_of_laws(case, tree)
+
+    def show() -> None:
+        print_values(found.to_frame().reset_index(), f"{case.title}: values of the tree, {tree!r}")
+        typer.echo(away.describe(found.point("rp"), found.plan.first_stage))
+
+    emit({**found.to_dict(), "distance": away.to_dict()}, json, show)
 
 
 def _value_of_general(case: GeneralCase, on: str, asked: TreeAsked, chosen: dict[str, Any], json: str | None) -> None:
