@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stochisru.cli.tables import (
+    print_abandonment,
     print_decision,
     print_lattice_values,
     print_process_values,
@@ -140,6 +141,7 @@ def _value_of_learning(case: LearningCase, on: str, asked: TreeAsked, chosen: di
 
 def _value_of_general(case: GeneralCase, on: str, asked: TreeAsked, chosen: dict[str, Any], json: str | None) -> None:
     """Values of a case with tables beyond the base problem, those of its model on a tree."""
+    from stochisru.lunar.tables.worth_of_each import worth_of_abandoning
     from stochisru.lunar.values.tree import value_table
     from stochisru.programs.solvers import solver_named
 
@@ -152,7 +154,14 @@ def _value_of_general(case: GeneralCase, on: str, asked: TreeAsked, chosen: dict
     tree = asked.of(case)
     with progress(f"valuing {case.name}") as step:
         found = value_table(case, tree, solver=solver, progress=step)
+        option = worth_of_abandoning(case, tree, solver=solver, with_it=found.bracket("rp"))
     data = {"case": case.name, "unit": "$", "branching": tree.branching, "nodes": tree.n_nodes, **found.to_dict()}
-    emit(
-        data, json, lambda: print_values(found.to_frame().reset_index(), f"{case.title}: values of the tree, {tree!r}")
-    )
+    if option is not None:
+        data["abandonment"] = option.to_dict()
+
+    def show() -> None:
+        print_values(found.to_frame().reset_index(), f"{case.title}: values of the tree, {tree!r}")
+        if option is not None:
+            print_abandonment(option)
+
+    emit(data, json, show)
