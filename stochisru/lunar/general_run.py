@@ -186,6 +186,7 @@ def run_general_case(
             "tables": case.what,
             "measure": case.measure,
             "support": None if support is None else support.to_dict(),
+            "abandonment": None if abandonment is None else abandonment.value,
             "commitment": case.commitment,
             "tree_hash": tree.digest(),
             "tree_origin": tree.origin,
@@ -241,8 +242,7 @@ def _tables(run: GeneralRun, tree: ScenarioTree, on_tree: Result[Any], sample: S
     case, outcomes = run.case, run.simulation
     rules = [{"strategy": policy.name, "rule": policy.describe()} for policy in outcomes.policies]
     plan: dict[str, Array] = dict(on_tree.plan.quantities)
-    options = () if run.abandonment is None else (run.abandonment,)
-    worth = [{"technology": each.name, **each.to_dict()} for each in (*run.technologies, *options)]
+    worth = [{"technology": each.name, **each.to_dict()} for each in run.technologies]
     known = {} if run.values is None else {"values": run.values.to_frame().reset_index()}
     fan = {} if case.factors else {"fan": case.process.fan(case.horizon.T, _FAN).rename(columns=str).reset_index()}
     return {

@@ -1,4 +1,4 @@
-"""What it is worth to have each of several technologies, or to be able to abandon plant: RP of a tree with and without."""
+"""What it is worth to have each of several technologies, or to be able to abandon plant: RP with, less RP without."""
 
 from __future__ import annotations
 
