@@ -13,13 +13,14 @@ from stochisru.lunar.exact.level_dp import level_dp
 from stochisru.lunar.exact.open_loop import fixed_design, static_plan
 from stochisru.lunar.exact.tree_dp import tree_dp
 from stochisru.lunar.information import plan_value
+from stochisru.lunar.learning.rate import Learning
 from stochisru.lunar.operations import discount_factors
 from stochisru.lunar.simulation import npv_on_paths
 from stochisru.lunar.trees import case_lattice
 from stochisru.lunar.values.process import process_values
 from stochisru.studies.store import Execution
 from stochisru.testing import check_strategy
-from stochisru.worked.scale.study import Learning, scale_study, stage_wise
+from stochisru.worked.scale.study import scale_study, stage_wise
 from tests.test_scale_deployment import SCALES
 
 

@@ -19,13 +19,14 @@ from stochisru.lunar.terminal import (
     QuantizationOpt,
     TreeAsked,
     TreeFileOpt,
-    named_problem,
+    named_any,
 )
 from stochisru.terminal import JsonOpt, SolverOpt, emit, given_options, json_target, progress
 
 if TYPE_CHECKING:
     from scenario_trees.arrays import Array
     from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.learning.case import LearningCase
     from stochisru.lunar.tables.case import GeneralCase
     from stochisru.methods.result import Bounds
     from stochisru.problem.evaluate import Evaluation
@@ -60,6 +61,7 @@ def evaluate(
     json: JsonOpt = None,
 ) -> None:
     """Value of a given plan of deployments, operations being optimal, on the process, a tree or paths of one's own."""
+    from stochisru.lunar.learning.case import is_learning
     from stochisru.lunar.plan_file import read_plan
     from stochisru.lunar.tables.case import is_general
     from stochisru.problem.evaluate import evaluate as evaluated
@@ -81,7 +83,8 @@ def evaluate(
     if place == "paths" and demand_paths is None:
         raise InputError("on: paths are those of --demand-paths; give a file")
     own = None if demand_paths is None else OwnPaths(demand_paths)
-    problem = named_problem(case, asked.horizon(horizon) if own is None else own.horizon(horizon))
+    stated = named_any(case, asked.horizon(horizon) if own is None else own.horizon(horizon))
+    problem = stated.base if is_learning(stated) else stated
     count, start = chosen.get("paths", 1000), chosen.get("seed", 0)
     require_integer("paths", count, 2)
     if place != "tree" and is_general(problem) and problem.risk is not None:
@@ -102,7 +105,9 @@ def evaluate(
             found = evaluated(model, given, ground, solver=solver)
         except InfeasibleError as error:
             raise InputError(f"plan: {plan} cannot be carried out: {error}") from error
-    bounds = _bounds(found, place)
+    saved = _saved(stated, given)
+    bounds = _bounds(found, place, saved)
+    value = found.value + saved
     sizes = {"nodes": found.tree.n_nodes} if place == "tree" else {"paths": found.tree.n_leaves}
     if place == "process":
         sizes["seed"] = start
@@ -111,17 +116,17 @@ def evaluate(
         "sense": "maximise",
         "unit": "$",
         "of": place,
-        "value": found.value,
+        "value": value,
         "bounds": bounds.to_dict(),
         "plan": _told(problem, given),
         **sizes,
     }
 
     def show() -> None:
-        typer.echo(f"{problem.title}")
+        typer.echo(f"{stated.title}")
         typer.echo(f"plan {plan}")
         measure = problem.measure if is_general(problem) else "expected NPV"
-        typer.echo(f"worth {found.value / 1e6:,.3f} million $ of the {place}, {measure}")
+        typer.echo(f"worth {value / 1e6:,.3f} million $ of the {place}, {measure}")
         typer.echo(f"from {bounds.lower / 1e6:,.3f} to {bounds.upper / 1e6:,.3f} million $ ({bounds.label})")
 
     emit(data, json, show)
@@ -147,13 +152,20 @@ def _told(problem: DeploymentCase | GeneralCase, given: dict[str, Array]) -> dic
     return problem.first_stage(masses) if is_general(problem) else masses
 
 
-def _bounds(found: Evaluation, place: str) -> Bounds:
+def _saved(case: DeploymentCase | GeneralCase | LearningCase, given: dict[str, Array]) -> float:
+    """What learning saves of a plan that is fixed in advance, $ of year 0."""
+    from stochisru.lunar.learning.case import is_learning
+
+    return case.saved(given["dM"]) if is_learning(case) else 0.0
+
+
+def _bounds(found: Evaluation, place: str, saved: float) -> Bounds:
     """On a tree or given paths the bracket of the program, on the process that of a mean of paths."""
     from stochisru.methods.result import Bounds, Kind, Of
     from stochisru.simulation.estimators import mean_estimate
 
     if place != "process":
-        lower, upper = sorted((found.value, found.bound))
+        lower, upper = sorted((found.value + saved, found.bound + saved))
         return Bounds(lower, upper, Kind.SOLVER, Of(place))
-    mean = mean_estimate(found.scenarios)
+    mean = mean_estimate(found.scenarios + saved)
     return Bounds(mean.lower, mean.upper, Kind.STATISTICAL, Of.PROCESS)

@@ -27,12 +27,12 @@ from stochisru.cli.knowledge import learning, resolve, survey
 from stochisru.cli.networks import network_app
 from stochisru.cli.risk import risk
 from stochisru.cli.robustness import robustness
+from stochisru.cli.simulate import simulate
 from stochisru.cli.solve import solve_command, solve_listed
 from stochisru.cli.start import INTERRUPTED, listen
 from stochisru.cli.studies import frontier, sensitivity, study_app, tune
 from stochisru.cli.support import support
 from stochisru.cli.tables import (
-    print_comparison,
     print_decision,
     print_general_run,
     print_process_values,
@@ -46,15 +46,13 @@ from stochisru.lunar.shipped import DEFAULT
 from stochisru.lunar.terminal import (
     BranchingOpt,
     CaseArg,
-    DemandPathsOpt,
     EarlyOpt,
     HorizonOpt,
-    OwnPaths,
     QuantizationOpt,
     TreeAsked,
     TreeFileOpt,
+    named_any,
     named_problem,
-    named_tree,
 )
 from stochisru.terminal import (
     JsonOpt,
@@ -62,7 +60,6 @@ from stochisru.terminal import (
     SeedOpt,
     SolverOpt,
     WorkersOpt,
-    bar,
     emit,
     emit_outcome,
     json_target,
@@ -72,10 +69,7 @@ from stochisru.terminal import (
 from stochisru.worked import WORKED
 
 if TYPE_CHECKING:
-    from stochisru.lunar.case import DeploymentCase
-    from stochisru.lunar.strategies import Strategy
-    from stochisru.lunar.tables.case import GeneralCase
-    from stochisru.simulation.sampling import Sampling
+    pass
 
 app = typer.Typer(
     name="stochisru",
@@ -169,107 +163,7 @@ def run(
 
 app.command()(value)
 app.command()(support)
-
-
-@app.command()
-def simulate(
-    case: CaseArg,
-    strategies: Annotated[
-        str | None,
-        typer.Option(help="Comma-separated names of policies [default: all heuristics]; see 'stochisru policies'."),
-    ] = None,
-    paths: Annotated[int | None, typer.Option(help="Monte Carlo paths [default: 1000].")] = None,
-    horizon: HorizonOpt = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers [default: 0].")] = None,
-    sampler: Annotated[
-        str | None, typer.Option(help="pseudo-random, antithetic or sobol [default: pseudo-random].")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes; results do not depend on it [default: 1].")] = None,
-    demand_paths: DemandPathsOpt = None,
-    branching: BranchingOpt = None,
-    mapping: Annotated[str | None, typer.Option(help="How 'tree' acts between nodes: scaled or nearest.")] = None,
-    rolling: Annotated[
-        str | None,
-        typer.Option(help="Branches per year of the tree that 'rolling' solves [default: 12,6,3,2]."),
-    ] = None,
-    json: JsonOpt = None,
-) -> None:
-    """Judge policies by Monte Carlo on common fresh paths, against the exact optimum and perfect information.
-
-    With --demand-paths on paths of one's own, a history among them, which have no optimum.
-    """
-    from stochisru.lunar.comparison import compared
-    from stochisru.lunar.policies import require_policy
-    from stochisru.lunar.simulation.monte_carlo import simulated_on
-    from stochisru.lunar.strategies import STRATEGIES, RollingHorizon
-    from stochisru.lunar.strategies.tree_policy import MAPPINGS
-    from stochisru.lunar.tables.case import is_general
-    from stochisru.lunar.trees import parse_branching
-    from stochisru.methods.result import Of
-    from stochisru.simulation.sampling import Sampling
-
-    json_target(json, case)
-    own = None if demand_paths is None else OwnPaths(demand_paths)
-    drawn: dict[str, Any] = {"paths": paths, "seed": seed, "sampler": sampler, "workers": workers}
-    given = {name: value for name, value in drawn.items() if value is not None}
-    if own is not None and given:
-        raise InputError(
-            f"{next(iter(given))}: is of paths that are drawn, --demand-paths gives them; give one of them"
-        )
-    problem = named_problem(case, horizon if own is None else own.horizon(horizon))
-    if is_general(problem):
-        beyond = {"branching": branching, "mapping": mapping, "rolling": rolling}
-        _simulate_general(problem, strategies, Sampling(**given), own, beyond, json)
-        return
-    names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
-    for name in names:
-        require_policy(name)
-    sample = Sampling(**given)
-    if mapping not in (None, *MAPPINGS):
-        raise InputError(f"mapping: must be one of {', '.join(MAPPINGS)}, got {mapping!r}")
-    for field, said, owner in (
-        ("branching", branching, "tree"),
-        ("mapping", mapping, "tree"),
-        ("rolling", rolling, "rolling"),
-    ):
-        if said is not None and owner not in names:
-            raise InputError(f"{field}: belongs to the strategy '{owner}', which is not among the strategies")
-    chosen: list[Strategy | str] = list(names)
-    if branching is not None or mapping is not None:
-        chosen[names.index("tree")] = _tree_strategy(problem, branching, mapping)
-    if rolling is not None:
-        chosen[names.index("rolling")] = RollingHorizon(parse_branching(rolling))
-    if own is not None:
-        demand = own.of(problem)
-        with bar(f"simulating {problem.name}", demand.shape[1]) as advance:
-            found = simulated_on(problem, chosen, demand, progress=advance)
-        emit({**found.to_dict(), "of": Of.PATHS}, json, lambda: print_strategies(found))
-        return
-    with bar(f"simulating {problem.name}", sample.paths) as advance:
-        outcome = compared(problem, chosen, sample, progress=advance)
-    emit(outcome.to_dict(), json, lambda: print_comparison(outcome))
-
-
-def _simulate_general(
-    case: GeneralCase,
-    strategies: str | None,
-    sample: Sampling,
-    own: OwnPaths | None,
-    beyond: dict[str, Any],
-    json: str | None,
-) -> None:
-    """Judge policies of a case with tables; options of ``beyond`` are for base cases."""
-    from stochisru.lunar.general_policies import simulate_general
-    from stochisru.methods.result import Of
-
-    for name, given in beyond.items():
-        if given is not None:
-            raise InputError(f"{name}: is for cases without tables, {case.name} says {case.what}")
-    names = None if strategies is None else [name.strip() for name in strategies.split(",")]
-    with progress(f"simulating {case.name}"):
-        found = simulate_general(case, names, sample, None if own is None else own.of(case))
-    of = Of.PROCESS if own is None else Of.PATHS
-    emit({**found.to_dict(), "of": of}, json, lambda: print_strategies(found))
+app.command()(simulate)
 
 
 @app.command("policies")
@@ -279,13 +173,6 @@ def list_policies(json: JsonOpt = None) -> None:
 
     json_target(json)
     emit(list(POLICIES), json, lambda: typer.echo("\n".join(POLICIES)))
-
-
-def _tree_strategy(case: DeploymentCase, branching: str | None, mapping: str | None) -> Strategy:
-    from stochisru.lunar.solving import optimum_on_tree
-
-    found: Strategy = optimum_on_tree(case, named_tree(case, branching)).policy(mapping, name="tree")
-    return found
 
 
 @case_app.command("list")
@@ -301,10 +188,12 @@ def case_list(json: JsonOpt = None) -> None:
 @case_app.command("show")
 def case_show(case: CaseArg, json: JsonOpt = None) -> None:
     """Show every parameter with unit, status and source."""
+    from stochisru.lunar.learning.case import is_learning
     from stochisru.lunar.tables.case import is_general
 
     json_target(json, case)
-    problem = named_problem(case)
+    stated = named_any(case)
+    problem = stated.base if is_learning(stated) else stated
     if is_general(problem):
         text = problem.to_toml()
         tables = {"name": problem.name, "hash": problem.digest(), "tables": problem.to_dict()}
@@ -312,8 +201,10 @@ def case_show(case: CaseArg, json: JsonOpt = None) -> None:
         return
     frame = problem.to_frame().reset_index()
     rows = [{**row, "value": problem.plain_values[str(row["symbol"])]} for row in frame.to_dict("records")]
-    data = {"name": problem.name, "hash": problem.digest(), "parameters": rows}
-    emit(data, json, lambda: print_frame(frame, problem.title))
+    data: dict[str, Any] = {"name": problem.name, "hash": stated.digest(), "parameters": rows}
+    if is_learning(stated):
+        data["learning"] = vars(stated.learning)
+    emit(data, json, lambda: print_frame(frame, stated.title))
 
 
 @case_app.command("init")
@@ -346,16 +237,18 @@ def case_init(
 @case_app.command("check")
 def case_check(case: CaseArg, json: JsonOpt = None) -> None:
     """Check a case file; exit with 2 and one line if it cannot be used."""
+    from stochisru.lunar.learning.case import is_learning
     from stochisru.lunar.tables.case import is_general
     from stochisru.lunar.usual import unusual
 
     json_target(json, case)
-    problem = named_problem(case)
+    stated = named_any(case)
+    problem = stated.base if is_learning(stated) else stated
     size = f"with {problem.what}" if is_general(problem) else f"{len(problem.values)} parameters"
     emit(
-        {"name": problem.name, "hash": problem.digest(), "ok": True, "warnings": unusual(problem)},
+        {"name": problem.name, "hash": stated.digest(), "ok": True, "warnings": unusual(problem)},
         json,
-        lambda: typer.echo(f"{problem.title}: ok ({size}, hash {problem.digest()})"),
+        lambda: typer.echo(f"{stated.title}: ok ({size}, hash {stated.digest()})"),
     )
 
 

@@ -18,12 +18,13 @@ from stochisru.lunar.terminal import (
     QuantizationOpt,
     TreeAsked,
     TreeFileOpt,
-    named_problem,
+    named_any,
 )
 from stochisru.terminal import JsonOpt, emit, iteration_table, json_target, progress
 
 if TYPE_CHECKING:
     from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.learning.case import LearningCase
     from stochisru.lunar.tables.case import GeneralCase
     from stochisru.lunar.values.distance import Distance
     from stochisru.methods.options import About
@@ -142,7 +143,7 @@ def _solve(given: dict[str, Any]) -> None:
     json_target(json, case)
     asked = TreeAsked(*(given[key] for key in ("branching", "quantization", "tree", "early_leaves")))
     method = method_named(name)
-    problem = named_problem(case, asked.horizon(horizon))
+    problem = named_any(case, asked.horizon(horizon))
     said = {key: value for key, value in given.items() if value is not None and value is not False}
     launch = {key: said.pop(key) for key in ("lot", "fixed_cost") if key in said}
     if launch:
@@ -179,11 +180,15 @@ def _solve(given: dict[str, Any]) -> None:
 
 
 def _run(
-    case: DeploymentCase | GeneralCase, method: Method, options: Any, asked: TreeAsked, states: int | None
+    case: DeploymentCase | GeneralCase | LearningCase,
+    method: Method,
+    options: Any,
+    asked: TreeAsked,
+    states: int | None,
 ) -> Result[Any]:
     """Make what the method works on and solve, with a table of its iterations or a spinner."""
+    from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.solving import made_for
-    from stochisru.lunar.tables.case import is_general
     from stochisru.methods.result import Of
     from stochisru.programs.solvers import solver_named
 
@@ -194,7 +199,7 @@ def _run(
     if not hasattr(options, "iterations"):
         with progress(f"solving {case.name}"):
             return method.solve(case, on, options)
-    if method.on is Of.LATTICE and sys.stderr.isatty() and not is_general(case):
+    if method.on is Of.LATTICE and sys.stderr.isatty() and isinstance(case, DeploymentCase):
         from stochisru.lunar.stage_report import problem_report
 
         storage = getattr(options, "storage", None)
@@ -204,11 +209,14 @@ def _run(
         return method.solve(case, on, options, line)
 
 
-def _distance(case: DeploymentCase | GeneralCase, result: Result[Any], *, same_problem: bool) -> Distance | None:
+def _distance(
+    case: DeploymentCase | GeneralCase | LearningCase, result: Result[Any], *, same_problem: bool
+) -> Distance | None:
     """How far the tree or lattice of a result is from the process; None for results on the process itself.
 
     The optimum of the process stands beside it where it is that of the ``same_problem``.
     """
+    from stochisru.lunar.case import DeploymentCase
     from stochisru.lunar.tables.case import is_general
     from stochisru.lunar.values.distance import distance, distance_of_laws
     from stochisru.methods.result import Of
@@ -218,11 +226,15 @@ def _distance(case: DeploymentCase | GeneralCase, result: Result[Any], *, same_p
     model = result.plan.tree if result.bounds.of is Of.TREE else result.plan.lattice
     if is_general(case):
         return None if case.factors else distance_of_laws(case, model)
-    return distance(case, model) if same_problem else distance_of_laws(case, model)
+    return distance(case, model) if same_problem and isinstance(case, DeploymentCase) else distance_of_laws(case, model)
 
 
 def _show(
-    case: DeploymentCase | GeneralCase, result: Result[Plan], worth: str, has_rule: bool, away: Distance | None
+    case: DeploymentCase | GeneralCase | LearningCase,
+    result: Result[Plan],
+    worth: str,
+    has_rule: bool,
+    away: Distance | None,
 ) -> None:
     from stochisru.lunar.orders import flat
     from stochisru.lunar.tables.case import is_general
@@ -239,7 +251,7 @@ def _show(
     for name, kg in flat(first).items():
         typer.echo(f"{name:<24} {kg:,.3f} kg")
     if has_rule:
-        typer.echo(f"rule: {result.policy().describe(case)}")
+        typer.echo(f"rule: {result.policy().describe(getattr(case, 'base', case))}")
     if away is not None:
         typer.echo(away.describe(result.objective, result.first_stage))
     if is_general(case) and case.commitment:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stochisru.lunar.general_run import GeneralRun
     from stochisru.lunar.simulation import Simulation
     from stochisru.lunar.simulation.of_tables import OutcomesOfTables
+    from stochisru.lunar.tables.worth_of_each import WorthOfTechnology
     from stochisru.lunar.values.distance import Distance
     from stochisru.lunar.values.lattice import LatticeValues
     from stochisru.lunar.values.process import ProcessValues
@@ -86,6 +87,8 @@ def print_general_run(run: GeneralRun) -> None:
     for worth in run.technologies:
         unit, scale = money_unit([worth.value])
         sys.stdout.write(f"having {worth.name} as well is worth {worth.value / scale:,.3f} {unit} (of the tree)\n")
+    if run.abandonment is not None:
+        print_abandonment(run.abandonment)
     if run.support is not None:
         money = [run.support.firm, run.support.government, run.support.both]
         unit, scale = money_unit(money)
@@ -95,6 +98,16 @@ def print_general_run(run: GeneralRun) -> None:
             f"both {both}\n"
         )
     print_strategies(run.simulation)
+
+
+def print_abandonment(worth: WorthOfTechnology) -> None:
+    """What the option to abandon plant is worth."""
+    unit, scale = money_unit([worth.value])
+    low, high = worth.bounds.lower / scale, worth.bounds.upper / scale
+    sys.stdout.write(
+        f"to be able to abandon plant is worth {worth.value / scale:,.3f} {unit} (of the tree; {low:,.3f} to "
+        f"{high:,.3f}, {worth.bounds.label})\n"
+    )
 
 
 def print_lattice_values(values: LatticeValues, away: Distance) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stochisru.cli.tables import (
+    print_abandonment,
     print_decision,
     print_lattice_values,
     print_process_values,
@@ -22,11 +23,12 @@ from stochisru.lunar.terminal import (
     HorizonOpt,
     TreeAsked,
     TreeFileOpt,
-    named_problem,
+    named_any,
 )
 from stochisru.terminal import JsonOpt, emit, given_options, json_target, progress
 
 if TYPE_CHECKING:
+    from stochisru.lunar.learning.case import LearningCase
     from stochisru.lunar.tables.case import GeneralCase
 
 #: Options of ``value`` and where each has a meaning.
@@ -58,6 +60,7 @@ def value(
     json: JsonOpt = None,
 ) -> None:
     """Value of information and of flexibility: of the demand process, of a lattice, or of a scenario tree."""
+    from stochisru.lunar.learning.case import is_learning
     from stochisru.lunar.tables.case import is_general
     from stochisru.lunar.values.distance import distance
     from stochisru.lunar.values.lattice import lattice_values
@@ -67,7 +70,7 @@ def value(
 
     json_target(json, case)
     asked = TreeAsked(branching, quantization, tree, early_leaves)
-    problem = named_problem(case, asked.horizon(horizon))
+    problem = named_any(case, asked.horizon(horizon))
     if on not in (None, "tree", "lattice", "process"):
         raise InputError(f"on: must be one of tree, lattice, process, got {on!r}")
     if on is None:
@@ -84,6 +87,9 @@ def value(
         "states": states,
     }
     chosen = given_options(given, _VALUE_OPTIONS, "on", on)
+    if is_learning(problem):
+        _value_of_learning(problem, on, asked, chosen, json)
+        return
     if on == "process":
         with progress(f"valuing {problem.name}"):
             found = process_values(problem, **chosen)
@@ -112,8 +118,30 @@ def value(
     warn_of_gap(table.recourse)
 
 
+def _value_of_learning(case: LearningCase, on: str, asked: TreeAsked, chosen: dict[str, Any], json: str | None) -> None:
+    """Values of a case with learning on a tree."""
+    from stochisru.lunar.learning.values import learned_values
+    from stochisru.lunar.values.distance import distance_of_laws
+
+    if on != "tree":
+        raise InputError(f"on: {case.name} has learning and values on a tree alone; give --branching or --on tree")
+    if "solver" in chosen:
+        raise InputError(f"solver: {case.name} has learning, whose values ask no solver; leave it out")
+    tree = asked.of(case)
+    with progress(f"valuing {case.name}") as step:
+        found = learned_values(case, tree, progress=step)
+        away = distance_of_laws(case, tree)
+
+    def show() -> None:
+        print_values(found.to_frame().reset_index(), f"{case.title}: values of the tree, {tree!r}")
+        typer.echo(away.describe(found.point("rp"), found.plan.first_stage))
+
+    emit({**found.to_dict(), "distance": away.to_dict()}, json, show)
+
+
 def _value_of_general(case: GeneralCase, on: str, asked: TreeAsked, chosen: dict[str, Any], json: str | None) -> None:
     """Values of a case with tables beyond the base problem, those of its model on a tree."""
+    from stochisru.lunar.tables.worth_of_each import worth_of_abandoning
     from stochisru.lunar.values.distance import distance_of_laws
     from stochisru.lunar.values.tree import value_table
     from stochisru.methods.result import versions
@@ -128,6 +156,7 @@ def _value_of_general(case: GeneralCase, on: str, asked: TreeAsked, chosen: dict
     tree = asked.of(case)
     with progress(f"valuing {case.name}") as step:
         found = value_table(case, tree, solver=solver, progress=step)
+        option = worth_of_abandoning(case, tree, solver=solver, with_it=found.bracket("rp"))
         away = None if case.factors else distance_of_laws(case, tree).to_dict()
     data = {
         "case": case.name,
@@ -140,6 +169,12 @@ def _value_of_general(case: GeneralCase, on: str, asked: TreeAsked, chosen: dict
         "versions": versions(),
         "distance": away,
     }
-    emit(
-        data, json, lambda: print_values(found.to_frame().reset_index(), f"{case.title}: values of the tree, {tree!r}")
-    )
+    if option is not None:
+        data["abandonment"] = option.to_dict()
+
+    def show() -> None:
+        print_values(found.to_frame().reset_index(), f"{case.title}: values of the tree, {tree!r}")
+        if option is not None:
+            print_abandonment(option)
+
+    emit(data, json, show)

@@ -423,8 +423,8 @@ def why_no_gbm(case: DeploymentCase, what: str) -> str:
 
 def why_no_case(problem: object, method: str) -> str | None:
     """Why a method for cases does not take a problem, in one sentence, or None for a case."""
-    if isinstance(problem, DeploymentCase):
-        return None
+    if isinstance(problem, DeploymentCase) or hasattr(problem, "learning"):
+        return getattr(problem, "beyond", None)
     name = getattr(problem, "name", problem)
     return f"problem: {method} takes a DeploymentCase, got {name!r}, a {type(problem).__name__}; --method ef takes any"
 
@@ -452,8 +452,9 @@ def load_case(source: str | Path) -> Any:
 
     Returns
     -------
-    DeploymentCase or stochisru.lunar.tables.case.GeneralCase
-        The second where the file has tables or keys beyond the base problem (``docs/tables.md``).
+    DeploymentCase or stochisru.lunar.tables.case.GeneralCase or stochisru.lunar.learning.case.LearningCase
+        The second where the file has tables or keys beyond the base problem (``docs/tables.md``), the third where it
+        has a table ``[learning]``.
 
     Raises
     ------
@@ -482,13 +483,17 @@ def load_case(source: str | Path) -> Any:
 
 
 def problem_from_dict(data: Mapping[str, Any]) -> Any:
-    """A case given as nested tables with the keys of a case file: a base one, or a `GeneralCase`.
+    """A case given as nested tables with the keys of a case file: a base one, a `GeneralCase` or a `LearningCase`.
 
     Raises
     ------
     InputError
         One line with every problem found: field, allowed range, given value.
     """
+    from stochisru.lunar.learning.case import learning_case
     from stochisru.lunar.tables.case import general_case, said_beyond
 
-    return general_case(data) if said_beyond(data) else case_from_dict(data)
+    beyond = said_beyond(data)
+    if "learning" in data:
+        return learning_case(data, beyond)
+    return general_case(data) if beyond else case_from_dict(data)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from stochisru.errors import InputError
 from stochisru.lunar.simulation.of_tables import OutcomesOfTables, simulate_tables
 from stochisru.lunar.strategies import STRATEGIES
-from stochisru.lunar.strategies.by_technology import heuristic, no_orders
+from stochisru.lunar.strategies.by_technology import abandoning, heuristic, no_orders
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.trees import case_tree
 from stochisru.lunar.values.general import plan_that_reacts, plans_in_advance, why_no_process_values
@@ -32,6 +32,7 @@ GENERAL_POLICIES = {
     "fixed": "the best single deployment in year 0",
     "ev": "the plan of the mean path",
     "nothing": "no deployment at all",
+    "abandoning": "as moderate, but scraps idle plant where little is wanted; of a case with scrap",
 } | dict.fromkeys(STRATEGIES, "as for a base case, for capacity of the cheapest technology")
 
 
@@ -83,19 +84,23 @@ def simulate_general(
     True
     """
     why = why_no_process_values(case)
-    always = {"tree", "nothing", *STRATEGIES}
+    always = {"tree", "nothing", "abandoning", *STRATEGIES}
     if names is None:
         nested = case.risk is not None and case.risk.kind == "nested"
         without = {"tree"} if why is None or nested else set()
+        if not case.can_abandon:
+            without = without | {"abandoning"}
         names = [name for name in GENERAL_POLICIES if name not in without and (why is None or name in always)]
     for name in names:
         if name not in GENERAL_POLICIES:
             raise InputError(f"strategies: must be among {', '.join(GENERAL_POLICIES)}, got {name!r}")
+        if name == "abandoning" and not case.can_abandon:
+            raise InputError(f"strategies: abandoning takes a case with technology.scrap, {case.name} has none")
     if why is not None and not set(names) <= always:
         raise InputError(f"strategies: must be among {', '.join(n for n in GENERAL_POLICIES if n in always)}, as {why}")
     sample = (Sampling(1000, 0) if sample is None else sample).at_least(2)
     model = model_of_sample(case, sample)
-    held = held_policies(case, model, sample) if set(names) - {"policy", "tree", *STRATEGIES} else {}
+    held = held_policies(case, model, sample) if set(names) - {"policy", "tree", "abandoning", *STRATEGIES} else {}
     chosen = [held[name] if name in held else _made(case, model, name, sample) for name in names]
     if demand is None:
         return simulate_tables(case, model, chosen, sample)
@@ -108,6 +113,8 @@ def simulate_general(
 def _made(case: GeneralCase, model: Model, name: str, sample: Sampling) -> Policy:
     if name in STRATEGIES:
         return heuristic(name, case)
+    if name == "abandoning":
+        return abandoning(case)
     plan: Result[Any] | Result[Plan]
     if name == "tree":
         plan = extensive_form(case, case_tree(case), time_limit=TIME_LIMIT)

@@ -29,7 +29,7 @@ from stochisru.lunar.tables.customers import tiers
 from stochisru.lunar.tables.merit_order import best_of
 from stochisru.lunar.tables.plants import plants
 from stochisru.lunar.tables.support_worth import SupportWorth, support_worth
-from stochisru.lunar.tables.worth_of_each import WorthOfTechnology, worth_of_each
+from stochisru.lunar.tables.worth_of_each import WorthOfTechnology, worth_of_abandoning, worth_of_each
 from stochisru.lunar.values.distance import Distance, distance_of_laws
 from stochisru.lunar.values.general import FEWEST, PATHS, why_no_process_values
 from stochisru.lunar.values.process import ProcessValues, process_values
@@ -77,6 +77,8 @@ class GeneralRun:
         Policies on fresh paths of the process.
     technologies
         What each of several is worth beside the others.
+    abandonment
+        What the option to abandon plant is worth, where there is one.
     support
         What support is worth to whom, where there is any.
     files
@@ -92,6 +94,7 @@ class GeneralRun:
     distance: Distance
     simulation: OutcomesOfTables
     technologies: tuple[WorthOfTechnology, ...]
+    abandonment: WorthOfTechnology | None
     support: SupportWorth | None
     files: tuple[str, ...]
 
@@ -116,6 +119,7 @@ class GeneralRun:
             "no_values": self.no_values or None,
             "tree": {"values": self.tree_values, "no_values": None, "distance": self.distance},
             "technologies": {worth.name: worth.to_dict() for worth in self.technologies},
+            "abandonment": None if self.abandonment is None else self.abandonment.to_dict(),
             "support": None if self.support is None else self.support.to_dict(),
             "strategies": simulation.pop("strategies"),
             "simulation": simulation,
@@ -156,6 +160,9 @@ def run_general_case(
         on_tree = by.solve(case, tree, options_for(by, {"solver": solver} if by.name == "ef" else {}))
         tree_values = value_table(case, tree, solver=solver, progress=say)
         technologies = worth_of_each(case, tree, solver=solver, progress=say)
+        if case.can_abandon:
+            say("abandoning plant")
+        abandonment = worth_of_abandoning(case, tree, solver=solver, with_it=tree_values.bracket("rp"))
         support = support_worth(case, tree, solver=solver, progress=say)
         process: ProcessValues | None = None
         if not refused:
@@ -167,7 +174,7 @@ def run_general_case(
         simulation = simulate_tables(case, model, policies, sample)
         away = distance_of_laws(case, tree)
         outcome = GeneralRun(
-            case, out, process, refused, tree_values, plan, away, simulation, technologies, support, ()
+            case, out, process, refused, tree_values, plan, away, simulation, technologies, abandonment, support, ()
         )
         keep(outcome)
         say("tables")
@@ -179,6 +186,7 @@ def run_general_case(
             "tables": case.what,
             "measure": case.measure,
             "support": None if support is None else support.to_dict(),
+            "abandonment": None if abandonment is None else abandonment.value,
             "commitment": case.commitment,
             "tree_hash": tree.digest(),
             "tree_origin": tree.origin,
@@ -288,6 +296,7 @@ def _words(case: GeneralCase) -> dict[str, tuple[str, str]]:
     for kind in plants(case):
         found[f"dM{kind.suffix}"] = "deployment", kind.name
         found[f"M{kind.suffix}"] = "plant", kind.name
+        found[f"scrap{kind.suffix}"] = "scrap", kind.name
         found[f"Q{kind.suffix}"] = "supply", kind.name
     if case.storage is not None:
         found = {name: what for name, what in found.items() if what[0] != "supply"} | {"Q": ("supply", "plant")}

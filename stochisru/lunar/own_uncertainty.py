@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.learning.case import LearningCase
     from stochisru.lunar.tables.case import GeneralCase
 
 
@@ -36,7 +37,7 @@ def read_tree(path: str | Path, early: Literal["refuse", "hold"] = "refuse") -> 
         raise InputError(f"tree: {path}: {error}") from error
 
 
-def require_its_values(case: DeploymentCase | GeneralCase, tree: ScenarioTree) -> ScenarioTree:
+def require_its_values(case: DeploymentCase | GeneralCase | LearningCase, tree: ScenarioTree) -> ScenarioTree:
     """One's own tree, if its values are those that the case's process has and start where that does.
 
     Raises

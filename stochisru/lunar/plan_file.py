@@ -15,7 +15,7 @@ from stochisru.files import plain_number
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.parts import LARGEST
 from stochisru.lunar.tables.case import GeneralCase, is_general
-from stochisru.lunar.tables.plants import identifier
+from stochisru.lunar.tables.plants import identifier, plants
 
 #: Name of the technology of a case that names none.
 TECHNOLOGY = "plant"
@@ -89,6 +89,9 @@ def _deployments(case: DeploymentCase | GeneralCase, path: str | Path, text: str
         decision: np.array([deployment.get((technology, t), 0.0) for t in range(T + 1)])
         for technology, decision in decisions.items()
     }
+    if is_general(case):  # a plan of deployments scraps nothing
+        leaving = [f"scrap{kind.suffix}" for kind in plants(case) if kind.scrap is not None]
+        plan |= {name: np.zeros(T + 1) for name in leaving}
     if is_general(case) and case.shares_campaigns:
         plan["campaign"] = np.any([mass > 0 for mass in plan.values()], axis=0).astype(float)
     return plan

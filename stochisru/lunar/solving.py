@@ -12,6 +12,7 @@ from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.levels import has_few_levels
+from stochisru.lunar.learning.case import LearningCase, is_learning
 from stochisru.lunar.tables.case import GeneralCase, is_general
 from stochisru.lunar.trees import DEFAULT_STATES, case_lattice, case_tree
 from stochisru.methods.registry import Method, method_named, options_for, takers
@@ -20,7 +21,7 @@ from stochisru.protocols import OnLattices, Plan
 
 
 def made_for(
-    case: DeploymentCase | GeneralCase, method: Method, states: int | None = None
+    case: DeploymentCase | GeneralCase | LearningCase, method: Method, states: int | None = None
 ) -> ScenarioTree | MarkovLattice | None:
     """The tree or lattice of a case that a method works on; None for the process.
 
@@ -37,6 +38,8 @@ def made_for(
         states = method.states(case)
     if is_general(case):
         return case.lattice(DEFAULT_STATES if states is None else states)
+    case = case.base if is_learning(case) else case
+    assert isinstance(case, DeploymentCase)
     return case_lattice(case) if states is None else case_lattice(case, states)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scenario_trees import ScenarioTree
     from scenario_trees.arrays import Array
     from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.learning.case import LearningCase
     from stochisru.lunar.tables.case import GeneralCase
 
 CaseArg = Annotated[str, typer.Argument(metavar="CASE", help="Name of a shipped case, or a TOML file.")]
@@ -54,14 +55,25 @@ def named_case(source: str, horizon: int | None = None) -> DeploymentCase:
 
 def named_problem(source: str, horizon: int | None = None) -> DeploymentCase | GeneralCase:
     """Case of a command that takes those with tables beyond the base problem too."""
+    from stochisru.lunar.learning.case import is_learning
+
+    case = named_any(source, horizon)
+    if is_learning(case):
+        raise InputError(case.beyond)
+    return case
+
+
+def named_any(source: str, horizon: int | None = None) -> DeploymentCase | GeneralCase | LearningCase:
+    """Case of a command that takes learning by doing too."""
     from stochisru import mpi
     from stochisru.lunar.case import load_case
+    from stochisru.lunar.learning.case import is_learning
     from stochisru.lunar.usual import unusual
 
-    case: DeploymentCase | GeneralCase = load_case(source)
+    case: DeploymentCase | GeneralCase | LearningCase = load_case(source)
     case = case if horizon is None else case.replace(T=horizon)
     if mpi.rank() == 0:
-        for line in unusual(case):
+        for line in unusual(case.base if is_learning(case) else case):
             typer.echo(f"warning: {line}", err=True)
     return case
 
@@ -100,7 +112,7 @@ class TreeAsked:
             return asked if self.own is None else self.own.horizon
         raise InputError(f"horizon: the tree of {self.file} has years 0..{self.own.horizon}, got {asked}")
 
-    def of(self, case: DeploymentCase | GeneralCase) -> ScenarioTree:
+    def of(self, case: DeploymentCase | GeneralCase | LearningCase) -> ScenarioTree:
         """The tree, for a case."""
         from stochisru.lunar.own_uncertainty import require_its_values
 
@@ -129,7 +141,7 @@ class OwnPaths:
             raise InputError(f"horizon: the paths of {self.file} have years 0..{last}, got {asked}")
         return last
 
-    def of(self, case: DeploymentCase | GeneralCase) -> Array:
+    def of(self, case: DeploymentCase | GeneralCase | LearningCase) -> Array:
         """The paths, if they start from the case's demand."""
         from stochisru.lunar.own_uncertainty import require_start
 
@@ -137,7 +149,7 @@ class OwnPaths:
 
 
 def named_tree(
-    case: DeploymentCase | GeneralCase, branching: str | None, quantization: str = "gauss-hermite"
+    case: DeploymentCase | GeneralCase | LearningCase, branching: str | None, quantization: str = "gauss-hermite"
 ) -> ScenarioTree:
     """Scenario tree of a command."""
     from stochisru.lunar.trees import case_tree, parse_branching

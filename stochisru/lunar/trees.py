@@ -16,12 +16,15 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import why_not_in_advance
+from stochisru.lunar.learning.case import LearningCase, is_learning
 from stochisru.lunar.tables.case import GeneralCase, is_general
 
 #: Nodes that the tree of `default_branching` does not exceed: HiGHS solves that many in seconds.
 DEFAULT_NODES = 100_000
 #: Scenarios of a default tree at most where each is a program: a linear one, or one with whole numbers.
 DEFAULT_SCENARIOS, DEFAULT_MIXED_SCENARIOS = 729, 12
+#: Most scenarios of the default tree of a case with learning, whose levels are many.
+LEARNING_SCENARIOS = 81
 #: States per stage of a lattice whose plan is as good as the exact one to about 0.1 % up to T = 30.
 DEFAULT_STATES = 100
 #: States per stage of a lattice on which levels of plant are a second state: time grows with T³ and their cube.
@@ -48,9 +51,11 @@ def default_branching(T: int, scenarios: int = DEFAULT_NODES) -> tuple[int, ...]
     return best
 
 
-def _default_branching(case: DeploymentCase | GeneralCase) -> tuple[int, ...]:
+def _default_branching(case: DeploymentCase | GeneralCase | LearningCase) -> tuple[int, ...]:
     """`default_branching` of a case: fewer scenarios where each is a program of its own."""
     scenarios = DEFAULT_NODES
+    if is_learning(case):
+        return default_branching(case.horizon.T, LEARNING_SCENARIOS)
     if is_general(case):
         return default_branching(case.horizon.T, DEFAULT_SCENARIOS if case.is_linear else DEFAULT_MIXED_SCENARIOS)
     if why_not_in_advance(case) is not None:
@@ -117,7 +122,9 @@ def parse_branching(text: str) -> tuple[int, ...]:
 
 
 def case_tree(
-    case: DeploymentCase | GeneralCase, branching: Sequence[int] | None = None, quantization: str = "gauss-hermite"
+    case: DeploymentCase | GeneralCase | LearningCase,
+    branching: Sequence[int] | None = None,
+    quantization: str = "gauss-hermite",
 ) -> ScenarioTree:
     """Scenario tree of a case's demand, one stage per year.
 

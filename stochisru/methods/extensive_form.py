@@ -14,7 +14,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.limits import Limit
 from stochisru.methods.options import Options, option
-from stochisru.methods.problems import stated_on_trees
+from stochisru.methods.problems import stated_on_trees, why_not_on_trees
 from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.problem.information import Held
 from stochisru.programs.sparse import FEASIBILITY, LinearProgram, Solution, solve, solve_family, solve_mixed
@@ -51,7 +51,7 @@ class ExtensiveForm:
 
     def refuses(self, case: Any) -> str | None:
         """Nothing that can be stated on a tree."""
-        return None
+        return why_not_on_trees(case)
 
     def kind(self, case: Any) -> Kind:
         """A dual bound; where there may be whole numbers the solver's own."""

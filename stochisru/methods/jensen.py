@@ -291,14 +291,18 @@ def _freed(part: Operation, level: str) -> tuple[Operation, list[Row]]:
 
 
 def _most_added(model: Model, decision: Decision, most: Array) -> float:
-    """Bound of a decision that feeds a state with ``enough``: B of `stochisru.problem.bounds`, the largest there is."""
+    """Bound of a decision that feeds a state with ``enough``: B of `stochisru.problem.bounds`, the largest there is.
+
+    Of one that takes from it, what there can be.
+    """
     found = np.inf
     for state in model.states:
         gain, keep = state.gains.get(decision.name), np.atleast_1d(np.asarray(state.keep, dtype=float))
-        if isinstance(state.enough, Factor) and isinstance(gain, float) and gain > 0 and (keep > 0).all():
+        if isinstance(state.enough, Factor) and isinstance(gain, float) and gain and (keep > 0).all():
             kept = np.broadcast_to(keep, most.shape)[1:]
             times = float(state.enough.by_year(model.horizon).max())
-            found = min(found, times * float(most.max()) / float(np.prod(np.minimum(kept, 1.0))) / gain)
+            there = times * float(most.max()) / float(np.prod(np.minimum(kept, 1.0)))
+            found = min(found, (there if gain > 0 else max(there, state.initial)) / abs(gain))
     if not np.isfinite(found):
         raise InputError(f"{decision.label}: needs an upper bound, or to feed a state with enough and keep > 0")
     return found

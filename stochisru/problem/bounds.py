@@ -17,7 +17,8 @@ The second needs that what is left is the same at all nodes below c, as it is wh
 is left is known later than y, x_t is bounded by what is left and the bounds of what is added. It needs as well that
 what is there stays: where plant has a lifetime, what is added beyond e may be of use when older plant has retired, and
 the first alone holds, since y retires at once. Neither holds where less of y does harm: `stochisru.problem.enough`. A
-decision that feeds several states has the largest of their bounds.
+decision that feeds several states has the largest of their bounds. A decision that takes from x takes no more than
+there can be: what it began with, or B and a lot.
 
 **Linear costs that do not rise faster than plant is lost.** B_t may then be the largest e_s alone, without the products
 of κ. Let w_t be the discounted cost per unit of x by a decision that is free in every year from its first on, without
@@ -199,6 +200,7 @@ class _Bounds:
     def _of_decision(self, part: Decision) -> tuple[Array, Array]:
         sheet, places = self.sheet, self.sheet.places[part.name]
         enough = [(sheet.gains[state.name], self._enough(state)) for state in self._by_enough.bounds(part)]
+        drained = self._by_enough.drained(part)
         lower, upper = said_bounds(self.sheet, part)
         for t in sheet.model.years:
             here = places.at(t)
@@ -210,6 +212,8 @@ class _Bounds:
             if given is not None:
                 lower[here], upper[here] = self._held(part, t, given, lower[here], upper[here])
                 continue
+            if drained is not None:
+                upper[here] = np.minimum(upper[here], self._there(drained) / -sheet.gains[drained.name][t][part.name])
             if enough and all(np.all(gains[t].get(part.name, 0.0) > 0) for gains, _ in enough):
                 each = (
                     sheet.ancestry.largest(amount[t], t, places.stage(t)) / gains[t][part.name]
@@ -220,6 +224,10 @@ class _Bounds:
                     most = np.ceil(most / part.lot) * part.lot
                 upper[here] = np.minimum(upper[here], np.maximum(most, lower[here]))
         return lower, upper
+
+    def _there(self, state: State) -> float:
+        """Most that can be in a state that has enough."""
+        return max(state.initial, max(float(amount.max()) for amount in self._enough(state)) + self._lot(state))
 
     def _require_nothing(self, part: Decision, t: int, low: Array) -> None:
         """Where an information leaves a year no decision, its lower bound must allow that."""
@@ -259,6 +267,8 @@ class _Bounds:
             least, most = self._span(sheet.gains[part.name][t], t, stage)
             high = left + most
             if self._by_enough.caps(part) and all(sheet.places[name].stage(t) >= before for name in part.gains):
+                added = {name: gain for name, gain in sheet.gains[part.name][t].items() if np.min(gain) >= 0}
+                least, most = self._span(added, t, stage)
                 earliest = min((sheet.places[name].stage(t) for name in part.gains), default=stage)
                 use = ancestry.seen(ancestry.largest(self._enough(part)[t], t, earliest), min(earliest, stage), stage)
                 enough = use + lot

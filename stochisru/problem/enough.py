@@ -3,6 +3,11 @@
 More of such a state earns nothing, so a plan with less of a decision that feeds it is as good, as long as less of that
 decision costs nothing elsewhere and breaks nothing. That is checked here, row by row. What cannot be checked is what
 ``enough`` says: that no operation that lives on the state is forced, by several rows together, to ask for more.
+
+Decisions may take from such a state too, as where plant is scrapped. Of what was added beyond what is enough so much
+less is taken later, the last that came being the first that goes: until all of it has gone that way nothing has been
+taken, so that there is still enough, and from then on the state is what it was. It must be possible to take less, and
+adding to take must earn nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +20,9 @@ from scenario_trees.arrays import Array
 from stochisru.problem.coefficients import Number
 from stochisru.problem.parts import Decision, Operation, Part, Row, State
 from stochisru.problem.sheet import Linear, Sheet
+
+#: Share of what a unit costs up to which it earns nothing.
+_ROUNDING = 1e-12
 
 
 @dataclass(eq=False)
@@ -29,16 +37,17 @@ class Enough:
 
         Less of it does no harm if every state that it feeds says what is enough, may be 0 and feeds no other state, no
         row asks for it or for such a state, its cost rises with size, and it earns no more than it costs, what is
-        earned by holding the states included.
+        earned by holding the states and by taking from them included.
         """
         if part.name not in self._fed:
             fed = [state for state in self.sheet.model.states if self._feeds(part, state)]
             wanted = (
-                any(state.enough is None or self._has_floor(state) or self._feeds_on(state) for state in fed)
+                any(self._takes(part, state) or not self._can_take_less(part, state) for state in fed)
+                or any(state.enough is None or self._has_floor(state) or self._feeds_on(state) for state in fed)
                 or any(self._asks_for(row, part.name) for row in self.sheet.model.rows)
                 or any(self._cannot_do_without(row, state.name) for row in self.sheet.model.rows for state in fed)
                 or (part.curve is not None and not part.curve.is_increasing)
-                or (self._earned(part, fed) > 0).any()
+                or (self._earned(part, fed) > _ROUNDING * np.abs(_largest(self.sheet.worth[part.name]))).any()
             )
             self._fed[part.name] = [] if wanted else fed
         return self._fed[part.name]
@@ -47,8 +56,40 @@ class Enough:
         """Whether nothing is added to a state that has enough: its decisions feed no other, and what is there stays."""
         if state.enough is None or state.lifetime is not None:
             return False
-        feeding = (part for part in self.sheet.model.decisions if self._feeds(part, state))
+        feeding = (
+            part for part in self.sheet.model.decisions if self._feeds(part, state) and not self._takes(part, state)
+        )
         return all(self.bounds(part) == [state] for part in feeding)
+
+    def drained(self, part: Decision) -> State | None:
+        """The state from which a decision takes, if no more can be there than it began with or is enough; or None."""
+        taken = [state for state in self.sheet.model.states if self._takes(part, state)]
+        if len(taken) != 1 or not self.caps(taken[0]):
+            return None
+        keep = _largest(self.sheet.numbers(taken[0], "keep"))
+        still = not any(np.any(number) for number in self.sheet.numbers(taken[0], "inflow"))
+        return taken[0] if still and (keep <= 1).all() else None
+
+    def _takes(self, part: Decision, state: State) -> bool:
+        return any(np.any(np.asarray(year.get(part.name, 0.0)) < 0) for year in self.sheet.gains[state.name])
+
+    def _taking(self, state: State) -> list[Decision]:
+        return [part for part in self.sheet.model.decisions if self._takes(part, state)]
+
+    def _can_take_less(self, part: Decision, state: State) -> bool:
+        """Whether what is taken from a state may be less wherever ``part`` may be: nothing asks for it, or holds it."""
+        sheet, years = self.sheet, self.sheet.model.years
+        free = [t for t in years if sheet.is_open(part, t) and sheet.information.given(part, t, sheet.tree) is None]
+        for drain in self._taking(state):
+            others = [other for other in sheet.model.states if other is not state and self._feeds(drain, other)]
+            lower = any(np.any(number) for number in sheet.numbers(drain, "lower"))
+            held = any(
+                sheet.information.given(drain, t, sheet.tree) is not None for t in years if t >= min(free, default=0)
+            )
+            asked = any(self._asks_for(row, drain.name) for row in sheet.model.rows)
+            if others or lower or asked or not drain.is_linear or (held and free):
+                return False
+        return True
 
     def _has_floor(self, state: State) -> bool:
         return any(np.any(number > 0) for number in self.sheet.numbers(state, "lower"))
@@ -84,12 +125,21 @@ class Enough:
         for state in fed:
             gain = _largest([year.get(part.name, 0.0) for year in self.sheet.gains[state.name]])
             held, keep = _largest(self.sheet.worth[state.name]), _largest(self.sheet.numbers(state, "keep"))
-            later = 0.0
+            later, taken = 0.0, self._taken(state)
             for t in reversed(self.sheet.model.years):
-                later = max(held[t], 0.0) + later
+                later = max(max(held[t], 0.0) + later, taken[t])
                 earned[t] += gain[t] * later
                 later *= keep[t]
         return earned
+
+    def _taken(self, state: State) -> Array:
+        """Most that a unit of a state brings where it is taken away, by year."""
+        best = np.zeros(self.sheet.model.horizon + 1)
+        for drain in self._taking(state):
+            gain = _largest([-np.asarray(year.get(drain.name, 0.0)) for year in self.sheet.gains[state.name]])
+            worth = np.maximum(_largest(self.sheet.worth[drain.name]), 0.0)
+            best = np.maximum(best, np.divide(worth, gain, out=np.zeros_like(worth), where=gain > 0))
+        return best
 
     def _asks_for(self, row: Row, name: str) -> bool:
         """Whether a row may be broken by less of a column."""

@@ -223,6 +223,10 @@ class _Spans:
         if fed and min(gains) > 0:
             most = max(self._enough(state)[t] / gain for state, gain in zip(fed, gains, strict=True))
             high = min(high, max(most, low))
+        drained = self._by_enough.drained(part)
+        if drained is not None:
+            gain = -float(np.max(self.sheet.gains[drained.name][t][part.name]))
+            high = min(high, max(drained.initial, *self._enough(drained)) / gain)
         return low, high
 
     def _of_operation(self, part: Operation, t: int) -> Span:
@@ -275,6 +279,8 @@ class _Spans:
         before = places[part.name].stage(t - 1) if t else 0
         late = all(places[name].stage(t) >= before for name in part.gains if name in places)
         if self._by_enough.caps(part) and late and added[1] > added[0]:
+            gains = self.sheet.gains[part.name][t]
+            added = self._sum({name: gain for name, gain in gains.items() if np.min(gain) >= 0}, t)
             high = min(high, max(self._enough(part)[t], left[1] + added[0]))
         return own[0], min(high, own[1])
 

@@ -397,5 +397,8 @@ class _Check:
         for name, gain in part.gains.items():
             if not isinstance(seen[name], Decision):
                 raise InputError(f"{part.label}: enough asks that only decisions feed it, got {seen[name].label}")
-            if not isinstance(gain, (float, tuple)) or np.min(gain) < 0:
-                raise InputError(f"{part.label}: enough asks for gains >= 0 known beforehand, got {gain!r} of {name!r}")
+            if not isinstance(gain, (float, tuple)) or np.min(gain) < 0 < np.max(gain):
+                raise InputError(
+                    f"{part.label}: enough asks for gains known beforehand that only add or only take, got {gain!r} of "
+                    f"{name!r}"
+                )

@@ -192,8 +192,8 @@ class State(_Named):
     enough
         Amount of which more earns nothing in a year, whatever happens: no optimal plan adds beyond the largest that may
         still come. It gives the bounds that a dual bound needs (`stochisru.problem.bounds`) and is no constraint.
-        Only decisions may feed such a state, and by gains ≥ 0. It has to count all uses: what is worth keeping in a
-        store that the state feeds, and what rows together force operations to draw.
+        Only decisions may feed such a state, or take from it by gains < 0. It has to count all uses: what is worth
+        keeping in a store that the state feeds, and what rows together force operations to draw.
     lifetime
         Years after which what a decision has added retires; ``initial`` counts as added in year 0.
     rule

@@ -80,7 +80,7 @@ def body(manifest: dict[str, Any], tables: dict[str, pd.DataFrame], picture: Map
     )
     return f"""<h1>{html.escape(str(manifest.get("title", manifest["case"])))}</h1>
 <p class="lead">{commitment(manifest["decision"])}</p>
-<p class="lead">{summary}{_technologies(tables)}{_support(manifest["support"])}</p>
+<p class="lead">{summary}{_technologies(tables)}{_options(manifest)}</p>
 <p>The case says {html.escape(manifest["tables"])}.</p>
 <h2 id="values">Values of information and flexibility</h2>
 {refused}
@@ -137,6 +137,18 @@ def _technologies(tables: dict[str, pd.DataFrame]) -> str:
             f"$&nbsp;{number(row['value'], '$')}&nbsp;million to {others}"
         )
     return f" Of the technologies, {'; '.join(words)} (of the tree)."
+
+
+def _options(manifest: Mapping[str, Any]) -> str:
+    """What the option to abandon and support are worth."""
+    return _abandonment(manifest["abandonment"]) + _support(manifest["support"])
+
+
+def _abandonment(worth: float | None) -> str:
+    """What the option to abandon plant is worth, in a sentence."""
+    if worth is None:
+        return ""
+    return f" To be able to abandon plant is worth $&nbsp;{number(worth, '$')}&nbsp;million (of the tree)."
 
 
 def _support(worth: dict[str, Any] | None) -> str:

@@ -65,6 +65,7 @@ class _Tables(_Common):
     measure: str
     commitment: str
     support: _Support | None
+    abandonment: float | None
 
 
 @cache

@@ -51,6 +51,7 @@ def why_no_layers(case: GeneralCase) -> str | None:
         ("launch.mass_limit", case.launch.mass_limit is not None, "no limit"),
         ("support.purchase", case.support.purchase is not None, "no quantity"),
         ("customers", any(each.quantity is not None for each in case.customers), "tiers of shares"),
+        ("technology.scrap", case.can_abandon, "plant that stays"),
         ("launch, scale", not case.is_linear, "costs in proportion to size"),
     )
     for name, said, allowed in tables:

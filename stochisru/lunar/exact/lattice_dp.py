@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scenario_trees.lattice import MarkovLattice
+from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, why_no_case
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_plan import LatticePlan
@@ -14,6 +15,7 @@ from stochisru.lunar.exact.level_dp import level_dp
 from stochisru.lunar.exact.levels import why_no_exact_levels
 from stochisru.lunar.exact.nested_dp import nested_dp
 from stochisru.lunar.information import flows
+from stochisru.lunar.learning.case import LearningCase, is_learning
 from stochisru.lunar.trees import DEFAULT_STATES, LEVEL_STATES, case_lattice
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.methods.risk.options import RiskOptions
@@ -25,8 +27,10 @@ class LatticeDynamicProgramme:
     name, summary, on = "lattice-dp", "exact on a lattice, by layers or levels of plant", Of.LATTICE
     options = RiskOptions
 
-    def refuses(self, case: DeploymentCase) -> str | None:
+    def refuses(self, case: DeploymentCase | LearningCase) -> str | None:
         """Costs that are not concave in size, and modules that degrade."""
+        if is_learning(case):
+            return None
         reason = why_no_case(case, "lattice-dp")
         return reason if reason is not None or case.is_linear else why_no_exact_levels(case)
 
@@ -34,18 +38,25 @@ class LatticeDynamicProgramme:
         """An exact recursion."""
         return Kind.CERTIFIED
 
-    def states(self, case: DeploymentCase) -> int:
+    def states(self, case: DeploymentCase | LearningCase) -> int:
         """Fewer where levels of plant are a second state."""
-        return DEFAULT_STATES if case.is_linear else LEVEL_STATES
+        return LEVEL_STATES if is_learning(case) or not case.is_linear else DEFAULT_STATES
 
     def solve(
         self,
-        case: DeploymentCase,
+        case: DeploymentCase | LearningCase,
         on: MarkovLattice,
         options: RiskOptions,
         progress: Callable[[Any], None] | None = None,
     ) -> Result[Any]:
         """Solve a problem on a lattice."""
+        if is_learning(case):
+            from stochisru.lunar.learning.solving import learned_on_lattice
+
+            if not options.risk.neutral:
+                raise InputError("risk-measure: a case with learning is solved for expected NPV; leave it out")
+            return learned_on_lattice(case, on)
+        assert isinstance(case, DeploymentCase)
         if not options.risk.neutral:
             return nested_dp(case, on, risk=options.risk)
         return lattice_dp(case, on) if case.is_linear else level_dp(case, on)

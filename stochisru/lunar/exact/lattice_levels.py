@@ -12,7 +12,7 @@ best policy on these levels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -23,24 +23,18 @@ from scenario_trees.lattice import MarkovLattice
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_layers import require_lattice
 from stochisru.lunar.exact.layers import allowed_years
-from stochisru.lunar.exact.levels import levels_of, profit_at, require_exact_levels, shrinkage
+from stochisru.lunar.exact.levels import (
+    StepCost,
+    levels_of,
+    plain_cost,
+    profit_at,
+    require_exact_levels,
+    shrinkage,
+)
 from stochisru.lunar.operations import discount_factors
-
-#: Cost of raising plant from one level to another in a year, $ of that year: (year, levels) to a (k, k) table, of which
-#: the part above the diagonal counts.
-StepCost = Callable[[int, Array], Array]
 
 #: Share of a level within which it is another.
 _NEAR = 1e-9
-
-
-def plain_cost(case: DeploymentCase) -> StepCost:
-    """What a deployment of the case costs by its size."""
-
-    def cost(year: int, levels: Array) -> Array:
-        return case.investment(shrinkage(case)[year] * np.maximum(levels[None, :] - levels[:, None], 0.0))
-
-    return cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +119,7 @@ class LatticeLevels:
             for t, values in enumerate(self.lattice.values)
         ]
 
-    def _seen_from(self, year: int) -> Array:
+    def seen_from(self, year: int) -> Array:
         """Expected profit of ``year`` by the state in which its level is decided, $ of year 0."""
         table = self._profit[year]
         for t in range(year - 1, max(year - self.case.horizon.lead_time, 0) - 1, -1):
@@ -187,7 +181,7 @@ class LatticeLevels:
         choices: list[Index] = []
         later = np.zeros((1, self.levels.size))
         for t in range(self._last - self._lead, 0, -1):
-            best, choice = self._raised(self._seen_from(t + self._lead) + later, t + self._lead)
+            best, choice = self._raised(self.seen_from(t + self._lead) + later, t + self._lead)
             choices.append(choice)
             later = self.lattice.transitions[t - 1] @ best
         return later, tuple(reversed(choices))
@@ -294,7 +288,7 @@ class LatticeLevels:
             state, before = np.nonzero(mass)
             then, weight = choice[state, before], mass[state, before]
             step[year] = float(weight @ worth[before])
-            value += float(weight @ (self._seen_from(year)[state, then] - self._steps(year)[before, then]))
+            value += float(weight @ (self.seen_from(year)[state, then] - self._steps(year)[before, then]))
             arrivals += float(weight @ (then > before))
             mass = np.zeros_like(mass)
             np.add.at(mass, (state, then), weight)

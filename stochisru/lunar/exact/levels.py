@@ -15,7 +15,7 @@ multistage problem is one on a tree of commitments (`Commitments`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,6 +31,9 @@ from stochisru.lunar.information import Commitments
 from stochisru.lunar.operations import MeritOrder, discount_factors
 
 Choice = NDArray[np.int16]
+#: Cost of raising plant from one level to another in a year, $ of that year: (year, levels) to a (k, k) table, of which
+#: the part above the diagonal counts.
+StepCost = Callable[[int, Array], Array]
 
 #: Entries (path, level, level) or (commitment, level) handled at once; bounds the memory.
 _CHUNK = 4_000_000
@@ -79,6 +82,15 @@ def require_exact_levels(case: DeploymentCase) -> None:
 def shrinkage(case: DeploymentCase) -> Array:
     """κ^t: what is left in year t of a kilogram of year 0, shape ``(T + 1,)``."""
     return np.asarray((1 - case.technology.degradation) ** np.arange(case.horizon.T + 1.0))
+
+
+def plain_cost(case: DeploymentCase) -> StepCost:
+    """What a deployment of the case costs by its size."""
+
+    def cost(year: int, levels: Array) -> Array:
+        return case.investment(shrinkage(case)[year] * np.maximum(levels[None, :] - levels[:, None], 0.0))
+
+    return cost
 
 
 def candidate_levels(case: DeploymentCase, demand: Array, year: Index) -> Array:
@@ -258,6 +270,53 @@ def levels_on_tree(case: DeploymentCase, tree: ScenarioTree, held: Sequence[floa
     return levels_of(case, stages, held_levels(case, held))
 
 
+def expected_profit(case: DeploymentCase, tree: ScenarioTree, commitments: Commitments, levels: Array, t: int) -> Array:
+    """Expected profit of year t of its commitments at every level, weighted by probability; $ of year 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(commitments of year t, levels)``.
+    """
+    from scipy.sparse import csr_array
+
+    here = tree.at(t)
+    # Many nodes of a stage share one demand: profit is computed once for each.
+    demand, which = np.unique(tree.value[here], return_inverse=True)
+    table = profit_at(case, t, levels[None, :], demand[:, None])
+    own = commitments.of_node[here] - int(commitments.offsets[t])
+    count = commitments.at(t).stop - commitments.at(t).start
+    weights = csr_array((tree.probability[here], (own, which)), shape=(count, demand.size))
+    return np.asarray(weights @ table)
+
+
+def best_steps(total: Array, cost: Array, weight: Array) -> tuple[Array, Choice]:
+    """Best worth before a step of what ``total`` is worth after it, and the level to go to.
+
+    Parameters
+    ----------
+    total
+        Shape ``(n, levels)``, $.
+    cost
+        Of a step by level before and after, $, shape ``(levels, levels)``; what lies below the diagonal is not read.
+    weight
+        Of the cost for each row of ``total``, shape ``(n,)``.
+    """
+    k = cost.shape[0]
+    best, choice = np.empty_like(total), np.empty(total.shape, dtype=_NUMBER)
+    size = max(1, _NEAR // k)
+    for first in range(0, weight.size, size):
+        part = slice(first, first + size)
+        after, share = total[part], weight[part, None]
+        rows = np.arange(after.shape[0])
+        for i in range(k):
+            net = share * cost[i, i:]
+            np.subtract(after[:, i:], net, out=net)
+            at = net.argmax(axis=1)  # ties: the lowest level
+            choice[part, i], best[part, i] = at + i, net[rows, at]
+    return best, choice
+
+
 @dataclass(frozen=True, eq=False)
 class TreeLevels:
     """The multistage problem of a case on a tree, on the levels that can be optimal.
@@ -300,20 +359,6 @@ class TreeLevels:
         """Level of each held year, kg of year 0."""
         return held_levels(self.case, self.held)
 
-    def _profit(self, t: int) -> Array:
-        """Expected profit of year t of its commitments at every level, weighted by probability; $ of year 0."""
-        from scipy.sparse import csr_array
-
-        tree, commitments = self.tree, self.commitments
-        here = tree.at(t)
-        # Many nodes of a stage share one demand: profit is computed once for each.
-        demand, which = np.unique(tree.value[here], return_inverse=True)
-        table = profit_at(self.case, t, self.levels[None, :], demand[:, None])
-        own = commitments.of_node[here] - int(commitments.offsets[t])
-        count = commitments.at(t).stop - commitments.at(t).start
-        weights = csr_array((tree.probability[here], (own, which)), shape=(count, demand.size))
-        return np.asarray(weights @ table)
-
     def _best_step(self, t: int, total: Array, weight: Array) -> tuple[Array, Choice]:
         """Best worth of (commitments, levels) before the deployment of year t, and the level to go to."""
         k = self.levels.size
@@ -321,18 +366,7 @@ class TreeLevels:
         cost = np.zeros((k, k))
         for i in range(k):
             cost[i, i:] = price * self.case.investment(scale * (self.levels[i:] - self.levels[i]))
-        best, choice = np.empty_like(total), np.empty(total.shape, dtype=_NUMBER)
-        size = max(1, _NEAR // k)
-        for first in range(0, weight.size, size):
-            part = slice(first, first + size)
-            after, share = total[part], weight[part, None]
-            rows = np.arange(after.shape[0])
-            for i in range(k):
-                net = share * cost[i, i:]
-                np.subtract(after[:, i:], net, out=net)
-                at = net.argmax(axis=1)  # ties: the lowest level
-                choice[part, i], best[part, i] = at + i, net[rows, at]
-        return best, choice
+        return best_steps(total, cost, weight)
 
     @cached_property
     def _held_at(self) -> Index:
@@ -354,7 +388,7 @@ class TreeLevels:
         later = np.zeros((commitments.at(years - 1).stop - commitments.at(years - 1).start, k))
         allowed = allowed_years(self.case)
         for t in range(years - 1, -1, -1):
-            total = self._profit(t)
+            total = expected_profit(self.case, self.tree, commitments, self.levels, t)
             if t + 1 < wanted.size:
                 earned[t] = float(total[:, wanted[t + 1]].sum())
             total += later

@@ -17,6 +17,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.case import DeploymentCase, why_no_case
 from stochisru.lunar.exact.levels import TreeLevels, why_no_exact_levels
 from stochisru.lunar.information import flows, require_match
+from stochisru.lunar.learning.case import LearningCase, is_learning
 from stochisru.lunar.tree_program import TreePlan
 from stochisru.methods.options import NoOptions
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
@@ -29,8 +30,10 @@ class TreeDynamicProgramme:
     name, summary, on = "dp", "exact on the tree where the cost of a deployment is concave in its size", Of.TREE
     options = NoOptions
 
-    def refuses(self, case: DeploymentCase) -> str | None:
+    def refuses(self, case: DeploymentCase | LearningCase) -> str | None:
         """Costs that are not concave in size, and modules that degrade."""
+        if is_learning(case):
+            return None
         return why_no_case(case, "dp") or why_no_exact_levels(case)
 
     def kind(self, case: DeploymentCase) -> Kind:
@@ -38,9 +41,18 @@ class TreeDynamicProgramme:
         return Kind.CERTIFIED
 
     def solve(
-        self, case: DeploymentCase, on: ScenarioTree, options: NoOptions, progress: Callable[[Any], None] | None = None
+        self,
+        case: DeploymentCase | LearningCase,
+        on: ScenarioTree,
+        options: NoOptions,
+        progress: Callable[[Any], None] | None = None,
     ) -> Result[TreePlan]:
         """Solve a problem on a tree."""
+        if is_learning(case):
+            from stochisru.lunar.learning.solving import learned_on_tree
+
+            return learned_on_tree(case, on)
+        assert isinstance(case, DeploymentCase)
         return tree_dp(case, on)
 
     def holding(

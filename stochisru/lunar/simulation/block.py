@@ -11,6 +11,7 @@ from scenario_trees.arrays import Array, Index
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.indicators import DeploymentCounts, indicators_of_paths
+from stochisru.lunar.learning.rate import Learning
 from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.simulation.following import follow
 from stochisru.lunar.strategies.protocol import Strategy
@@ -45,11 +46,12 @@ def simulate_block(
     keep: int,
     keep_cash: int,
     seen: Array | None = None,
+    learning: Learning | None = None,
 ) -> PathBlock:
     """Outcome of strategies on paths of demand, shape ``(T + 1, n)``; ``units`` are their independent groups.
 
     Indicators are of the first ``keep`` paths, cash of the first ``keep_cash``; ``seen`` is what is seen beside demand,
-    shape ``(T + 1, n, k)``.
+    shape ``(T + 1, n, k)``. With ``learning`` plant does not degrade, and what stands before a deployment was built.
     """
     demand.setflags(write=False)  # strategies look, they do not touch: all see the same paths
     merit = MeritOrder.of(case)
@@ -88,6 +90,8 @@ def simulate_block(
                 holding = operate + merit.idle * eta
             worth -= np.multiply(plant, discount[t] * holding, out=buffer)
             spent = invest(deployment)
+            if learning is not None:
+                spent = spent - learning.saving(case, deployment, plant - deployment)
             worth -= np.multiply(spent, discount[t], out=buffer)
             worth -= unserved[t]
             if keep_cash:

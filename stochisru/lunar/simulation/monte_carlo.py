@@ -21,6 +21,8 @@ from scenario_trees.protocols import Sampler
 from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.indicators import KEPT_CASH, KEPT_PATHS
+from stochisru.lunar.learning.case import LearningCase, is_learning
+from stochisru.lunar.learning.rate import Learning
 from stochisru.lunar.simulation.block import PathBlock, simulate_block
 from stochisru.lunar.simulation.chosen import resolve
 from stochisru.lunar.simulation.drawing import drawn_block, starting_elsewhere
@@ -34,7 +36,7 @@ _GIVEN_BLOCK = 8192
 
 
 def simulate(
-    case: DeploymentCase,
+    case: DeploymentCase | LearningCase,
     strategies: Sequence[Strategy | str],
     *,
     paths: int = 1000,
@@ -49,6 +51,8 @@ def simulate(
 
     Parameters
     ----------
+    case
+        The problem. With learning plant is paid with what was built before; strategies see the case without it.
     strategies
         Strategies, or names of `stochisru.lunar.policies.POLICIES`.
     paths
@@ -82,14 +86,14 @@ def simulate(
 
 
 def simulated(
-    case: DeploymentCase,
+    case: DeploymentCase | LearningCase,
     strategies: Sequence[Strategy | str],
     sample: Sampling,
     chunk: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Simulation:
     """`simulate` with the sample as one object."""
-    require_case(case)
+    case, learning = _parted(case)
     chosen = resolve(case, strategies)
     source, paths, seed, workers = sample.source, sample.paths, sample.seed, sample.workers
     if chunk is not None:
@@ -109,7 +113,7 @@ def simulated(
             demand, seen = drawn_block(case, source, seed, block, count)
             own = units[first_unit[block] : last_unit[block]]
             keep, keep_cash = (max(0, min(count, kept - block * size)) for kept in (KEPT_PATHS, KEPT_CASH))
-            done.append(simulate_block(case, chosen, demand, own, keep, keep_cash, seen))
+            done.append(simulate_block(case, chosen, demand, own, keep, keep_cash, seen, learning))
         return done
 
     npv = np.empty((len(chosen), paths))
@@ -127,7 +131,7 @@ def simulated(
 
 
 def simulated_on(
-    case: DeploymentCase,
+    case: DeploymentCase | LearningCase,
     strategies: Sequence[Strategy | str],
     demand: ArrayLike,
     *,
@@ -148,7 +152,7 @@ def simulated_on(
     InputError
         If an argument is out of range, the case's process has more that is seen than demand, or a strategy misbehaves.
     """
-    require_case(case)
+    case, learning = _parted(case)
     chosen = resolve(case, strategies)
     given = _demand(case, demand)
     if len(names := getattr(case.process, "names", ("value",))) > 1:
@@ -161,12 +165,21 @@ def simulated_on(
     for first in range(0, paths, _GIVEN_BLOCK):
         here = slice(first, min(first + _GIVEN_BLOCK, paths))
         keep, keep_cash = (max(0, min(here.stop, kept) - first) for kept in (KEPT_PATHS, KEPT_CASH))
-        block = simulate_block(case, chosen, given[:, here].copy(), units[here], keep, keep_cash)
+        block = simulate_block(case, chosen, given[:, here].copy(), units[here], keep, keep_cash, learning=learning)
         npv[:, here] = block.npv
         parts.append(replace(block, npv=np.empty(0)))
         if progress:
             progress(here.stop - first)
     return replace(_outcome(case, chosen, npv, parts, units, sample), seed=None, sampler="given paths", kurtosis=None)
+
+
+def _parted(case: DeploymentCase | LearningCase) -> tuple[DeploymentCase, Learning | None]:
+    """The base case, which strategies see, and what makes its plant cheaper."""
+    if is_learning(case):
+        return case.base, case.learning
+    require_case(case)
+    assert isinstance(case, DeploymentCase)
+    return case, None
 
 
 def _outcome(

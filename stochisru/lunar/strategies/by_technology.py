@@ -8,7 +8,7 @@ technology and one customer they order what the strategies of the base case do.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from stochisru.lunar.tables.case import GeneralCase
 
 _Made = TypeVar("_Made")
+#: Share of the capacity in place that is wanted, below which ``abandoning`` scraps what stands idle.
+ABANDONS_BELOW = 0.5
 
 
 class _OfModel(Generic[_Made]):
@@ -117,6 +119,8 @@ class ByTechnology:
     ----------
     words
         The rule as a sentence.
+    abandons_below
+        Share of the capacity in place that is wanted, below which plant that stands idle is scrapped; never if 0.
     """
 
     name: str
@@ -124,11 +128,14 @@ class ByTechnology:
     rule: CapacityRule
     words: str
     fleets: _OfModel[Fleet]
+    abandons_below: float = 0.0
 
     def decide(self, seen: Seen) -> dict[str, Array]:
         """Orders of today, campaigns that they need, and what is left in store."""
         fleet = self.fleets.on(seen.model)
         orders = fleet.decided(seen)
+        if self.abandons_below:
+            fleet.scrap_idle(orders, self.abandons_below, seen.year, _of(seen, seen.year))
         before = {name: amounts.copy() for name, amounts in orders.items()}
         if seen.year == 0:
             now = _of(seen, 0)
@@ -183,6 +190,14 @@ class NoOrders:
     def describe(self) -> str:
         """The rule as one sentence."""
         return "Order nothing."
+
+
+def abandoning(case: GeneralCase) -> Policy:
+    """``moderate``, which scraps idle plant where less than `ABANDONS_BELOW` of what is there is wanted."""
+    plain = heuristic("moderate", case)
+    assert isinstance(plain, ByTechnology)
+    words = f"{plain.words} Whenever less than {ABANDONS_BELOW:.0%} of the capacity in place is wanted, scrap the rest."
+    return replace(plain, name="abandoning", words=words, abandons_below=ABANDONS_BELOW)
 
 
 def no_orders(case: GeneralCase) -> Policy:

@@ -41,7 +41,7 @@ _TABLES = ("technologies", "customers", "support", "payment", "terminal", "stora
 _KEYS = {
     "horizon": ("step",),
     "economics": ("earth_sold",),
-    "technology": ("lifetime", "availability", "build_limit"),
+    "technology": ("lifetime", "availability", "build_limit", "scrap"),
     "launch": ("mass_limit",),
 }
 #: Tables whose numbers may move over time.
@@ -223,6 +223,11 @@ class GeneralCase(Part):
         return all(plant.is_linear for plant in plants(self)) and self.launch.fixed_cost == 0
 
     @property
+    def can_abandon(self) -> bool:
+        """Whether some plant may be scrapped before the end."""
+        return any(plant.scrap is not None for plant in plants(self))
+
+    @property
     def shares_campaigns(self) -> bool:
         """Whether several technologies share the cost of a launch campaign."""
         return len(self.technologies) > 1 and self.launch.fixed_cost > 0
@@ -333,9 +338,9 @@ class GeneralCase(Part):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def first_stage(self, found: Mapping[str, float]) -> dict[str, Any]:
-        """Decisions at the root as commands say them: dM0, dM1, …; of several technologies a table of each by name."""
+        """Decisions at the root as commands say them: dM0, dM1, …, scrap0; of several technologies a table of each."""
         if len(self.technologies) < 2:
-            return {name: _rounded(value) for name, value in found.items() if re.fullmatch(r"dM\d+", name)}
+            return {name: _rounded(value) for name, value in found.items() if re.fullmatch(r"(dM|scrap)\d+", name)}
         table: dict[str, Any] = {}
         for technology in self.technologies:
             table[technology.name] = {}
@@ -344,6 +349,9 @@ class GeneralCase(Part):
                 name = f"dM_{identifier(technology.name)}{year}"
                 if name in found:
                     table[technology.name][f"dM{year}"] = _rounded(found[name])
+            scrapped = f"scrap_{identifier(technology.name)}0"
+            if scrapped in found:
+                table[technology.name]["scrap0"] = _rounded(found[scrapped])
         return table
 
 

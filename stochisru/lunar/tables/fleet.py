@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 #: Share of an order that is rounding.
 _DUST = 1e-12
-#: Orders by name of the decision in the year of arrival, kg, each of shape ``(T + 1, n)``; 0 where nothing is decided.
+#: Orders by name of the decision in the year of arrival, and scrap in the year in which plant leaves, kg, each of shape
+#: ``(T + 1, n)``; 0 where nothing is decided.
 Orders = Mapping[str, Array]
 
 
@@ -82,7 +83,10 @@ class Fleet:
         found = []
         for kind in self.kinds:
             alive = self._alive[f"dM{kind.suffix}"][: year + 1, year]
-            found.append(alive[0] * kind.M0 + alive @ orders[f"dM{kind.suffix}"][: year + 1])
+            came = orders[f"dM{kind.suffix}"][: year + 1]
+            if kind.scrap is not None:
+                came = came - orders[f"scrap{kind.suffix}"][: year + 1]
+            found.append(alive[0] * kind.M0 + alive @ came)
         return found
 
     def position(self, orders: Orders, year: int, factors: Factors) -> Array:
@@ -171,7 +175,9 @@ class Fleet:
 
     def no_orders(self, paths: int) -> dict[str, Array]:
         """No orders, by name, each of shape ``(T + 1, paths)``."""
-        return {f"dM{kind.suffix}": np.zeros((self.T + 1, paths)) for kind in self.kinds}
+        found = {f"dM{kind.suffix}": np.zeros((self.T + 1, paths)) for kind in self.kinds}
+        leaving = [f"scrap{kind.suffix}" for kind in self.kinds if kind.scrap is not None]
+        return found | {name: np.zeros((self.T + 1, paths)) for name in leaving}
 
     def decided(self, seen: Seen) -> dict[str, Array]:
         """All orders that are decided before today."""
@@ -180,15 +186,41 @@ class Fleet:
             name = f"dM{kind.suffix}"
             for year in range(self.first, min(seen.year + kind.lead_time - 1, self.T) + 1):
                 orders[name][year] = seen.amount(name, year)
+            if kind.scrap is not None:
+                for year in range(seen.year):
+                    orders[f"scrap{kind.suffix}"][year] = seen.amount(f"scrap{kind.suffix}", year)
         return orders
 
     def due(self, seen: Seen, orders: Orders) -> dict[str, Array]:
         """Orders as a policy gives them today, with the campaigns that they need."""
         found = {name: orders[name][list(years)] for name, years in seen.due.items() if name in orders}
         if "campaign" in seen.due:
-            flies = np.any([amounts > 0 for amounts in orders.values()], axis=0)
+            flies = np.any([orders[f"dM{kind.suffix}"] > 0 for kind in self.kinds], axis=0)
             found["campaign"] = flies[list(seen.due["campaign"])].astype(float)
         return found
+
+    def scrap_idle(self, orders: dict[str, Array], threshold: float, year: int, factors: Factors) -> None:
+        """Scrap capacity that stands idle where less than a share of all is wanted, dearest oxygen first.
+
+        Parameters
+        ----------
+        orders
+            All that is decided; changed in place.
+        threshold
+            Share of the capacity in place.
+        factors
+            Of today.
+        """
+        there, wanted = self.plant(orders, year), self.wanted(year, factors)
+        capacity = self.capacity(orders, year, factors)
+        idle = np.where(wanted < threshold * capacity, np.maximum(capacity - wanted, 0.0), 0.0)
+        leaving = [k for k, kind in enumerate(self.kinds) if kind.scrap is not None]
+        for k in sorted(leaving, key=lambda k: (-self.unit_costs[k, year], k)):
+            makes = self.kinds[k].capacity.at(year, factors) + np.zeros(idle.shape)
+            mass = np.divide(idle, makes, out=np.zeros_like(idle), where=makes > 0)
+            mass = np.minimum(mass, there[k])
+            orders[f"scrap{self.kinds[k].suffix}"][year] += mass
+            idle = np.maximum(idle - makes * mass, 0.0)
 
     def round_up(self, orders: dict[str, Array], before: Orders) -> None:
         """What was added to ``before``, up to whole lots where plant comes in lots, as far as limits allow."""

@@ -8,6 +8,7 @@ several each name ends with that of its technology or the number of its tier. Mo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from stochisru.lunar.tables.customers import Tier, all_wanted, tiers
 from stochisru.lunar.tables.parts import StoreTable
 from stochisru.lunar.tables.plants import KindOfPlant, Symbols, plants
 from stochisru.lunar.tables.quantity import Quantity
-from stochisru.lunar.tables.worth import idle_worth, scrapped
+from stochisru.lunar.tables.worth import abandoned, idle_worth, scrapped
 from stochisru.problem.coefficients import Coefficient, Factor, Factors
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision, Expression, Operation, Part, Row, State
@@ -149,12 +150,21 @@ class StatedCase:
             rule=f"balance{x}",
         )
         old = [] if kind.lifetime is None or kind.M0 == 0 else [self._old_scrap(kind, scrap)]
+        brought, leaving = abandoned(self.case, kind, self.bill(kind), keep), list[Part]()
+        if brought is not None:
+            leaving = [self._abandonment(kind, brought)]
+            state = replace(state, gains={f"dM{x}": 1.0, f"scrap{x}": -1.0})
         return [
             self._order(kind, cost),
+            *leaving,
             state,
             *old,
             Expression(f"Qcap{x}", {f"M{x}": self.number(kind.capacity)}, rule=f"capacity{x}"),
         ]
+
+    def _abandonment(self, kind: KindOfPlant, brought: Quantity) -> Decision:
+        """Plant that is taken out of service when the year's demand is seen, before it is operated."""
+        return Decision(f"scrap{kind.suffix}", cost=self.number(-(brought * self.ours)))
 
     def _old_scrap(self, kind: KindOfPlant, scrap: Quantity) -> Operation:
         """Scrap of plant that was there before year 0, which counts as arrived in it: a constant."""

@@ -54,6 +54,7 @@ class PlantTable(Part):
     lifetime: Annotated[int, Field(ge=1, le=200, strict=True)] | None = None
     availability: Share | None = None
     build_limit: Amount | None = None
+    scrap: Share | None = None
 
 
 class PaymentTable(Part):

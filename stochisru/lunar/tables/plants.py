@@ -109,6 +109,8 @@ class KindOfPlant:
         η at which an output by size (``scale.eta_curve``) counts kilograms; 1 where it does not matter.
     capacity
         Oxygen per year and kilogram in place, a·η.
+    scrap
+        Share of its bill that a kilogram brings when it is taken out of service; None where plant stays.
     """
 
     name: str
@@ -122,6 +124,7 @@ class KindOfPlant:
     c_op: Quantity
     degradation: Quantity
     build_limit: Quantity | None
+    scrap: Quantity | None
     M0: float
     lead_time: int
     lifetime: int | None
@@ -201,7 +204,9 @@ def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, su
         value = None if own is None else getattr(own, symbol, None)
         return default if value is None else value
 
-    limit = None
+    limit = scrap = None
+    if (None if own is None else own.scrap) is not None or base.scrap is not None:
+        scrap = found("scrap")
     if (None if own is None else own.build_limit) is not None or base.build_limit is not None:
         limit = found("build_limit")
     degradation = found("degradation", 0.0)
@@ -220,6 +225,7 @@ def _kind(case: GeneralCase, symbols: Symbols, technology: PlantTable | None, su
         c_op=found("c_op"),
         degradation=degradation,
         build_limit=limit,
+        scrap=scrap,
         M0=float((base.M0 if own is None else own.M0) or 0.0),
         lead_time=lead,
         lifetime=plain("lifetime", base.lifetime),  # type: ignore[arg-type]

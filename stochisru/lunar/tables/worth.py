@@ -1,4 +1,4 @@
-"""What plant is worth at the end of the horizon: its scrap, or some years of its last margin."""
+"""What plant is worth when it is of use no more: its scrap, at the end or before, or some years of its last margin."""
 
 from __future__ import annotations
 
@@ -47,13 +47,46 @@ def scrapped(case: GeneralCase, kind: KindOfPlant, bill: Quantity, keep: Sequenc
     if kind.lifetime is not None:
         used = np.minimum(T + 1 - np.arange(T + 1), kind.lifetime)
         left = left * (1 - used / kind.lifetime)
-    _require_dear(case, kind, bill, value * left * discount[T], discount)
+    _require_dear(case, kind, bill, value * left * discount[T], discount, "terminal.salvage")
     if kind.lifetime is None:
         return Quantity.of(np.where(np.arange(T + 1) == T, value, 0.0))
     return Quantity.of(value * left * discount[T] / discount)
 
 
-def _require_dear(case: GeneralCase, kind: KindOfPlant, bill: Quantity, scrap: Array, discount: Array) -> None:
+def abandoned(case: GeneralCase, kind: KindOfPlant, bill: Quantity, keep: Sequence[float]) -> Quantity | None:
+    """What a kilogram brings that is taken out of service in a year, $ of that year; None where plant stays.
+
+    Parameters
+    ----------
+    bill, keep
+        As of `scrapped`.
+
+    Raises
+    ------
+    InputError
+        If a price is not known beforehand, cost depends on size, plant has a lifetime, or buying to scrap would pay.
+    """
+    if kind.scrap is None:
+        return None
+    T, new = case.horizon.T, kind.c_L * kind.alpha + kind.c_dev
+    if new.random or bill.random:
+        raise InputError("technology.scrap: takes prices that are known beforehand, no factors")
+    if kind.has_scale:
+        raise InputError("technology.scrap: takes costs in proportion to size; leave scale out")
+    if kind.lifetime is not None:
+        raise InputError("technology.scrap: takes plant without a lifetime, whose age is not told apart")
+    price = kind.scrap * new
+    discount = (1 + case.economics.r) ** (-case.horizon.step * np.arange(T + 1.0))
+    best = discount * price.known(T)  # of what arrives in a year, scrapped in the best one
+    for t in range(T - 1, -1, -1):
+        best[t] = max(best[t], keep[t + 1] * best[t + 1])
+    _require_dear(case, kind, bill, best, discount, "technology.scrap")
+    return price
+
+
+def _require_dear(
+    case: GeneralCase, kind: KindOfPlant, bill: Quantity, scrap: Array, discount: Array, key: str
+) -> None:
     """Refuse scrap for which plant would be bought though it served nobody."""
     T = case.horizon.T
     shares = kind.payment or (1.0,)
@@ -65,7 +98,7 @@ def _require_dear(case: GeneralCase, kind: KindOfPlant, bill: Quantity, scrap: A
     worse = first + np.flatnonzero((scrap > cost * (1 + 1e-12))[first:])
     if worse.size:
         raise InputError(
-            f"terminal.salvage: buying plant to scrap it would pay in year {worse[0]}: a kilogram costs "
+            f"{key}: buying plant to scrap it would pay in year {worse[0]}: a kilogram costs "
             f"{cost[worse[0]]:,.0f} $ and brings {scrap[worse[0]]:,.0f} $, both of year 0"
         )
 

@@ -1,4 +1,4 @@
-"""What it is worth to have each of several technologies: RP of a tree with it, less RP without it."""
+"""What it is worth to have each of several technologies, or to be able to abandon plant: RP with, less RP without."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stochisru.values import optimum
 
 @dataclass(frozen=True)
 class WorthOfTechnology:
-    """What one technology adds to the others, $ (maximised).
+    """What one technology, or an option, adds to all else, $ (maximised).
 
     Attributes
     ----------
@@ -82,6 +82,50 @@ def worth_of_each(
         value = min(max(whole.lower - less.lower, worth.lower), worth.upper)
         found.append(WorthOfTechnology(technology.name, value, worth))
     return tuple(found)
+
+
+def worth_of_abandoning(
+    case: GeneralCase, tree: ScenarioTree, *, solver: str = "highs", with_it: Bounds | None = None
+) -> WorthOfTechnology | None:
+    """Worth of the option to abandon plant: RP of a tree with it, less RP where plant stays; None without the option.
+
+    Parameters
+    ----------
+    with_it
+        RP with it, solved if not given.
+
+    Raises
+    ------
+    InfeasibleError
+        If the case has no plan.
+
+    Examples
+    --------
+    >>> import tomllib
+    >>> from stochisru import ScenarioTree, load_case
+    >>> from stochisru.lunar.case import problem_from_dict
+    >>> from stochisru.lunar.tables.worth_of_each import worth_of_abandoning
+    >>> data = tomllib.loads(load_case("contested-market").replace(T=3, mu=-0.2, sigma=0.4, M0=100.0).to_toml())
+    >>> data["technology"]["scrap"] = 0.2
+    >>> case = problem_from_dict(data)
+    >>> found = worth_of_abandoning(case, ScenarioTree.from_process(case.process, [3, 3, 3]))
+    >>> 0 < found.bounds.lower <= found.value
+    True
+    """
+    if not case.can_abandon:
+        return None
+    whole = with_it or _recourse(case, tree, solver)
+    less = _recourse(staying(case), tree, solver)
+    worth = whole.minus(less)
+    return WorthOfTechnology("abandoning plant", min(max(whole.lower - less.lower, worth.lower), worth.upper), worth)
+
+
+def staying(case: GeneralCase) -> GeneralCase:
+    """The case in which plant stays to the end."""
+    data = case.to_dict()
+    for table in (data.get("technology", {}), *data.get("technologies", ())):
+        table.pop("scrap", None)
+    return general_case(data)
 
 
 def without(case: GeneralCase, name: str) -> GeneralCase:

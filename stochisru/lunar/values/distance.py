@@ -15,6 +15,7 @@ from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.learning.case import LearningCase
 from stochisru.lunar.solving import optimum_on_process
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.methods.result import Of, Result
@@ -94,10 +95,12 @@ def distance(case: DeploymentCase, model: ScenarioTree | MarkovLattice, exact: R
     return replace(distance_of_laws(case, model), exact=exact or optimum_on_process(case))
 
 
-def distance_of_laws(case: DeploymentCase | GeneralCase, model: ScenarioTree | MarkovLattice) -> Distance:
+def distance_of_laws(
+    case: DeploymentCase | GeneralCase | LearningCase, model: ScenarioTree | MarkovLattice
+) -> Distance:
     """Distance of the laws of demand alone, where the optimum on the process is of another problem.
 
-    So it is with a store or a risk measure, which the exact policy does not know.
+    So it is with a store, a risk measure or learning, which the exact policy does not know.
     """
     check = model.check(case.process)
     most = [float(error[np.abs(error).argmax()]) for error in (check.mean_error, check.variance_error)]

@@ -29,7 +29,7 @@ from stochisru.methods.checkpoint import Checkpoint
 from stochisru.methods.hedging.monitor import HedgingIteration, HedgingState, Incumbent, Monitor, hedging_checkpoint
 from stochisru.methods.hedging.proximal import Proximal, proximal_term
 from stochisru.methods.options import Options, option
-from stochisru.methods.problems import stated_on_trees
+from stochisru.methods.problems import stated_on_trees, why_not_on_trees
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.programs.solvers import solver_named
 from stochisru.programs.sparse import FEASIBILITY
@@ -89,7 +89,7 @@ class ProgressiveHedging:
 
     def refuses(self, case: Any) -> str | None:
         """Nothing that can be stated on a tree."""
-        return None
+        return why_not_on_trees(case)
 
     def kind(self, case: Any) -> Kind:
         """A dual bound; where there may be whole numbers the solver's own."""

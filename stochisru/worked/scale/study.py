@@ -29,13 +29,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scenario_trees.arrays import Array
 from scenario_trees.errors import is_number
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError, require_integer
 from stochisru.lunar.case import DeploymentCase
-from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelChoices, StepCost
-from stochisru.lunar.exact.levels import require_exact_levels, shrinkage
+from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelChoices
+from stochisru.lunar.exact.levels import require_exact_levels
+from stochisru.lunar.learning.rate import Learning
 from stochisru.lunar.solving import optimum_on_process
 from stochisru.lunar.studies.values import case_identity
 from stochisru.lunar.trees import case_lattice
@@ -72,39 +72,6 @@ UNITS = {
 AXES = ("exponent", "learning", "r", "sigma")
 #: Most rounds, and change of a cost factor at which the stage-wise fixed point is reached.
 _ROUNDS, _STILL = 16, 1e-3
-
-
-@dataclass(frozen=True)
-class Learning:
-    """A cost that falls with what was built before.
-
-    Attributes
-    ----------
-    rate
-        λ: share by which cost falls with every doubling, 0 ≤ λ < 1.
-    reference
-        m_ref: plant from which on there is learning, kg.
-    """
-
-    rate: float
-    reference: float
-
-    def factor(self, plant: Array) -> Array:
-        """Cost relative to that of the first plant."""
-        return np.asarray(np.maximum(plant / self.reference, 1.0) ** np.log2(1 - self.rate))
-
-    def cost(self, case: DeploymentCase, by_year: Array | None = None) -> StepCost:
-        """Cost of a step: by the plant before it, or with a given factor of each year."""
-        scale = shrinkage(case)
-        c_dev = case.scale.by_mass("c_dev", case.costs.c_dev)
-
-        def cost(year: int, levels: Array) -> Array:
-            size = scale[year] * np.maximum(levels[None, :] - levels[:, None], 0.0)
-            developed = c_dev(case.mass(size))
-            factor = self.factor(levels)[:, None] if by_year is None else by_year[year]
-            return np.asarray(case.investment(size) - (1 - factor) * developed)
-
-        return cost
 
 
 @dataclass(frozen=True)
