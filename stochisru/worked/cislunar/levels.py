@@ -1,0 +1,119 @@
+"""Levels of a campaign's search: its plans by the number of stages that they buy.
+
+A stage is dear, and few are bought: three years need two or three. On a level stages fly in small whole numbers, its
+relaxation is much tighter than that of all levels together, and the least of the levels' bounds holds for every plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from scenario_trees.arrays import Mask
+from stochisru.errors import InfeasibleError, TimeLimitError
+from stochisru.programs.effort import Clock
+from stochisru.programs.sparse import LinearProgram, Solution, solve
+from stochisru.worked.cislunar.program import COUNTS, CampaignProgram, campaign_program
+from stochisru.worked.cislunar.units import solve_campaign_program
+
+#: Levels with a number of stages of their own; the last one has all larger numbers.
+_LEVELS = 4
+#: Share of the time by which the bounds of all levels are there.
+_SHARE = 0.15
+#: Gap at which a level's relaxation is good enough.
+_RELAXED_GAP = 2e-3
+
+
+@dataclass
+class Level:
+    """Plans with a number of stages, or more: their program, what none of them can undercut, seconds of search.
+
+    ``program`` has the columns of the whole program, so a plan of one is a plan of the other. ``proof`` is a part of it
+    that has a plan as cheap as any, for bounds.
+    """
+
+    stages: int
+    program: LinearProgram
+    proof: LinearProgram
+    bound: float
+    seconds: float = 0.0
+
+
+def levels_of(program: CampaignProgram, known: float, clock: Clock, solver: str) -> list[Level]:
+    """Levels from the least number of stages on, each with the bound of its relaxation with whole plants.
+
+    ``known`` is a bound of all of them.
+    """
+    whole = program.program
+    bought = whole.columns["bought"].index
+    fewest = replace(whole, integer=np.zeros_like(whole.integer), objective=np.zeros_like(whole.objective))
+    fewest.objective[bought[-1]] = 1.0
+    least = int(np.ceil(solve(fewest, solver).objective - 1e-6))
+    found: list[Level] = []
+    for stages in range(least, least + _LEVELS + 1):
+        last = stages == least + _LEVELS
+        if stages > whole.upper[bought[-1]]:
+            break
+        level = whole if last else _with_at_most(program, stages)
+        lower, upper = level.lower.copy(), level.upper.copy()
+        lower[bought[-1]] = stages
+        if not last:
+            upper[bought] = np.minimum(upper[bought], stages)
+        level = level.with_bounds(lower, upper)
+        proof = level if last else _bought_early(program, level, stages)
+        seconds = max(clock.until(_SHARE) / (least + _LEVELS + 1 - stages), 0.01)
+        found.append(Level(stages, level, proof, max(known, _relaxed(program, proof, solver, seconds))))
+    return found
+
+
+def _with_at_most(program: CampaignProgram, stages: int) -> LinearProgram:
+    """The program of the campaign with no more stages on a leg than there are."""
+    p = program.campaign
+    small = p.with_values(most_stages=float(max(1, min(stages, p["most_stages"]))))
+    return campaign_program(small, formulation=program.formulation).program
+
+
+def _bought_early(program: CampaignProgram, level: LinearProgram, stages: int) -> LinearProgram:
+    """Plans that buy all stages as early as they can: one costs no more, since a stage waits in LEO for nothing."""
+    p = program.campaign
+    if stages > p["most_stages"]:  # so many cannot wait there
+        return level
+    bought = level.columns["bought"].index
+    lower, upper = level.lower.copy(), level.upper.copy()
+    lower[bought] = upper[bought] = np.minimum(stages, p["new_stages"] * np.arange(1, bought.size + 1))
+    return level.with_bounds(lower, upper)
+
+
+def _relaxed(program: CampaignProgram, level: LinearProgram, solver: str, seconds: float) -> float:
+    """Bound of a level with whole plants and purchases, flights in fractions; infinite if there is no such plan."""
+    try:
+        linear = solve(replace(level, integer=np.zeros_like(level.integer)), solver).bound
+        mixed = replace(level, integer=_plants(program) | block(level, "bought"))
+        return max(linear, solve_campaign_program(mixed, rel_gap=_RELAXED_GAP, time_limit=seconds, solver=solver).bound)
+    except InfeasibleError:
+        return np.inf
+    except TimeLimitError as error:
+        return linear if error.bound is None else max(linear, error.bound)
+
+
+def level_of(program: CampaignProgram, levels: list[Level], plan: Solution) -> Level:
+    """Level of a plan by the stages that it buys."""
+    stages = round(float(plan.x[program.program.columns["bought"].index[-1]]))
+    return max((one for one in levels if one.stages <= stages), key=lambda one: one.stages, default=levels[0])
+
+
+def block(program: LinearProgram, name: str) -> Mask:
+    """Columns of a block, (columns,)."""
+    found = np.zeros(program.shape[1], dtype=bool)
+    found[program.columns[name].span] = True
+    return found
+
+
+def _plants(program: CampaignProgram) -> Mask:
+    """Whole numbers of the plants' curves."""
+    whole = program.program
+    found = whole.integer & (program.window < 0)
+    for name in COUNTS:
+        found &= ~block(whole, name)
+    return found
