@@ -40,7 +40,7 @@ class SolverLimits:
             raise InputError(f"rel_gap: must be in [0, 1), got {self.rel_gap}")
         if self.time_limit is not None and not (is_number(self.time_limit) and self.time_limit > 0):
             raise InputError(f"time_limit: must be > 0 seconds, got {self.time_limit}")
-        if self.cutoff is not None and not is_number(self.cutoff):
+        if self.cutoff is not None and not (is_number(self.cutoff) and math.isfinite(self.cutoff)):
             raise InputError(f"cutoff: must be a finite number, got {self.cutoff}")
 
     def cuts_off(self, sense: str, value: float) -> bool:

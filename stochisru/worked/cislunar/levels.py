@@ -19,8 +19,8 @@ from stochisru.worked.cislunar.units import solve_campaign_program
 
 #: Levels with a number of stages of their own; the last one has all larger numbers.
 _LEVELS = 4
-#: Share of the time by which the bounds of all levels are there.
-_SHARE = 0.15
+#: Shares of the time: by which the bounds of all levels are there, and that each of them may take anyway.
+_SHARE, _LEAST = 0.15, 0.01
 #: Gap at which a level's relaxation is good enough.
 _RELAXED_GAP = 2e-3
 
@@ -62,7 +62,7 @@ def levels_of(program: CampaignProgram, known: float, clock: Clock, solver: str)
             upper[bought] = np.minimum(upper[bought], stages)
         level = level.with_bounds(lower, upper)
         proof = level if last else _bought_early(program, level, stages)
-        seconds = max(clock.until(_SHARE) / (least + _LEVELS + 1 - stages), 0.01)
+        seconds = max(clock.until(_SHARE) / (least + _LEVELS + 1 - stages), _LEAST * clock.limit)
         found.append(Level(stages, level, proof, max(known, _relaxed(program, proof, solver, seconds))))
     return found
 
@@ -88,7 +88,8 @@ def _bought_early(program: CampaignProgram, level: LinearProgram, stages: int) -
 def _relaxed(program: CampaignProgram, level: LinearProgram, solver: str, seconds: float) -> float:
     """Bound of a level with whole plants and purchases, flights in fractions; infinite if there is no such plan."""
     try:
-        linear = solve(replace(level, integer=np.zeros_like(level.integer)), solver).bound
+        # Not its certified bound, which is loose in kilograms: bounds of branch and cut are the solver's anyway.
+        linear = solve(replace(level, integer=np.zeros_like(level.integer)), solver).objective
         mixed = replace(level, integer=_plants(program) | block(level, "bought"))
         return max(linear, solve_campaign_program(mixed, rel_gap=_RELAXED_GAP, time_limit=seconds, solver=solver).bound)
     except InfeasibleError:

@@ -1,0 +1,145 @@
+"""The search for campaigns: cutoffs against optima, proofs against whole programs, time by a clock of its own."""
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from stochisru.errors import InfeasibleError, InputError, TimeLimitError
+from stochisru.limits import Limit
+from stochisru.programs.effort import Clock, SolverLimits
+from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
+from stochisru.worked.cislunar import campaign as campaigns
+from stochisru.worked.cislunar import levels, plans, search
+from stochisru.worked.cislunar.campaign import solve_campaign
+from stochisru.worked.cislunar.parameters import Campaign, Reading
+from stochisru.worked.cislunar.program import campaign_program
+from stochisru.worked.cislunar.units import solve_campaign_program
+
+SMALL = Campaign(
+    years=1,
+    demand={("EML1", "water"): 40_000.0},
+    changes={"new_stages": 1.0, "most_stages": 2.0},
+    reading=Reading(initial="none"),
+)
+
+
+@pytest.mark.parametrize("solver", ["highs", "gurobi"])
+@pytest.mark.parametrize("sense", ["minimise", "maximise"])
+@pytest.mark.parametrize("constant", [0.0, 100.0])
+def test_a_cutoff_excludes_what_is_not_better(solver, sense, constant):
+    if solver == "gurobi":
+        pytest.importorskip("gurobipy")
+    least = sense == "minimise"
+    builder = ProgramBuilder("lots", sense, constant)
+    x = builder.variables("x", 3, lower=0, upper=5, objective=[3.0, 5.0, 5.5], integer=True)
+    weight = (np.zeros(3, int), x.index, np.array([2.0, 3.0, 4.0]))
+    builder.rows("weight", 7.5 if least else -np.inf, np.inf if least else 7.5, weight)
+    program = builder.build()
+    best = solve_mixed(program, rel_gap=0, solver=solver).objective
+    assert best == pytest.approx(11 + constant)  # 2·3 + 5 with 7 or 8 of weight, by hand
+    worse, better = (best + 0.3, best - 0.3) if least else (best - 0.3, best + 0.3)
+    assert solve_mixed(program, rel_gap=0, cutoff=worse, solver=solver).objective == pytest.approx(best)
+    with pytest.raises(InfeasibleError, match="no solution is better than"):
+        solve_mixed(program, rel_gap=0, cutoff=better, solver=solver)
+
+
+def test_bad_limits_are_refused():
+    with pytest.raises(InputError, match="cutoff: must be a finite number"):
+        SolverLimits(0.1, 1.0, math.inf)
+    with pytest.raises(InputError, match="time_limit: must be > 0 seconds"):
+        Clock(0.0)
+
+
+def test_a_clock_divides_its_time():
+    time = iter([10.0, 12.0, 13.0, 13.0, 30.0])
+    clock = Clock(8.0, lambda: next(time))
+    assert clock.spent == 2.0
+    assert clock.until(0.5) == 1.0
+    assert clock.left == 5.0
+    assert clock.left == 0.0
+
+
+def test_stages_bought_early_cost_no_more():
+    program = campaign_program(SMALL)
+    found = levels.levels_of(program, -np.inf, Clock(60.0), "highs")
+    for level in found[:2]:
+        both = []
+        for part in (level.program, level.proof):
+            both.append(solve_campaign_program(part, rel_gap=0).objective)
+        assert both[1] == pytest.approx(both[0], rel=1e-6)
+        assert level.bound <= both[0] * (1 + 1e-6)
+    bought = program.program.columns["bought"].index
+    assert found[0].proof.lower[bought[0]] == found[0].stages
+
+
+def test_the_bound_holds_and_the_gap_is_kept():
+    optimum = solve_campaign_program(campaign_program(SMALL).program, rel_gap=0).objective
+    result = solve_campaign(SMALL, rel_gap=0.01, time_limit=20)
+    assert result.bounds.lower <= optimum * (1 + 1e-9) <= result.cost * (1 + 2e-9)
+    assert result.bounds.gap <= 0.01
+
+
+class Slow:
+    """A solver that needs all the time it is given, and finds nothing but what it was started from."""
+
+    def __init__(self):
+        self.now, self.calls = 0.0, []
+
+    def clock(self):
+        return self.now
+
+    def __call__(self, program, *, rel_gap, time_limit, start=None, cutoff=None, solver="highs"):
+        self.now += 1.01 * time_limit
+        self.calls.append(cutoff)
+        if start is None:
+            raise TimeLimitError("no time", bound=1.0)
+        return replace(search._plan_at(program, start, solver), limit=Limit.TIME)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    found = Slow()
+    for module in (search, levels, plans):
+        monkeypatch.setattr(module, "solve_campaign_program", found)
+    monkeypatch.setattr(campaigns, "Clock", partial(Clock, now=found.clock))
+    return found
+
+
+@pytest.mark.parametrize("setup", [False, True])
+def test_time_limits_are_those_of_the_whole(slow, setup):
+    case = Campaign(years=2, demand={("LEO", "water"): 1000.0}, setup=setup, reading=Reading(initial="none"))
+    program = campaign_program(case)
+    known = solve(replace(program.program, integer=np.zeros_like(program.program.integer)))  # whole: nothing flies
+    start = campaigns._result(program, known, known, 0.0, None)
+    for architecture in ("concentrated", "distributed"):
+        other = case.replace(architecture=architecture, changes={"isp": 421.0})
+        began = slow.now
+        result = solve_campaign(other, rel_gap=0.0, time_limit=150.0, starts=[start])
+        assert 0.5 * 150 < slow.now - began <= 1.1 * 150
+        assert result.seconds == pytest.approx(slow.now - began)
+    assert any(cutoff is not None for cutoff in slow.calls)
+
+
+def test_proofs_go_half_way_each_time(monkeypatch):
+    """A solver that can prove 90 % of the cost and no more."""
+    program = campaign_program(SMALL).program
+    asked = []
+
+    def prover(program, *, rel_gap, time_limit, start=None, cutoff=None, solver="highs"):
+        asked.append(cutoff)
+        if cutoff <= 90.0:
+            raise InfeasibleError("none")
+        raise TimeLimitError("no time", bound=85.0)
+
+    monkeypatch.setattr(search, "solve_campaign_program", prover)
+    plan = replace(search._plan_at(program, np.zeros(program.shape[1]), "highs"), objective=100.0)
+    found = [levels.Level(1, program, program, 20.0), levels.Level(2, program, program, 70.0)]
+    effort = search._Effort(Clock(1e6), 0.01, "highs", lambda _: None)
+    search._proven(None, found, plan, effort)
+    assert asked[:3] == pytest.approx([60.0, 80.0, 80.0], rel=1e-6)
+    least = min(one.bound for one in found)
+    assert 89.9 <= least <= 90.0 + 1e-9
+    assert max(asked) < 100
