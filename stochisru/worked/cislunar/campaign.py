@@ -325,18 +325,16 @@ def solve_campaign(
     campaign, clock = campaign or Campaign(), Clock(time_limit)
     alone = campaign.replace(architecture="concentrated")
     inside = [r for r in starts if r.campaign == alone] if campaign.architecture == "distributed" else []
-
-    def before(other: Campaign, gap: float, share: float) -> CampaignResult:
-        return solve_campaign(
-            other, rel_gap=gap, time_limit=clock.part(share).limit, formulation=formulation, solver=solver,
-            starts=starts, progress=progress,
-        )  # fmt: skip
-
     if campaign.architecture == "distributed" and not inside:
-        inside = [before(alone, rel_gap, _INSIDE)]
+        inside = [
+            solve_campaign(
+                alone, rel_gap=rel_gap, time_limit=clock.part(_INSIDE).limit, formulation=formulation, solver=solver,
+                starts=starts, progress=progress,
+            )
+        ]  # fmt: skip
         starts = [*starts, *inside]
     elif campaign.setup and campaign.architecture == "concentrated":
-        starts = [*starts, *_without_setup(campaign, starts, before)]
+        starts = [*starts, *_without_setup(campaign, starts, clock.part(_ROUGH), formulation, solver, progress)]
     progress(campaign.title)
     program = campaign_program(campaign, formulation=formulation)
     found_plans = [plan for plan in (_started(program, r, solver) for r in starts) if plan is not None]
@@ -358,7 +356,12 @@ def solve_campaign(
 
 
 def _without_setup(
-    campaign: Campaign, starts: Sequence[CampaignResult], before: Callable[[Campaign, float, float], CampaignResult]
+    campaign: Campaign,
+    starts: Sequence[CampaignResult],
+    clock: Clock,
+    formulation: Formulation,
+    solver: str,
+    progress: Callable[[str], None],
 ) -> list[CampaignResult]:
     """A quick plan that serves the first year too, if there is none and it can be served: one to improve upon.
 
@@ -367,10 +370,13 @@ def _without_setup(
     early = campaign.replace(setup=False)
     if any(r.campaign == early for r in starts):
         return []
+    program = campaign_program(early, formulation=formulation)
+    progress(early.title)
     try:
-        return [before(early, _ROUGH_GAP, _ROUGH)]
-    except (InputError, SolverError):
+        found = search(program, rel_gap=_ROUGH_GAP, clock=clock, patience=0, solver=solver, progress=progress)
+    except SolverError:
         return []
+    return [_result(program, found, found, clock.spent, None)]
 
 
 def _started(program: CampaignProgram, start: CampaignResult, solver: str) -> Solution | None:

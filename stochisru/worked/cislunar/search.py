@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scenario_trees.arrays import Array
-from stochisru.errors import InfeasibleError, TimeLimitError
+from stochisru.errors import InfeasibleError, SolverError, TimeLimitError
 from stochisru.limits import Limit
 from stochisru.methods.result import relative_gap
 from stochisru.programs.effort import Clock
@@ -31,10 +31,8 @@ _FIRST, _PLAN, _BUILD, _OTHER, _ROUND, _WINDOW = 0.08, 0.4, 0.12, 0.2, 0.05, 0.0
 _BUILT = 3
 #: Share of what is left that a level gets while others wait.
 _SLICE = 0.5
-#: Least step of a bound that is worth a proof, as a share of the cost.
-_LEAST = 5e-4
-#: Times that branch and cut goes on for twice as long where there is no plan at all yet.
-_ATTEMPTS = 5
+#: First and least step of a bound that is worth a proof, and a gap that is wide, as shares of the cost.
+_STEP, _LEAST, _WIDE = 0.04, 5e-4, 0.3
 #: A gap is halved each time, to a little less than half of it.
 _HALF = 0.5 * (1 - 1e-9)
 
@@ -55,6 +53,7 @@ def search(
     clock: Clock,
     rel_gap: float,
     start: Array | None = None,
+    patience: int = 5,
     solver: str = "highs",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Solution:
@@ -64,11 +63,13 @@ def search(
     ----------
     start
         Values of all columns of a known plan; the result is never worse.
+    patience
+        Times that branch and cut goes on, for twice as long each time, where there is no plan when the time is up.
 
     Raises
     ------
     SolverError
-        If there is no plan, or none was found in many times the time limit.
+        If there is no plan, or none was found.
     """
     effort = _Effort(clock, rel_gap, solver, progress)
     whole = program.program
@@ -85,8 +86,10 @@ def search(
     levels = levels_of(program, known, clock, solver)
     plan = _planned(program, levels, plan, effort)
     if plan is None:
-        plan = _any_plan(program, levels, effort)
-    plan = _proven(program, levels, plan, effort)
+        plan = _any_plan(program, levels, effort, patience)
+    if relative_gap(min(one.bound for one in levels), plan.objective) > _WIDE:
+        plan = _nearer(program, levels, plan, effort)
+    plan = _proven(levels, plan, effort)
     bound = min(min(one.bound for one in levels), plan.objective)
     done = relative_gap(bound, plan.objective) <= rel_gap
     return replace(plan, program=whole, bound=bound, seconds=clock.spent, limit=None if done else Limit.TIME)
@@ -116,16 +119,17 @@ def _planned(program: CampaignProgram, levels: list[Level], plan: Solution | Non
     return plan
 
 
-def _any_plan(program: CampaignProgram, levels: list[Level], effort: _Effort) -> Solution:
+def _any_plan(program: CampaignProgram, levels: list[Level], effort: _Effort, patience: int) -> Solution:
     """Some plan, by branch and cut of the level with the lowest bound, for twice as long each time."""
     clock, seconds = effort.clock, _FIRST * effort.clock.limit
-    attempts = 0
-    while attempts < _ATTEMPTS:
+    while clock.left or patience > 0:
         level = min(levels, key=lambda one: one.bound)
         if not np.isfinite(level.bound):
             raise InfeasibleError(f"{program.program.name}: there is no plan")
-        attempts += not clock.left
+        patience -= not clock.left
         seconds = max(2 * level.seconds, seconds)
+        if patience <= 0 and clock.left:
+            seconds = min(seconds, clock.left)
         effort.progress(f"any plan with {level.stages} stages")
         try:
             found = solve_campaign_program(
@@ -143,16 +147,34 @@ def _any_plan(program: CampaignProgram, levels: list[Level], effort: _Effort) ->
     raise TimeLimitError(f"{program.program.name}: no plan was found in {clock.spent:.0f} s")
 
 
-def _proven(program: CampaignProgram, levels: list[Level], plan: Solution, effort: _Effort) -> Solution:
-    """The plan, or a better one that turned up, after halving the gap until it is small or the time is up."""
-    clock, rel_gap, too_high = effort.clock, effort.rel_gap, np.inf
+def _nearer(program: CampaignProgram, levels: list[Level], plan: Solution, effort: _Effort) -> Solution:
+    """A plan at least as good by branch and cut of its level: where the gap is wide the plan is far, not the bound."""
+    level = level_of(program, levels, plan)
+    try:
+        found = solve_campaign_program(
+            level.program, rel_gap=_WIDE / 2, time_limit=max(_SLICE * effort.clock.left, 0.01), start=plan.x,
+            solver=effort.solver,
+        )  # fmt: skip
+    except SolverError:
+        return plan
+    level.bound = max(level.bound, found.bound)
+    return found if found.objective < plan.objective else plan
+
+
+def _proven(levels: list[Level], plan: Solution, effort: _Effort) -> Solution:
+    """The plan, or a better one that turned up, after proofs that go farther each time, up to half of the gap.
+
+    They end where the gap is small or the time is up. After one that failed, the next goes half as far.
+    """
+    clock, rel_gap = effort.clock, effort.rel_gap
+    step, too_high = _STEP, np.inf
     while clock.left:
         lowest = min(one.bound for one in levels)
         gap = relative_gap(lowest, plan.objective)
         if gap <= rel_gap:
             break
         wanted = plan.objective - max(_HALF * gap, (1 - 1e-9) * rel_gap) * abs(plan.objective)
-        wanted = min(wanted, (lowest + too_high) / 2)  # half as far as where it failed
+        wanted = min(wanted, lowest + step * abs(plan.objective), (lowest + too_high) / 2)
         if wanted - lowest < _LEAST * abs(plan.objective):
             break
         waiting = sorted((one for one in levels if one.bound < wanted), key=lambda one: one.bound)
@@ -164,6 +186,7 @@ def _proven(program: CampaignProgram, levels: list[Level], plan: Solution, effor
             )
         except InfeasibleError:
             level.bound = wanted
+            step *= 1.0 if len(waiting) > 1 else 2.0
         except TimeLimitError as error:
             too_high = wanted
             level.bound = max(level.bound, -np.inf if error.bound is None else min(error.bound, wanted))
