@@ -36,7 +36,7 @@ ArchitectureOpt = Annotated[str, typer.Option(help="concentrated (all plants on 
 FormulationOpt = Annotated[str, typer.Option(help="interval, convex-combination or incremental.")]
 GapOpt = Annotated[float, typer.Option("--rel-gap", help="Relative gap at which to stop.")]
 TimeOpt = Annotated[
-    float, typer.Option("--time-limit", help="Seconds for each program; more where there is no plan by then.")
+    float, typer.Option("--time-limit", help="Seconds for each campaign; more where there is no plan by then.")
 ]
 SetOpt = Annotated[list[str] | None, typer.Option("--set", help="PARAMETER=VALUE of the data; may be repeated.")]
 DemandOpt = Annotated[
@@ -69,7 +69,8 @@ def campaign(
     scenarios: Annotated[
         str | None,
         typer.Option(
-            help="FACTOR:PROBABILITY[@WINDOW],… of demand, known after the first window; launches of WINDOW slip."
+            help="FACTOR:PROBABILITY[@WINDOW],… of demand, known after the first window; launches of WINDOW slip "
+            "(!WINDOW: are lost)."
         ),
     ] = None,
     figure: FigureOpt = None,
