@@ -1,5 +1,6 @@
 """The search for campaigns: cutoffs against optima, proofs against whole programs, time by a clock of its own."""
 
+import json
 import math
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from stochisru.worked.cislunar import levels, plans, search
 from stochisru.worked.cislunar.campaign import solve_campaign
 from stochisru.worked.cislunar.parameters import Campaign, Reading
 from stochisru.worked.cislunar.program import campaign_program
+from stochisru.worked.cislunar.signs import signs
 from stochisru.worked.cislunar.units import solve_campaign_program
 
 SMALL = Campaign(
@@ -129,7 +131,7 @@ def test_a_rough_start_takes_no_more_than_its_share(slow):
 
 
 def test_proofs_go_half_way_each_time(monkeypatch):
-    """A solver that can prove 90 % of the cost and no more: steps double up to half of the gap, then it is narrowed down."""
+    """A solver that can prove 90 % of the cost and no more: steps double up to half of the gap, then they narrow."""
     program = campaign_program(SMALL).program
     asked = []
 
@@ -148,3 +150,47 @@ def test_proofs_go_half_way_each_time(monkeypatch):
     least = min(one.bound for one in found)
     assert 89.9 <= least <= 90.0 + 1e-9
     assert max(asked) < 100
+
+
+def _row(parameter, value, architecture, lower, cost, *, setup=False):
+    return {
+        "parameter": parameter, "value": value, "architecture": architecture, "setup": setup, "lower": lower,
+        "cost": cost,
+    }  # fmt: skip
+
+
+def test_signs_are_read_off_brackets():
+    rows = [
+        _row("interval", 1000, "concentrated", 10.0, 11.0),
+        _row("interval", 1000, "distributed", 8.0, 9.5),
+        _row("interval", 6000, "concentrated", 15.0, 16.0),
+        _row("interval", 6000, "distributed", 9.0, 10.0),
+        _row("cost-discount", 0.0, "concentrated", 5.0, 6.0),
+        _row("cost-discount", 0.2, "concentrated", 6.0, 7.0),
+        _row("productivity", 0.5, "distributed", 10.0, 10.0),
+        _row("productivity", 2.0, "distributed", 6.0, 7.0),
+        _row("productivity", 0.5, "distributed", 10.0, 10.0, setup=True),
+        _row("productivity", 2.0, "distributed", 5.0, 6.5, setup=True),
+        _row("duration", 3.0, "distributed", 5.0, 6.5),
+    ]
+    found = {(s.figure, s.statement.split(" ")[0], s.of): s.verdict for s in signs(rows)}
+    assert found[13, "distributed", "without set-up, at 1000"] == "holds"
+    assert found[13, "cost", "concentrated, without set-up, 1000 to 6000"] == "holds"
+    assert found[13, "cost", "distributed, without set-up, 1000 to 6000"] == "undecided"
+    assert found[13, "the", "without set-up, 1000 to 6000"] == "holds"  # from at most 3 to at least 5
+    assert found[12, "cost", "concentrated, without set-up, 0 to 0.2"] == "contradicted"
+    assert found[10, "cost", "distributed, with set-up, 0.5 to 2"] == "holds"
+    assert found[10, "distributed", "last cost over the first"] == "undecided"
+    assert not [key for key in found if key[0] in (9, 11)]
+
+
+def test_cost_at_other_masses(run_cli):
+    arguments = ["--demand", "LEO:water=2000", "--years", "1", "--set", "new_stages=1", "--masses", "1000,900"]
+    outcome = run_cli("campaign", *arguments, "--json", "-", check=0)
+    data = json.loads(outcome.stdout)
+    own, other = data["cost_at_mass"]
+    assert data["isru_mass"] == own["isru_mass"] == 1000
+    assert own["cost"] == pytest.approx(data["cost"], rel=1e-6)
+    assert other["cost"] is None  # the initial plant cannot be less
+    bad = run_cli("campaign", "--masses", "1", "--scenarios", "1:1", check=2)
+    assert "masses: is of one plan, must not be given with --scenarios" in bad.stderr

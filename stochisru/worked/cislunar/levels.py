@@ -71,7 +71,7 @@ def _with_at_most(program: CampaignProgram, stages: int) -> LinearProgram:
     """The program of the campaign with no more stages on a leg than there are."""
     p = program.campaign
     small = p.with_values(most_stages=float(max(1, min(stages, p["most_stages"]))))
-    return campaign_program(small, formulation=program.formulation).program
+    return campaign_program(small, formulation=program.formulation, fleet=max(1, stages)).program
 
 
 def _bought_early(program: CampaignProgram, level: LinearProgram, stages: int) -> LinearProgram:
