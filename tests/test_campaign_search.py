@@ -11,7 +11,7 @@ import pytest
 from stochisru.errors import InfeasibleError, InputError, TimeLimitError
 from stochisru.limits import Limit
 from stochisru.programs.effort import Clock, SolverLimits
-from stochisru.programs.sparse import ProgramBuilder, solve_mixed
+from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
 from stochisru.worked.cislunar import campaign as campaigns
 from stochisru.worked.cislunar import levels, plans, search
 from stochisru.worked.cislunar.campaign import solve_campaign
@@ -73,6 +73,40 @@ def test_stages_bought_early_cost_no_more():
     bought = program.program.columns["bought"].index
     assert level.stages == 2
     assert level.proof.lower[bought].tolist() == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("campaign", "fleet"),
+    [
+        (SMALL, 2),
+        pytest.param(
+            SMALL.replace(demand={("GEO", "payload"): 12_000.0, ("EML1", "oxygen"): 2000.0}, reading=Reading("none")),
+            1,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            SMALL.replace(demand={("EML1", "oxygen"): 9000.0}, architecture="distributed", reading=Reading()),
+            1,
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_cuts_leave_a_best_plan(campaign, fleet):
+    """Of all plans with so many stages, which the program without cuts is told by bounds."""
+    plain, cut = campaign_program(campaign, counts=False), campaign_program(campaign, fleet=fleet)
+    launch = plain.expanded.arc == plain.expanded.base.arc("launch")
+    stages = plain.assembly.x_out[launch, plain.expanded.network.commodity("stage")]
+    builder = ProgramBuilder.extending(plain.program)
+    there = stages[stages >= 0]
+    builder.rows("fleet", -np.inf, np.array([float(fleet)]), (np.zeros(there.size, int), there, 1.0))
+    least = solve_campaign_program(builder.build(), rel_gap=1e-6)
+    upper = cut.program.upper.copy()
+    bought = cut.program.columns["bought"].index
+    upper[bought] = np.minimum(upper[bought], fleet)
+    other = solve_campaign_program(cut.program.with_bounds(cut.program.lower, upper), rel_gap=1e-6)
+    assert other.objective == pytest.approx(least.objective, rel=1e-5)
+    linear = [solve(replace(p, integer=np.zeros_like(p.integer))).objective for p in (plain.program, cut.program)]
+    assert linear[0] <= linear[1] * (1 + 1e-9)
 
 
 @pytest.fixture(scope="module")
