@@ -10,7 +10,7 @@ import pytest
 
 from stochisru.errors import InfeasibleError, InputError, TimeLimitError
 from stochisru.limits import Limit
-from stochisru.programs.effort import Clock, SolverLimits
+from stochisru.programs.effort import Budget, SolverLimits
 from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
 from stochisru.worked.cislunar import campaign as campaigns
 from stochisru.worked.cislunar import levels, plans, search
@@ -52,12 +52,12 @@ def test_bad_limits_are_refused():
     with pytest.raises(InputError, match="cutoff: must be a finite number"):
         SolverLimits(0.1, 1.0, math.inf)
     with pytest.raises(InputError, match="time_limit: must be > 0 seconds"):
-        Clock(0.0)
+        Budget(0.0)
 
 
 def test_a_clock_divides_its_time():
     time = iter([10.0, 12.0, 13.0, 13.0, 30.0])
-    clock = Clock(8.0, lambda: next(time))
+    clock = Budget(8.0, lambda: next(time))
     assert clock.spent == 2.0
     assert clock.until(0.5) == 1.0
     assert clock.left == 5.0
@@ -66,7 +66,7 @@ def test_a_clock_divides_its_time():
 
 def test_stages_bought_early_cost_no_more():
     program = campaign_program(SMALL)
-    level = levels.levels_of(program, -np.inf, Clock(5.0), "highs")[1]
+    level = levels.levels_of(program, -np.inf, Budget(5.0), "highs")[1]
     both = [solve_campaign_program(part, rel_gap=0).objective for part in (level.program, level.proof)]
     assert both[1] == pytest.approx(both[0], rel=1e-6)
     assert level.bound <= both[0] * (1 + 1e-6)
@@ -115,7 +115,7 @@ def optimum():
 
 
 def test_the_bound_holds_and_the_gap_is_kept(optimum):
-    result = solve_campaign(SMALL, rel_gap=0.01, time_limit=20)
+    result = solve_campaign(SMALL, rel_gap=0.01, time_limit=60)
     assert result.bounds.lower <= optimum.objective * (1 + 1e-9) <= result.cost * (1 + 2e-9)
     assert result.bounds.gap <= 0.01
 
@@ -142,7 +142,7 @@ def slow(monkeypatch):
     found = Slow()
     for module in (search, levels, plans):
         monkeypatch.setattr(module, "solve_campaign_program", found)
-    monkeypatch.setattr(campaigns, "Clock", partial(Clock, now=found.clock))
+    monkeypatch.setattr(campaigns, "Budget", partial(Budget, now=found.clock))
     return found
 
 
@@ -159,7 +159,7 @@ def test_time_limits_are_those_of_the_whole(slow, optimum):
 
 def test_a_rough_start_takes_no_more_than_its_share(slow):
     case = SMALL.replace(years=2, setup=True)
-    found = campaigns._without_setup(case, [], Clock(30.0, slow.clock), "interval", "highs", lambda _: None)
+    found = campaigns._without_setup(case, [], Budget(30.0, slow.clock), "interval", "highs", lambda _: None)
     assert found == []
     assert slow.now <= 1.1 * 30
 
@@ -178,7 +178,7 @@ def test_proofs_go_half_way_each_time(monkeypatch):
     monkeypatch.setattr(search, "solve_campaign_program", prover)
     plan = replace(search._plan_at(program, np.zeros(program.shape[1]), "highs"), objective=100.0)
     found = [levels.Level(1, program, program, 20.0), levels.Level(2, program, program, 70.0)]
-    effort = search._Effort(Clock(1e6), 0.01, "highs", lambda _: None)
+    effort = search._Effort(Budget(1e6), 0.01, "highs", lambda _: None)
     search._proven(found, plan, effort)
     assert asked[:5] == pytest.approx([24.0, 32.0, 48.0, 74.0, 85.0], rel=1e-6)
     least = min(one.bound for one in found)

@@ -51,8 +51,8 @@ class SolverLimits:
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Time of a search of several programs, against the limit of the whole.
+class Budget:
+    """Time of a search of several programs, of the limit of the whole.
 
     Attributes
     ----------
@@ -88,6 +88,6 @@ class Clock:
         """Seconds up to a share of the limit, ≥ 0."""
         return max(share * self.limit - self.spent, 0.0)
 
-    def part(self, share: float) -> Clock:
-        """A clock that starts now, for a share of what is left, at least a hundredth of a second."""
-        return Clock(max(share * self.left, 0.01), self.now)
+    def part(self, share: float) -> Budget:
+        """A budget that starts now, for a share of what is left, at least a hundredth of a second."""
+        return Budget(max(share * self.left, 0.01), self.now)

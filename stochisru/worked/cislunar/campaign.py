@@ -21,7 +21,7 @@ from stochisru.methods.result import Bounds, Termination
 from stochisru.networks.assembly import Flows
 from stochisru.networks.solution import bracket, with_integers_fixed
 from stochisru.programs.curves.formulations import Formulation
-from stochisru.programs.effort import Clock
+from stochisru.programs.effort import Budget
 from stochisru.programs.sparse import Solution
 from stochisru.worked.cislunar.comparison import published_cell, verdict
 from stochisru.worked.cislunar.network import (
@@ -322,26 +322,26 @@ def solve_campaign(
     SolverError
         If no plan was found within the time limit.
     """
-    campaign, clock = campaign or Campaign(), Clock(time_limit)
+    campaign, budget = campaign or Campaign(), Budget(time_limit)
     alone = campaign.replace(architecture="concentrated")
     inside = [r for r in starts if r.campaign == alone] if campaign.architecture == "distributed" else []
     if campaign.architecture == "distributed" and not inside:
         inside = [
             solve_campaign(
-                alone, rel_gap=rel_gap, time_limit=clock.part(_INSIDE).limit, formulation=formulation, solver=solver,
+                alone, rel_gap=rel_gap, time_limit=budget.part(_INSIDE).limit, formulation=formulation, solver=solver,
                 starts=starts, progress=progress,
             )
         ]  # fmt: skip
         starts = [*starts, *inside]
     elif campaign.setup and campaign.architecture == "concentrated":
-        starts = [*starts, *_without_setup(campaign, starts, clock.part(_ROUGH), formulation, solver, progress)]
+        starts = [*starts, *_without_setup(campaign, starts, budget.part(_ROUGH), formulation, solver, progress)]
     progress(campaign.title)
     program = campaign_program(campaign, formulation=formulation)
     found_plans = [plan for plan in (_started(program, r, solver) for r in starts) if plan is not None]
     known = min(found_plans, key=lambda plan: plan.objective, default=None)
     try:
         found = search(
-            program, rel_gap=rel_gap, clock=clock.part(1.0), start=None if known is None else known.x, solver=solver,
+            program, rel_gap=rel_gap, budget=budget.part(1.0), start=None if known is None else known.x, solver=solver,
             progress=progress,
         )  # fmt: skip
     except InfeasibleError as error:
@@ -352,13 +352,13 @@ def solve_campaign(
     best = with_integers_fixed(program.program, found.x, solver)
     if known is not None and known.objective < best.objective:
         best = known
-    return _result(program, best, found, clock.spent, inside[0] if inside else None)
+    return _result(program, best, found, budget.spent, inside[0] if inside else None)
 
 
 def _without_setup(
     campaign: Campaign,
     starts: Sequence[CampaignResult],
-    clock: Clock,
+    budget: Budget,
     formulation: Formulation,
     solver: str,
     progress: Callable[[str], None],
@@ -373,10 +373,10 @@ def _without_setup(
     program = campaign_program(early, formulation=formulation)
     progress(early.title)
     try:
-        found = search(program, rel_gap=_ROUGH_GAP, clock=clock, patience=0, solver=solver, progress=progress)
+        found = search(program, rel_gap=_ROUGH_GAP, budget=budget, patience=0, solver=solver, progress=progress)
     except SolverError:
         return []
-    return [_result(program, found, found, clock.spent, None)]
+    return [_result(program, found, found, budget.spent, None)]
 
 
 def _started(program: CampaignProgram, start: CampaignResult, solver: str) -> Solution | None:

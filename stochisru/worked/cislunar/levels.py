@@ -12,7 +12,7 @@ import numpy as np
 
 from scenario_trees.arrays import Mask
 from stochisru.errors import InfeasibleError, TimeLimitError
-from stochisru.programs.effort import Clock
+from stochisru.programs.effort import Budget
 from stochisru.programs.sparse import LinearProgram, Solution, solve
 from stochisru.worked.cislunar.program import COUNTS, CampaignProgram, campaign_program
 from stochisru.worked.cislunar.units import solve_campaign_program
@@ -40,7 +40,7 @@ class Level:
     seconds: float = 0.0
 
 
-def levels_of(program: CampaignProgram, known: float, clock: Clock, solver: str) -> list[Level]:
+def levels_of(program: CampaignProgram, known: float, budget: Budget, solver: str) -> list[Level]:
     """Levels from the least number of stages on, each with the bound of its relaxation with whole plants.
 
     ``known`` is a bound of all of them.
@@ -62,7 +62,7 @@ def levels_of(program: CampaignProgram, known: float, clock: Clock, solver: str)
             upper[bought] = np.minimum(upper[bought], stages)
         level = level.with_bounds(lower, upper)
         proof = level if last else _bought_early(program, level, stages)
-        seconds = max(clock.until(_SHARE) / (least + _LEVELS + 1 - stages), _LEAST * clock.limit)
+        seconds = max(budget.until(_SHARE) / (least + _LEVELS + 1 - stages), _LEAST * budget.limit)
         found.append(Level(stages, level, proof, max(known, _relaxed(program, proof, solver, seconds))))
     return found
 

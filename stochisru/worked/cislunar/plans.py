@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from stochisru.errors import SolverError, TimeLimitError
-from stochisru.programs.effort import Clock
+from stochisru.programs.effort import Budget
 from stochisru.programs.sparse import LinearProgram, Solution
 from stochisru.worked.cislunar.levels import block
 from stochisru.worked.cislunar.program import CampaignProgram
@@ -28,7 +28,7 @@ _BUILD_GAP, _ROUND_GAP = 1e-2, 1e-3
 
 
 def built(
-    program: CampaignProgram, level: LinearProgram, clock: Clock, *, longest: float, solver: str
+    program: CampaignProgram, level: LinearProgram, budget: Budget, *, longest: float, solver: str
 ) -> Solution | None:
     """A plan of a level window by window, or None if that leads into a dead end or the time is up.
 
@@ -42,11 +42,11 @@ def built(
         whole = level.integer if first == last else bought | ((window >= 0) & (window <= first))
         now = replace(level.with_bounds(lower, upper), integer=whole)
         for seconds in (longest, _PATIENCE * longest):
-            if not clock.left:
+            if not budget.left:
                 return None
             try:
                 found = solve_campaign_program(
-                    now, rel_gap=_BUILD_GAP, time_limit=min(seconds, clock.left), solver=solver
+                    now, rel_gap=_BUILD_GAP, time_limit=min(seconds, budget.left), solver=solver
                 )
                 break
             except TimeLimitError:
@@ -61,7 +61,7 @@ def built(
 
 
 def improved(
-    program: CampaignProgram, plan: Solution, level: LinearProgram, clock: Clock, *, longest: float, solver: str
+    program: CampaignProgram, plan: Solution, level: LinearProgram, budget: Budget, *, longest: float, solver: str
 ) -> Solution:
     """The plan after rounds over neighbouring windows, until none of them helps or the time is up.
 
@@ -71,14 +71,14 @@ def improved(
     count = int(window.max()) + 1
     moves = [range(first, first + width) for width in _WIDTHS for first in range(max(count - width + 1, 1))]
     idle, turn = 0, 0
-    while idle < len(moves) and clock.left:
+    while idle < len(moves) and budget.left:
         free = np.isin(window, list(moves[turn % len(moves)])) | (window < 0)
         turn += 1
         at = np.round(plan.x)
         lower, upper = np.where(free, level.lower, at), np.where(free, level.upper, at)
         try:
             found = solve_campaign_program(
-                level.with_bounds(lower, upper), rel_gap=_ROUND_GAP, time_limit=min(longest, clock.left), start=plan.x,
+                level.with_bounds(lower, upper), rel_gap=_ROUND_GAP, time_limit=min(longest, budget.left), start=plan.x,
                 solver=solver,
             )  # fmt: skip
         except SolverError:

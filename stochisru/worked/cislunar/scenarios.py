@@ -29,7 +29,7 @@ from stochisru.files import plainly
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of
 from stochisru.networks.solution import with_integers_fixed
 from stochisru.programs.curves.formulations import Formulation
-from stochisru.programs.effort import Clock
+from stochisru.programs.effort import Budget
 from stochisru.programs.extensive import JointProgram, join_scenarios
 from stochisru.programs.sparse import LinearProgram, Solution
 from stochisru.worked.cislunar.network import LAUNCHES, POINTS, windows
@@ -299,7 +299,7 @@ def solve_scenarios(
     for late in (max(s.slipped, s.lost) for s in cases):
         if late > last:
             raise InputError(f"scenarios: a window whose launches slip or fail must be <= {last}, got {late}")
-    clock = Clock(time_limit)
+    budget = Budget(time_limit)
     single = campaign_program(campaign, formulation=formulation, counts=False)
     extensive = extensive_form(single, cases)
     each = _SINGLE / (2 * len(cases) + 1) * time_limit
@@ -342,7 +342,7 @@ def solve_scenarios(
         their = [other.joint.of(start.x, i) for i in range(len(cases))]
         theirs = joint.point([single.carried(other.single, x) for x in their])
         known = min((known, theirs), key=lambda x: _value(joint.program, x, solver))
-    found = search(joint.program, known, max(clock.left, each))
+    found = search(joint.program, known, max(budget.left, each))
     best = with_integers_fixed(joint.program, found.x, solver)
     flows = float(np.abs(joint.program.objective * best.x).sum())
 
@@ -370,7 +370,7 @@ def solve_scenarios(
             "integers": int(joint.program.integer.sum()),
             "rows": joint.program.shape[0],
         },
-        seconds=clock.spent,
+        seconds=budget.spent,
         x=best.x,
     )
 

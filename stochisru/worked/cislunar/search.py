@@ -17,7 +17,7 @@ from scenario_trees.arrays import Array
 from stochisru.errors import InfeasibleError, SolverError, TimeLimitError
 from stochisru.limits import Limit
 from stochisru.methods.result import relative_gap
-from stochisru.programs.effort import Clock
+from stochisru.programs.effort import Budget
 from stochisru.programs.sparse import LinearProgram, Solution
 from stochisru.worked.cislunar.levels import Level, level_of, levels_of
 from stochisru.worked.cislunar.plans import built, improved
@@ -31,7 +31,7 @@ _FIRST, _PLAN, _BUILD, _OTHER, _ROUND, _WINDOW = 0.08, 0.4, 0.12, 0.2, 0.05, 0.0
 _BUILT = 3
 #: Share of what is left that a level gets while others wait.
 _SLICE = 0.5
-#: First and least step of a bound that is worth a proof, and a gap that is wide, as shares of the cost.
+#: First step of a bound, the least that is worth a proof after one failed, and a gap that is wide: shares of the cost.
 _STEP, _LEAST, _WIDE = 0.04, 5e-4, 0.3
 #: A gap is halved each time, to a little less than half of it.
 _HALF = 0.5 * (1 - 1e-9)
@@ -41,7 +41,7 @@ _HALF = 0.5 * (1 - 1e-9)
 class _Effort:
     """Time, gap, solver and progress of a search."""
 
-    clock: Clock
+    budget: Budget
     rel_gap: float
     solver: str
     progress: Callable[[str], None]
@@ -50,7 +50,7 @@ class _Effort:
 def search(
     program: CampaignProgram,
     *,
-    clock: Clock,
+    budget: Budget,
     rel_gap: float,
     start: Array | None = None,
     patience: int = 5,
@@ -71,19 +71,19 @@ def search(
     SolverError
         If there is no plan, or none was found.
     """
-    effort = _Effort(clock, rel_gap, solver, progress)
+    effort = _Effort(budget, rel_gap, solver, progress)
     whole = program.program
     plan, known = None if start is None else _plan_at(whole, start, solver), -np.inf
     try:
         first = solve_campaign_program(
-            whole, rel_gap=rel_gap, time_limit=max(clock.until(_FIRST), 0.01), start=start, solver=solver
+            whole, rel_gap=rel_gap, time_limit=max(budget.until(_FIRST), 0.01), start=start, solver=solver
         )
         if first.limit is None:
             return first
         plan, known = first, first.bound
     except TimeLimitError as error:
         known = known if error.bound is None else error.bound
-    levels = levels_of(program, known, clock, solver)
+    levels = levels_of(program, known, budget, solver)
     plan = _planned(program, levels, plan, effort)
     if plan is None:
         plan = _any_plan(program, levels, effort, patience)
@@ -92,44 +92,44 @@ def search(
     plan = _proven(levels, plan, effort)
     bound = min(min(one.bound for one in levels), plan.objective)
     done = relative_gap(bound, plan.objective) <= rel_gap
-    return replace(plan, program=whole, bound=bound, seconds=clock.spent, limit=None if done else Limit.TIME)
+    return replace(plan, program=whole, bound=bound, seconds=budget.spent, limit=None if done else Limit.TIME)
 
 
 def _planned(program: CampaignProgram, levels: list[Level], plan: Solution | None, effort: _Effort) -> Solution | None:
     """The best plan of the levels with the lowest bounds, or None if there is none."""
-    clock, solver = effort.clock, effort.solver
-    longest, window = _ROUND * clock.limit, _WINDOW * clock.limit
+    budget, solver = effort.budget, effort.solver
+    longest, window = _ROUND * budget.limit, _WINDOW * budget.limit
     for level in sorted(levels, key=lambda one: one.bound)[:_BUILT]:
-        left = clock.until(_PLAN)
+        left = budget.until(_PLAN)
         if not left or (plan is not None and level.bound >= plan.objective):
             continue
         effort.progress(f"plan with {level.stages} stages")
-        some = Clock(min(_BUILD * clock.limit, left), clock.now)
+        some = Budget(min(_BUILD * budget.limit, left), budget.now)
         fresh = built(program, level.program, some, longest=window, solver=solver)
-        left = clock.until(_PLAN)
+        left = budget.until(_PLAN)
         if fresh is not None and left:
-            some = Clock(left if plan is None else min(left, _OTHER * clock.limit), clock.now)
+            some = Budget(left if plan is None else min(left, _OTHER * budget.limit), budget.now)
             fresh = improved(program, fresh, level.program, some, longest=longest, solver=solver)
         if fresh is not None and (plan is None or fresh.objective < plan.objective):
             plan = fresh
-    left = clock.until(_PLAN)
+    left = budget.until(_PLAN)
     if plan is not None and left:
         mine = level_of(program, levels, plan)
-        plan = improved(program, plan, mine.program, Clock(left, clock.now), longest=longest, solver=solver)
+        plan = improved(program, plan, mine.program, Budget(left, budget.now), longest=longest, solver=solver)
     return plan
 
 
 def _any_plan(program: CampaignProgram, levels: list[Level], effort: _Effort, patience: int) -> Solution:
     """Some plan, by branch and cut of the level with the lowest bound, for twice as long each time."""
-    clock, seconds = effort.clock, _FIRST * effort.clock.limit
-    while clock.left or patience > 0:
+    budget, seconds = effort.budget, _FIRST * effort.budget.limit
+    while budget.left or patience > 0:
         level = min(levels, key=lambda one: one.bound)
         if not np.isfinite(level.bound):
             raise InfeasibleError(f"{program.program.name}: there is no plan")
-        patience -= not clock.left
+        patience -= not budget.left
         seconds = max(2 * level.seconds, seconds)
-        if patience <= 0 and clock.left:
-            seconds = min(seconds, clock.left)
+        if patience <= 0 and budget.left:
+            seconds = min(seconds, budget.left)
         effort.progress(f"any plan with {level.stages} stages")
         try:
             found = solve_campaign_program(
@@ -144,7 +144,7 @@ def _any_plan(program: CampaignProgram, levels: list[Level], effort: _Effort, pa
             continue
         level.bound = max(level.bound, found.bound)
         return found
-    raise TimeLimitError(f"{program.program.name}: no plan was found in {clock.spent:.0f} s")
+    raise TimeLimitError(f"{program.program.name}: no plan was found in {budget.spent:.0f} s")
 
 
 def _nearer(program: CampaignProgram, levels: list[Level], plan: Solution, effort: _Effort) -> Solution:
@@ -152,7 +152,7 @@ def _nearer(program: CampaignProgram, levels: list[Level], plan: Solution, effor
     level = level_of(program, levels, plan)
     try:
         found = solve_campaign_program(
-            level.program, rel_gap=_WIDE / 2, time_limit=max(_SLICE * effort.clock.left, 0.01), start=plan.x,
+            level.program, rel_gap=_WIDE / 2, time_limit=max(_SLICE * effort.budget.left, 0.01), start=plan.x,
             solver=effort.solver,
         )  # fmt: skip
     except SolverError:
@@ -166,23 +166,23 @@ def _proven(levels: list[Level], plan: Solution, effort: _Effort) -> Solution:
 
     They end where the gap is small or the time is up. After one that failed, the next goes half as far.
     """
-    clock, rel_gap = effort.clock, effort.rel_gap
+    budget, rel_gap = effort.budget, effort.rel_gap
     step, too_high = _STEP, np.inf
-    while clock.left:
+    while budget.left:
         lowest = min(one.bound for one in levels)
         gap = relative_gap(lowest, plan.objective)
         if gap <= rel_gap:
             break
         wanted = plan.objective - max(_HALF * gap, (1 - 1e-9) * rel_gap) * abs(plan.objective)
         wanted = min(wanted, lowest + step * abs(plan.objective), (lowest + too_high) / 2)
-        if wanted - lowest < _LEAST * abs(plan.objective):
+        if np.isfinite(too_high) and wanted - lowest < _LEAST * abs(plan.objective):
             break
         waiting = sorted((one for one in levels if one.bound < wanted), key=lambda one: one.bound)
-        level, budget = waiting[0], clock.left * (1.0 if len(waiting) == 1 else _SLICE)
+        level, seconds = waiting[0], budget.left * (1.0 if len(waiting) == 1 else _SLICE)
         effort.progress(f"bound with {level.stages} stages, gap {gap:.1%}")
         try:
             found = solve_campaign_program(
-                level.proof, rel_gap=rel_gap / 2, time_limit=budget, cutoff=wanted, solver=effort.solver
+                level.proof, rel_gap=rel_gap / 2, time_limit=seconds, cutoff=wanted, solver=effort.solver
             )
         except InfeasibleError:
             level.bound = wanted
