@@ -10,7 +10,7 @@ import pytest
 
 from stochisru.errors import InfeasibleError, InputError, TimeLimitError
 from stochisru.limits import Limit
-from stochisru.programs.effort import Budget, SolverLimits
+from stochisru.programs.effort import Budget
 from stochisru.programs.sparse import ProgramBuilder, solve, solve_mixed
 from stochisru.worked.cislunar import campaign as campaigns
 from stochisru.worked.cislunar import levels, plans, search
@@ -50,7 +50,7 @@ def test_a_cutoff_excludes_what_is_not_better(solver, sense, constant):
 
 def test_bad_limits_are_refused():
     with pytest.raises(InputError, match="cutoff: must be a finite number"):
-        SolverLimits(0.1, 1.0, math.inf)
+        solve_mixed(campaign_program(SMALL).program, rel_gap=0.1, cutoff=math.inf)
     with pytest.raises(InputError, match="time_limit: must be > 0 seconds"):
         Budget(0.0)
 

@@ -21,9 +21,6 @@ class SolverLimits:
         ``|objective − bound| / |objective|`` at which it ends, in [0, 1).
     time_limit
         Seconds after which it ends, > 0; none if None.
-    cutoff
-        Only solutions better than this are wanted; none if None. The search then mostly proves that there are none, so
-        the solver spends nothing on heuristics.
 
     Raises
     ------
@@ -33,21 +30,12 @@ class SolverLimits:
 
     rel_gap: float
     time_limit: float | None = None
-    cutoff: float | None = None
 
     def __post_init__(self) -> None:
         if not (is_number(self.rel_gap) and 0 <= self.rel_gap < 1):
             raise InputError(f"rel_gap: must be in [0, 1), got {self.rel_gap}")
         if self.time_limit is not None and not (is_number(self.time_limit) and self.time_limit > 0):
             raise InputError(f"time_limit: must be > 0 seconds, got {self.time_limit}")
-        if self.cutoff is not None and not (is_number(self.cutoff) and math.isfinite(self.cutoff)):
-            raise InputError(f"cutoff: must be a finite number, got {self.cutoff}")
-
-    def cuts_off(self, sense: str, value: float) -> bool:
-        """Whether a value is not better than the cutoff."""
-        if self.cutoff is None:
-            return False
-        return value <= self.cutoff if sense == "maximise" else value >= self.cutoff
 
 
 @dataclass(frozen=True)

@@ -376,7 +376,8 @@ def solve_mixed(
     start
         Values of all variables of a known solution, from which the search goes on; the result is never worse.
     cutoff
-        Only solutions better than this are wanted. Far fewer nodes are then left to a proof that there are none.
+        Only solutions better than this are wanted. Far fewer nodes are then left to a proof that there are none, to
+        which all time goes: none to heuristics.
 
     Raises
     ------
@@ -388,10 +389,12 @@ def solve_mixed(
     """
     from stochisru.programs.solvers import solver_named
 
-    limits = SolverLimits(rel_gap, time_limit, cutoff)
+    limits = SolverLimits(rel_gap, time_limit)
+    if cutoff is not None and not np.isfinite(cutoff):
+        raise InputError(f"cutoff: must be a finite number, got {cutoff}")
     if start is not None and start.shape != program.objective.shape:
         raise InputError(f"start: must be {program.objective.size} numbers, one per variable, got {start.size}")
-    return solver_named(solver).solve_mixed(program, limits, start)
+    return solver_named(solver).solve_mixed(program, limits, start, cutoff)
 
 
 def solve_to_gap(

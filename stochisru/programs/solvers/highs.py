@@ -52,7 +52,9 @@ class Highs:
                 model.changeColsBounds(every.size, every, lower / scale.column, upper / scale.column)
             yield self._optimum(model, variant, scale, start)
 
-    def solve_mixed(self, program: LinearProgram, limits: SolverLimits, start: Array | None = None) -> Solution:
+    def solve_mixed(
+        self, program: LinearProgram, limits: SolverLimits, start: Array | None = None, cutoff: float | None = None
+    ) -> Solution:
         """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
         import highspy
 
@@ -65,9 +67,9 @@ class Highs:
         model.setOptionValue("mip_rel_gap", limits.rel_gap)
         if limits.time_limit is not None:
             model.setOptionValue("time_limit", limits.time_limit)
-        if limits.cutoff is not None:
-            sign = -1.0 if program.sense == "maximise" else 1.0  # HiGHS minimises within
-            model.setOptionValue("objective_bound", sign * limits.cutoff * scale.f)
+        sign = -1.0 if program.sense == "maximise" else 1.0  # HiGHS minimises within
+        if cutoff is not None:
+            model.setOptionValue("objective_bound", sign * cutoff * scale.f)
             for name, value in _NO_HEURISTICS.items():
                 model.setOptionValue(name, value)
         run(model)
@@ -78,13 +80,13 @@ class Highs:
         ended = {highspy.HighsModelStatus.kOptimal: None, highspy.HighsModelStatus.kTimeLimit: Limit.TIME}
         found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         bound = float(info.mip_dual_bound) / scale.f if np.isfinite(info.mip_dual_bound) else None
-        if limits.cutoff is not None:
+        if cutoff is not None:
             # HiGHS may end with a solution that the cutoff excludes.
-            found = found and not limits.cuts_off(program.sense, info.objective_function_value / scale.f)
+            found = found and sign * info.objective_function_value / scale.f < sign * cutoff
             complete = status == highspy.HighsModelStatus.kOptimal or _error(status) is InfeasibleError
             if complete and not found:
-                raise InfeasibleError(f"{program.name}: no solution is better than {limits.cutoff:g}")
-            bound = limits.cutoff if bound is not None and limits.cuts_off(program.sense, bound) else bound
+                raise InfeasibleError(f"{program.name}: no solution is better than {cutoff:g}")
+            bound = None if bound is None else sign * min(sign * bound, sign * cutoff)
         if status not in ended or not (found and bound is not None):
             text = model.modelStatusToString(status)
             message = f"{program.name}: highs ended with status {text!r} before a solution and a bound were found"
