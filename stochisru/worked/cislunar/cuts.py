@@ -63,24 +63,20 @@ class FlightColumns:
         )
 
 
-def add_cuts(
-    builder: ProgramBuilder,
-    campaign: Campaign,
-    flights: FlightColumns,
-    stands: Mapping[str, int | None],
-    fleet: int | None = None,
-) -> None:
-    """Add both kinds of rows.
-
-    Parameters
-    ----------
-    stands
-        Column that is 1 where plants are built at a place, by place; None where one stands in any case.
-    fleet
-        Most stages that there are, which makes rows tighter; unknown if None.
-    """
+def add_cuts(builder: ProgramBuilder, campaign: Campaign, flights: FlightColumns) -> None:
+    """Add rows on flights into places, and on flights within windows that are as early as they can be."""
     _arrivals(builder, campaign, flights)
-    _as_early_as_possible(builder, flights, stands, fleet)
+    later = np.flatnonzero(flights.step % POINTS > 0)
+    most = builder.bounds(flights.column)[1][later]
+    before = (flights.head == flights.tail[later][:, None]) & (flights.step == flights.step[later][:, None] - 1)
+    row, arrival = np.nonzero(before)
+    builder.rows(
+        "early",
+        -np.inf,
+        np.zeros(later.size),
+        (np.arange(later.size), flights.column[later], 1.0),
+        (row, flights.column[arrival], -most[row]),
+    )
 
 
 def _arrivals(builder: ProgramBuilder, campaign: Campaign, flights: FlightColumns) -> None:
@@ -144,36 +140,37 @@ def _products(kind: str) -> tuple[str, ...]:
     return ("water",) if kind == "SWE" else ("oxygen", "hydrogen")
 
 
-def _as_early_as_possible(
-    builder: ProgramBuilder, flights: FlightColumns, stands: Mapping[str, int | None], fleet: int | None
-) -> None:
+def add_early(builder: ProgramBuilder, flights: FlightColumns, stands: Mapping[str, int | None], fleet: int) -> None:
+    """Add rows on all flights from a place at a point, between windows too.
+
+    Parameters
+    ----------
+    stands
+        Column that is 1 where plants are built at a place, by place; None where one stands in any case.
+    fleet
+        Most stages that there are.
+    """
     first = flights.step % POINTS == 0
     certain = np.isin(flights.tail, [place for place, column in stands.items() if column is None])
     late = np.flatnonzero((flights.step > 0) & ~(first & certain))
-    # One row per flight, or per place and point where the number of all stages is known.
     places = np.unique(flights.tail, return_inverse=True)[1]
-    alike = (
-        np.arange(late.size)
-        if fleet is None
-        else np.unique(places[late] * (flights.step.max() + 1) + flights.step[late], return_inverse=True)[1]
-    )
-    _, one = np.unique(alike, return_index=True)
-    most = builder.bounds(flights.column)[1][late[one]] if fleet is None else np.full(one.size, float(fleet))
+    together = places[late] * (flights.step.max() + 1) + flights.step[late]
+    _, one, row_of = np.unique(together, return_index=True, return_inverse=True)
     tail, step, first = flights.tail[late[one]], flights.step[late[one]], first[late[one]]
     before = step - np.where(first, 2, 1)  # none leaves at the last point of a window
     row, arrival = np.nonzero((flights.head == tail[:, None]) & (flights.step == before[:, None]))
     in_leo, new = np.nonzero((tail == "LEO")[:, None] & (flights.bought_at == step[:, None]))
     plants = [
-        (at, np.full(at.size, column), -most[at])
+        (at, np.full(at.size, column), -float(fleet))
         for place, column in stands.items()
         if column is not None and (at := np.flatnonzero(first & (tail == place))).size
     ]
     builder.rows(
-        "early",
+        "earliest",
         -np.inf,
         np.zeros(one.size),
-        (alike, flights.column[late], 1.0),
-        (row, flights.column[arrival], -most[row]),
-        (in_leo, flights.bought[new], -most[in_leo]),
+        (row_of, flights.column[late], 1.0),
+        (row, flights.column[arrival], -float(fleet)),
+        (in_leo, flights.bought[new], -float(fleet)),
         *plants,
     )

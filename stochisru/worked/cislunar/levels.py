@@ -29,8 +29,9 @@ _RELAXED_GAP = 2e-3
 class Level:
     """Plans with a number of stages, or more: their program, what none of them can undercut, seconds of search.
 
-    ``program`` has the columns of the whole program, so a plan of one is a plan of the other. ``proof`` is a part of it
-    that has a plan as cheap as any, for bounds.
+    ``program`` has the columns of the whole program, so a plan of one is a plan of the other. ``proof`` holds only the
+    plans that do everything as early as they can, of which one is as cheap as any: it is for bounds, since plans are
+    harder to find among so few. Its first columns are those of the program.
     """
 
     stages: int
@@ -55,23 +56,28 @@ def levels_of(program: CampaignProgram, known: float, budget: Budget, solver: st
         last = stages == least + _LEVELS
         if stages > whole.upper[bought[-1]]:
             break
-        level = whole if last else _with_at_most(program, stages)
-        lower, upper = level.lower.copy(), level.upper.copy()
-        lower[bought[-1]] = stages
-        if not last:
-            upper[bought] = np.minimum(upper[bought], stages)
-        level = level.with_bounds(lower, upper)
-        proof = level if last else _bought_early(program, level, stages)
+        if last:
+            lower = whole.lower.copy()
+            lower[bought[-1]] = stages
+            level = proof = whole.with_bounds(lower, whole.upper)
+        else:
+            level = _with(program, stages)
+            proof = _bought_early(program, _with(program, stages, fleet=max(1, stages)), stages)
         seconds = max(budget.until(_SHARE) / (least + _LEVELS + 1 - stages), _LEAST * budget.limit)
         found.append(Level(stages, level, proof, max(known, _relaxed(program, proof, solver, seconds))))
     return found
 
 
-def _with_at_most(program: CampaignProgram, stages: int) -> LinearProgram:
-    """The program of the campaign with no more stages on a leg than there are."""
+def _with(program: CampaignProgram, stages: int, fleet: int | None = None) -> LinearProgram:
+    """The program of the campaign with a number of stages, and so no more of them on a leg."""
     p = program.campaign
     small = p.with_values(most_stages=float(max(1, min(stages, p["most_stages"]))))
-    return campaign_program(small, formulation=program.formulation, fleet=max(1, stages)).program
+    level = campaign_program(small, formulation=program.formulation, fleet=fleet).program
+    lower, upper = level.lower.copy(), level.upper.copy()
+    bought = level.columns["bought"].index
+    lower[bought[-1]] = stages
+    upper[bought] = np.minimum(upper[bought], stages)
+    return level.with_bounds(lower, upper)
 
 
 def _bought_early(program: CampaignProgram, level: LinearProgram, stages: int) -> LinearProgram:
@@ -90,7 +96,9 @@ def _relaxed(program: CampaignProgram, level: LinearProgram, solver: str, second
     try:
         # Not its certified bound, which is loose in kilograms: bounds of branch and cut are the solver's anyway.
         linear = solve(replace(level, integer=np.zeros_like(level.integer)), solver).objective
-        mixed = replace(level, integer=_plants(program) | block(level, "bought"))
+        whole = block(level, "bought")
+        whole[: program.program.shape[1]] |= _plants(program)
+        mixed = replace(level, integer=whole)
         return max(linear, solve_campaign_program(mixed, rel_gap=_RELAXED_GAP, time_limit=seconds, solver=solver).bound)
     except InfeasibleError:
         return np.inf

@@ -20,7 +20,7 @@ from stochisru.networks.time_expansion import TimeExpandedNetwork
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.formulations import Formulation, Terms, add_curves
 from stochisru.programs.sparse import LinearProgram, ProgramBuilder
-from stochisru.worked.cislunar.cuts import FlightColumns, add_cuts
+from stochisru.worked.cislunar.cuts import FlightColumns, add_cuts, add_early
 from stochisru.worked.cislunar.network import (
     FEED,
     LAUNCHES,
@@ -151,7 +151,8 @@ def campaign_program(
         their own, and flights are cut (`stochisru.worked.cislunar.cuts`). All follow from the single flights, but a
         search with them comes farther.
     fleet
-        Most stages that there are at a time, if that is known; it only tightens rows.
+        Most stages that there are at a time, for rows that leave only plans whose flights are as early as they can be;
+        their columns come last.
     """
     expanded = campaign_network(campaign)
     assembly = assemble(expanded.network)
@@ -190,7 +191,10 @@ def campaign_program(
             [outputs[n] for n in mine],
         )  # fmt: skip
     if counts:
-        add_cuts(builder, campaign, FlightColumns.of(expanded, stages), _stands(builder, campaign, size), fleet)
+        flights = FlightColumns.of(expanded, stages)
+        add_cuts(builder, campaign, flights)
+        if fleet is not None:
+            add_early(builder, flights, _stands(builder, campaign, size), fleet)
     return CampaignProgram(
         campaign, expanded, assembly, builder.build(), np.concatenate(size), _all(prices), _all(outputs),
         formulation,

@@ -192,7 +192,7 @@ def _proven(levels: list[Level], plan: Solution, effort: _Effort) -> Solution:
             level.bound = max(level.bound, -np.inf if error.bound is None else min(error.bound, wanted))
         else:
             level.bound = max(level.bound, found.bound)
-            plan = replace(found, bound=-np.inf)
+            plan = replace(plan, x=found.x[: plan.x.size], objective=found.objective)
             too_high = np.inf
     return plan
 
