@@ -413,8 +413,43 @@ def test_launches_that_slip_cost_more_and_are_planned_for():
     result = solve_scenarios(WATER, parse_scenarios("1:0.7,1:0.3@1"), rel_gap=0.02, time_limit=10)
     assert result.ws.lower <= result.rp.lower <= result.rp.upper <= result.eev.upper * (1 + 1e-9)
     assert result.costs[1] >= result.costs[0] * (1 - 0.02)
-    with pytest.raises(InputError, match="a window whose launches slip must be <= 2, got 3"):
+    with pytest.raises(InputError, match="a window whose launches slip or fail must be <= 2, got 3"):
         solve_scenarios(WATER, parse_scenarios("1:0.7,1:0.3@3"))
+
+
+def test_launches_that_fail_are_known_when_they_have_left():
+    """Two windows of launches to LEO: what the second brings is lost with probability 0.25, the third makes up for it.
+
+    Nobody launches in the second window then: by hand, all leaves in the first or the third at the same price. Where
+    the first window must not launch, the second is tried in vain, at the price of what it carries.
+    """
+    case = Campaign(years=1, demand={("LEO", "payload"): 1000.0}, reading=NO_PLANT)
+    cases = parse_scenarios("1:0.75,1:0.25!1")
+    assert cases[1].lost == 1
+    single = campaign_program(case, counts=False)
+    extensive = extensive_form(single, cases)
+    paid = 1000.0 * LAUNCH
+    assert solve(relaxation_of(extensive.joint.program)).objective == pytest.approx(paid)
+    expanded, x_out = single.expanded, single.assembly.x_out
+    payload = x_out[:, expanded.network.commodity("payload")]
+    leaves = expanded.arc == expanded.base.arc("launch")
+    at = dict(zip(expanded.departure[leaves] // 4, payload[leaves], strict=True))
+    assert extensive.common[1][at[1]]
+    assert not extensive.common[1][at[2]]
+    joint = extensive.joint
+    lower, upper = joint.program.lower.copy(), joint.program.upper.copy()
+    upper[joint.columns[0][at[0]]] = 0.0
+    upper[joint.columns[0][at[2]]] = 0.0  # no more waiting where all goes well
+    forced = joint.program.with_bounds(lower, upper)
+    assert solve(relaxation_of(forced)).objective == pytest.approx(paid + 0.25 * paid)
+    result = solve_scenarios(case, cases, time_limit=20)
+    assert result.rp.upper == pytest.approx(paid)
+    assert result.ws.upper == pytest.approx(paid)
+    assert paid * (1 - 1e-9) <= result.eev.upper <= 1.25 * paid * (1 + 1e-9)
+
+
+def relaxation_of(program):
+    return replace(program, integer=np.zeros_like(program.integer))
 
 
 @pytest.mark.parametrize(
@@ -423,7 +458,8 @@ def test_launches_that_slip_cost_more_and_are_planned_for():
         ("1", "must be FACTOR:PROBABILITY"),
         ("1:0.5,2:0.4", "must sum to 1, got 0.9"),
         ("1:0.5,1:0.5", "must be different factors"),
-        ("1:1@x", r"must be FACTOR:PROBABILITY\[@WINDOW\]"),
+        ("1:1@x", r"must be FACTOR:PROBABILITY\[@WINDOW or !WINDOW\]"),
+        ("1:0.5,1:0.5!-1", "slip or fail must be >= 1, got -1"),
         ("1:0.5@1,1:0.5@1", "must be different factors of demand or windows"),
         ("-1:1", r"a factor of demand must be in \(0, 10\]"),
     ],

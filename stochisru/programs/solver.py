@@ -27,8 +27,11 @@ class Solver(Protocol):
         raised.
         """
 
-    def solve_mixed(self, program: LinearProgram, limits: SolverLimits, start: Array | None = None) -> Solution:
+    def solve_mixed(
+        self, program: LinearProgram, limits: SolverLimits, start: Array | None = None, cutoff: float | None = None
+    ) -> Solution:
         """Solve a mixed-integer program to a relative gap or until the time is up, from a known solution if given.
 
+        With a cutoff only solutions better than it count, and `InfeasibleError` is raised if there are none.
         `SolverError` is raised if there is no solution or no bound by then.
         """

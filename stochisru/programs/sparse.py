@@ -362,6 +362,7 @@ def solve_mixed(
     rel_gap: float,
     time_limit: float | None = None,
     start: Array | None = None,
+    cutoff: float | None = None,
     solver: str = "highs",
 ) -> Solution:
     """Solve a mixed-integer program to a relative gap, or as far as the time limit allows.
@@ -374,21 +375,26 @@ def solve_mixed(
         Seconds; none if not given.
     start
         Values of all variables of a known solution, from which the search goes on; the result is never worse.
+    cutoff
+        Only solutions better than this are wanted. Far fewer nodes are then left to a proof that there are none, to
+        which all time goes: none to heuristics.
 
     Raises
     ------
     InputError
         If the solver is unknown or not installed, or a number is out of range.
     SolverError
-        If the program is infeasible (`InfeasibleError`) or unbounded, or has no solution or no bound within the time
-        limit (`TimeLimitError`).
+        If the program is infeasible or has no solution better than the cutoff (`InfeasibleError`), is unbounded, or has
+        no solution or no bound within the time limit (`TimeLimitError`).
     """
     from stochisru.programs.solvers import solver_named
 
     limits = SolverLimits(rel_gap, time_limit)
+    if cutoff is not None and not np.isfinite(cutoff):
+        raise InputError(f"cutoff: must be a finite number, got {cutoff}")
     if start is not None and start.shape != program.objective.shape:
         raise InputError(f"start: must be {program.objective.size} numbers, one per variable, got {start.size}")
-    return solver_named(solver).solve_mixed(program, limits, start)
+    return solver_named(solver).solve_mixed(program, limits, start, cutoff)
 
 
 def solve_to_gap(

@@ -37,7 +37,9 @@ class Gurobi:
             with guarded(program, program.name):
                 yield self._optimum(program.with_bounds(lower, upper))
 
-    def solve_mixed(self, program: LinearProgram, limits: SolverLimits, start: Array | None = None) -> Solution:
+    def solve_mixed(
+        self, program: LinearProgram, limits: SolverLimits, start: Array | None = None, cutoff: float | None = None
+    ) -> Solution:
         """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
         import gurobipy as gp
 
@@ -49,7 +51,11 @@ class Gurobi:
             model.Params.MIPGap = limits.rel_gap
             if limits.time_limit is not None:
                 model.Params.TimeLimit = limits.time_limit
+            if cutoff is not None:
+                model.Params.Cutoff, model.Params.Heuristics = cutoff, 0.0
             model.optimize()
+            if cutoff is not None and model.Status in (gp.GRB.CUTOFF, gp.GRB.INFEASIBLE):
+                raise InfeasibleError(f"{program.name}: no solution is better than {cutoff:g}")
             ended = {gp.GRB.OPTIMAL: None, gp.GRB.TIME_LIMIT: Limit.TIME}
             if model.Status not in ended or model.SolCount == 0 or not np.isfinite(model.ObjBound):
                 ended_so = f"{program.name}: gurobi ended with status {model.Status}"

@@ -21,6 +21,11 @@ from stochisru.programs.sparse import Block, LinearProgram, Solution
 
 #: HiGHS' strategy for a subsystem by solving (2), made irreducible (4).
 _IIS_IRREDUCIBLE = 6
+#: Options that leave all time to a proof.
+_NO_HEURISTICS: dict[str, float | bool] = {
+    "mip_heuristic_effort": 0.0,
+    **{f"mip_heuristic_run_{name}": False for name in ("feasibility_jump", "rins", "rens", "root_reduced_cost")},
+}
 #: Coefficients of a scaled program that HiGHS is told to keep: the least that it takes. It drops smaller ones.
 SMALL_COEFFICIENT = 1e-12
 
@@ -47,7 +52,9 @@ class Highs:
                 model.changeColsBounds(every.size, every, lower / scale.column, upper / scale.column)
             yield self._optimum(model, variant, scale, start)
 
-    def solve_mixed(self, program: LinearProgram, limits: SolverLimits, start: Array | None = None) -> Solution:
+    def solve_mixed(
+        self, program: LinearProgram, limits: SolverLimits, start: Array | None = None, cutoff: float | None = None
+    ) -> Solution:
         """Branch and cut to a relative gap or until the time is up; `SolverError` without a solution and a bound."""
         import highspy
 
@@ -60,6 +67,11 @@ class Highs:
         model.setOptionValue("mip_rel_gap", limits.rel_gap)
         if limits.time_limit is not None:
             model.setOptionValue("time_limit", limits.time_limit)
+        sign = -1.0 if program.sense == "maximise" else 1.0  # HiGHS minimises within
+        if cutoff is not None:
+            model.setOptionValue("objective_bound", sign * cutoff * scale.f)
+            for name, value in _NO_HEURISTICS.items():
+                model.setOptionValue(name, value)
         run(model)
         if model.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:  # presolve does not say which
             model.setOptionValue("presolve", "off")
@@ -67,12 +79,19 @@ class Highs:
         status, info = model.getModelStatus(), model.getInfo()
         ended = {highspy.HighsModelStatus.kOptimal: None, highspy.HighsModelStatus.kTimeLimit: Limit.TIME}
         found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-        if status not in ended or not (found and np.isfinite(info.mip_dual_bound)):
+        bound = float(info.mip_dual_bound) / scale.f if np.isfinite(info.mip_dual_bound) else None
+        if cutoff is not None:
+            # HiGHS may end with a solution that the cutoff excludes.
+            found = found and sign * info.objective_function_value / scale.f < sign * cutoff
+            complete = status == highspy.HighsModelStatus.kOptimal or _error(status) is InfeasibleError
+            if complete and not found:
+                raise InfeasibleError(f"{program.name}: no solution is better than {cutoff:g}")
+            bound = None if bound is None else sign * min(sign * bound, sign * cutoff)
+        if status not in ended or not (found and bound is not None):
             text = model.modelStatusToString(status)
             message = f"{program.name}: highs ended with status {text!r} before a solution and a bound were found"
             if _error(status) is TimeLimitError:
-                known = info.mip_dual_bound
-                raise TimeLimitError(message, float(known) / scale.f if np.isfinite(known) else None)
+                raise TimeLimitError(message, bound)
             raise failed(_error(status), message, program)
         return self._solution(model, program, scale, began, mixed=True, limit=ended[status])
 

@@ -21,6 +21,7 @@ from stochisru.methods.result import Bounds, Termination
 from stochisru.networks.assembly import Flows
 from stochisru.networks.solution import bracket, with_integers_fixed
 from stochisru.programs.curves.formulations import Formulation
+from stochisru.programs.effort import Budget
 from stochisru.programs.sparse import Solution
 from stochisru.worked.cislunar.comparison import published_cell, verdict
 from stochisru.worked.cislunar.network import (
@@ -51,6 +52,8 @@ CAVEAT = (
     "The paper's numbers; what its text leaves open is read as docs/campaign.md says. A cost is that of a plan, its "
     "bound what none can undercut: only brackets that do not overlap tell two campaigns apart."
 )
+#: Share of the time of the concentrated plan from which a distributed one starts.
+_INSIDE = 0.5
 #: Share of the time, and gap, of a plan without a set-up year from which one with it starts.
 _ROUGH, _ROUGH_GAP = 0.2, 0.05
 #: Flows below this are nothing, kg or stages.
@@ -302,7 +305,8 @@ def solve_campaign(
     campaign
         The case; the concentrated one of three years if not given.
     rel_gap, time_limit
-        Gap and seconds at which the search of a program ends; a distributed campaign solves two.
+        Gap and seconds at which the search ends, those of its starts included; it is longer only where there is no plan
+        by then.
     formulation
         How the curves of the plants are put into the program.
     starts
@@ -318,29 +322,28 @@ def solve_campaign(
     SolverError
         If no plan was found within the time limit.
     """
-    campaign = campaign or Campaign()
-    seconds, alone = 0.0, campaign.replace(architecture="concentrated")
+    campaign, budget = campaign or Campaign(), Budget(time_limit)
+    alone = campaign.replace(architecture="concentrated")
     inside = [r for r in starts if r.campaign == alone] if campaign.architecture == "distributed" else []
     if campaign.architecture == "distributed" and not inside:
         inside = [
             solve_campaign(
-                alone, rel_gap=rel_gap, time_limit=time_limit, formulation=formulation, solver=solver, progress=progress
+                alone, rel_gap=rel_gap, time_limit=budget.part(_INSIDE).limit, formulation=formulation, solver=solver,
+                starts=starts, progress=progress,
             )
-        ]
-        starts, seconds = [*starts, *inside], inside[0].seconds
+        ]  # fmt: skip
+        starts = [*starts, *inside]
     elif campaign.setup and campaign.architecture == "concentrated":
-        given = len(starts)
-        starts = [*starts, *_without_setup(campaign, starts, time_limit, formulation, solver, progress)]
-        seconds = sum(r.seconds for r in starts[given:])
-        time_limit = max(time_limit - seconds, (1 - _ROUGH) * time_limit)
+        starts = [*starts, *_without_setup(campaign, starts, budget.part(_ROUGH), formulation, solver, progress)]
     progress(campaign.title)
     program = campaign_program(campaign, formulation=formulation)
     found_plans = [plan for plan in (_started(program, r, solver) for r in starts) if plan is not None]
     known = min(found_plans, key=lambda plan: plan.objective, default=None)
     try:
         found = search(
-            program, rel_gap=rel_gap, time_limit=time_limit, start=None if known is None else known.x, solver=solver
-        )
+            program, rel_gap=rel_gap, budget=budget.part(1.0), start=None if known is None else known.x, solver=solver,
+            progress=progress,
+        )  # fmt: skip
     except InfeasibleError as error:
         raise InputError(
             f"demand: cannot be met in time with {campaign['new_stages']:g} new stages per window and at most "
@@ -349,14 +352,13 @@ def solve_campaign(
     best = with_integers_fixed(program.program, found.x, solver)
     if known is not None and known.objective < best.objective:
         best = known
-    seconds += found.seconds + best.seconds
-    return _result(program, best, found, seconds, inside[0] if inside else None)
+    return _result(program, best, found, budget.spent, inside[0] if inside else None)
 
 
 def _without_setup(
     campaign: Campaign,
     starts: Sequence[CampaignResult],
-    time_limit: float,
+    budget: Budget,
     formulation: Formulation,
     solver: str,
     progress: Callable[[str], None],
@@ -368,15 +370,13 @@ def _without_setup(
     early = campaign.replace(setup=False)
     if any(r.campaign == early for r in starts):
         return []
+    program = campaign_program(early, formulation=formulation)
+    progress(early.title)
     try:
-        return [
-            solve_campaign(
-                early, rel_gap=_ROUGH_GAP, time_limit=_ROUGH * time_limit, formulation=formulation, solver=solver,
-                progress=progress,
-            )
-        ]  # fmt: skip
-    except (InputError, SolverError):
+        found = search(program, rel_gap=_ROUGH_GAP, budget=budget, patience=0, solver=solver, progress=progress)
+    except SolverError:
         return []
+    return [_result(program, found, found, budget.spent, None)]
 
 
 def _started(program: CampaignProgram, start: CampaignResult, solver: str) -> Solution | None:

@@ -36,7 +36,7 @@ ArchitectureOpt = Annotated[str, typer.Option(help="concentrated (all plants on 
 FormulationOpt = Annotated[str, typer.Option(help="interval, convex-combination or incremental.")]
 GapOpt = Annotated[float, typer.Option("--rel-gap", help="Relative gap at which to stop.")]
 TimeOpt = Annotated[
-    float, typer.Option("--time-limit", help="Seconds for each program; more where there is no plan by then.")
+    float, typer.Option("--time-limit", help="Seconds for each campaign; more where there is no plan by then.")
 ]
 SetOpt = Annotated[list[str] | None, typer.Option("--set", help="PARAMETER=VALUE of the data; may be repeated.")]
 DemandOpt = Annotated[
@@ -63,13 +63,18 @@ def campaign(
         bool,
         typer.Option("--plants-in-any-window", help="Plants may be set up after every window."),
     ] = False,
+    masses: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated ISRU masses (kg): what the plan's own flights cost with plants of these."),
+    ] = None,
     formulation: FormulationOpt = "interval",
     rel_gap: GapOpt = 0.01,
     time_limit: TimeOpt = 90.0,
     scenarios: Annotated[
         str | None,
         typer.Option(
-            help="FACTOR:PROBABILITY[@WINDOW],… of demand, known after the first window; launches of WINDOW slip."
+            help="FACTOR:PROBABILITY[@WINDOW],… of demand, known after the first window; launches of WINDOW slip "
+            "(!WINDOW: are lost)."
         ),
     ] = None,
     figure: FigureOpt = None,
@@ -77,8 +82,11 @@ def campaign(
     json: JsonOpt = None,
 ) -> None:
     """Least cost of supplying GEO, EML1 and the Moon, with water plants under economies of scale."""
+    import pandas as pd
+
     from stochisru.programs.solvers import solver_named
     from stochisru.worked.cislunar.campaign import solve_campaign
+    from stochisru.worked.cislunar.comparison import cost_at_mass
     from stochisru.worked.cislunar.parameters import ARCHITECTURES, Campaign, Reading
 
     json_target(json)
@@ -105,9 +113,11 @@ def campaign(
         raise InputError(f"architecture: must be one of {', '.join(ARCHITECTURES)}, both, got {architecture!r}")
     chosen = ARCHITECTURES if architecture == "both" else (architecture,)
     cells = [base.replace(architecture=a) for a in chosen]
+    fixed = None if masses is None else [number(kg, "masses") for kg in masses.split(",")]
     if scenarios is not None:
-        if figure is not None:
-            raise InputError("figure: is drawn of one plan, must not be given with --scenarios")
+        if figure is not None or fixed is not None:
+            name = "figure" if figure is not None else "masses"
+            raise InputError(f"{name}: is of one plan, must not be given with --scenarios")
         _scenarios(cells, scenarios, rel_gap, time_limit, formulation, solver, json)
         return
     results: list[CampaignResult] = []
@@ -119,10 +129,19 @@ def campaign(
                     solver=solver, starts=results, progress=step,
                 )
             )  # fmt: skip
-    data: Any = (
-        {r.campaign.architecture: r.to_dict() for r in results} if architecture == "both" else results[0].to_dict()
-    )
-    emit(data, json, lambda: _show(results))
+    curves = [] if fixed is None else [cost_at_mass(r, fixed, solver) for r in results]
+    each = [r.to_dict() for r in results]
+    for one, curve in zip(each, curves, strict=False):
+        one["cost_at_mass"] = curve
+    data: Any = dict(zip(chosen, each, strict=True)) if architecture == "both" else each[0]
+
+    def show() -> None:
+        _show(results)
+        for r, curve in zip(results, curves, strict=False):
+            table = pd.DataFrame(curve).assign(cost=lambda t: t["cost"].astype(float) / 1e9)
+            print_frame(table, f"{r.campaign.title}: its own flights with other plants (kg, billion $)")
+
+    emit(data, json, show)
     if figure is not None:
         from stochisru.worked.cislunar.figures import campaign_plan
 
@@ -235,6 +254,7 @@ def campaign_sweep(
     from stochisru.studies.store import Execution
     from stochisru.worked.cislunar.campaign import CAVEAT
     from stochisru.worked.cislunar.parameters import Campaign
+    from stochisru.worked.cislunar.signs import signs
     from stochisru.worked.cislunar.sweep import KIND, SWEEPS, Sweep, run_sweep, write_sweep
 
     json_target(json)
@@ -270,13 +290,17 @@ def campaign_sweep(
         return rows
 
     def data(rows: list[Row]) -> dict[str, Any]:
-        return {"sense": "minimise", "unit": {"cost": "$", "isru_mass": "kg"}, "note": CAVEAT, "rows": rows}
+        found = [sign._asdict() for sign in signs(rows)]
+        unit = {"cost": "$", "isru_mass": "kg"}
+        return {"sense": "minimise", "unit": unit, "note": CAVEAT, "rows": rows, "signs": found}
 
     def show(rows: list[Row]) -> None:
         table = pd.DataFrame(rows)
         table = table.assign(cost=table["cost"] / 1e9, bound=table.pop("lower") / 1e9)
         keep = ["parameter", "value", "architecture", "setup", "cost", "bound", "gap", "isru_mass", "seconds"]
         print_frame(table[keep], "cost and bound (billion $, minimised), ISRU mass (kg)")
+        if found := signs(rows):
+            print_frame(pd.DataFrame(found), "what the paper says of its figures, on brackets")
         typer.echo(CAVEAT)
 
     emit_outcome(compute, data, json, show)

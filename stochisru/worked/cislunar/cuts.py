@@ -8,14 +8,18 @@ come into a set K of places by some window, and can have come only as cargo, mus
 n_l the flights of leg l so far and lift_l the most that one stage moves over it.
 
 *As early as possible.* A flight whose stages, cargo and propellant were all there one point earlier may leave there and
-then and wait at its head instead. So some best plan flies from a place, but for the first point of a window, only if a
-stage has just arrived there: nothing else arrives within a window, except propellant from Earth that a stage could have
-taken in before.
+then and wait at its head instead. So some best plan, the one with the earliest flights, flies from a place only if a
+stage has just arrived there: nothing else arrives, except launches from Earth, which could have come before, and what
+plants make between windows. Between windows this holds where no plant stands:
+
+    Σ n_f ≤ fleet·(stages that arrived for this point + (plants stand there and the point is the first of a window)),
+
+over the flights f from a place at a point; new stages in LEO count as arrivals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil
@@ -34,12 +38,17 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class FlightColumns:
-    """Single flights of a program: their columns, tails, heads and steps, each (flights,)."""
+    """Single flights of a program: their columns, tails, heads and steps, each (flights,).
+
+    ``bought`` are the columns of new stages and ``bought_at`` the steps at which they come into LEO.
+    """
 
     column: Index
     tail: np.ndarray
     head: np.ndarray
     step: Index
+    bought: Index
+    bought_at: Index
 
     @classmethod
     def of(cls, expanded: TimeExpandedNetwork, stages: Index) -> FlightColumns:
@@ -48,13 +57,26 @@ class FlightColumns:
         places = np.array(base.nodes, dtype=object)
         tail, head = places[base.tail[expanded.arc]], places[base.head[expanded.arc]]
         flown = np.flatnonzero((stages >= 0) & (tail != head) & (tail != "Earth"))
-        return cls(stages[flown], tail[flown], head[flown], expanded.departure[flown])
+        new = np.flatnonzero((stages >= 0) & (tail == "Earth"))
+        return cls(
+            stages[flown], tail[flown], head[flown], expanded.departure[flown], stages[new], expanded.departure[new]
+        )
 
 
 def add_cuts(builder: ProgramBuilder, campaign: Campaign, flights: FlightColumns) -> None:
-    """Add both kinds of rows."""
+    """Add rows on flights into places, and on flights within windows that are as early as they can be."""
     _arrivals(builder, campaign, flights)
-    _as_early_as_possible(builder, flights)
+    later = np.flatnonzero(flights.step % POINTS > 0)
+    most = builder.bounds(flights.column)[1][later]
+    before = (flights.head == flights.tail[later][:, None]) & (flights.step == flights.step[later][:, None] - 1)
+    row, arrival = np.nonzero(before)
+    builder.rows(
+        "early",
+        -np.inf,
+        np.zeros(later.size),
+        (np.arange(later.size), flights.column[later], 1.0),
+        (row, flights.column[arrival], -most[row]),
+    )
 
 
 def _arrivals(builder: ProgramBuilder, campaign: Campaign, flights: FlightColumns) -> None:
@@ -118,17 +140,37 @@ def _products(kind: str) -> tuple[str, ...]:
     return ("water",) if kind == "SWE" else ("oxygen", "hydrogen")
 
 
-def _as_early_as_possible(builder: ProgramBuilder, flights: FlightColumns) -> None:
-    later = np.flatnonzero(flights.step % POINTS > 0)
-    most = builder.bounds(flights.column)[1]
-    before = (flights.head[None, :] == flights.tail[later][:, None]) & (
-        flights.step[None, :] == flights.step[later][:, None] - 1
-    )
-    row, arrival = np.nonzero(before)
+def add_early(builder: ProgramBuilder, flights: FlightColumns, stands: Mapping[str, int | None], fleet: int) -> None:
+    """Add rows on all flights from a place at a point, between windows too.
+
+    Parameters
+    ----------
+    stands
+        Column that is 1 where plants are built at a place, by place; None where one stands in any case.
+    fleet
+        Most stages that there are.
+    """
+    first = flights.step % POINTS == 0
+    certain = np.isin(flights.tail, [place for place, column in stands.items() if column is None])
+    late = np.flatnonzero((flights.step > 0) & ~(first & certain))
+    places = np.unique(flights.tail, return_inverse=True)[1]
+    together = places[late] * (flights.step.max() + 1) + flights.step[late]
+    _, one, row_of = np.unique(together, return_index=True, return_inverse=True)
+    tail, step, first = flights.tail[late[one]], flights.step[late[one]], first[late[one]]
+    before = step - np.where(first, 2, 1)  # none leaves at the last point of a window
+    row, arrival = np.nonzero((flights.head == tail[:, None]) & (flights.step == before[:, None]))
+    in_leo, new = np.nonzero((tail == "LEO")[:, None] & (flights.bought_at == step[:, None]))
+    plants = [
+        (at, np.full(at.size, column), -float(fleet))
+        for place, column in stands.items()
+        if column is not None and (at := np.flatnonzero(first & (tail == place))).size
+    ]
     builder.rows(
-        "early",
+        "earliest",
         -np.inf,
-        np.zeros(later.size),
-        (np.arange(later.size), flights.column[later], 1.0),
-        (row, flights.column[arrival], -most[later[row]]),
+        np.zeros(one.size),
+        (row_of, flights.column[late], 1.0),
+        (row, flights.column[arrival], -float(fleet)),
+        (in_leo, flights.bought[new], -float(fleet)),
+        *plants,
     )

@@ -20,7 +20,7 @@ from stochisru.networks.time_expansion import TimeExpandedNetwork
 from stochisru.programs.curves.curve import Curve
 from stochisru.programs.curves.formulations import Formulation, Terms, add_curves
 from stochisru.programs.sparse import LinearProgram, ProgramBuilder
-from stochisru.worked.cislunar.cuts import FlightColumns, add_cuts
+from stochisru.worked.cislunar.cuts import FlightColumns, add_cuts, add_early
 from stochisru.worked.cislunar.network import (
     FEED,
     LAUNCHES,
@@ -91,7 +91,7 @@ class CampaignProgram:
         found[self.size[[ours[b] for b in other.campaign.builds]]] = x[other.size]
         for name, block in self.program.columns.items():
             known = other.program.columns.get(name)
-            if name.startswith(("plant ", *COUNTS)) and known is not None and known.size == block.size:
+            if name.startswith(("plant ", "stands ", *COUNTS)) and known is not None and known.size == block.size:
                 found[block.span] = x[known.span]
         return found
 
@@ -136,6 +136,7 @@ def campaign_program(
     formulation: Formulation = "interval",
     common_bound: float | None = None,
     counts: bool = True,
+    fleet: int | None = None,
 ) -> CampaignProgram:
     """The mixed-integer program of a campaign.
 
@@ -149,6 +150,9 @@ def campaign_program(
         Whether the flights of every leg in a window, and the stages bought up to it, are counted in whole numbers of
         their own, and flights are cut (`stochisru.worked.cislunar.cuts`). All follow from the single flights, but a
         search with them comes farther.
+    fleet
+        Most stages that there are at a time, for rows that leave only plans whose flights are as early as they can be;
+        their columns come last.
     """
     expanded = campaign_network(campaign)
     assembly = assemble(expanded.network)
@@ -161,7 +165,6 @@ def campaign_program(
     builder = ProgramBuilder.extending(replace(base, integer=integer))
     if counts:
         _count(builder, expanded, stages, whole)
-        add_cuts(builder, campaign, FlightColumns.of(expanded, stages))
     size: list[Index] = []
     prices: list[Terms] = []
     outputs: list[Terms] = []
@@ -187,6 +190,11 @@ def campaign_program(
             builder, campaign, expanded, assembly, kind, site, np.concatenate([size[n] for n in mine]),
             [outputs[n] for n in mine],
         )  # fmt: skip
+    if counts:
+        flights = FlightColumns.of(expanded, stages)
+        add_cuts(builder, campaign, flights)
+        if fleet is not None:
+            add_early(builder, flights, _stands(builder, campaign, size), fleet)
     return CampaignProgram(
         campaign, expanded, assembly, builder.build(), np.concatenate(size), _all(prices), _all(outputs),
         formulation,
@@ -217,6 +225,25 @@ def _count(builder: ProgramBuilder, expanded: TimeExpandedNetwork, stages: Index
     total = builder.variables("bought", each.size, lower=0.0, upper=most, integer=True).index
     zero = np.zeros(each.size)
     builder.rows("bought", zero, zero, (each, total, -1.0), (each[1:], total[:-1], 1.0), (each, stages[bought], 1.0))
+
+
+def _stands(builder: ProgramBuilder, campaign: Campaign, size: list[Index]) -> dict[str, int | None]:
+    """Column by place that is 1 where a plant is built; None where one stands at the start."""
+    found: dict[str, int | None] = {}
+    for site in dict.fromkeys(site for _, site in campaign.structures):
+        mine = [n for n, (_, place, _) in enumerate(campaign.builds) if place == site]
+        if any(initial_mass(campaign, *campaign.builds[n]) > 0 for n in mine):
+            found[site] = None
+            continue
+        column = builder.variables(f"stands {site}", 1, lower=0.0, upper=1.0, integer=True).index
+        sizes = np.concatenate([size[n] for n in mine])
+        each = np.arange(sizes.size)
+        builder.rows(
+            f"stands {site}", -np.inf, np.zeros(sizes.size), (each, sizes, 1.0),
+            (each, np.repeat(column, sizes.size), -builder.bounds(sizes)[1]),
+        )  # fmt: skip
+        found[site] = int(column[0])
+    return found
 
 
 def plant_name(kind: str, site: str, window: int) -> str:

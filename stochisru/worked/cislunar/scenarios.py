@@ -1,14 +1,16 @@
-"""The campaign when demand is not known yet, or a launch may slip: plants and the first window now, the rest after.
+"""The campaign when demand is not known yet, or a launch may slip or fail: plants and the first window now, then react.
 
-Two stages. What is launched and flown in the first window, and with it every plant, is decided before it is known by
-which factor demand differs from the given one and whether the launches of a later window slip to the next; everything
-later reacts. All is one sparse program, the extensive form: the columns of the first stage once, those of the second
-once per scenario. Cost is minimised, so
+What is launched and flown in the first window, and with it every plant, is decided before it is known by which factor
+demand differs from the given one and whether the launches of a later window slip to the next. Launches that fail are
+known as such only when they have left: everything up to then, these launches included, is as if they went well, and
+what they carried is lost. All is one sparse program, the extensive form: a column once for all scenarios that are told
+apart only after it is decided. Cost is minimised, so
 
     WS ≤ RP ≤ EEV:
 
-perfect information, the two-stage optimum, and the best reaction to each scenario after the first stage of a campaign
-that is planned for the mean demand and launches on time. Every one of them is a bracket, since searches end with gaps.
+perfect information, the two-stage optimum, and the campaign that is planned for the mean demand and launches on time,
+followed until scenarios are told apart and then the best reaction. Every one of them is a bracket, since searches end
+with gaps.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from scenario_trees.arrays import Array, Mask
-from stochisru.errors import InfeasibleError, InputError, SolverError
+from stochisru.errors import InfeasibleError, InputError, SolverError, TimeLimitError
 from stochisru.files import plainly
 from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of
 from stochisru.networks.solution import with_integers_fixed
 from stochisru.programs.curves.formulations import Formulation
+from stochisru.programs.effort import Budget
 from stochisru.programs.extensive import JointProgram, join_scenarios
 from stochisru.programs.sparse import LinearProgram, Solution
 from stochisru.worked.cislunar.network import LAUNCHES, POINTS, windows
@@ -33,20 +37,31 @@ from stochisru.worked.cislunar.parameters import Campaign, parameters
 from stochisru.worked.cislunar.program import CampaignProgram, campaign_program
 from stochisru.worked.cislunar.units import solve_campaign_program
 
+#: Share of the time of all searches but that of the extensive form; times that one without a plan is tried.
+_SINGLE, _ATTEMPTS = 0.6, 5
 #: Names of the values.
 VALUES = {"ws": "perfect information", "rp": "two-stage optimum", "eev": "first stage of the mean demand"}
 
 
 class Scenario(NamedTuple):
-    """Demand as a multiple of the campaign's, its probability, and the window without launches.
+    """Demand as a multiple of the campaign's, its probability, and the window without launches or with lost ones.
 
     ``slipped`` is a window after the first whose launches do not take place; what they had to bring can leave with the
-    next. 0 if all windows have theirs.
+    next. ``lost`` is one whose launches at its first point are paid for and do not arrive, stages and cargo. 0 if there
+    is none.
     """
 
     factor: float
     probability: float
     slipped: int = 0
+    lost: int = 0
+
+    @property
+    def title(self) -> str:
+        """The scenario in words."""
+        late = f", launches of window {self.slipped} slip" if self.slipped else ""
+        gone = f", launches of window {self.lost} are lost" if self.lost else ""
+        return f"demand times {self.factor:g}{late}{gone}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,29 +153,35 @@ def _records(sizes: dict[tuple[str, str], float]) -> list[dict[str, Any]]:
 
 
 def parse_scenarios(text: str) -> tuple[Scenario, ...]:
-    """Scenarios from ``FACTOR:PROBABILITY[@WINDOW],…``, as in ``0.5:0.5,1.5:0.5`` or ``1:0.9,1:0.1@1``."""
+    """Scenarios from ``FACTOR:PROBABILITY[@WINDOW],…``, or with ``!WINDOW`` where launches are lost.
+
+    As in ``0.5:0.5,1.5:0.5``, ``1:0.9,1:0.1@1`` or ``1:0.9,1:0.1!1``.
+    """
     found = []
     for item in text.split(","):
         factor, _, rest = item.partition(":")
-        probability, at, window = rest.partition("@")
+        probability, slips, slipped = rest.partition("@")
+        probability, fails, lost = (probability if slips else rest).partition("!")
         try:
-            found.append(Scenario(float(factor), float(probability), int(window) if at else 0))
+            found.append(
+                Scenario(float(factor), float(probability), int(slipped) if slips else 0, int(lost) if fails else 0)
+            )
         except ValueError as error:
             raise InputError(
-                f"scenarios: must be FACTOR:PROBABILITY[@WINDOW],…, as in 0.5:0.5,1.5:0.5 or 1:0.9,1:0.1@1, "
-                f"got {text!r}"
+                f"scenarios: must be FACTOR:PROBABILITY[@WINDOW or !WINDOW],…, as in 0.5:0.5,1.5:0.5, 1:0.9,1:0.1@1 or "
+                f"1:0.9,1:0.1!1, got {text!r}"
             ) from error
     return check_scenarios(found)
 
 
 def check_scenarios(scenarios: Sequence[Scenario]) -> tuple[Scenario, ...]:
     """The scenarios, if they are different, their factors positive and their probabilities sum to 1."""
-    events = [(s.factor, s.slipped) for s in scenarios]
+    events = [(s.factor, s.slipped, s.lost) for s in scenarios]
     if not events or len(set(events)) < len(events):
         raise InputError(f"scenarios: must be different factors of demand or windows, got {events or 'none'}")
-    for factor, probability, slipped in scenarios:
-        if slipped < 0:
-            raise InputError(f"scenarios: a window whose launches slip must be >= 1, got {slipped}")
+    for factor, probability, slipped, lost in scenarios:
+        if slipped < 0 or lost < 0:
+            raise InputError(f"scenarios: a window whose launches slip or fail must be >= 1, got {min(slipped, lost)}")
         if not 0 < factor <= 10:
             raise InputError(f"scenarios: a factor of demand must be in (0, 10], got {factor}")
         if not 0 < probability <= 1:
@@ -173,38 +194,74 @@ def check_scenarios(scenarios: Sequence[Scenario]) -> tuple[Scenario, ...]:
 
 @dataclass(frozen=True, eq=False)
 class _Extensive:
-    """The extensive form of a campaign's scenarios, and which columns of the single program are of the first stage."""
+    """The extensive form of a campaign's scenarios.
+
+    ``common`` has a mask of the single program's columns per scenario: what is decided before it is told apart from all
+    others.
+    """
 
     single: CampaignProgram
     joint: JointProgram
-    first: Mask
+    common: tuple[Mask, ...]
 
 
 def under(program: CampaignProgram, scenario: Scenario) -> LinearProgram:
-    """The program of a campaign in a scenario: all its demand times the factor, no launch in the window that slips."""
+    """The program of a campaign in a scenario.
+
+    All its demand is times the factor, no launch leaves in the window that slips, none arrives of those that fail.
+    """
     base, expanded = program.program, program.expanded
     demand = base.row_upper.copy()
     demand[program.assembly.balance[expanded.network.supply < 0]] *= scenario.factor
-    upper = base.upper.copy()
+    upper, matrix = base.upper.copy(), base.matrix
     if scenario.slipped:
         launches = np.isin(expanded.arc, [expanded.base.arc(name) for name in LAUNCHES])
         columns = program.assembly.x_out[launches & (expanded.departure // POINTS == scenario.slipped)]
         upper[columns[columns >= 0]] = 0.0
-    return replace(base, row_upper=demand, upper=upper)
+    if scenario.lost:
+        gone = _launched(program, scenario.lost)
+        columns, arrivals = program.assembly.x_out[gone], program.assembly.balance[expanded.network.head[gone]]
+        entries = matrix.tocoo()
+        kept = ~(np.isin(entries.col, columns) & np.isin(entries.row, arrivals[arrivals >= 0]))
+        matrix = csc_array((entries.data[kept], (entries.row[kept], entries.col[kept])), shape=matrix.shape)
+    return replace(base, row_upper=demand, upper=upper, matrix=matrix)
+
+
+def _launched(program: CampaignProgram, window: int) -> Mask:
+    """Launches at the first point of a window, (arcs,)."""
+    expanded = program.expanded
+    launches = np.isin(expanded.arc, [expanded.base.arc(name) for name in LAUNCHES])
+    return np.asarray(launches & (expanded.departure == POINTS * window))
 
 
 def extensive_form(single: CampaignProgram, scenarios: Sequence[Scenario]) -> _Extensive:
-    """The first stage once, the second once per scenario."""
+    """Every column once for the scenarios that are not told apart yet when it is decided.
+
+    Demand and slips are known after the first window. Scenarios that agree in them are one until a launch fails.
+    """
     base, x_out = single.program, single.assembly.x_out
-    early = np.ones(base.shape[1], dtype=bool)
-    early[x_out[(single.expanded.departure >= POINTS)[:, None] & (x_out >= 0)]] = False
+    column = np.arange(base.shape[1])
+    step, there = np.full(column.size, -1), x_out >= 0
+    step[x_out[there]] = np.broadcast_to(single.expanded.departure[:, None], x_out.shape)[there]
+    groups = {key: 1 + number for number, key in enumerate(dict.fromkeys((s.factor, s.slipped) for s in scenarios))}
+    shared = []
+    for scenario in scenarios:
+        unknown = np.ones(column.size, dtype=bool)
+        if scenario.lost:
+            leaving = x_out[_launched(single, scenario.lost)]
+            unknown = step < POINTS * scenario.lost
+            unknown[leaving[leaving >= 0]] = True
+        of_group = np.where(unknown, column + groups[scenario.factor, scenario.slipped] * column.size, -1)
+        shared.append(np.where(step < POINTS, column, of_group))
     joint = join_scenarios(
         f"{base.name}, {len(scenarios)} scenarios",
         [under(single, scenario) for scenario in scenarios],
         [scenario.probability for scenario in scenarios],
-        [np.where(early, np.arange(early.size), -1)] * len(scenarios),
+        shared,
     )
-    return _Extensive(single, joint, early)
+    sets, times = np.unique(np.concatenate(shared), return_counts=True)
+    several = sets[(times > 1) & (sets >= 0)] if len(scenarios) > 1 else column
+    return _Extensive(single, joint, tuple(np.isin(ids, several) for ids in shared))
 
 
 def solve_scenarios(
@@ -225,8 +282,8 @@ def solve_scenarios(
     scenarios
         Factors of all demand, windows whose launches slip, and probabilities, which sum to 1.
     rel_gap, time_limit
-        Gap and seconds at which each search ends. The mean's campaign, every scenario twice, and the extensive form
-        are solved.
+        Gap and seconds at which all searches end: the mean's campaign, every scenario twice, and the extensive form,
+        which gets the most time. One that has no plan by then goes on until it has one.
     start
         A result of the concentrated architecture: its first stage is open to this one too, so the cost is never above.
 
@@ -239,32 +296,37 @@ def solve_scenarios(
     """
     cases = check_scenarios(scenarios)
     last = windows(campaign) - 1
-    for slipped in (s.slipped for s in cases):
-        if slipped > last:
-            raise InputError(f"scenarios: a window whose launches slip must be <= {last}, got {slipped}")
+    for late in (max(s.slipped, s.lost) for s in cases):
+        if late > last:
+            raise InputError(f"scenarios: a window whose launches slip or fail must be <= {last}, got {late}")
+    budget = Budget(time_limit)
     single = campaign_program(campaign, formulation=formulation, counts=False)
     extensive = extensive_form(single, cases)
-    seconds = 0.0
+    each = _SINGLE / (2 * len(cases) + 1) * time_limit
 
-    def search(program: LinearProgram, known: Array | None = None) -> Solution:
-        nonlocal seconds
-        found = solve_campaign_program(program, rel_gap=rel_gap, time_limit=time_limit, start=known, solver=solver)
-        seconds += found.seconds
-        return found
+    def search(program: LinearProgram, known: Array | None = None, seconds: float = each) -> Solution:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return solve_campaign_program(
+                    program, rel_gap=rel_gap, time_limit=2.0**attempt * seconds, start=known, solver=solver
+                )
+            except TimeLimitError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError
 
     progress("mean demand")
     mean = search(under(single, Scenario(sum(s.factor * s.probability for s in cases), 1.0)))
     reactions, alone = [], []
-    for scenario in cases:
-        late = f", launches of window {scenario.slipped} slip" if scenario.slipped else ""
-        progress(f"demand times {scenario.factor:g}{late}")
+    for scenario, common in zip(cases, extensive.common, strict=True):
+        progress(scenario.title)
         program = under(single, scenario)
         try:
-            reactions.append(search(_held(program, extensive.first, mean.x)))
+            reactions.append(search(_held(program, common, mean.x)))
         except InfeasibleError as error:
             raise InputError(
-                f"scenarios: what is launched first for the mean demand leaves none for demand times "
-                f"{scenario.factor:g}{late}; let more stages be bought (new_stages)"
+                f"scenarios: what is launched first for the mean demand leaves no plan for {scenario.title}; let more "
+                "stages be bought (new_stages)"
             ) from error
         alone.append(search(program, reactions[-1].x))
     weights = np.array([s.probability for s in cases])
@@ -280,7 +342,7 @@ def solve_scenarios(
         their = [other.joint.of(start.x, i) for i in range(len(cases))]
         theirs = joint.point([single.carried(other.single, x) for x in their])
         known = min((known, theirs), key=lambda x: _value(joint.program, x, solver))
-    found = search(joint.program, known)
+    found = search(joint.program, known, max(budget.left, each))
     best = with_integers_fixed(joint.program, found.x, solver)
     flows = float(np.abs(joint.program.objective * best.x).sum())
 
@@ -308,7 +370,7 @@ def solve_scenarios(
             "integers": int(joint.program.integer.sum()),
             "rows": joint.program.shape[0],
         },
-        seconds=seconds,
+        seconds=budget.spent,
         x=best.x,
     )
 

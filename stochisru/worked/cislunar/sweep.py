@@ -20,6 +20,7 @@ from stochisru.studies.folder import write_figures, write_manifest, write_tables
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
 from stochisru.worked.cislunar.campaign import CAVEAT, REL_GAP, TIME_LIMIT, CampaignResult, solve_campaign
 from stochisru.worked.cislunar.parameters import ARCHITECTURES, Architecture, Campaign, parameters
+from stochisru.worked.cislunar.signs import signs
 
 KIND = "campaign-sweep"
 
@@ -190,9 +191,10 @@ def run_sweep(sweep: Sweep, execution: Execution | None = None) -> list[Row]:
 
 
 def write_sweep(folder: Path, sweep: Sweep, rows: list[Row]) -> None:
-    """Write the table, a figure per parameter and the manifest."""
+    """Write the tables of rows and signs, a figure per parameter and the manifest."""
     from stochisru.worked.cislunar.figures import sweep_figure
 
-    write_tables(folder, {"sweep": rows})
+    found = [sign._asdict() for sign in signs(rows)]
+    write_tables(folder, {"sweep": rows, **({"signs": found} if found else {})})
     write_manifest(folder, KIND, {**sweep.identity, "note": CAVEAT})
     write_figures(folder, lambda: {name: sweep_figure(rows, name) for name in sweep.parameters})

@@ -26,6 +26,7 @@ def solve_campaign_program(
     rel_gap: float,
     time_limit: float | None = None,
     start: Array | None = None,
+    cutoff: float | None = None,
     solver: str = "highs",
 ) -> Solution:
     """`solve_mixed` of a campaign's program, handed to the solver in tonnes; solution and bound in kg and $."""
@@ -44,7 +45,10 @@ def solve_campaign_program(
     )
     at = None if start is None else start / unit
     try:
-        found = solve_mixed(scaled, rel_gap=rel_gap, time_limit=time_limit, start=at, solver=solver)
+        found = solve_mixed(
+            scaled, rel_gap=rel_gap, time_limit=time_limit, start=at, solver=solver,
+            cutoff=None if cutoff is None else cutoff / _COST,
+        )  # fmt: skip
     except TimeLimitError as error:
         if error.bound is not None:
             error.bound *= _COST
