@@ -55,8 +55,8 @@ def _caveat(manifest: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
     text = (
         "<b>exact</b> means a closed form or recursion with its error of integration, <b>bounded</b> that the value "
         "lies between two such, a share such as <b>95 %</b> an interval from simulated paths, <b>certified</b> a proof "
-        "by arithmetic. NPV is that of whoever bears every flow: sales of lunar oxygen less plants, launches, running "
-        "them, shortage and supply from Earth. Oxygen from Earth earns nothing unless the case says so: it is only a cost."
+        "by arithmetic. NPV is that of whoever bears every flow: sales of lunar oxygen less plants, launch, running "
+        "them, shortage and supply from Earth, which earns nothing unless the case says so: it is only a cost."
     )
     if "values" in tables and manifest.get("foresight_paths"):
         text = f"Simulated values are on {manifest['foresight_paths']:,} paths. {text}"
