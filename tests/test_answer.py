@@ -71,14 +71,30 @@ def test_changes_are_optima_of_changed_cases(case, found):
 
 
 def test_the_plan_breaks_even_where_it_says(case, found):
-    price = found.break_even()
+    multiple = found.break_even()
+    price = multiple * case.values["P_m"]
     held = {name: case.values[name] for name in case.derivation}
     worth = [threshold(case.replace(**{**held, "P_m": price * (1 + e)})).objective for e in (-0.01, 0.01)]
     assert worth[0] < 0 < worth[1]
-    grid = found.grid(price)
+    grid = found.grid(multiple)
     assert grid["x"].min() < price < grid["x"].max()
     here = grid[(grid["x"] == case.values["P_m"]) & (grid["y"] == case.values["c_L"])]
     assert here["value"].iloc[0] == pytest.approx(threshold(case).objective, rel=1e-6)
+
+
+def test_prices_that_move_have_a_break_even_too():
+    """Oracle: the same case with tables that say the same as the base one."""
+    base = load_case("contested-market").replace(T=3)
+    data = tomllib.loads(base.replace(**{name: base.values[name] for name in base.derivation}).to_toml())
+    data["economics"]["P_m"] = {"start": data["economics"]["P_m"], "growth": 0.0}
+    case = problem_from_dict(data)
+    plain, moving = (answer(c, threshold(base).first_stage) for c in (base, case))
+    assert moving.break_even() == pytest.approx(plain.break_even(), rel=3e-3)
+    x, y = (base.values[name] for name in ("P_m", "c_L"))
+    one, other = plain.grid(None), moving.grid(None)
+    assert other["x"].to_numpy() * x == pytest.approx(one["x"].to_numpy())
+    assert other["y"].to_numpy() * y == pytest.approx(one["y"].to_numpy())
+    assert other["value"].to_numpy() == pytest.approx(one["value"].to_numpy(), rel=1e-5, abs=1.0)
 
 
 def two_kinds(case):

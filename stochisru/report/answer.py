@@ -64,11 +64,12 @@ def rule_after(decision: Mapping[str, Any], tables: Tables) -> str:
     ordering = rule[rule["k"] > 0]
     if ordering.empty:
         return "Then order nothing, whatever demand does."
-    first, last = ordering.iloc[0], ordering.iloc[-1]
-    k = significant(first["k"], 3)
-    end = significant(last["k"], 3)
-    falls = f", {end} by year {last['year']:.0f}" if end != k else ""
-    return f"Then each year order up to {k} kg of plant per kg/yr of that year's demand{falls}."
+    k = significant(ordering["k"].iloc[0], 3)
+    low, high = (significant(x, 3) for x in (ordering["k"].min(), ordering["k"].max()))
+    later = f" ({low} to {high} in other years)" if low != high else ""
+    end = rule[rule["year"] > ordering["year"].max()]
+    stop = f"; nothing from year {end['year'].min():.0f} on" if len(end) else ""
+    return f"Then each year order up to {k} kg of plant per kg/yr of that year's demand{later}{stop}."
 
 
 def sentence(manifest: Mapping[str, Any], tables: Tables) -> str:
@@ -299,9 +300,9 @@ def _calculator(around: Mapping[str, Any], rule: pd.DataFrame, seen: float) -> s
     there = around["projected"]
     form = f"""<div><form id="rule-form" class="needs-script only-screen" aria-label="Order of a coming year">
 <label>year <select id="rule-year">{years}</select></label>
-<label>demand seen, kg/yr <input id="rule-demand" type="number" min="0" step="any" value="{seen:.4g}"></label>
+<label>demand seen, kg/yr <input id="rule-demand" type="number" min="0" step="any" value="{_round(seen, 4)}"></label>
 <label>plant there will be without this order, kg
-<input id="rule-plant" type="number" min="0" step="any" value="{0.0 if there is None else there:.6g}"></label>
+<input id="rule-plant" type="number" min="0" step="any" value="{_round(there or 0.0, 6)}"></label>
 </form>
 <p class="needs-script only-screen">Order
 <output id="rule-order" class="ordered" for="rule-year rule-demand rule-plant"></output></p>
@@ -309,6 +310,11 @@ def _calculator(around: Mapping[str, Any], rule: pd.DataFrame, seen: float) -> s
     caption = "Order up to k times the demand that is seen: k in kg of plant per kg/yr"
     shown = table(["year", "arrives in year", "k"], rows, caption=caption)
     return f'<div class="two">{form}\n{shown}</div>\n{data_block("rule-data", data)}'
+
+
+def _round(value: float, digits: int) -> str:
+    """A number for a field: so many digits, never a power of ten."""
+    return f"{float(f'{value:.{digits}g}'):.15g}"
 
 
 def _mean_orders(tables: Tables) -> str:
@@ -405,8 +411,9 @@ def _moved(row: Mapping[Any, Any], base: Any, names: list[str]) -> str:
 
 
 def _map_caption(manifest: Mapping[str, Any]) -> str:
-    price = manifest["answer"]["price"]
     text = "Expected NPV over the prices of oxygen and launch, all else as it is; lines run between computed points."
-    if price is None:
+    even, price = manifest["answer"]["break_even"], manifest["answer"]["price"]
+    if even is None:
         return f"{text} At the case's price of launch no price of oxygen near its own breaks even."
-    return f"{text} At the case's price of launch the plan breaks even at ${significant(price, 3)} per kg of oxygen."
+    at = "" if price is None else f", ${significant(price, 3)} per kg"
+    return f"{text} At the case's price of launch the plan breaks even at {significant(even, 3)} times its price{at}."

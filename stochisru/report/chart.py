@@ -317,7 +317,7 @@ def _draw_panel(canvas: Canvas, panel: Panel, left: float, top: float, width: fl
         if not turned:
             canvas.path(as_points(np.array([frame.left, frame.right]), np.array([at, at])), "line")
         canvas.text(frame.left - 7, at + 4, text, color="muted", anchor="end")
-    columns = panel.x.ticks(frame.right - frame.left)
+    columns = _columns(panel.x, frame.right - frame.left)
     for value, text in columns:
         at = float(frame.x(value))
         canvas.path(as_points(np.array([at, at]), np.array([frame.bottom, frame.bottom + 4])), "muted")
@@ -337,6 +337,17 @@ def _draw_panel(canvas: Canvas, panel: Panel, left: float, top: float, width: fl
     canvas.close()
 
 
+def _columns(axis: Axis, room: float) -> list[tuple[float, str]]:
+    """Marked values of the lower axis: as many as have room beside each other."""
+    share = room
+    while True:
+        found = axis.ticks(share)
+        wide = max((text_width(text) for _, text in found), default=0.0) + 10
+        if len(found) <= 2 or len(found) * wide <= room or share < 0.1 * room:
+            return found
+        share *= 0.8
+
+
 def _path_of(frame: _Frame, line: Line | Band) -> Array:
     """Pixels of a line, or just below the upper edge of a band."""
     if isinstance(line, Band):
@@ -353,6 +364,7 @@ def _path_of(frame: _Frame, line: Line | Band) -> Array:
 
 def _spots(frame: _Frame, named: Sequence[Line | Band], panel: Panel) -> list[Spot]:
     every = [_path_of(frame, line) for line in panel.pieces if isinstance(line, Line)]
+    every += [as_points(frame.x(dots.x), frame.y(dots.y)) for dots in panel.pieces if isinstance(dots, Dots)]
     own = [_path_of(frame, piece) for piece in named]
     sizes = [(text_width(piece.label, bold=isinstance(piece, Line) and piece.lead), TEXT) for piece in named]
     return spots(own, every, sizes, (frame.left, frame.top, frame.right, frame.bottom))
@@ -379,8 +391,7 @@ def _draw_piece(canvas: Canvas, frame: _Frame, piece: Piece, spot: Spot | None) 
             opacity=piece.opacity,
         )
         if spot is not None:
-            color = series_color(piece.series)
-            canvas.text(spot.x, spot.y, piece.label, color=color, anchor=spot.anchor, halo=True)
+            canvas.text(spot.x, spot.y, piece.label, anchor=spot.anchor, halo=True)
     elif isinstance(piece, Bars):
         _draw_bars(canvas, frame, piece)
     elif isinstance(piece, Dots):

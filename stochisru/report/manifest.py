@@ -30,6 +30,7 @@ class _Answer(TypedDict):
     of: str
     error: float | None
     nothing: float | None
+    break_even: float | None
     price: float | None
     projected: float | None
     demand: float

@@ -66,6 +66,10 @@ def _regrets(regret: pd.DataFrame) -> dict[str, Chart]:
 
 
 def _map(tables: Mapping[str, pd.DataFrame]) -> Chart:
+    names = ("price of oxygen", "price of launch")
+    if "parameters" not in tables:  # prices that may move by year or customer: as multiples of what they are
+        told = tuple(f"{name}, times the case's" for name in names)
+        return draw.break_even(tables["break_even"], {"x": 1.0, "y": 1.0}, (told[0], told[1]))
     parameters = tables["parameters"].set_index("symbol")["value"]
     base = {"x": float(parameters["P_m"]), "y": float(parameters["c_L"])}
-    return draw.break_even(tables["break_even"], base, ("price of oxygen, $/kg", "price of launch, $/kg"))
+    return draw.break_even(tables["break_even"], base, (f"{names[0]}, $/kg", f"{names[1]}, $/kg"))

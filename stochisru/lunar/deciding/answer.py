@@ -164,57 +164,66 @@ class Answer:
         return pd.DataFrame(rows)
 
     def _at_prices(self, price: float, launch: float) -> float:
-        """RP at other prices, $; what is derived from them stays as it is."""
-        assert not is_general(self.case)
+        """RP at multiples of the prices of oxygen and launch, $; what is derived from them stays as it is."""
+        if is_general(self.case):
+            scaled = _scaled(self.case, _AXES[0], price)
+            scaled = None if scaled is None else _scaled(scaled, _AXES[1], launch)
+            assert scaled is not None
+            return _optimum(scaled)["worth"]
         held = {name: self.case.values[name] for name in self.case.derivation}
-        return _optimum(self.case.replace(**{**held, _AXES[0]: price, _AXES[1]: launch}))["worth"]
+        x, y = self._prices
+        return _optimum(self.case.replace(**{**held, _AXES[0]: price * x, _AXES[1]: launch * y}))["worth"]
 
     @property
     def _has_prices(self) -> bool:
-        known = self._quick and not is_general(self.case)
-        return known and all((_number_of(self.case, name) or 0.0) > 0 for name in _AXES)
+        return self._quick and all(_scaled(self.case, name, 1.0) is not None for name in _AXES)
+
+    @property
+    def _prices(self) -> tuple[float, float]:
+        """Prices of oxygen and launch, $/kg; 1 where they may move by year or by customer."""
+        if is_general(self.case):
+            return 1.0, 1.0
+        x, y = (float(_number_of(self.case, name) or 0.0) for name in _AXES)
+        return x, y
 
     def grid(self, even: float | None) -> pd.DataFrame:
-        """RP over price of oxygen and price of launch, all else as it is: ``x``, ``y`` ($/kg) and ``value`` ($).
+        """RP over the prices of oxygen and launch, all else as it is: ``x``, ``y`` and ``value`` ($).
 
-        Empty for cases without an exact policy, for which it takes long. ``even`` is a price of oxygen that the map
+        Prices are in $/kg, and multiples of the case's in cases with tables, where they may move. Empty for cases
+        without an exact policy, for which it takes long. ``even`` is a multiple of the price of oxygen that the map
         reaches beyond.
         """
         import pandas as pd
 
         if not self._has_prices:
             return pd.DataFrame(columns=["x", "y", "value"])
-        x, y = (float(_number_of(self.case, name) or 0.0) for name in _AXES)
-        prices = {a * x for a in _MULTIPLES[0]}
+        x, y = self._prices
+        prices = set(_MULTIPLES[0])
         if even is not None:
+            beyond = even < min(prices)
             prices |= (
-                {0.5 * even, even, 1.5 * even}
-                if even < min(prices)
-                else {1.25 * even}
-                if even > max(prices)
-                else {even}
+                {0.5 * even, even, 1.5 * even} if beyond else {even, 1.25 * even} if even > max(prices) else {even}
             )
-        points = [(a, b * y) for b in _MULTIPLES[1] for a in sorted(prices)]
-        return pd.DataFrame([{"x": a, "y": b, "value": self._at_prices(a, b)} for a, b in points])
+        points = [(a, b) for b in _MULTIPLES[1] for a in sorted(prices)]
+        return pd.DataFrame([{"x": a * x, "y": b * y, "value": self._at_prices(a, b)} for a, b in points])
 
     def break_even(self) -> float | None:
-        """Price of oxygen at which RP is 0, all else as it is, $/kg; None where there is none, or no exact policy."""
+        """Multiple of the price of oxygen at which RP is 0, all else as it is; None without one or an exact policy."""
         if not self._has_prices:
             return None
-        price, launch = (float(_number_of(self.case, name) or 0.0) for name in _AXES)
 
-        def worth(at: float) -> float:
-            return self._at_prices(at, launch)
+        def worth(multiple: float) -> float:
+            return self._at_prices(multiple, 1.0)
 
-        start = worth(price)
+        start = self._top
         factor = 0.5 if start > 0 else 2.0
-        near, far = price, price * factor
+        near, far = 1.0, factor
         while worth(far) * start > 0:
             near, far = far, far * factor
-            if not _REACH[0] <= far / price <= _REACH[1]:
+            if not _REACH[0] <= far <= _REACH[1]:
                 return None
         low, high = sorted((near, far))
-        return float(brentq(worth, low, high, xtol=_CLOSE * price, rtol=_CLOSE))
+        return float(brentq(worth, low, high, xtol=_CLOSE * low, rtol=_CLOSE))
 
 
 def answer(case: DeploymentCase | GeneralCase, decision: Mapping[str, Any]) -> Answer:
@@ -248,28 +257,29 @@ def answer_tables(
     tables
         ``regret``, ``rule``, ``changes`` and ``break_even``, those that there are.
     entries
-        ``method``, ``of``, ``error`` ($), ``nothing`` ($, None where there is no such plan), ``price`` of oxygen at
-        which the plan breaks even ($/kg or None), ``projected`` (see `Answer.projected`), ``demand`` of this year
-        (kg/yr), ``refused``: why there are none.
+        ``method``, ``of``, ``error`` ($), ``nothing`` ($, None where there is no such plan), ``break_even``
+        (see `Answer.break_even`) and the same as a ``price`` ($/kg, None where it may move), ``projected`` (see
+        `Answer.projected`), ``demand`` of this year (kg/yr), ``refused``: why there are none.
     """
     say("what other orders lose")
     try:
         found = answer(case, decision)
         regret, nothing = found.regret(), found.nothing()
     except (InputError, InfeasibleError, BoundsError, SolverError) as refused:
-        unknown = dict.fromkeys(("error", "nothing", "price", "projected"))
+        unknown = dict.fromkeys(("error", "nothing", "break_even", "price", "projected"))
         return {}, {"method": "", "of": "", **unknown, "refused": str(refused), "demand": float(case.demand.D0)}
     say("what would change the answer")
     tables = {"regret": regret, "rule": found.rule(), "changes": found.changes()}
-    price = found.break_even()
-    tables["break_even"] = found.grid(price)
+    even = found.break_even()
+    tables["break_even"] = found.grid(even)
+    price = None if even is None or is_general(case) else even * found._prices[0]
     ground, error = found.ground, found.ground.error
     entries: dict[str, Any] = {
         "method": ground.method,
         "of": ground.of.value,
         "error": error if np.isfinite(error) else None,
     }
-    entries |= {"nothing": nothing if np.isfinite(nothing) else None, "refused": "", "price": price}
+    entries |= {"nothing": nothing if np.isfinite(nothing) else None, "refused": "", "break_even": even, "price": price}
     entries |= {"demand": float(case.demand.D0), "projected": found.projected()}
     return {name: table for name, table in tables.items() if len(table)}, entries
 
