@@ -34,7 +34,7 @@ WorkersOpt = Annotated[int, typer.Option(help="Processes; results do not depend 
 BackendOpt = Annotated[str, typer.Option(help="Where workers run: processes or dask.")]
 CheckpointOpt = Annotated[Path | None, typer.Option(help="Folder that remembers finished points.")]
 ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
-OutOpt = Annotated[Path | None, typer.Option(help="Folder for tables (CSV, Parquet) and figures (PNG, PDF).")]
+OutOpt = Annotated[Path | None, typer.Option(help="Folder for tables (CSV, Parquet) and figures (PNG, PDF, SVG).")]
 
 
 def number(text: str, field: str) -> float:

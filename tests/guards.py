@@ -102,9 +102,10 @@ GUARDS = {
     "stochisru/studies/*": ("studies", "run_folders"),
     "stochisru/report/manifest.py": ("fuzz",),
     "stochisru/report/general_*": ("general_run",),
-    "stochisru/report/*": ("report", "run_folders", "figures_infeasible"),
+    "stochisru/report/*": ("report", "charts", "run_folders", "figures_infeasible"),
     # the deployment problem
     "stochisru/lunar/calibration/*": ("calibrate",),
+    "stochisru/lunar/deciding/answer.py": ("answer", "report"),
     "stochisru/lunar/deciding/*": ("decide",),
     "stochisru/lunar/exact/believed_rate.py": ("learning",),
     "stochisru/lunar/exact/by_year.py": ("by_year",),

@@ -11,7 +11,7 @@ import pytest
 from stochisru import InputError, load_case
 from stochisru.worked.deployment.findings import money
 from stochisru.worked.deployment.study import deployment_study
-from tests.browser import chromium
+from tests.browser import page_of
 
 SMALL = ("--horizons", "3,5", "--paths", "300", "--rules", "10")
 
@@ -188,17 +188,16 @@ def test_limited_earth_supply_is_refused_at_once(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_page_opens_in_a_browser(study, browser, tmp_path):
+def test_page_opens_in_a_browser(study, browser):
     page = (study.folder / "report.html").read_text(encoding="utf-8")
     assert not re.search(r'(?:src|href)\s*=\s*"(?!data:|#)', page)
-    probe = tmp_path / "probe.html"
-    script = (
-        "<script>addEventListener('load', () => { const p = document.documentElement; p.innerHTML = JSON.stringify({"
-        "pictures: [...document.images].map(i => i.naturalWidth), wide: p.scrollWidth > p.clientWidth }) })</script>"
-    )
-    probe.write_text(page.replace("</body>", script + "</body>"), encoding="utf-8")
-    shown = chromium(browser, "--window-size=1200,900", "--dump-dom", probe.as_uri()).stdout.decode()
-    seen = json.loads(re.search(r"\{.*\}", shown)[0])
-    assert len(seen["pictures"]) == 2 + 2 * 6
-    assert min(seen["pictures"]) > 100
-    assert not seen["wide"]
+    with page_of(browser) as shown:
+        shown.size(1200)
+        shown.open((study.folder / "report.html").as_uri())
+        pictures = shown("[...document.images].map(i => i.naturalWidth)")
+        charts = shown("[...document.querySelectorAll('.wide-svg svg')].map(s => s.getBoundingClientRect().width)")
+        assert len(pictures) + len(charts) == 2 + 2 * 6
+        assert len(charts) == 2 * 4
+        assert min(pictures + charts) > 100
+        assert shown.overflow() == 0
+        assert shown.complaints == []

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from stochisru import InputError
+from stochisru.report.chart import Bars, Line
 from stochisru.report.figures import target_curves, value_ladder
 
 
@@ -12,22 +13,30 @@ def test_a_ladder_names_members_that_are_infeasible():
     table = pd.DataFrame(
         {"quantity": ["eev", "static", "rp", "ws", "evpi"], "value": [-np.inf, np.nan, 10.0, 12.0, 2.0]}
     )
-    ax = value_ladder(table).axes[0]
-    ticks = [tick.get_text() for tick in ax.get_xticklabels()]
-    assert ticks == ["EEV\ninfeasible", "static plan\ninfeasible", "RP", "WS"]
-    assert [round(bar.get_x() + bar.get_width() / 2) for bar in ax.patches] == [2, 3]
+    (panel,) = value_ladder(table).panels
+    assert panel.y.names == (
+        "perfect forecast (WS)",
+        "the plan, which reacts (RP)",
+        "plan fixed today (static): infeasible",
+        "plan for the mean path, held (EEV): infeasible",
+    )
+    bars = [piece for piece in panel.pieces if isinstance(piece, Bars)]
+    assert sorted((at, end) for bar in bars for at, end in zip(bar.at, bar.end, strict=True)) == [(0, 12.0), (1, 10.0)]
 
 
 def test_target_curves_say_on_which_share_a_strategy_is_infeasible():
     rng = np.random.default_rng(0)
     good, broken = rng.normal(0, 1, 400), rng.normal(0, 1, 400)
     broken[:100] = -np.inf
-    ax = target_curves({"good": good, "broken": broken, "never": np.full(400, -np.inf)}).axes[0]
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["good", "broken (infeasible on 0.25 of paths)", "never (infeasible on 1 of paths)"]
-    curve = next(line for line in ax.lines if line.get_label().startswith("broken"))
-    assert curve.get_ydata().min() == pytest.approx(0.25, abs=0.01)
-    assert np.isfinite(ax.get_xlim()).all()
+    (panel,) = target_curves({"good": good, "broken": broken, "never": np.full(400, -np.inf)}).panels
+    lines = [piece for piece in panel.pieces if isinstance(piece, Line)]
+    assert [line.label for line in lines] == [
+        "good",
+        "broken (infeasible on 0.25 of paths)",
+        "never (infeasible on 1 of paths)",
+    ]
+    assert lines[1].y.min() == pytest.approx(0.25, abs=0.01)
+    assert np.isfinite([panel.x.low, panel.x.high]).all()
     with pytest.raises(InputError, match="infeasible on all paths"):
         target_curves({"never": np.full(4, np.inf)})
     with pytest.raises(InputError, match="npv of odd"):

@@ -101,13 +101,17 @@ def test_figures_leave_out_what_does_not_vary(reference):
     short = simulate(reference.replace(earth_limit=0.0), NAMES, paths=200, seed=1)
     shown = {}
     for key, run in (("free", free), ("short", short)):
-        axes = indicator_distributions(run.distributions()).axes
-        shown[key] = [ax.get_xlabel() for ax in axes if ax.axison]
-    assert len(shown["free"]) == 4
-    assert len(shown["short"]) == 6
+        shown[key] = [panel.x.label for panel in indicator_distributions(run.distributions()).panels]
+    # Without wear total deployment is final capacity in another unit, and has no panel of its own.
+    assert len(shown["free"]) == 3
+    assert len(shown["short"]) == 5
+    worn = simulate(reference.replace(degradation=0.1), NAMES, paths=200, seed=1).distributions()
+    assert len(indicator_distributions(worn).panels) == 4
+    assert "in another unit" in distributions_caption(free.distributions())
+    assert "in another unit" not in distributions_caption(worn)
     assert "demand satisfaction Σ(Q + Q_earth)/ΣD = 1, shortage ΣS (kg) = 0." in distributions_caption(
         free.distributions()
     )
     assert "The same" not in distributions_caption(short.distributions())
-    assert len(operations_over_time(free.yearly()).axes) == 2
-    assert len(operations_over_time(short.yearly()).axes) == 3
+    assert len(operations_over_time(free.yearly()).panels) == 2
+    assert len(operations_over_time(short.yearly()).panels) == 3

@@ -129,7 +129,7 @@ def test_the_command_says_what_failed_and_keeps_the_tables(tmp_path, monkeypatch
 
     monkeypatch.chdir(tmp_path)
     for module, name, command in (
-        ("stochisru.report.figures", "all_figures", ["run", "lunar-reference", *SMALL, "--out", "r"]),
+        ("stochisru.report.run_figures", "all_figures", ["run", "lunar-reference", *SMALL, "--out", "r"]),
         (
             "stochisru.lunar.studies.figures",
             "tornado_pair",

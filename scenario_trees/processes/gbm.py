@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,12 @@ def _levels(level: ArrayLike) -> Array:
     if not (levels >= 0).all():
         raise TreeError(f"level: must be >= 0, got {level!r}")
     return levels
+
+
+@lru_cache(maxsize=256)
+def _lognormal(log_mean: float, log_sd: float) -> Mixture:
+    """One lognormal law; recursions ask for the same one thousands of times."""
+    return Mixture.of(1, 1.0, log_mean, log_sd)
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class GeometricBrownianMotion:
     def log_growth(self, h: float) -> Mixture:
         """Law of D_{t+h}/D_t, for h ≥ 0: the same for all t and D_t."""
         spread = self.volatility * float(np.sqrt(h))
-        return Mixture.of(1, 1.0, (self.drift - 0.5 * self.volatility**2) * h, spread)
+        return _lognormal((self.drift - 0.5 * self.volatility**2) * h, spread)
 
     def mean(self, t: ArrayLike) -> Array:
         """E[D_t] = D_0 e^{μt}."""

@@ -19,6 +19,7 @@ from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.files import RUN, drawing, keeping, plainly, replacing_folder
+from stochisru.lunar.deciding.answer import answer_tables
 from stochisru.lunar.general_policies import held_policies, model_of_sample
 from stochisru.lunar.simulation.of_tables import OutcomesOfTables, simulate_tables
 from stochisru.lunar.simulation.outcome import demand_kurtosis
@@ -177,8 +178,9 @@ def run_general_case(
             case, out, process, refused, tree_values, plan, away, simulation, technologies, abandonment, support, ()
         )
         keep(outcome)
+        around, told = answer_tables(case, outcome.decision, say)
         say("tables")
-        write_tables(folder, _tables(outcome, tree, on_tree, sample))
+        write_tables(folder, {**_tables(outcome, tree, on_tree, sample), **around})
         tree.save(folder / "tree.npz")
         write_case(folder, case)
         entries = {
@@ -194,6 +196,7 @@ def run_general_case(
             "nodes": tree.n_nodes,
             "leaves": tree.n_leaves,
             "decision": outcome.decision,
+            "answer": told,
             "distance": away,
             "exact": process is not None and process.exact,
             "foresight": None if process is None else process.foresight,

@@ -20,6 +20,7 @@ from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
 from stochisru.files import RUN, drawing, keeping, plainly, replacing_folder
 from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.deciding.answer import answer_tables
 from stochisru.lunar.information import require_match
 from stochisru.lunar.schedule import schedule_table
 from stochisru.lunar.simulation import Simulation
@@ -249,8 +250,9 @@ def run_case(
         simulation = simulated(case, strategies, sample)
         outcome = Run(out, process, values, refused, away, simulation, ())
         keep(outcome)
+        around, told = answer_tables(case, process.decision, say)
         say("tables")
-        write_tables(folder, _tables(process, tree, values, simulation, sample))
+        write_tables(folder, {**_tables(process, tree, values, simulation, sample), **around})
         tree.save(folder / "tree.npz")
         write_case(folder, case)
         entries = {
@@ -260,6 +262,7 @@ def run_case(
             "nodes": tree.n_nodes,
             "leaves": tree.n_leaves,
             "decision": process.decision,
+            "answer": told,
             "distance": away,
             "exact": process.exact,
             "foresight": process.foresight,

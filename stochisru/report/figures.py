@@ -1,109 +1,197 @@
-"""Paper-ready figures of a run, each from tidy tables."""
+"""Figures of a run and of any study of values and policies, each from tidy tables; see `stochisru.report.chart`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import cycle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scenario_trees.arrays import Array
 from stochisru.errors import InputError
-from stochisru.report.style import DASHES, PALETTE, money, new_figure
+from stochisru.report.chart import Axis, Band, Bars, Chart, Dots, Line, Mark, Panel, Piece, nice
+from stochisru.report.elements import significant
+from stochisru.report.words import LADDER, leading, named
 from stochisru.simulation.estimators import sample_of
-from stochisru.simulation.metrics import metrics_frame, npv_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 OPERATIONS_CAPTION = (
-    "Utilisation of capacity and self-sufficiency over time (and demand satisfaction, where any demand is short), as "
-    "ratios of means over all paths."
+    "Share of capacity that is used, and share of demand that is met from the Moon (and in all, where any is short), "
+    "by year: ratios of means over all paths."
 )
 TIMING_CAPTION = (
-    "When plant arrives, over all paths: share of paths and mean mass by year; share whose first deployment after year "
-    "0 came by a year; share with at least so many years with a deployment."
+    "When plant arrives: share of paths on which some does, and mean mass, by year; the first years are out of sight "
+    "where they hold much more than all others."
 )
-#: Nodes above this number are thinned in the fan figure.
-_DRAWN_NODES = 1500
+#: Shares of the distribution that the axis of a distribution leaves out at either end.
+CUT = 0.01
+#: Points of a curve of a distribution.
+_POINTS = 161
+#: A largest mass over so many times the second one is cut off.
+_FAR = 3.0
+#: A largest value over this many times the smallest is drawn on a logarithmic scale.
+_WIDE = 30.0
 
 
-def demand_fan(fan: pd.DataFrame, tree: pd.DataFrame) -> Figure:
-    """Quantile fan of demand with the nodes and first branches of the scenario tree."""
-    with new_figure(5.2, 3.4) as (figure, ax):
-        year = fan["t"]
-        levels = [c for c in fan.columns if c not in ("t", "mean")]
-        for low, high, alpha in ((levels[0], levels[-1], 0.15), (levels[1], levels[-2], 0.25)):
-            label = f"{float(low):.0%}–{float(high):.0%} of the process"
-            ax.fill_between(year, fan[low], fan[high], color=PALETTE[0], alpha=alpha, lw=0, label=label)
-        ax.plot(year, fan["mean"], color=PALETTE[0], lw=1.6, label="mean")
-        by_node = tree.set_index("node")
-        early = tree[(tree["stage"] > 0) & (tree["stage"] <= 4)]
-        if len(early) <= 400:
-            above = by_node.loc[early["parent"]]
-            x = np.stack([above["stage"], early["stage"], np.full(len(early), np.nan)])
-            y = np.stack([above["value"], early["value"], np.full(len(early), np.nan)])
-            ax.plot(x.T.ravel(), y.T.ravel(), color="0.45", lw=0.4, zorder=1)
-        # Nodes of one stage that share a value are one dot, its area their probability.
-        value = tree["value"].to_numpy()
-        rounded = np.round(np.log(value), 6)
-        dots = (
-            tree.assign(key=rounded)
-            .groupby(["stage", "key"], as_index=False)
-            .agg(value=("value", "first"), probability=("probability", "sum"))
-        )
-        if len(dots) > _DRAWN_NODES:
-            dots = dots.nlargest(_DRAWN_NODES, "probability")
-        ax.scatter(
-            dots["stage"],
-            dots["value"],
-            s=2 + 50 * dots["probability"],
-            color=PALETTE[1],
-            alpha=0.7,
-            lw=0,
-            zorder=3,
-            label="tree nodes (area: probability)",
-        )
-        ax.set_yscale("log")
-        ax.set(xlabel="year", ylabel="demand (kg/yr)")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend(loc="upper left")
-        return figure
+def scale_of(largest: float) -> tuple[float, str]:
+    """What dollars are divided by, and the name of the unit."""
+    steps = ((1e9, "$ billion"), (1e6, "$ million"), (1e3, "$ thousand"), (1.0, "$"))
+    return next((s, unit) for s, unit in steps if largest >= 2 * s or s == 1.0)
 
 
-def deployment_schedule(schedule: pd.DataFrame) -> Figure:
-    """Plant in place and deployments per year of the process: RP against EV and WS, and the tree's RP beside it."""
-    lines = {
-        ("process", "WS"): ("wait-and-see (mean)", PALETTE[2], "-"),
-        ("process", "RP"): ("multistage policy RP (mean)", PALETTE[0], "-"),
-        ("process", "EV"): ("mean path's plan EV", PALETTE[1], "-"),
-        ("tree", "RP"): ("RP of the tree (mean)", "0.45", ":"),
+def _years(values: Any) -> Axis:
+    first, last = float(np.min(values)), float(np.max(values))
+    return Axis("year", first, max(last, first + 1), whole=True)
+
+
+def _mass(label: str, top: float) -> Axis:
+    return Axis(label, 0.0, 1.08 * top if top > 0 else 1.0)
+
+
+# ------------------------------------------------------------------ decision
+
+
+def regret_curve(regret: pd.DataFrame, order: str) -> Chart:
+    """What other amounts of an order lose, with the order marked.
+
+    Parameters
+    ----------
+    regret
+        Rows of one order: ``kg``, ``regret`` ($), ``best`` and ``lot`` (whether it comes in lots).
+    """
+    kg, lost = regret["kg"].to_numpy(dtype=float), regret["regret"].to_numpy(dtype=float)
+    chosen = regret[regret["best"]].iloc[0]
+    scale, unit = scale_of(float(lost.max()))
+    top = max(float(lost.max()), scale * 1e-3)
+    y = Axis(f"loss of expected NPV, {unit}", 0.0, 1.05 * top, scale=scale)
+    x = Axis(f"kg ordered: {order}", 0.0, max(1.04 * float(kg.max()), 1.0))
+    at = np.array([chosen["kg"]]), np.array([chosen["regret"]])
+    lots = bool(regret["lot"].iloc[0])
+    line: Piece = Dots(kg, lost, radius=3.5) if lots else Line(kg, lost, lead=True)
+    said = f"order {chosen['kg']:,.0f} kg"
+    told = f"{order}: " + "; ".join(f"{a:,.0f} kg loses {b / scale:,.3g}" for a, b in zip(kg, lost, strict=True))
+    return Chart((Panel(x, y, (line, Dots(*at, said, series=1, radius=6))),), f"{told} ({unit}).", 260, 430)
+
+
+def break_even(grid: pd.DataFrame, base: Mapping[str, float], names: tuple[str, str]) -> Chart:
+    """Expected NPV over two symbols: lines of equal value, the break-even bold, and the case as it is.
+
+    Parameters
+    ----------
+    grid
+        ``x``, ``y`` and ``value`` ($) of every point of a rectangle.
+    base
+        ``x``, ``y`` of the case.
+    names
+        What the symbols are, with units.
+    """
+    from contourpy import contour_generator
+
+    table = grid.pivot_table(index="y", columns="x", values="value")
+    xs, ys, z = table.columns.to_numpy(dtype=float), table.index.to_numpy(dtype=float), table.to_numpy(dtype=float)
+    scale, unit = scale_of(float(np.abs(z).max()))
+    levels = [v for v in nice(float(z.min()) / scale, float(z.max()) / scale, 6) if v != 0]
+    made = contour_generator(xs, ys, z, line_type="Separate")
+    pieces: list[Piece] = []
+    for value in levels:
+        for path in made.lines(value * scale):
+            a, b = np.asarray(path).T
+            pieces.append(Line(a, b, f"{value:,.6g}".replace("-", "−"), quiet=True))
+    zero = [np.asarray(path) for path in made.lines(0.0)]
+    pieces += [Line(path[:, 0], path[:, 1], "breaks even" if i == 0 else "", lead=True) for i, path in enumerate(zero)]
+    pieces.append(Dots(np.array([base["x"]]), np.array([base["y"]]), "the case", series=1, radius=6))
+    x, y = Axis(names[0], xs[0], xs[-1]), Axis(names[1], ys[0], ys[-1])
+    told = f"Lines of equal expected NPV ({unit}) over {names[0]} and {names[1]}; the case is marked."
+    told += "" if zero else " It breaks even nowhere here."
+    return Chart((Panel(x, y, tuple(pieces)),), told, 330, 560)
+
+
+# -------------------------------------------------------------------- demand
+
+
+def demand_fan(fan: pd.DataFrame, tree: pd.DataFrame | None = None, committed: int | None = None) -> Chart:
+    """Quantiles and mean of demand; the same quantiles of the scenario tree as rings.
+
+    Parameters
+    ----------
+    committed
+        Last year whose plant is committed now, which is marked.
+    """
+    year = fan["t"].to_numpy(dtype=float)
+    levels = [c for c in fan.columns if c not in ("t", "mean")]
+    outer, inner = (levels[0], levels[-1]), (levels[1], levels[-2])
+    pieces: list[Piece] = _committed(committed, year)
+    for (low, high), opacity in ((outer, 0.16), (inner, 0.28)):
+        share = float(high) - float(low)
+        pieces.append(Band(year, fan[low].to_numpy(), fan[high].to_numpy(), f"{share:.0%} of futures", 0, opacity))
+    pieces.append(Line(year, fan["mean"].to_numpy(), "mean", lead=True))
+    told = f"Demand by year: the mean rises from {fan['mean'].iloc[0]:,.0f} to {fan['mean'].iloc[-1]:,.0f} kg/yr; "
+    told += f"{float(outer[1]) - float(outer[0]):.0%} of futures end between {fan[outer[0]].iloc[-1]:,.0f} and "
+    told += f"{fan[outer[1]].iloc[-1]:,.0f}."
+    top = float(fan[outer[1]].max())
+    if tree is not None:
+        found = _tree_quantiles(tree, (float(outer[0]), 0.5, float(outer[1])))
+        for i, level in enumerate(found.T):
+            pieces.append(Dots(year, level, "tree" if i == 2 else "", series=1, radius=3, hollow=True))
+        told += " Rings are the 5, 50 and 95 per cent quantiles of the scenario tree."
+        top = max(top, float(found.max()))
+    return Chart((Panel(_years(year), _mass("demand, kg/yr", top), tuple(pieces)),), told, 280, 430)
+
+
+def _tree_quantiles(tree: pd.DataFrame, levels: tuple[float, ...]) -> Array:
+    """Quantiles of the values of each stage, shape ``(stages, levels)``."""
+    stage, value, weight = (tree[c].to_numpy() for c in ("stage", "value", "probability"))
+    order = np.lexsort((value, stage))
+    stage, value, weight = stage[order], value[order], weight[order]
+    starts = np.flatnonzero(np.diff(stage, prepend=-1))
+    rows = []
+    for first, end in zip(starts, [*starts[1:], stage.size], strict=True):
+        below = np.cumsum(weight[first:end])
+        at = np.minimum(np.searchsorted(below, np.array(levels) * below[-1] * (1 - 1e-12)), end - first - 1)
+        rows.append(value[first:end][at])
+    return np.array(rows)
+
+
+def _committed(last: int | None, year: Array) -> list[Piece]:
+    if last is None:
+        return []
+    return [Mark(x=float(year[0]), until=min(last + 0.5, float(year[-1])), label="committed now")]
+
+
+def deployment_schedule(schedule: pd.DataFrame, committed: int | None = None) -> Chart:
+    """Plant in place by year under the plan, beside what a forecast, the mean path and the tree would have.
+
+    Parameters
+    ----------
+    schedule
+        Table of `stochisru.lunar.schedule.schedule_table`.
+    committed
+        Last year whose plant is committed now, which is marked.
+    """
+    words = {
+        ("process", "WS"): ("with a perfect forecast", 2),
+        ("process", "EV"): ("plan for the mean path", 1),
+        ("tree", "RP"): ("optimal on the tree", 3),
+        ("process", "RP"): ("the plan", 0),
     }
-    drawn = {key: plan for key, plan in schedule.groupby(["of", "plan"]) if key in lines}
-    bars = [key for key in lines if key in drawn and key[0] == "process"]
-    with new_figure(7.2, 3.2, 2) as (figure, (left, right)):
-        for key, (label, color, dash) in lines.items():
-            if key not in drawn:
-                continue
-            plan = drawn[key]
-            left.plot(plan["year"], plan["plant"], color=color, lw=1.5, ls=dash, marker="o", ms=3, label=label)
-            if key == ("process", "RP"):
-                low, high = plan["plant_p5"], plan["plant_p95"]
-                left.fill_between(plan["year"], low, high, color=color, alpha=0.15, lw=0, label="RP, P5–P95")
-            if key in bars:
-                shift = 0.27 * (bars.index(key) - (len(bars) - 1) / 2)
-                right.bar(plan["year"] + shift, plan["deployment"], width=0.25, color=color, label=key[1])
-        left.set(xlabel="year", ylabel="plant in place M (kg)")
-        right.set(xlabel="year", ylabel="expected deployment ΔM (kg)")
-        left.set_ylim(bottom=0)
-        left.legend(loc="upper left")
-        right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
-        for ax in (left, right):
-            ax.xaxis.get_major_locator().set_params(integer=True)
-        return figure
+    drawn = {key: plan for key, plan in schedule.groupby(["of", "plan"]) if key in words}
+    own = drawn["process", "RP"]
+    year = own["year"].to_numpy(dtype=float)
+    pieces: list[Piece] = _committed(committed, year)
+    pieces.append(Band(year, own["plant_p5"].to_numpy(), own["plant_p95"].to_numpy(), "90% of futures"))
+    for key, (label, series) in words.items():
+        if key in drawn:
+            x, y = drawn[key]["year"].to_numpy(dtype=float), drawn[key]["plant"].to_numpy()
+            pieces.append(Line(x, y, label, series, lead=series == 0))
+    top = max(float(own["plant_p95"].max()), *(float(p["plant"].max()) for p in drawn.values()))
+    last = own.iloc[-1]
+    told = f"Plant in place under the plan: mean {last['plant']:,.0f} kg in year {last['year']:.0f}, 90% of futures "
+    told += f"{last['plant_p5']:,.0f} to {last['plant_p95']:,.0f} kg."
+    panel = Panel(_years(year), _mass("plant in place, kg", top), tuple(pieces))
+    return Chart((panel,), told, 280, 430)
 
 
 def schedule_caption(schedule: pd.DataFrame) -> str:
@@ -111,18 +199,21 @@ def schedule_caption(schedule: pd.DataFrame) -> str:
     plans = set(zip(schedule["of"], schedule["plan"], strict=True))
     against = [
         text
-        for plan, text in (("WS", "perfect foresight (WS)"), ("EV", "the mean path's plan (EV)"))
+        for plan, text in (("WS", "perfect foresight"), ("EV", "the mean path's plan"))
         if ("process", plan) in plans
     ]
-    text = f"Deployment on {schedule['paths'].max():,} fresh paths of the process: the policy behind RP"
+    text = f"Deployment on {schedule['paths'].max():,} fresh paths of the process: the policy behind the plan"
     text += f" against {' and '.join(against)}" if against else ""
     return text + (
         "; beside it the plan that is optimal on the tree, by the tree's nodes." if ("tree", "RP") in plans else "."
     )
 
 
-def value_ladder(values: pd.DataFrame) -> Figure:
-    """EEV, fixed, static, RP, WS as bars; between neighbours what information and flexibility are worth.
+# -------------------------------------------------------------------- values
+
+
+def value_ladder(values: pd.DataFrame) -> Chart:
+    """What ways to decide are worth, from the mean path's plan to a perfect forecast, as lying bars.
 
     Parameters
     ----------
@@ -140,69 +231,71 @@ def value_ladder(values: pd.DataFrame) -> Figure:
     table = table[np.isfinite(table.astype(float))]
     if "rp" not in table.index:
         raise InputError("values: rp is infeasible or missing, there is no ladder")
-    costs = "sense" in values.columns and (values["sense"] == "minimise").all()
-    labels = {"eev": "EEV", "fixed": "fixed design", "static": "static plan", "rp": "RP", "ws": "WS"}
-    steps = [name for name in labels if name in every]
-    levels = {name: float(table[name]) for name in steps if name in table.index}
-    ticks = [labels[name] if name in levels else f"{labels[name]}\ninfeasible" for name in steps]
-    colors = {"rp": PALETTE[0], "ws": PALETTE[2]}
-    with new_figure(6.4, 3.4) as (figure, ax):
-        ax.bar(
-            [steps.index(name) for name in levels],
-            list(levels.values()),
-            width=0.55,
-            color=[colors.get(name, "0.7") for name in levels],
-            zorder=2,
-        )
-        top, low = max(levels.values()), min(0.0, *levels.values())
-        span = max(top - low, 1e-9)
-        unit = money(ax.yaxis, max(abs(top), abs(low)))
-        scale = {"$ billion": 1e9, "$ million": 1e6, "$ thousand": 1e3, "$": 1.0}[unit]
-        ax.axhline(levels["rp"], color=PALETTE[0], lw=0.8, ls=":", zorder=1)
-        gaps = (
-            ("eev", "rp", "vss", "VSS"),
-            ("fixed", "static", "scheduling", "scheduling"),
-            ("static", "rp", "vms", "reacting"),
-            ("rp", "ws", "evpi", "EVPI"),
-        )
-        for start, end, name, label in gaps:
-            if not {name, start, end} <= set(table.index):
-                continue
-            # Over the bar whose value the difference lifts: to RP, or to the next bar.
-            at = steps.index("ws" if end == "ws" else start)
-            if abs(levels[end] - levels[start]) > 0.02 * span:
-                arrow = {"arrowstyle": "<->", "color": PALETTE[1], "lw": 1.2}
-                ax.annotate("", (at, levels[end]), (at, levels[start]), arrowprops=arrow)
-            ax.text(
-                at,
-                max(levels[start], levels[end], levels["rp"], 0) + 0.03 * span,
-                f"{label}\n{float(table[name]) / scale:.3g}",
-                ha="center",
-                va="bottom",
-                color=PALETTE[1],
-            )
-        ax.set_xticks(range(len(steps)), ticks)
-        ax.set_ylim(low - 0.05 * span if low < 0 else 0, max(top, 0) + 0.2 * span)
-        ax.set_ylabel(f"expected {'cost' if costs else 'NPV'} ({unit})")
-        ax.grid(axis="x", visible=False)
-        ax.axhline(0, color="0.3", lw=0.8)
-        return figure
+    costs = "sense" in values.columns and bool((values["sense"] == "minimise").all())
+    steps = [name for name in LADDER if name in every][::-1]
+    levels = np.array([float(table.get(name, np.nan)) for name in steps])
+    known = ~np.isnan(levels)
+    scale, unit = scale_of(float(np.abs(levels[known]).max()))
+    at, plan = np.arange(len(steps), dtype=float), steps.index("rp")
+    said = [_beside(v, levels[plan], scale, i == plan) for i, v in enumerate(levels)]
+    others = known & (at != plan)
+    pieces: tuple[Piece, ...] = (
+        Bars(at[others], np.zeros(others.sum()), levels[others], 0.62, 6, "", _picked(said, others), True, True),
+        Bars(at[[plan]], np.zeros(1), levels[[plan]], 0.62, 0, "", (said[plan],), True),
+    )
+    low, high = min(0.0, *levels[known]), max(0.0, *levels[known])
+    room = 0.34 * (high - low or 1.0)
+    labels = tuple(f"{LADDER[name]}{'' if ok else ': infeasible'}" for name, ok in zip(steps, known, strict=True))
+    x = Axis(f"expected {'cost' if costs else 'NPV'}, {unit}", low, high + room, scale=scale)
+    told = "; ".join(f"{label} {text}" for label, text in zip(labels[::-1], said[::-1], strict=True))
+    panel = Panel(x, Axis("", -0.6, len(steps) - 0.4, names=labels), (*pieces, Mark(x=0.0)))
+    return Chart((panel,), f"Expected {'cost' if costs else 'NPV'}, {unit}: {told}.", 60 + 38.0 * len(steps))
 
 
-def target_curves(
-    npv: pd.DataFrame | Mapping[str, ArrayLike], metrics: pd.DataFrame | None = None, what: str = "NPV"
-) -> Figure:
-    """Cumulative distribution of NPV per strategy, with mean (dot) and P5/P95 (ticks).
+def _beside(value: float, plan: float, scale: float, is_plan: bool) -> str:
+    if value != value:
+        return ""
+    text, off = significant(value / scale, 4), significant(abs(value - plan) / scale, 3)
+    return text if is_plan else f"{text} ({'+' if value >= plan else '−'}{off})"
+
+
+def _picked(said: list[str], which: Array) -> tuple[str, ...]:
+    return tuple(text for text, wanted in zip(said, which, strict=True) if wanted)
+
+
+# ------------------------------------------------------------------ policies
+
+
+def curve_of(sample: Array, count: int = _POINTS) -> tuple[Array, Array]:
+    """Values and shares of a sample's distribution; shares of what is infeasible (−∞ or ∞) are left out."""
+    level = np.linspace(0.0, 1.0, count)
+    level[0], level[-1] = min(0.0005, 0.5 / sample.size), 1 - min(0.0005, 0.5 / sample.size)
+    if np.isfinite(sample).all():
+        return np.quantile(sample, level), level
+    at = np.quantile(sample, level, method="lower")
+    known = np.isfinite(at)
+    return at[known], level[known]
+
+
+def sample_range(known: Array) -> tuple[float, float]:
+    """From where to where an axis of a distribution goes: all but `CUT` of it at either end."""
+    low, high = (float(np.quantile(known, share)) for share in (CUT, 1 - CUT))
+    pad = 0.04 * (high - low) if high > low else 0.05 * abs(high) + 1e-9
+    return low - pad, high + pad
+
+
+def target_curves(npv: pd.DataFrame | Mapping[str, ArrayLike], what: str = "NPV", lead: str | None = None) -> Chart:
+    """Cumulative distribution of NPV by strategy: the share of futures below each value.
 
     Parameters
     ----------
     npv
         A sample of NPV per strategy, $: columns of a table, or arrays by name. Infinite is what is infeasible; its
         share stands beside the name.
-    metrics
-        Table of `stochisru.simulation.metrics.metrics_frame` with the marked values; made from the sample if not given.
     what
         What the sample is of, such as ``cost``.
+    lead
+        The strategy that is drawn bold; the optimal plan where there is one if not given.
 
     Raises
     ------
@@ -225,54 +318,58 @@ def target_curves(
     known = np.concatenate(list(finite.values()))
     if not known.size:
         raise InputError("npv: is infeasible on all paths, there is no curve")
-    if metrics is None:
-        metrics = metrics_frame({str(name): npv_metrics(sample) for name, sample in finite.items() if sample.size})
-    wide = metrics.pivot(index="strategy", columns="metric", values="value")
-    with new_figure(6.4, 3.8) as (figure, ax):
-        low, high = (float(np.percentile(known, share)) for share in (1, 99))
-        level = np.linspace(0.001, 0.999, 500)
-        for name, color, dash in zip(npv.columns, cycle(PALETTE), cycle(DASHES), strict=False):
-            sample = npv[name].to_numpy()
-            broken = 1 - finite[name].size / sample.size
-            if broken:
-                at = np.quantile(sample, level, method="lower")
-                shown = np.isfinite(at)
-                label = f"{name} (infeasible on {broken:.2g} of paths)"
-                ax.plot(at[shown], level[shown], color=color, ls=dash, lw=1.4, label=label)
-                continue
-            ax.plot(np.quantile(sample, level), level, color=color, ls=dash, lw=1.4, label=name)
-            row = wide.loc[name]
-            mean_level = float((sample <= row["npv_mean"]).mean())
-            ax.plot(row["npv_mean"], mean_level, "o", color=color, ms=4)
-            ax.plot([row["npv_p5"], row["npv_p95"]], [0.05, 0.95], "|", color=color, ms=8, mew=1.4)
-        ax.axvline(0, color="0.3", lw=0.8)
-        pad = 0.04 * (high - low)
-        ax.set_xlim(low - pad, high + pad)
-        unit = money(ax.xaxis, max(abs(low), abs(high)))
-        ax.set(xlabel=f"{what} ({unit}); dot: mean, ticks: P5 and P95", ylabel=f"P({what} ≤ x)", ylim=(0, 1))
-        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-        return figure
+    low, high = sample_range(known)
+    names = [str(name) for name in npv.columns]
+    first = leading(names) if lead is None else lead
+    pieces: list[Piece] = [Mark(x=0.0)] if low < 0 < high else []
+    series = iter(range(1, 1000))
+    lines: list[Line] = []
+    for name in names:
+        sample = npv[name].to_numpy(dtype=float)
+        broken = 1 - finite[name].size / sample.size
+        x, y = curve_of(sample)
+        more = f" (infeasible on {broken:.2g} of paths)" if broken else ""
+        number = 0 if name == first else next(series)
+        lines.append(Line(x, y, f"{named(name)}{more}", number, lead=name == first, key=name))
+    lines.sort(key=lambda line: line.lead)
+    pieces += lines  # the one that is looked at lies above
+    scale, unit = scale_of(max(abs(low), abs(high)))
+    beyond = 1 - float(((known >= low) & (known <= high)).mean())
+    cut = f"; {beyond:.1%} of all values lie beyond the axis" if beyond > 0 else ""
+    x_axis = Axis(f"{what}, {unit}{cut}", low, high, scale=scale)
+    panel = Panel(x_axis, Axis("share of futures below", 0.0, 1.0, percent=True), tuple(pieces))
+    medians = ", ".join(f"{named(n)} {np.median(npv[n].to_numpy(dtype=float)) / scale:,.3g}" for n in names)
+    return Chart((panel,), f"Distribution of {what} by strategy; medians in {unit}: {medians}.", 360)
 
 
-def operations_over_time(operations: pd.DataFrame) -> Figure:
-    """Utilisation and self-sufficiency per year and strategy, and demand satisfaction where any demand is short."""
-    columns = {"utilization": "utilisation Q/Qcap", "self_sufficiency": "self-sufficiency Q/D"}
+def operations_over_time(operations: pd.DataFrame) -> Chart:
+    """Use of capacity and share of demand met per year and strategy; demand met in all where any is short."""
+    columns = {"utilization": "share of capacity used", "self_sufficiency": "share of demand met from the Moon"}
     if (operations["shortage"] > 0).any():
-        columns["demand_satisfaction"] = "demand satisfaction (Q + Q_earth)/D"
-    with new_figure(3.6 * len(columns), 3.2, len(columns)) as (figure, axes):
-        names = list(dict.fromkeys(operations["strategy"]))
-        for ax, (column, label) in zip(axes, columns.items(), strict=True):
-            _lines(ax, operations, names, "year", column)
-            ax.set(xlabel="year", ylabel=label, ylim=(0, 1.03))
-            ax.xaxis.get_major_locator().set_params(integer=True)
-        axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-        return figure
+        columns["demand_satisfaction"] = "share of demand met in all"
+    panels = tuple(
+        Panel(
+            _years(operations["year"]),
+            Axis(label, 0.0, 1.03, percent=True),
+            tuple(_lines(operations, "year", column)),
+            title=label,
+        )
+        for column, label in columns.items()
+    )
+    return Chart(panels, f"By year and strategy: {', '.join(columns.values())}.", 330)
 
 
-def _lines(ax: Axes, table: pd.DataFrame, names: list[str], x: str, y: str, marker: str = "") -> None:
-    for name, color, dash in zip(names, cycle(PALETTE), cycle(DASHES), strict=False):
+def _lines(table: pd.DataFrame, x: str, y: str) -> list[Line]:
+    names = [str(name) for name in dict.fromkeys(table["strategy"])]
+    first = leading(names)
+    series = iter(range(1, 1000))
+    made = []
+    for name in names:
         part = table[table["strategy"] == name]
-        ax.plot(part[x], part[y], color=color, ls=dash, lw=1.4, marker=marker, ms=3, label=name)
+        lead = name == first
+        number = 0 if lead else next(series)
+        made.append(Line(part[x].to_numpy(dtype=float), part[y].to_numpy(dtype=float), named(name), number, lead))
+    return sorted(made, key=lambda line: line.lead)
 
 
 #: Indicators of the figure of distributions.
@@ -284,36 +381,23 @@ _INDICATORS = {
     "final_capacity": "final capacity (kg/yr)",
     "total_deployment": "total deployment ΣΔM (kg)",
 }
-#: A largest value over this many times the smallest is drawn on a logarithmic scale.
-_WIDE = 30.0
 
 
-def indicator_distributions(distributions: pd.DataFrame) -> Figure:
+def indicator_distributions(distributions: pd.DataFrame) -> Chart:
     """Cumulative distribution of every indicator that differs between paths or strategies, one panel each."""
-    varying = _varying(distributions)
-    columns = len(varying) if len(varying) <= 3 else 2 if len(varying) == 4 else 3
-    rows = -(-len(varying) // columns)
-    with new_figure(2.9 * columns + 1.2, 2.7 * rows, columns, rows) as (figure, axes):
-        panels = list(np.ravel(axes))
-        for ax in panels[len(varying) :]:
-            ax.set_axis_off()
-        names = list(dict.fromkeys(distributions["strategy"]))
-        for ax, indicator in zip(panels, varying, strict=False):
-            part = distributions[distributions["indicator"] == indicator]
-            _lines(ax, part, names, "value", "level")
-            inner = part[(part["level"] >= 0.01) & (part["level"] <= 0.99)]["value"]
-            low, high = float(inner.min()), float(inner.max())
-            if part["unit"].iloc[0] != "-" and low > 0 and high > _WIDE * low:
-                ax.set_xscale("log")
-                ax.set_xlim(low / 1.1, high * 1.1)
-            elif high > low:
-                ax.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
-            ax.set(xlabel=_INDICATORS[indicator], ylim=(0, 1))
-        for ax in panels[::columns]:
-            ax.set_ylabel("share of paths ≤ x")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center")
-        return figure
+    panels = []
+    for indicator in shown_indicators(distributions):
+        part = distributions[distributions["indicator"] == indicator]
+        inner = part[(part["level"] >= CUT) & (part["level"] <= 1 - CUT)]["value"]
+        low, high = float(inner.min()), float(inner.max())
+        log = part["unit"].iloc[0] != "-" and low > 0 and high > _WIDE * low
+        pad = 0.04 * (high - low) or 0.05
+        ends = (low / 1.1, high * 1.1) if log else (low - pad, high + pad)
+        x = Axis(_INDICATORS[indicator], *ends, log=log, percent=part["unit"].iloc[0] == "-")
+        y = Axis("share of futures below", 0.0, 1.0, percent=True)
+        panels.append(Panel(x, y, tuple(_lines(part, "value", "level"))))
+    told = f"Distributions by strategy of {', '.join(panel.x.label for panel in panels)}."
+    return Chart(tuple(panels), told, 330)
 
 
 def _varying(distributions: pd.DataFrame) -> list[str]:
@@ -324,10 +408,30 @@ def _varying(distributions: pd.DataFrame) -> list[str]:
     return found or list(_INDICATORS)
 
 
+def _repeated(distributions: pd.DataFrame) -> bool:
+    """Whether total deployment is final capacity in another unit, as where plant does not wear."""
+    by = {name: part["value"].to_numpy(dtype=float) for name, part in distributions.groupby("indicator")}
+    total, final = by.get("total_deployment"), by.get("final_capacity")
+    if total is None or final is None or total.shape != final.shape or not total.any():
+        return False
+    return bool(np.allclose(final * total.max(), total * final.max(), rtol=1e-6, atol=1e-9 * total.max() * final.max()))
+
+
+def shown_indicators(distributions: pd.DataFrame) -> list[str]:
+    """Indicators that have a panel: those that vary, none of them another one in another unit."""
+    found = _varying(distributions)
+    if {"total_deployment", "final_capacity"} <= set(found) and _repeated(distributions):
+        found.remove("total_deployment")
+    return found
+
+
 def distributions_caption(distributions: pd.DataFrame) -> str:
     """What the figure of distributions shows, and the values of the indicators that it leaves out."""
     varying = _varying(distributions)
-    text = f"Cumulative distributions over {distributions['paths'].max():,} paths of the indicators other than NPV."
+    text = f"Cumulative distributions over {distributions['paths'].max():,} paths of the indicators other than NPV"
+    text += f"; {CUT:.0%} at either end is cut off."
+    if set(varying) - set(shown_indicators(distributions)):
+        text += " Total deployment is final capacity in another unit."
     constant = [name for name in _INDICATORS if name not in varying]
     if constant:
         value = distributions.groupby("indicator")["value"].max()
@@ -336,93 +440,84 @@ def distributions_caption(distributions: pd.DataFrame) -> str:
     return text
 
 
-def deployment_timing(times: pd.DataFrame, numbers: pd.DataFrame) -> Figure:
-    """When plant arrives: share of paths and mean mass by year, first arrival after year 0, number of arrivals."""
-    with new_figure(7.6, 5.6, 2, 2) as (figure, ((share, mass), (first, count))):
-        names = list(dict.fromkeys(times["strategy"]))
-        drawn = times.assign(mass=times["mass"].where(times["mass"] > 0))
-        added = times.assign(first=times.groupby("strategy")["first"].cumsum())
-        tail = numbers.assign(more=1 - numbers.groupby("strategy")["share"].cumsum() + numbers["share"])
-        for ax, table, x, y, label in (
-            (share, times, "year", "deploying", "share of paths on which plant arrives"),
-            (mass, drawn, "year", "mass", "mean ΔM (kg)"),
-            (first, added, "year", "first", "share first deploying after 0 by year"),
-            (count, tail, "deployments", "more", "share with at least so many"),
-        ):
-            # A single deployment is a point, not a line.
-            _lines(ax, table, names, x, y, marker="o" if ax is mass else "")
-            ax.set(xlabel=x if x == "year" else "years with a deployment", ylabel=label)
-            ax.xaxis.get_major_locator().set_params(integer=True)
-            if ax is not mass:
-                ax.set_ylim(-0.02, 1.03)
-        if drawn["mass"].max() > 10 * drawn["mass"].median():
-            mass.set_yscale("log")
-        figure.legend(*share.get_legend_handles_labels(), loc="outside right center")
-        return figure
+def deployment_timing(times: pd.DataFrame) -> Chart:
+    """When plant arrives: share of paths on which some does, and mean mass, by year."""
+    mass = np.sort(times["mass"].to_numpy(dtype=float))[::-1]
+    later = float(times[times["year"] > times["year"].min()]["mass"].max())
+    top = later if mass[0] > _FAR * later > 0 else mass[0]
+    cut = f", up to {1.08 * top:,.0f}" if top < mass[0] else ""
+    shares = Panel(
+        _years(times["year"]), Axis("", 0.0, 1.03, percent=True), tuple(_lines(times, "year", "deploying")),
+        title="share of futures in which plant arrives",
+    )  # fmt: skip
+    masses = Panel(
+        _years(times["year"]), _mass("", top), tuple(_lines(times, "year", "mass")),
+        title=f"mean mass that arrives, kg{cut}",
+    )  # fmt: skip
+    return Chart((shares, masses), "Share of futures in which plant arrives, and its mean mass, by year.", 330)
 
 
-def bounds_by_iteration(log: pd.DataFrame) -> Figure:
-    """Bounds of a method by iteration, and its residuals where it has such."""
-    with new_figure(7.2, 3.2, 2) as (figure, (left, right)):
-        for column, color, label in (
-            ("upper", PALETTE[1], "upper bound"),
-            ("lower", PALETTE[0], "lower bound"),
-        ):
-            left.step(log["number"], log[column], where="post", color=color, lw=1.5, label=label)
-        unit = money(left.yaxis, float(log[["lower", "upper"]].abs().max().max()))
-        left.set(xlabel="iteration", ylabel=f"expected NPV ({unit})")
-        left.legend(loc="upper right")
-        right.semilogy(log["number"], log["gap"].where(log["gap"] > 0), color=PALETTE[6], lw=1.5, label="relative gap")
-        for column, color, label in (
-            ("primal_residual", PALETTE[2], "primal residual (kg)"),
-            ("dual_residual", PALETTE[3], "dual residual (kg)"),
-        ):
-            if column in log:
-                size = log[column].where(log[column] > 0)
-                right.semilogy(log["number"], size, color=color, ls="--", lw=1.2, label=label)
-        right.set(xlabel="iteration")
-        right.legend(loc="lower left")
-        for ax in (left, right):
-            ax.xaxis.get_major_locator().set_params(integer=True)
-        return figure
+def bounds_by_iteration(log: pd.DataFrame) -> Chart:
+    """Bounds of a method by iteration, and its gap."""
+    number = log["number"].to_numpy(dtype=float)
+    both = log[["lower", "upper"]].to_numpy(dtype=float)
+    known = both[np.isfinite(both)]
+    scale, unit = scale_of(float(np.abs(known).max()))
+    pad = 0.05 * float(np.ptp(known)) or 0.01 * float(np.abs(known).max()) or 1.0
+    last = float(np.median(np.abs(both[-1])))
+    low, high = max(float(known.min()), last - 3 * abs(last)) - pad, min(float(known.max()), last + 3 * abs(last)) + pad
+    lines = tuple(
+        Line(number, both[:, i], f"{name} bound", series, step=True) for i, (name, series) in
+        enumerate((("lower", 0), ("upper", 1)))
+    )  # fmt: skip
+    panels = [Panel(Axis("iteration", number[0], max(number[-1], number[0] + 1), whole=True),
+                    Axis(f"expected NPV, {unit}", low, high, scale=scale), lines)]  # fmt: skip
+    gap = log["gap"].to_numpy(dtype=float)
+    open_ = np.isfinite(gap) & (gap > 0)
+    if open_.any():
+        x = Axis("iteration", number[0], max(number[-1], number[0] + 1), whole=True)
+        y = Axis("relative gap", float(gap[open_].min()) / 1.5, float(gap[open_].max()) * 1.5, log=True)
+        panels.append(Panel(x, y, (Line(number[open_], gap[open_], lead=True),)))
+    return Chart(tuple(panels), f"Bounds by iteration; the gap ends at {gap[-1]:.2g}.", 300)
 
 
-def all_figures(tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, str]]:
-    """Figures of a run by file name, each with its caption."""
-    paths = len(tables["npv"])
-    convergence = {}
-    if "iterations" in tables:
-        last = tables["iterations"].iloc[-1]
-        text = f"Bounds and gap on the tree by iteration; {last['number']:.0f} to a gap of {last['gap']:.2g}."
-        convergence["convergence"] = (bounds_by_iteration(tables["iterations"]), text)
-    return {
-        **convergence,
-        "demand_fan": (
-            demand_fan(tables["fan"], tables["tree"]),
-            "Demand: quantile fan and mean of the process, and the scenario tree that stands for it.",
-        ),
-        "deployment_schedule": (
-            deployment_schedule(tables["schedule"]),
-            schedule_caption(tables["schedule"]),
-        ),
-        "value_ladder": (
-            value_ladder(tables["values"]),
-            "Expected NPV on the process, maximised, and what information and flexibility add.",
-        ),
-        "target_curves": (
-            target_curves(tables["npv"], tables["metrics"]),
-            f"Target curves of the strategies on {paths:,} fresh common paths.",
-        ),
-        "operations": (
-            operations_over_time(tables["operations"]),
-            OPERATIONS_CAPTION,
-        ),
-        "distributions": (
-            indicator_distributions(tables["distributions"]),
-            distributions_caption(tables["distributions"]),
-        ),
-        "deployment_times": (
-            deployment_timing(tables["deployment_times"], tables["deployment_numbers"]),
-            TIMING_CAPTION,
-        ),
+# ------------------------------------------------------------------ of tables
+
+
+def plant_by_year(operations: pd.DataFrame, committed: int | None = None) -> Chart:
+    """Plant in place under the committed policy: a line and a band per technology."""
+    own = operations[(operations["strategy"] == "policy") & (operations["group"] == "plant")]
+    year = np.unique(own["year"].to_numpy(dtype=float))
+    pieces: list[Piece] = _committed(committed, year)
+    lines = []
+    for series, name in enumerate(dict.fromkeys(own["of"])):
+        part = own[own["of"] == name]
+        pieces.append(Band(year, part["p5"].to_numpy(), part["p95"].to_numpy(), series=series % 8, opacity=0.15))
+        lines.append(Line(year, part["mean"].to_numpy(), str(name), series, lead=series == 0))
+    panel = Panel(_years(year), _mass("plant in place, kg", float(own["p95"].max())), (*pieces, *lines))
+    return Chart((panel,), "Plant in place by year: mean, and the range of 90% of futures.", 280, 430)
+
+
+def supply_by_year(operations: pd.DataFrame) -> Chart:
+    """Who supplies what is wanted, on average, under the committed policy."""
+    own = operations[operations["strategy"] == "policy"]
+    layers = {
+        str(name): part.set_index("year")["mean"]
+        for name, part in own[own["group"] == "supply"].groupby("of", sort=False)
     }
+    for group, label in (("Earth", "from Earth"), ("shortage", "shortage")):
+        layers[label] = own[own["group"] == group].groupby("year")["mean"].sum()
+    years = np.sort(own["year"].unique()).astype(float)
+    below = np.zeros(years.size)
+    pieces: list[Piece] = []
+    lines: list[Line] = []
+    series = 0
+    for name, layer in layers.items():
+        height = np.maximum(layer.reindex(years, fill_value=0.0).to_numpy(dtype=float), 0.0)
+        if height.any():
+            pieces.append(Band(years, below, below + height, name, series % 8, 0.55))
+            below = below + height
+            lines.append(Line(years, below, series=series))
+            series += 1
+    panel = Panel(_years(years), _mass("oxygen, kg/yr, mean", float(below.max())), (*pieces, *lines))
+    return Chart((panel,), "Who supplies what is wanted by year, on average, one above the other.", 280, 430)

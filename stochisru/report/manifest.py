@@ -25,10 +25,24 @@ class _Distance(TypedDict):
 
 
 @with_config(_STRICT)
+class _Answer(TypedDict):
+    method: str
+    of: str
+    error: float | None
+    nothing: float | None
+    break_even: float | None
+    price: float | None
+    projected: float | None
+    demand: float
+    refused: str
+
+
+@with_config(_STRICT)
 class _Common(TypedDict):
     case: str
     title: str
     horizon: int
+    answer: _Answer
     distance: _Distance
     leaves: int
     nodes: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from scenario_trees.files import replacing
 from stochisru.files import MADE_BY, MANIFEST, RUN, drawing, replacing_folder, to_json
 from stochisru.methods.result import versions
 from stochisru.protocols import Case
@@ -14,7 +15,9 @@ from stochisru.studies.store import Row
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+#: Dots per inch of PNG files.
+DPI = 300
 
 
 @contextlib.contextmanager
@@ -40,11 +43,11 @@ def fill(
     kind: str,
     case: Case,
     tables: Mapping[str, Sequence[Row]],
-    figures: Callable[[], Mapping[str, Figure]],
+    figures: Callable[[], Mapping[str, Drawing]],
     settings: Mapping[str, Any],
     kept: object = None,
 ) -> None:
-    """Write tables (CSV and Parquet), case and manifest, then the figures (PNG and PDF), which may fail.
+    """Write tables (CSV and Parquet), case and manifest, then the figures (PNG, PDF, SVG), which may fail.
 
     ``kept`` is the outcome that they show, which a `FigureError` passes on.
     """
@@ -106,13 +109,35 @@ def _guarded(cell: Any) -> Any:
     return cell
 
 
-def write_figures(folder: Path, figures: Callable[[], Mapping[str, Figure]], kept: object = None) -> None:
-    """Make figures and write them as PNG and PDF into ``folder/figures``; raise `FigureError` where that fails."""
+class Drawing(Protocol):
+    """What writes itself: a matplotlib figure, or a chart of `stochisru.report.chart`."""
+
+    def savefig(self, fname: Any, /, *, format: str, dpi: float, metadata: Any) -> Any:
+        """Write it to an open binary file."""
+
+
+def write_figure(folder: Path, name: str, figure: Drawing) -> list[Path]:
+    """Write a figure as PNG, PDF and SVG, the same bytes every time; return the files."""
+    import matplotlib as mpl
+
+    if (place := getattr(figure, "get_layout_engine", None)) is not None and place() is not None:
+        figure.draw_without_rendering()  # type: ignore[attr-defined]
+        figure.set_layout_engine("none")  # type: ignore[attr-defined]  # it is placed once, not once a file
+    written = []
+    for suffix, undated in (("png", None), ("pdf", {"CreationDate": None}), ("svg", {"Date": None})):
+        path = folder / f"{name}.{suffix}"
+        with replacing(path) as part, mpl.rc_context({"svg.hashsalt": "stochisru", "svg.fonttype": "path"}):
+            figure.savefig(part, format=suffix, dpi=DPI, metadata=undated)
+        written.append(path)
+    return written
+
+
+def write_figures(folder: Path, figures: Callable[[], Mapping[str, Drawing]], kept: object = None) -> None:
+    """Make figures and write them as PNG, PDF and SVG into ``folder/figures``; `FigureError` where that fails."""
     with drawing(kept):
         (folder / "figures").mkdir()
         for name, figure in figures().items():
-            figure.savefig(folder / "figures" / f"{name}.png")
-            figure.savefig(folder / "figures" / f"{name}.pdf", metadata={"CreationDate": None})
+            write_figure(folder / "figures", name, figure)
 
 
 def default_folder(case: Case, study: str | None = None) -> Path:

@@ -241,7 +241,7 @@ def campaign_sweep(
     backend: Annotated[str, typer.Option(help="Where workers run: processes or dask.")] = "processes",
     checkpoint: Annotated[Path | None, typer.Option(help="Folder that remembers finished points.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for tables and figures (PNG, PDF).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for tables and figures (PNG, PDF, SVG).")] = None,
     solver: SolverOpt = "highs",
     json: JsonOpt = None,
 ) -> None:

@@ -17,6 +17,7 @@ from stochisru.worked.deployment.hypothesis import SCAN_PATHS, state_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from stochisru.report.chart import Chart
     from stochisru.studies.store import Row
     from stochisru.worked.deployment.hypothesis import Hypothesis
     from stochisru.worked.deployment.study import HorizonResult
@@ -284,7 +285,7 @@ def _rules(r: HorizonResult) -> list[str]:
 def render_findings(
     results: Sequence[HorizonResult],
     sentences: Mapping[str, Sequence[str]],
-    figures: Mapping[str, Figure],
+    figures: Mapping[str, Figure | Chart],
     settings: Mapping[str, Any],
 ) -> str:
     """Text of the page."""
@@ -343,7 +344,7 @@ def _scan_table(found: Hypothesis) -> str:
     )
 
 
-def _section(r: HorizonResult, figures: Mapping[str, Figure], settings: Mapping[str, Any]) -> str:
+def _section(r: HorizonResult, figures: Mapping[str, Figure | Chart], settings: Mapping[str, Any]) -> str:
     metrics = r.comparison.simulation.to_frame()
     sampling = dict(settings)
     values = [

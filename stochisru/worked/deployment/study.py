@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from stochisru.report.chart import Chart
+
 #: Years of the study.
 HORIZONS = (10, 30, 50)
 #: Strategies on common runs: the three of the study and what they are held against.
@@ -131,7 +133,7 @@ def study_tables(results: Sequence[HorizonResult]) -> dict[str, list[Row]]:
     }
 
 
-def study_figures(results: Sequence[HorizonResult]) -> dict[str, Figure]:
+def study_figures(results: Sequence[HorizonResult]) -> dict[str, Figure | Chart]:
     """Figures by file name: one of each kind per horizon, and those over all horizons."""
     import pandas as pd
 
@@ -144,17 +146,17 @@ def study_figures(results: Sequence[HorizonResult]) -> dict[str, Figure]:
     )
     from stochisru.worked.deployment.figures import flexibility_by_horizon, shares_by_horizon
 
-    figures = {"flexibility": flexibility_by_horizon(results)}
+    figures: dict[str, Figure | Chart] = {"flexibility": flexibility_by_horizon(results)}
     paying = [r for r in results if r.values.point("rp") > 0]
     if paying:
         figures["shares"] = shares_by_horizon(paying)
     for r in results:
         run = r.comparison.simulation
         figures |= {
-            f"target_curves_{r.years}": target_curves(pd.DataFrame(run.npv.T, columns=run.names), run.to_frame()),
+            f"target_curves_{r.years}": target_curves(pd.DataFrame(run.npv.T, columns=run.names)),
             f"operations_{r.years}": operations_over_time(run.yearly()),
             f"distributions_{r.years}": indicator_distributions(run.distributions()),
-            f"deployment_times_{r.years}": deployment_timing(run.deployment_times(), run.deployment_numbers()),
+            f"deployment_times_{r.years}": deployment_timing(run.deployment_times()),
             f"tornado_{r.years}": tornado_pair(r.tornado),
             f"frontier_{r.years}": efficiency_frontiers(r.frontier),
         }
@@ -253,9 +255,9 @@ def deployment_study(
             "frontier_paths": _FRONTIER_PATHS,
         }
         sentences = findings(results)
-        figures: dict[str, Figure] = {}
+        figures: dict[str, Figure | Chart] = {}
 
-        def draw() -> dict[str, Figure]:
+        def draw() -> dict[str, Figure | Chart]:
             figures.update(study_figures(results))
             return figures
 
