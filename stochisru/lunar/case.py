@@ -22,6 +22,7 @@ from stochisru.files import toml_tables
 from stochisru.lunar.demand import Demand, unused
 from stochisru.lunar.derivation import Rule
 from stochisru.lunar.explained import explained
+from stochisru.lunar.in_hand import InHand
 from stochisru.lunar.parts import Costs, Economics, Horizon, Launch, Part, Points, Scale, Technology
 from stochisru.lunar.shipped import Base, General, case_text, shipped_cases
 from stochisru.lunar.toml import toml_string, toml_value
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from stochisru.problem.model import Model
 
 
-class DeploymentCase(Part):
+class DeploymentCase(InHand, Part):
     """A deployment problem; see ``docs/formulation.md``.
 
     Examples
