@@ -19,7 +19,7 @@ from stochisru.values import values
 
 WRONG = ["nonsense", None, 3.5, -1, [3] * 5, np.arange(3.0), {}, object(), float("nan")]
 #: What takes any number of seconds if it is given what is right for it, and files that are written.
-LEFT_OUT = {"progress", "workers", "target", "mapping"}
+LEFT_OUT = {"progress", "workers", "target"}
 
 
 @cache
