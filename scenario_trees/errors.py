@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,17 @@ def require_number(name: str, value: object, *, low: float = -math.inf, strict: 
         allowed = f"{'>' if strict else '>='} {low:g} and finite" if np.isfinite(low) else "finite"
         raise TreeError(f"{name}: must be {allowed}, got {value!r}")
     return float(value)  # type: ignore[arg-type]
+
+
+def is_list(value: object) -> bool:
+    """Whether a value is a list of things, which a text is not."""
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes))
+
+
+def require_process(process: object) -> None:
+    """Raise `TreeError` for anything but a process, as for its name or numbers."""
+    if not (hasattr(process, "initial") and callable(getattr(process, "mean", None))):
+        raise TreeError(f"process: must be a process of scenario_trees, got {type(process).__name__}")
 
 
 def numbers(name: str, values: Any) -> Array:

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array, Index
 from scenario_trees.discretised import states_of_process
-from scenario_trees.errors import TreeError, numbers, require_integer, require_number
+from scenario_trees.errors import TreeError, numbers, require_integer, require_number, require_process
 from scenario_trees.files import MISSHAPEN, read_arrays, write_arrays
 from scenario_trees.growing import unfolded
 from scenario_trees.origin import Origin, made_from, plain
@@ -166,6 +166,7 @@ class MarkovLattice:
             with 0.5 both ends are resolved (30 stages of σ = 0.2, 100 states: the error of the optimum falls from
             0.7 % to 0.3 %, the loss of the lattice's policy on fresh paths from 0.5 % to 0.1 %).
         """
+        require_process(process)
         _require_size(horizon, *(states if isinstance(states, tuple) and states else (states,)))
         require_number("dt", dt, low=0.0, strict=True)
         if require_number("tilt", tilt, low=0.0) > 1:
@@ -375,6 +376,7 @@ class MarkovLattice:
         TreeError
             If the tree would have more than ``max_nodes`` nodes.
         """
+        require_integer("max_nodes", max_nodes, 1)
         return made_from(self.origin, ScenarioTree(**unfolded(self, max_nodes), names=self.names))
 
     def check(self, process: Spread, dt: float = 1.0) -> LatticeCheck:

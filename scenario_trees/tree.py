@@ -19,7 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenario_trees.arrays import Array, Index
-from scenario_trees.errors import TreeError, is_integer, numbers, require_number
+from scenario_trees.errors import (
+    TreeError,
+    is_integer,
+    is_list,
+    numbers,
+    require_integer,
+    require_number,
+    require_process,
+)
 from scenario_trees.files import MISSHAPEN, read_arrays, write_arrays
 from scenario_trees.origin import Origin, made_from
 from scenario_trees.protocols import Process, Quantization, Spread
@@ -197,7 +205,13 @@ class ScenarioTree:
         """
         from scenario_trees.growing import grown
 
-        quantization = quantization or GaussHermite()
+        require_process(process)
+        if not is_list(branching):
+            raise TreeError(f"branching: must be branches per year, as in [3, 3], got {branching!r}")
+        branching = list(branching)
+        quantization = GaussHermite() if quantization is None else quantization
+        if not callable(getattr(quantization, "growth", None)):
+            raise TreeError(f"quantization: must be one of scenario_trees, got {type(quantization).__name__}")
         require_number("dt", dt, low=0.0, strict=True)
         parts = grown(process, branching, quantization, dt, _MAX_NODES)
         for array in parts.values():
@@ -239,7 +253,7 @@ class ScenarioTree:
 
     def factor(self, name: str) -> Array:
         """Values of one factor, or of what else is known, at every node; `TreeError` if there is none of that name."""
-        if name not in self.names:
+        if not isinstance(name, str) or name not in self.names:
             raise TreeError(f"factor: must be one of {', '.join(self.names)}, got {name!r}")
         at = self.names.index(name)
         return self.value if at == 0 or self.others is None else self.others[:, at - 1]
@@ -275,6 +289,7 @@ class ScenarioTree:
 
     def ancestor(self, lag: int) -> Index:
         """Ancestor of every node ``lag`` stages up, or the root where there is none."""
+        require_integer("lag", lag, 0)
         above = np.arange(self.n_nodes, dtype=np.int64)
         step = np.maximum(self.parent, 0)
         for _ in range(min(lag, self.horizon)):
@@ -299,6 +314,7 @@ class ScenarioTree:
         origin
             Node of this tree that each node of the branch is.
         """
+        require_integer("node", node, 0, self.n_nodes - 1)
         way = [node]
         while way[0] > 0:
             way.insert(0, int(self.parent[way[0]]))
@@ -357,6 +373,7 @@ class ScenarioTree:
         """Compare the tree with a process: see `scenario_trees.diagnostics.check`."""
         from scenario_trees.diagnostics import check
 
+        require_process(process)
         return check(self, process, dt, paths)
 
     # -------------------------------------------------------------------- i/o

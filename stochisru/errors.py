@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from scenario_trees.errors import TreeError, is_number
 from scenario_trees.errors import require_integer as _integer
@@ -149,6 +151,25 @@ def require_number(name: str, value: object, *, low: float = -math.inf, strict: 
         return float(value)  # type: ignore[arg-type]
     allowed = f" {'>' if strict else '>='} {low:g}" if math.isfinite(low) else ""
     raise InputError(f"{name}: must be a finite number{allowed}, got {value!r}")
+
+
+def require_kind(name: str, value: object, kinds: type | tuple[type, ...], words: str) -> None:
+    """Raise `InputError` unless a value is of some type, which ``words`` say with their article."""
+    if not isinstance(value, kinds):
+        raise InputError(f"{name}: must be {words}, got {type(value).__name__}")
+
+
+def require_choice(name: str, value: object, known: Iterable[str]) -> None:
+    """Raise `InputError` unless a value is one of some words."""
+    words = list(known)
+    if not isinstance(value, str) or value not in words:
+        raise InputError(f"{name}: must be one of {', '.join(words)}, got {value!r}")
+
+
+def require_path(name: str, value: object) -> Path:
+    """The value as a path; raise `InputError` for what is none."""
+    require_kind(name, value, (str, os.PathLike), "a path")
+    return Path(value)  # type: ignore[arg-type]
 
 
 def require_confidence(confidence: float) -> None:

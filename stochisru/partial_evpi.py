@@ -24,13 +24,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scenario_trees.arrays import Array, Index
-from scenario_trees.errors import TreeError
+from scenario_trees.errors import TreeError, is_list
 from scenario_trees.knowing import known_path, known_paths
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.processes.several import CorrelatedFactors
 from scenario_trees.protocols import Stepping
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import BoundsError, InfeasibleError, InputError
+from stochisru.errors import (
+    BoundsError,
+    InfeasibleError,
+    InputError,
+    require_confidence,
+    require_integer,
+    require_kind,
+)
 from stochisru.files import plainly
 from stochisru.methods.result import Bounds, Kind, Of, versions
 from stochisru.problem.information import Recourse, WaitAndSee
@@ -205,13 +212,19 @@ def partial_evpi(
     >>> [(name, round(found.parts[name].value, 2)) for name in found.ranked], round(found.evpi.value, 2)
     ([('demand', 12.97), ('price', 4.96)], 17.33)
     """
-    model = problem if isinstance(problem, Model) else problem.model
+    model = problem if isinstance(problem, Model) else getattr(problem, "model", None)
+    if not isinstance(model, Model):
+        raise InputError(f"problem: must be a Model or a case, got {type(problem).__name__}")
+    require_kind("on", on, (ScenarioTree, MarkovLattice), "a ScenarioTree or a MarkovLattice")
+    if factors is not None and not is_list(factors):
+        raise InputError(f"factors: must be a list of names, got {factors!r}")
     names = on.names if factors is None else tuple(factors)
     for name in names:
-        if name not in on.names:
+        if not isinstance(name, str) or name not in on.names:
             raise InputError(f"factors: must be of {', '.join(on.names)}, got {name!r}")
-    if paths < 2 or seed < 0:
-        raise InputError(f"paths, seed: must be >= 2 and >= 0, got {paths} and {seed}")
+    require_integer("paths", paths, 2)
+    require_integer("seed", seed, 0)
+    require_confidence(confidence)
     model.require_neutral("the mean over paths that are known")
     limits, say = SolverLimits(rel_gap, time_limit), progress or (lambda _: None)
     if isinstance(on, MarkovLattice):

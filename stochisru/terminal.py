@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -133,27 +134,70 @@ def _console(**options: Any) -> Console:
     return Console(markup=False, emoji=False, **options)
 
 
+#: How much progress tells on standard error.
+Talk = Literal["quiet", "usual", "verbose"]
+_TALK: list[Talk] = ["usual"]
+
+
+def speak(talk: Talk) -> None:
+    """Say how much progress is told from now on: nothing, what a terminal shows, or every step as a line."""
+    _TALK[0] = talk
+
+
+def _is_shown(console: Console) -> bool:
+    return console.is_terminal and _TALK[0] == "usual"
+
+
+@contextlib.contextmanager
+def _lines(title: str) -> Iterator[Callable[[str], None]]:
+    """Steps as lines on standard error, each with the seconds since the beginning."""
+    start = time.monotonic()
+
+    def tell(step: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - start:8.1f} s  {title}{f': {step}' if step else ''}\n")
+
+    tell("")
+    yield tell
+    tell("done")
+
+
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[str], None]]:
-    """A spinner with the present step on standard error; silent when that is not a terminal."""
-    from rich.text import Text
+    """A spinner with the present step and the time so far on standard error; silent when that is not a terminal."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = _console(stderr=True)
-    if not console.is_terminal:
+    if _TALK[0] == "verbose":
+        with _lines(title) as tell:
+            yield tell
+        return
+    if not _is_shown(console):
         yield lambda _: None
         return
-    with console.status(Text(title)) as status:
-        yield lambda step: status.update(Text(f"{title}: {step}"))
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task(title)
+        yield lambda step: shown.update(task, description=f"{title}: {step}")
 
 
 @contextlib.contextmanager
 def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error; silent when that is not a terminal."""
+    """A bar with the share done and the time left on standard error; silent when that is not a terminal."""
     from rich.markup import escape
     from rich.progress import Progress
 
     console = _console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    if _TALK[0] == "verbose":
+        with _lines(title) as tell:
+            sofar = [0]
+
+            def count(done: int) -> None:
+                sofar[0] += done
+                tell(f"{sofar[0]:,} of {total:,} ({sofar[0] / max(total, 1):.0%})")
+
+            yield count
+        return
+    with Progress(console=console, transient=True, disable=not _is_shown(console)) as progress:
         task = progress.add_task(escape(title), total=total)
         yield lambda done: progress.advance(task, done)
 
@@ -188,6 +232,22 @@ def print_frame(frame: pd.DataFrame, title: str, right: Collection[str] = ()) ->
         for row in zip(*(cells[name] for name in columns), strict=True):
             table.add_row(*row)
         console.print(table)
+
+
+def print_list(told: dict[str, str]) -> None:
+    """Names, each with a sentence that is folded beside it where that is a terminal."""
+    from rich.table import Table
+
+    console = _console()
+    if not console.is_terminal:
+        sys.stdout.write("".join(f"{name}: {text}\n" for name, text in told.items()))
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, text in told.items():
+        table.add_row(name, text)
+    console.print(table)
 
 
 def print_words(text: str) -> None:
@@ -247,7 +307,13 @@ def iteration_table(title: str) -> Iterator[Callable[[LogLine], None]]:
     from rich.table import Table
 
     console = _console(stderr=True)
-    if not console.is_terminal:
+    if _TALK[0] == "verbose":
+        with _lines(title) as tell:
+            yield lambda line: tell(
+                ", ".join(f"{name.replace('_', ' ')} {_logged(name, value)}" for name, value in vars(line).items())
+            )
+        return
+    if not _is_shown(console):
         yield lambda _: None
         return
     lines: list[LogLine] = []
@@ -257,7 +323,7 @@ def iteration_table(title: str) -> Iterator[Callable[[LogLine], None]]:
         for head in vars(lines[0]) if lines else ():
             shown.add_column(head.replace("_", " "), justify="right")
         for line in lines[-12:]:
-            shown.add_row(*(f"{v:.2%}" if name == "gap" else _cell(v) for name, v in vars(line).items()))
+            shown.add_row(*(_logged(name, v) for name, v in vars(line).items()))
         return shown
 
     with Live(table(), console=console, refresh_per_second=8, transient=True) as live:
@@ -267,6 +333,11 @@ def iteration_table(title: str) -> Iterator[Callable[[LogLine], None]]:
             live.update(table())
 
         yield add
+
+
+def _logged(name: str, value: Any) -> str:
+    """A number of a log, a gap as a share."""
+    return f"{value:.2%}" if name == "gap" else _cell(value)
 
 
 def given_options(

@@ -20,7 +20,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import BoundsError, InfeasibleError, InputError
+from stochisru.errors import BoundsError, InfeasibleError, InputError, require_kind
 from stochisru.files import plainly
 from stochisru.methods.registry import closed_forms
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of
@@ -127,6 +127,7 @@ class Values:
 
     def bracket(self, name: str) -> Bounds | None:
         """Bracket of a value or of a difference; None where a program has no solution."""
+        require_kind("name", name, str, f"one of {', '.join([*self.optima, *DIFFERENCES])}")
         if name in DIFFERENCES:
             better, worse = (self.bracket(part) for part in DIFFERENCES[name][:2])
             if better is None or worse is None:
@@ -142,7 +143,7 @@ class Values:
 
         A difference is ≥ 0 up to the gaps of its values, 0 where it is rounding.
         """
-        if name in DIFFERENCES:
+        if isinstance(name, str) and name in DIFFERENCES:
             if self.bracket(name) is None:
                 return None
             better, worse = DIFFERENCES[name][:2]

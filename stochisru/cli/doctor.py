@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from stochisru.methods.result import versions
@@ -22,6 +23,11 @@ def _mpi_library() -> str | None:
     except subprocess.TimeoutExpired:
         return None
     return answer.stdout.strip("\0 \n") or None
+
+
+def _mpiexec() -> str | None:
+    """The launcher that goes with this Python: the one beside it, where ``mpich`` puts it, or the first on the path."""
+    return shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
 
 
 def diagnose() -> dict[str, Any]:
@@ -41,6 +47,6 @@ def diagnose() -> dict[str, Any]:
         "versions": versions(),
         "solvers": found,
         "pyomo_solvers": pyomo_solvers,
-        "mpi": {"library": _mpi_library(), "mpiexec": shutil.which("mpiexec")},
+        "mpi": {"library": _mpi_library(), "mpiexec": _mpiexec()},
         "ok": found["highs"] is not None,
     }

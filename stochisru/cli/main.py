@@ -64,7 +64,9 @@ from stochisru.terminal import (
     emit_outcome,
     json_target,
     print_frame,
+    print_list,
     progress,
+    speak,
 )
 from stochisru.worked import WORKED
 
@@ -74,7 +76,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="stochisru",
     help="Stochastic programming and real options for lunar oxygen production.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -177,12 +178,12 @@ def list_policies(json: JsonOpt = None) -> None:
 
 @case_app.command("list")
 def case_list(json: JsonOpt = None) -> None:
-    """List the shipped cases."""
-    from stochisru.lunar.shipped import shipped_cases
+    """List the shipped cases, each with what it is."""
+    from stochisru.lunar.shipped import described, shipped_cases
 
     json_target(json)
-    names = shipped_cases()
-    emit(names, json, lambda: typer.echo("\n".join(names)))
+    told = {name: described(name) for name in shipped_cases()}
+    emit(list(told), json, lambda: print_list(told))
 
 
 @case_app.command("show")
@@ -256,6 +257,8 @@ for study_command in (sensitivity, frontier, risk, tune, robustness, learning, s
     app.command()(study_command)
 app.add_typer(study_app, name="study")
 
+#: Variable by which a shell asks for completion.
+_COMPLETING = "_STOCHISRU_COMPLETE"
 #: Typer applications by the first words of a command.
 _GROUPS = {"network": network_app, "study": study_app}
 
@@ -314,7 +317,14 @@ def doctor(json: JsonOpt = None) -> None:
 def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Every step as a line on standard error, with the time so far.")
+    ] = False,
 ) -> None:
+    if quiet and verbose:
+        raise InputError("quiet, verbose: give one of them")
+    speak("quiet" if quiet else "verbose" if verbose else "usual")
     if version:
         from stochisru import __version__
 
@@ -341,6 +351,8 @@ def main(arguments: list[str] | None = None) -> None:
     # A batch system ends a job by SIGTERM, a closed terminal by SIGHUP: clean up as after Ctrl-C.
     listen(signal.default_int_handler)
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if _COMPLETING in os.environ:  # a shell asks what may come next; the options of solve are among it
+        words = os.environ.get("COMP_WORDS", "").split()[1:]
     try:
         _SOLVE.callback = solve_command(words) if words[:1] == ["solve"] else solve_listed
         with file_warnings() as unwritten:

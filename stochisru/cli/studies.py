@@ -323,7 +323,7 @@ def tune(
     )
 
 
-study_app = typer.Typer(help="Whole studies, each with a page of findings.", rich_markup_mode=None)
+study_app = typer.Typer(help="Whole studies: tables, figures, and what they say in sentences.", rich_markup_mode=None)
 
 
 @study_app.callback(invoke_without_command=True)

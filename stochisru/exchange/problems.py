@@ -9,7 +9,7 @@ import numpy as np
 
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_path
 from stochisru.exchange.staged import StagedProgram, staged
 from stochisru.files import require_writable
 from stochisru.methods.problems import stated_on_trees
@@ -28,8 +28,7 @@ FORMATS = {
 
 def suffix_of(path: str | Path, *, reading: bool = False) -> str:
     """The suffix that names the format of a file; `InputError` for others."""
-    if not isinstance(path, (str, Path)):
-        raise InputError(f"file: must be a path, got {type(path).__name__}")
+    require_path("file", path)
     known: list[str] = [*FORMATS, *((".cor", ".tim", ".sto") if reading else ())]
     for suffix in known:
         if Path(path).name.endswith(suffix):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scenario_trees.files import replacing
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_kind, require_path
 from stochisru.files import MANIFEST, read_manifest, require_writable
 from stochisru.studies.folder import guarded
 
@@ -30,6 +30,7 @@ _ROWS, _LETTERS = 1_048_575, 31
 
 def suffix_of(path: str | Path) -> str:
     """The suffix that names the format of a file; `InputError` for others."""
+    require_path("file", path)
     for suffix in FORMATS:
         if Path(path).name.endswith(suffix):
             return suffix
@@ -46,7 +47,7 @@ def tables_of(folder: str | Path) -> dict[str, pd.DataFrame]:
     """
     import pandas as pd
 
-    home = Path(folder)
+    home = require_path("folder", folder)
     if read_manifest(home) is None:
         raise InputError(f"folder: {home} is no folder of a run or study: it has no {MANIFEST} of stochisru")
     found = {}
@@ -95,8 +96,15 @@ def write_results(
     ...     print(write_results({"plan": plan}, f"{folder}/plan.nc").name)
     plan.nc
     """
+    import pandas as pd
+
     suffix, path = suffix_of(target), Path(target)
     require_writable(path, "file")
+    require_kind("tables", tables, Mapping, "tables by name")
+    for name, table in tables.items():
+        require_kind(f"tables: {name}", table, pd.DataFrame, "a DataFrame")
+    if about is not None:
+        require_kind("about", about, Mapping, "entries by name")
     if not tables:
         raise InputError("tables: must be one or more, got none")
     with replacing(path) as part:
@@ -195,6 +203,8 @@ def iamc_table(
     """
     import pandas as pd
 
+    require_kind("table", table, pd.DataFrame, "a DataFrame")
+    require_kind("variables", variables, Mapping, "variable and unit by column")
     lacking = [name for name in (*variables, year) if name not in table.columns]
     if lacking:
         raise InputError(f"table: must have the columns {', '.join((*variables, year))}, {lacking[0]!r} is not there")

@@ -17,11 +17,12 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from scenario_trees.processes import GeometricBrownianMotion, OneFactor
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_kind, require_path
 from stochisru.files import toml_tables
 from stochisru.lunar.demand import Demand, unused
 from stochisru.lunar.derivation import Rule
 from stochisru.lunar.explained import explained
+from stochisru.lunar.in_hand import InHand
 from stochisru.lunar.parts import Costs, Economics, Horizon, Launch, Part, Points, Scale, Technology
 from stochisru.lunar.shipped import Base, General, case_text, shipped_cases
 from stochisru.lunar.toml import toml_string, toml_value
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from stochisru.problem.model import Model
 
 
-class DeploymentCase(Part):
+class DeploymentCase(InHand, Part):
     """A deployment problem; see ``docs/formulation.md``.
 
     Examples
@@ -390,6 +391,7 @@ def case_from_dict(data: Mapping[str, Any]) -> DeploymentCase:
     InputError
         One line with every problem found: field, allowed range, given value.
     """
+    require_kind("case", data, Mapping, "nested tables")
     raw = {key: dict(value) if isinstance(value, Mapping) else value for key, value in data.items()}
     try:
         rules = _RULES.validate_python(raw.get("derivation", {}))
@@ -461,6 +463,7 @@ def load_case(source: str | Path) -> Any:
     InputError
         If there is no such case or file, the file is not TOML, or a number is out of range.
     """
+    require_path("CASE", source)
     if str(source) in shipped_cases():
         text, where = case_text(str(source)), str(source)
     else:
@@ -493,6 +496,7 @@ def problem_from_dict(data: Mapping[str, Any]) -> Any:
     from stochisru.lunar.learning.case import learning_case
     from stochisru.lunar.tables.case import general_case, said_beyond
 
+    require_kind("case", data, Mapping, "nested tables")
     beyond = said_beyond(data)
     if "learning" in data:
         return learning_case(data, beyond)

@@ -99,7 +99,7 @@ POLICIES: dict[str, Callable[[DeploymentCase], Strategy]] = {
 
 def require_policy(name: str) -> None:
     """Raise `InputError` for an unknown name."""
-    if name not in POLICIES:
+    if not isinstance(name, str) or name not in POLICIES:
         raise InputError(f"strategies: must be among {', '.join(POLICIES)}, got {name!r}")
 
 

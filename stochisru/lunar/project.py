@@ -27,7 +27,7 @@ from scenario_trees.arrays import Array
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from stochisru.errors import InputError, require_number
 from stochisru.files import plainly
-from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.by_year import YearlyUnitValue, exact_in_advance, why_no_exact_policy
 from stochisru.lunar.tables.case import GeneralCase, general_case, is_general
 from stochisru.lunar.tables.model import StatedCase
@@ -399,6 +399,7 @@ def project(case: DeploymentCase | GeneralCase, plant: float | None = None) -> P
         If no size is given and the fixed design builds nothing, or the case is none that scales with demand.
     """
     if not is_general(case):
+        require_case(case)
         case = general_case(tomllib.loads(case.to_toml()))
     if plant is None:
         lots = [each.lot for each in case.technologies if each.lot is not None]

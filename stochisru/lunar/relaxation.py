@@ -18,10 +18,10 @@ import numpy as np
 
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.sampling import SAMPLERS
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_confidence
 from stochisru.estimate import Estimate
 from stochisru.limits import Limit
-from stochisru.lunar.case import DeploymentCase, why_no_case
+from stochisru.lunar.case import DeploymentCase, require_case, why_no_case
 from stochisru.lunar.cut_plan import CutPlan
 from stochisru.lunar.exact.by_year import exact_policy, why_no_exact_policy
 from stochisru.lunar.exact.threshold import ThresholdPlan, threshold
@@ -194,6 +194,7 @@ def threshold_ignoring(
     >>> result.termination.limit, result.bounds.lower < result.objective < result.bounds.upper
     (<Limit.RELAXATION: 'relaxation'>, True)
     """
+    require_case(case)
     exact = threshold(case.linear_bound)
     start = time.perf_counter()
     plain, all_costs = (
@@ -229,6 +230,8 @@ def sddp_ignoring(
     Result
         As of `threshold_ignoring`, on the lattice.
     """
+    require_case(case)
+    require_confidence(confidence)
     if lattice is None:
         lattice = case_lattice(case, states)
     relaxed = sddp(case.linear_bound, lattice, seed=seed, confidence=confidence, **options)

@@ -39,6 +39,18 @@ def shipped_cases() -> list[str]:
     return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
 
 
+def described(name: str) -> str:
+    """What a shipped case is, in one sentence: the comment on top of its file."""
+    told: list[str] = []
+    for line in case_text(name).splitlines():
+        if not line.startswith("#"):
+            break
+        told.append(line.lstrip("# ").strip())
+        if told[-1].endswith("."):
+            break
+    return " ".join(told)
+
+
 def case_text(name: str) -> str:
     """TOML text of a shipped case."""
     return (resources.files("stochisru.lunar") / "cases" / f"{name}.toml").read_text(encoding="utf-8")

@@ -45,7 +45,7 @@ class StagePrograms(ModelStages):
     @classmethod
     def of(cls, case: DeploymentCase, lattice: MarkovLattice | int, storage: Storage | None = None) -> StagePrograms:
         """The stage programs of a case, and of a store if there is one; a lattice may be so many states per stage."""
-        lattice = case_lattice(case, lattice) if isinstance(lattice, int) else lattice
+        lattice = lattice if isinstance(lattice, MarkovLattice) else case_lattice(case, lattice)
         require_lattice(case, lattice)
         case.require_linear("SDDP")
         if storage is None:

@@ -18,7 +18,24 @@ if TYPE_CHECKING:
     from stochisru.lunar.learning.case import LearningCase
     from stochisru.lunar.tables.case import GeneralCase
 
-CaseArg = Annotated[str, typer.Argument(metavar="CASE", help="Name of a shipped case, or a TOML file.")]
+
+def cases_beginning(incomplete: str) -> list[str]:
+    """Shipped cases, and TOML files and folders, that a word may become."""
+    from stochisru.lunar.shipped import shipped_cases
+
+    found = [name for name in shipped_cases() if name.startswith(incomplete)]
+    home, _, begun = incomplete.rpartition("/")
+    folder = Path(home or ("/" if incomplete.startswith("/") else "."))
+    for path in sorted(folder.glob("*")) if folder.is_dir() else []:
+        if path.name.startswith(begun) and (path.suffix == ".toml" or path.is_dir()):
+            found.append(f"{incomplete[: len(incomplete) - len(begun)]}{path.name}{'/' if path.is_dir() else ''}")
+    return found
+
+
+CaseArg = Annotated[
+    str,
+    typer.Argument(metavar="CASE", help="Name of a shipped case, or a TOML file.", autocompletion=cases_beginning),
+]
 BranchingOpt = Annotated[str | None, typer.Option(help="Branches per year, as in 3,3,2 (one factor per year).")]
 QuantizationOpt = Annotated[
     str | None,

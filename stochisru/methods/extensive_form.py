@@ -17,6 +17,7 @@ from stochisru.methods.options import Options, option
 from stochisru.methods.problems import stated_on_trees, why_not_on_trees
 from stochisru.methods.result import MIXED_ROUNDING, REL_GAP, Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.problem.information import Held
+from stochisru.programs.effort import SolverLimits
 from stochisru.programs.sparse import FEASIBILITY, LinearProgram, Solution, solve, solve_family, solve_mixed
 from stochisru.protocols import ProblemOnTrees, TreePlanT
 
@@ -142,7 +143,7 @@ def extensive_forms(
     building = time.perf_counter() - start
     variants = (problem.holding(plan) for plan in held)
     mixed = bool(program.integer.any())
-    gap = (MIXED_GAP if mixed else REL_GAP) if rel_gap is None else rel_gap
+    gap = SolverLimits((MIXED_GAP if mixed else REL_GAP) if rel_gap is None else rel_gap, time_limit).rel_gap
     solutions: Iterator[Solution]
     if mixed:
         solutions = (solve_mixed(variant, rel_gap=gap, time_limit=time_limit, solver=solver) for variant in variants)

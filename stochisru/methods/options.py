@@ -66,8 +66,10 @@ class Options:
             value = getattr(self, item.name)
             if value is None and item.default is None:
                 continue
-            if about.choices and value not in about.choices:
+            if about.choices and not (isinstance(value, str) and value in about.choices):
                 raise InputError(f"{item.name}: must be {about.allowed}, got {value!r}")
+            if isinstance(item.default, bool) and not isinstance(value, bool):
+                raise InputError(f"{item.name}: must be true or false, got {value!r}")
             if about.low is not None or about.high is not None:
                 _require_range(item.name, value, about, isinstance(item.default, int))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 
-from stochisru.errors import BoundsError
+from stochisru.errors import BoundsError, require_kind
 from stochisru.files import plainly
 from stochisru.limits import Limit
 from stochisru.protocols import LogLine, Plan, PlanOf, Policy
@@ -316,6 +316,9 @@ class Result(Generic[P_co]):
         InputError
             If the mapping is unknown, or the plan takes none.
         """
+        for what, word in (("name", name), ("mapping", mapping)):
+            if word is not None:
+                require_kind(what, word, str, "a word")
         return self.plan.policy(name or self.method, mapping)
 
     @plainly

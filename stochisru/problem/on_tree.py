@@ -131,7 +131,7 @@ def on_tree(
     >>> round(solution.objective, 6), solution.values("order").round(6).tolist()
     (125.0, [0.0, 100.0])
     """
-    return program_of(Sheet(model, tree, information or Recourse()))
+    return program_of(Sheet(model, tree, Recourse() if information is None else information))
 
 
 def program_of(sheet: Sheet, bounds: Mapping[str, ColumnBounds] | None = None) -> TreeProgram:

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array, Index
+from scenario_trees.errors import is_list, numbers
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_kind
 
 if TYPE_CHECKING:
     from stochisru.problem.model import Model
@@ -60,6 +61,8 @@ def fan(paths: ArrayLike, probability: ArrayLike | None = None, names: Sequence[
     InputError
         If the paths have another shape or differ in year 0.
     """
+    if not is_list(names) or not all(isinstance(name, str) for name in names) or len(names) < 1:
+        raise InputError(f"names: must be names of the factors, got {names!r}")
     values = _shaped(_numbers(paths), names)
     if values.shape[0] < 1 or values.shape[1] < 2:
         raise InputError(f"paths: must be one or more, of two years or more, got shape {np.shape(paths)}")
@@ -69,7 +72,7 @@ def fan(paths: ArrayLike, probability: ArrayLike | None = None, names: Sequence[
         first = values[:, 0, int((values[:, 0] != values[0, 0]).any(axis=0).argmax())]
         raise InputError(f"paths: must be alike in year 0, got {first.min():g} to {first.max():g}")
     n, T = values.shape[0], values.shape[1] - 1
-    share = np.full(n, 1 / n) if probability is None else np.asarray(probability, dtype=float)
+    share = np.full(n, 1 / n) if probability is None else numbers("probability", probability)
     parent = np.concatenate([[-1], np.zeros(n), np.arange(1, n * (T - 1) + 1)])
     stage = np.concatenate([[0], np.repeat(np.arange(1, T + 1), n)])
     seen = np.concatenate([values[0, :1], values[:, 1:].swapaxes(0, 1).reshape(n * T, -1)])
@@ -231,6 +234,7 @@ def mean_path(tree: ScenarioTree) -> ScenarioTree:
     A product of two correlated factors is then that of their means, and not its mean: who plans with the mean path
     plans otherwise where the product is itself the factor.
     """
+    require_kind("tree", tree, ScenarioTree, "a ScenarioTree")
     path = chain(tree.stage_mean())
     if tree.others is None:
         return path

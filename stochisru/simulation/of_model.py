@@ -16,7 +16,7 @@ from scenario_trees.protocols import draws_of
 from stochisru.errors import InputError
 from stochisru.estimate import Estimate
 from stochisru.files import plainly
-from stochisru.problem.model import Model
+from stochisru.problem.model import Model, require_model
 from stochisru.problem.paths import Paths
 from stochisru.problem.policies.follow import Followed, follow
 from stochisru.problem.policies.protocol import BestOperations, Policy
@@ -184,6 +184,7 @@ def simulate_policies(
     >>> max(found.names, key=lambda name: found.metrics[name]["mean"].value)
     '110'
     """
+    require_model(model)
     sample = Sampling(paths, seed) if sampling is None else sampling
     source = model.process if process is None else process
     if source is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
-from stochisru.lunar.case import DeploymentCase, why_no_case
+from stochisru.lunar.case import DeploymentCase, require_case, why_no_case
 from stochisru.lunar.exact.lattice_layers import LatticeLayers
 from stochisru.lunar.exact.lattice_plan import LatticePlan
 from stochisru.lunar.exact.level_dp import level_dp
@@ -101,6 +101,7 @@ def lattice_dp(
     >>> result.bounds.gap < 1e-9
     True
     """
+    require_case(case)
     start = time.perf_counter()
     if lattice is None:
         lattice = case_lattice(case, states)

@@ -23,8 +23,8 @@ import numpy as np
 
 from scenario_trees.arrays import Array, Mask
 from scenario_trees.lattice import MarkovLattice
-from stochisru.errors import InputError
-from stochisru.lunar.case import DeploymentCase
+from stochisru.errors import InputError, require_kind
+from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.layers import allowed_years
 from stochisru.lunar.information import require_origin
 from stochisru.lunar.operations import MeritOrder, discount_factors
@@ -46,6 +46,8 @@ def require_lattice(case: DeploymentCase, lattice: MarkovLattice) -> None:
     InputError
         If horizon or initial demand differ, or the lattice was made from another process than the case's demand.
     """
+    require_case(case)
+    require_kind("lattice", lattice, MarkovLattice, "a MarkovLattice")
     T = case.horizon.T
     if lattice.horizon != T:
         raise InputError(f"lattice: needs one stage per year, T = {T}, got T = {lattice.horizon}")

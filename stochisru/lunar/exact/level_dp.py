@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from scenario_trees.lattice import MarkovLattice
-from stochisru.lunar.case import DeploymentCase
+from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.lattice_levels import LatticeLevels
 from stochisru.lunar.exact.level_plan import LevelPlan
 from stochisru.lunar.information import flows
@@ -47,6 +47,7 @@ def level_dp(
     >>> result.bounds.gap < 1e-9
     True
     """
+    require_case(case)
     start = time.perf_counter()
     if lattice is None:
         lattice = case_lattice(case, states)

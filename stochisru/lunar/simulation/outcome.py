@@ -185,7 +185,7 @@ class Simulation:
     def difference(self, first: str, second: str) -> Estimate:
         """Mean of the paired difference NPV(first) − NPV(second), $, with its confidence interval."""
         for name in (first, second):
-            if name not in self.names:
+            if not isinstance(name, str) or name not in self.names:
                 raise InputError(f"strategies: must be among {', '.join(self.names)}, got {name!r}")
         a, b = (self.npv[self.names.index(name)] for name in (first, second))
         return mean_estimate(a - b, self.units, self.confidence, self.kurtosis)

@@ -214,7 +214,10 @@ def learning(case: DeploymentCase, *, studies: Sequence[float] = STUDIES) -> Dri
 
 
 def _lengths(studies: Sequence[float]) -> list[float]:
-    found = sorted({float(n) for n in studies})
+    try:
+        found = sorted({float(n) for n in studies})
+    except (TypeError, ValueError) as error:
+        raise InputError(f"studies: must be lengths in years, got {studies!r}") from error
     for n in found:
         if not _SHORTEST <= n <= _LONGEST:
             raise InputError(f"studies: must be {_SHORTEST:g} to {_LONGEST:g} years, got {n:g}")

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from scenario_trees.arrays import Array
-from stochisru.errors import InputError
+from scenario_trees.errors import is_list, is_number
+from stochisru.errors import InputError, require_number
 from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase, require_case
 from stochisru.lunar.exact.layers import allowed_years
@@ -232,12 +233,13 @@ def survey(
 
 
 def _checked(spread: float, accuracies: Sequence[float], cost: float, pilot: float | None) -> list[float]:
-    if not 0 < spread <= _WIDEST:
+    if not (is_number(spread) and 0 < spread <= _WIDEST):
         raise InputError(f"spread: must be > 0 and at most {_WIDEST:g}, got {spread!r}")
-    if not (np.isfinite(cost) and cost >= 0):
-        raise InputError(f"cost: must be >= 0 and finite, got {cost!r}")
-    if pilot is not None and not (np.isfinite(pilot) and pilot > 0):
-        raise InputError(f"pilot: must be > 0 kg and finite, got {pilot!r}")
+    require_number("cost", cost, low=0.0)
+    if pilot is not None:
+        require_number("pilot", pilot, low=0.0, strict=True)
+    if not is_list(accuracies) or not all(map(is_number, accuracies)):
+        raise InputError(f"accuracies: must be a list of numbers, got {accuracies!r}")
     found = sorted({float(accuracy) for accuracy in accuracies})
     for accuracy in found:
         if not (0 <= accuracy <= _SHARPEST or accuracy == 1):

@@ -20,6 +20,7 @@ from stochisru.errors import InputError
 from stochisru.lunar.demand import Demand
 from stochisru.lunar.derivation import Rule
 from stochisru.lunar.explained import explained
+from stochisru.lunar.in_hand import InHand
 from stochisru.lunar.parts import Part, Scale
 from stochisru.lunar.tables import parts
 from stochisru.lunar.tables.plants import identifier, plants
@@ -68,7 +69,7 @@ def said_beyond(data: Mapping[str, Any]) -> list[str]:
     ]
 
 
-class GeneralCase(Part):
+class GeneralCase(InHand, Part):
     """A deployment problem with tables beyond the base one; see ``docs/tables.md``.
 
     It is a `Model` for every method that takes one: the extensive form, progressive hedging, SDDP, and the values of a

@@ -182,7 +182,7 @@ class ExactValues(Differences):
 
     def point(self, name: str) -> float:
         """Middle of the bracket of one value, or the difference of two such."""
-        if name in DIFFERENCES:
+        if isinstance(name, str) and name in DIFFERENCES:
             high, low = DIFFERENCES[name]
             difference = self.point(high) - self.point(low)
             return difference if abs(difference) > ROUNDING * self._flows else 0.0
@@ -295,7 +295,7 @@ class ProcessValues:
 
     def point(self, name: str) -> float:
         """One value, $; `InputError` where the case has none of that name."""
-        if name not in self.values:
+        if not isinstance(name, str) or name not in self.values:
             raise InputError(f"name: must be one of the case's values, {', '.join(self.values)}, got {name!r}")
         return self.values[name].value
 

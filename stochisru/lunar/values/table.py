@@ -29,7 +29,7 @@ import numpy as np
 
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_kind
 from stochisru.files import plainly
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.wait_and_see import WaitAndSeeValues
@@ -102,6 +102,7 @@ class Differences(ABC):
 
     def bracket(self, name: str) -> Bounds:
         """Bracket of a value or of a difference."""
+        require_kind("name", name, str, f"one of {', '.join((*MEANING, *DIFFERENCES))}")
         if name in DIFFERENCES:
             high, low = (self.bracket(part) for part in DIFFERENCES[name])
             return high.minus(low)
@@ -190,7 +191,7 @@ class ValueTable(Differences):
 
     def point(self, name: str) -> float:
         """Value of one entry: what the plan in hand is worth, or the difference of two such values (0 if rounding)."""
-        if name in DIFFERENCES:
+        if isinstance(name, str) and name in DIFFERENCES:
             high, low = DIFFERENCES[name]
             difference = self.point(high) - self.point(low)
             return difference if abs(difference) > ROUNDING * self.rp.flows else 0.0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, overload
 
 from scenario_trees.tree import ScenarioTree
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_kind
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.in_advance import why_not_in_advance
 from stochisru.lunar.exact.open_loop import expected_value, expected_value_plan, fixed_design, static_plan
@@ -86,6 +86,8 @@ def value_table(
         case.require_total()
         return values(case, tree, solver=solver, time_limit=TIME_LIMIT, progress=progress)
     require_match(case, tree)
+    if recourse is not None:
+        require_kind("recourse", recourse, Result, "a Result on the tree")
     solver_named(solver)
     say = progress or (lambda _: None)
     wishes: dict[str, Any] = {"solver": solver}

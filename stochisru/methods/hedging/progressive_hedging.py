@@ -24,7 +24,16 @@ import numpy as np
 from scenario_trees.arrays import Array
 from scenario_trees.tree import ScenarioTree
 from stochisru import mpi
-from stochisru.errors import BoundsError, InputError, SolverError, StochisruError, require_integer, require_number
+from stochisru.errors import (
+    BoundsError,
+    InputError,
+    SolverError,
+    StochisruError,
+    require_integer,
+    require_kind,
+    require_number,
+    require_path,
+)
 from stochisru.methods.checkpoint import Checkpoint
 from stochisru.methods.hedging.monitor import HedgingIteration, HedgingState, Incumbent, Monitor, hedging_checkpoint
 from stochisru.methods.hedging.proximal import Proximal, proximal_term
@@ -168,7 +177,11 @@ def progressive_hedging(
     if time_limit is not None:
         require_number("time_limit", time_limit, low=0.0, strict=True)
     require_integer("iterations", iterations, 1)
-    if resume and checkpoint is None:
+    if proximal is not None:
+        require_kind("proximal", proximal, str, "quadratic or linearised")
+    require_kind("resume", resume, bool, "true or false")
+    folder = None if checkpoint is None else require_path("checkpoint", checkpoint)
+    if resume and folder is None:
         raise InputError("resume: needs the checkpoint folder of the run to go on with")
 
     start = time.perf_counter()
@@ -186,7 +199,7 @@ def progressive_hedging(
             f"cut_stage: must leave at least one subtree per rank of a cylinder, {ranks // cylinders}, "
             f"stage {subtrees.cut_stage} has {subtrees.count}"
         )
-    store = None if checkpoint is None else hedging_checkpoint(Path(checkpoint), subtrees, checkpoint_interval)
+    store = None if folder is None else hedging_checkpoint(folder, subtrees, checkpoint_interval)
     first = world is None or world.rank == 0
     monitor = Monitor(subtrees, rel_gap, iterations, time_limit, store, progress if first else None)
     with nullcontext() if store is None else _claimed(store, world, resume, solver=solver, proximal=form):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from scenario_trees.lattice import MarkovLattice
-from stochisru.errors import InputError, require_integer
+from stochisru.errors import InputError, require_confidence, require_integer, require_kind, require_path
 from stochisru.methods.problems import stated_on_lattices
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
 from stochisru.methods.risk import Expectation
@@ -124,8 +124,11 @@ def sddp(
     (True, True)
     """
     _require_counts(passes=(passes, 1), workers=(workers, 1), seed=(seed, 0), simulations=(simulations, 2))
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence: must lie in (0, 1), got {confidence!r}")
+    require_confidence(confidence)
+    require_kind("resume", resume, bool, "true or false")
+    if not hasattr(risk, "neutral"):
+        raise InputError(f"risk: must be one of stochisru.methods.risk, got {type(risk).__name__}")
+    folder = None if checkpoint is None else require_path("checkpoint", checkpoint)
     if resume and checkpoint is None:
         raise InputError("resume: needs the checkpoint folder of the run to go on with")
     rule = _rule(rel_gap, iterations, time_limit, stopping, risk)
@@ -137,7 +140,7 @@ def sddp(
         raise InputError(
             f"lead_time: nested risk needs states of at most {MOST_DIMENSIONS} entries, got {run.dimensions}"
         )
-    store = sddp_checkpoint(Path(checkpoint), programs, risk) if checkpoint is not None else None
+    store = None if folder is None else sddp_checkpoint(folder, programs, risk)
     options = {"passes": passes, "seed": seed}
     with nullcontext() if store is None else store.claimed(resume, **options):
         state = SddpState.load(store, run.engine.layout.length) if store is not None and resume else None

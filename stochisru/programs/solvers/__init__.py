@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stochisru.errors import InputError
+from stochisru.errors import InputError, require_choice
 from stochisru.programs.solver import Solver
 
 
@@ -17,8 +17,7 @@ def solvers() -> dict[str, Solver]:
 def solver_named(name: str) -> Solver:
     """Look up an installed solver; raise `InputError` otherwise."""
     known = solvers()
-    if name not in known:
-        raise InputError(f"solver: must be one of {', '.join(known)}, got {name!r}")
+    require_choice("solver", name, known)
     if known[name].version() is None:
         raise InputError(f"solver: {name} is not installed; pip install 'stochisru[{name}]', or use highs")
     return known[name]
