@@ -36,7 +36,10 @@ def test_solve_json(run_cli):
     assert data["bounds"]["certified"] is True
     assert data["termination"]["reason"] == "optimal"
     assert data["seconds"] > 0
-    assert "kg" in run_cli("solve", "lunar-reference", *T3, check=0).stdout
+    shown = run_cli("solve", "lunar-reference", "--method", "ef", *T3, check=0).stdout
+    assert "kg" in shown
+    assert "--method dp finds the same optimum" in shown
+    assert "--method dp" not in run_cli("solve", "contested-market", *T3, "--method", "dp", check=0).stdout
 
 
 def test_simulate_json_is_reproducible(run_cli):
