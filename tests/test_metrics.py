@@ -114,7 +114,7 @@ def test_share_of_few_groups_uses_their_degrees_of_freedom():
 
 def test_a_constant_sample_has_points_and_every_missing_interval_a_reason():
     constant = npv_metrics(np.full(50, -2.5))
-    for name, value in (("npv_p5", -2.5), ("npv_p50", -2.5), ("npv_p95", -2.5), ("var95", 2.5)):
+    for name, value in (("npv_p5", -2.5), ("npv_p50", -2.5), ("npv_p95", -2.5), ("var95", 2.5), ("npv_sd", 0.0)):
         found = constant[name]
         assert (found.value, found.lower, found.upper, found.standard_error) == (value, value, value, 0.0)
         assert found.reason == "the sample does not vary"
