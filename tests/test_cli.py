@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from stochisru import load_case
+from stochisru import __version__, load_case
 from stochisru.lunar.shipped import case_text
 
 T3 = ("--horizon", "3", "--branching", "3,3,3")
@@ -136,7 +136,7 @@ def test_doctor_version_and_help(run_cli):
     assert facts["solvers"]["highs"]
     assert facts["pyomo_solvers"]["highs"]
     assert "highs" in run_cli("doctor", check=0).stdout
-    assert run_cli("--version", check=0).stdout.strip() == "0.1.0"
+    assert run_cli("--version", check=0).stdout.strip() == __version__
     for arguments in (("--help",), ()):
         assert "simulate" in run_cli(*arguments, check=0).stdout
     assert "init" in run_cli("case", check=0).stdout
