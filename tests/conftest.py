@@ -1,7 +1,10 @@
+import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from stochisru import load_case
+from stochisru.cli.main import main
+from stochisru.cli.start import SIGNALS
 from tests.slow import slow_tests
 
 mpl.use("Agg")
@@ -36,23 +41,40 @@ def reference():
 
 
 @pytest.fixture
-def run_cli(tmp_path):
-    """Run the installed command in a process of its own, in an empty folder."""
+def run_cli(tmp_path, monkeypatch):
+    """Run a command in an empty folder: in this process, or in one of its own with another environment (``env``)."""
 
     def call(*arguments, check=None, cwd=tmp_path, env=None):
-        outcome = subprocess.run(
-            [sys.executable, "-m", "stochisru", *map(str, arguments)],
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**os.environ, **(env or {})},
-        )
+        words = [str(argument) for argument in arguments]
+        if env is None:
+            outcome = run_here(words, cwd, monkeypatch)
+        else:
+            command = [sys.executable, "-m", "stochisru", *words]
+            outcome = subprocess.run(
+                command, cwd=cwd, capture_output=True, text=True, timeout=300, env={**os.environ, **env}
+            )
         if check is not None:
             assert outcome.returncode == check, outcome.stderr
         return outcome
 
     return call
+
+
+def run_here(words, cwd, monkeypatch):
+    """Outcome of a command, as of a process, without the seconds that one takes to start."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        with monkeypatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(cwd)
+            patch.setattr(sys, "argv", ["stochisru", *words])
+            with pytest.raises(SystemExit) as ended:
+                main()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    said = (stream.buffer.getvalue().decode() for stream in (out, err))
+    return subprocess.CompletedProcess(words, ended.value.code or 0, *said)
 
 
 @pytest.fixture(scope="session")

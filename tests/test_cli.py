@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from stochisru import load_case
+from stochisru import __version__, load_case
 from stochisru.lunar.shipped import case_text
 
 T3 = ("--horizon", "3", "--branching", "3,3,3")
@@ -36,7 +36,10 @@ def test_solve_json(run_cli):
     assert data["bounds"]["certified"] is True
     assert data["termination"]["reason"] == "optimal"
     assert data["seconds"] > 0
-    assert "kg" in run_cli("solve", "lunar-reference", *T3, check=0).stdout
+    shown = run_cli("solve", "lunar-reference", "--method", "ef", *T3, check=0).stdout
+    assert "kg" in shown
+    assert "--method dp finds the same optimum" in shown
+    assert "--method dp" not in run_cli("solve", "contested-market", *T3, "--method", "dp", check=0).stdout
 
 
 def test_simulate_json_is_reproducible(run_cli):
@@ -133,7 +136,7 @@ def test_doctor_version_and_help(run_cli):
     assert facts["solvers"]["highs"]
     assert facts["pyomo_solvers"]["highs"]
     assert "highs" in run_cli("doctor", check=0).stdout
-    assert run_cli("--version", check=0).stdout.strip() == "0.1.0"
+    assert run_cli("--version", check=0).stdout.strip() == __version__
     for arguments in (("--help",), ()):
         assert "simulate" in run_cli(*arguments, check=0).stdout
     assert "init" in run_cli("case", check=0).stdout

@@ -18,6 +18,7 @@ def modules():
                 yield info.name
 
 
+@pytest.mark.filterwarnings("ignore:.*is an old path:DeprecationWarning")
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_docstring_examples(name):
     outcome = doctest.testmod(importlib.import_module(name), verbose=False)

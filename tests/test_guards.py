@@ -1,11 +1,13 @@
 """Each file of the library is guarded by test files that can be named."""
 
+import re
 from fnmatch import fnmatch
 from pathlib import Path
 
 import scenario_trees
 import stochisru
 from tests.guards import GUARDS, guards
+from tests.slow import DAILY, slow_tests
 
 
 def files():
@@ -24,3 +26,16 @@ def test_every_file_has_guards_that_exist(root):
 def test_no_pattern_is_dead():
     used = {next(pattern for pattern in GUARDS if fnmatch(file, pattern)) for file in files()}
     assert set(GUARDS) - used == set()
+
+
+def test_slow_tests_are_tests(root):
+    """A function that has another name now would run by day again, unseen."""
+    names = {name.partition("[")[0] for name in (*slow_tests(), *DAILY)}
+    missing = [
+        name
+        for name in names
+        if not re.search(
+            rf"^def {name.rpartition('::')[2]}\(", (root / name.partition("::")[0]).read_text(), re.MULTILINE
+        )
+    ]
+    assert missing == []

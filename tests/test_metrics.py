@@ -37,6 +37,28 @@ def test_interval_of_cvar_covers_it():
     assert 0.92 <= coverage(lambda rng, n: rng.normal(size=n), truth, "cvar95", 4000) <= 0.985
 
 
+def test_standard_errors_are_those_of_resampling():
+    """The bootstrap knows nothing of influences: 1,000 samples drawn from the sample, each with its own metrics."""
+    rng = np.random.default_rng(3)
+    sample = rng.normal(0.3, 1.0, 4000)
+    draws = sample[rng.integers(0, sample.size, (1000, sample.size))]
+    mean, sd = draws.mean(axis=1), draws.std(axis=1)
+    lowest = np.partition(draws, 200, axis=1)[:, :200]
+    each = {
+        "npv_mean": mean,
+        "npv_sd": sd,
+        "sharpe": mean / sd,
+        "sortino": mean / (np.minimum(draws, 0.0) ** 2).mean(axis=1) ** 0.5,
+        "cvar95": -lowest.mean(axis=1),
+        "p_positive": (draws > 0).mean(axis=1),
+    }
+    found = npv_metrics(sample)
+    for name, values in each.items():
+        assert found[name].value == pytest.approx(values.mean(), abs=0.2 * values.std()), name
+        assert found[name].standard_error == pytest.approx(values.std(), rel=0.1), name
+        assert found[name].lower < found[name].value < found[name].upper, name
+
+
 def test_heavy_tails_and_few_points_get_no_interval():
     heavy = np.random.default_rng(1).lognormal(0.0, 0.5, 2000)
     found = npv_metrics(heavy, kurtosis=lognormal_kurtosis(1.2))
@@ -92,7 +114,7 @@ def test_share_of_few_groups_uses_their_degrees_of_freedom():
 
 def test_a_constant_sample_has_points_and_every_missing_interval_a_reason():
     constant = npv_metrics(np.full(50, -2.5))
-    for name, value in (("npv_p5", -2.5), ("npv_p50", -2.5), ("npv_p95", -2.5), ("var95", 2.5)):
+    for name, value in (("npv_p5", -2.5), ("npv_p50", -2.5), ("npv_p95", -2.5), ("var95", 2.5), ("npv_sd", 0.0)):
         found = constant[name]
         assert (found.value, found.lower, found.upper, found.standard_error) == (value, value, value, 0.0)
         assert found.reason == "the sample does not vary"

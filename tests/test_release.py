@@ -1,7 +1,9 @@
 """What is released: one version, data of earlier ones, requirements that can be tried, nothing that is POSIX alone."""
 
 import ast
+import importlib
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -11,6 +13,7 @@ import pytest
 
 import scenario_trees
 import stochisru
+from stochisru import load_case
 
 #: Modules that Windows lacks.
 POSIX = {"fcntl", "grp", "posix", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"}
@@ -75,6 +78,61 @@ def test_one_version(root):
     )
     assert f"\nversion: {version}\n" in (root / "CITATION.cff").read_text(encoding="utf-8")
     assert f"now {version.rpartition('.')[0]}." in (root / "SECURITY.md").read_text(encoding="utf-8")
+
+
+# --- what version 0.1 left, see tests/frozen/version-0.1
+
+
+@pytest.fixture
+def earlier(root, tmp_path):
+    """A run folder and a checkpoint of progressive hedging as version 0.1.0 wrote them, without tables and figures."""
+    kept = root / "tests" / "frozen" / "version-0.1"
+    for name, files in {"run": ("case.toml", "manifest.json"), "hedging": ("incumbent.npz", "state.npz")}.items():
+        (tmp_path / name).mkdir()
+        for file in files:
+            shutil.copy(kept / file, tmp_path / name)
+    return tmp_path
+
+
+def test_cases_of_earlier_versions_are_read(earlier):
+    case = load_case(earlier / "run" / "case.toml")
+    now = load_case("contested-market").replace(T=2)
+    assert case.values == now.values
+    assert case.process == now.process
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("run", "run/case.toml", "--out", "run"),
+            "out: .*/run holds other files or was made by an earlier version: its",
+        ),
+        (
+            ("report", "run"),
+            "RUN_DIR: run/manifest.json: title: field required; it was made by version 0.1.0: make the",
+        ),
+        (
+            ("solve", "run/case.toml", "--method", "ph", "--checkpoint", "hedging", "--resume"),
+            "checkpoint: hedging holds other files, must be new, empty or a run's of this version",
+        ),
+    ],
+)
+def test_folders_of_earlier_versions_are_refused_by_name(run_cli, earlier, words, said):
+    before = {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()}
+    outcome = run_cli(*words)
+    assert outcome.returncode == 2
+    assert re.match(f"error: {said}", outcome.stderr), outcome.stderr
+    assert {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["stochisru.linear_program", "stochisru.metrics"])
+def test_old_paths_warn_once(monkeypatch, name):
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.warns(DeprecationWarning, match=f"{name} is an old path that goes with 0.3: import from stochisru"):
+        module = importlib.import_module(name)
+    assert importlib.import_module(name) is module  # no warning, which would be an error here
+    assert all(getattr(module, public) for public in module.__all__)
 
 
 def test_every_requirement_has_a_lowest_version(root):

@@ -190,16 +190,30 @@ def test_added_margin_is_the_difference_of_two_plans(reference, lead, degradatio
     assert margin[0] == pytest.approx(with_it - without + cost, rel=1e-9)
 
 
-@pytest.mark.parametrize(("sampler", "paths"), [("pseudo-random", 6), ("antithetic", 12)])
-def test_errors_of_ratios_are_those_of_few_groups(reference, sampler, paths):
+@pytest.mark.parametrize(
+    ("sampler", "paths", "groups"), [("pseudo-random", 6, 6), ("pseudo-random", 2, 2), ("antithetic", 12, 6)]
+)
+def test_errors_of_ratios_are_those_of_few_groups(reference, sampler, paths, groups):
     """Of a plain mean: the standard deviation with one degree of freedom less, over the root of the groups."""
     run = simulate(reference.replace(T=3, earth_limit=200.0), ["moderate"], paths=paths, seed=2, sampler=sampler)
     found = run.metrics["moderate"]["final_capacity"]
     each = run.indicators[0, list(INDICATORS).index("final_capacity")]
-    groups = np.add.reduceat(each, np.concatenate([[0], np.cumsum(run.units)[:-1]])) / run.units
-    assert groups.size == 6
+    means = np.add.reduceat(each, np.concatenate([[0], np.cumsum(run.units)[:-1]])) / run.units
+    assert means.size == groups
     assert found.value == pytest.approx(each.mean())
-    assert found.standard_error == pytest.approx(groups.std(ddof=1) / 6**0.5)
+    assert found.standard_error == pytest.approx(means.std(ddof=1) / groups**0.5)
+
+
+def test_errors_of_ratios_of_two_that_vary_are_those_of_leaving_one_out(reference):
+    """The jackknife needs no derivative; demand and what is delivered rise and fall together."""
+    run = simulate(reference.replace(T=5), ["moderate"], paths=2000, seed=4)
+    panel = simulate_panel(reference.replace(T=5), ["moderate"], paths=2000, seed=4).isel(strategy=0)
+    top, bottom = (panel[name].to_numpy().sum(axis=1) for name in ("delivered", "demand"))
+    without = (top.sum() - top) / (bottom.sum() - bottom)
+    error = ((2000 - 1) / 2000 * ((without - without.mean()) ** 2).sum()) ** 0.5
+    found = run.metrics["moderate"]["self_sufficiency"]
+    assert found.value == pytest.approx(top.sum() / bottom.sum())
+    assert found.standard_error == pytest.approx(error, rel=1e-2)
 
 
 def test_same_seed_same_bytes_for_any_workers_and_chunks(reference):

@@ -171,6 +171,8 @@ def _solve(given: dict[str, Any]) -> None:
         if is_general(problem):
             data["first_stage"] = problem.first_stage(result.first_stage)
         emit(data, json, lambda: _show(problem, result, worth, has_rule, away))
+        if json != "-" and name == "ef" and method_named("dp").refuses(problem) is None:
+            typer.echo("--method dp finds the same optimum without a solver, and faster")
     world = mpi.world()
     if world is not None:
         world.Barrier()  # an exit code ends all ranks: the first one has to have spoken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Mapping
 from functools import cache
@@ -101,9 +102,19 @@ def require_entries(manifest: Mapping[str, Any], folder: Path, *, tables: bool) 
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         what = first["msg"][:1].lower() + first["msg"][1:]
-        raise InputError(f"RUN_DIR: {folder / MANIFEST}: {where}: {what}; make the run again") from error
+        raise InputError(
+            f"RUN_DIR: {folder / MANIFEST}: {where}: {what}; {_made_by(manifest)}make the run again"
+        ) from error
     decision = manifest["decision"]
     for name, value in {"rule": None, **decision}.items():
         if value is None or (name.startswith("dM") and not is_number(value)):
             what = "missing" if value is None else f"must be a number, got {reprlib.repr(value)}"
             raise InputError(f"RUN_DIR: {folder / MANIFEST}: decision.{name}: {what}; make the run again")
+
+
+def _made_by(manifest: Mapping[str, Any]) -> str:
+    """Which version made a folder, if it says so."""
+    versions = manifest.get("versions")
+    version = versions.get("stochisru") if isinstance(versions, dict) else None
+    known = isinstance(version, str) and re.fullmatch(r"[0-9][0-9a-z.+-]{0,30}", version)
+    return f"it was made by version {version}: " if known else ""
