@@ -99,6 +99,9 @@ def _planned(program: CampaignProgram, levels: list[Level], plan: Solution | Non
     """The best plan of the levels with the lowest bounds, or None if there is none."""
     budget, solver = effort.budget, effort.solver
     longest, window = _ROUND * budget.limit, _WINDOW * budget.limit
+    if plan is not None:  # that of a campaign within this one: what is new here often helps
+        mine, some = level_of(program, levels, plan), Budget(max(_OTHER * budget.limit, 0.01), budget.now)
+        plan = improved(program, plan, mine.program, some, longest=longest, solver=solver)
     for level in sorted(levels, key=lambda one: one.bound)[:_BUILT]:
         left = budget.until(_PLAN)
         if not left or (plan is not None and level.bound >= plan.objective):
