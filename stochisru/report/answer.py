@@ -415,5 +415,5 @@ def _map_caption(manifest: Mapping[str, Any]) -> str:
     even, price = manifest["answer"]["break_even"], manifest["answer"]["price"]
     if even is None:
         return f"{text} At the case's price of launch no price of oxygen near its own breaks even."
-    at = "" if price is None else f", ${significant(price, 3)} per kg"
-    return f"{text} At the case's price of launch the plan breaks even at {significant(even, 3)} times its price{at}."
+    at = "" if price is None else f", ${significant(price, 2)} per kg"
+    return f"{text} At the case's price of launch it breaks even at about {significant(even, 2)} times its price{at}."

@@ -76,13 +76,17 @@ def regret_curve(regret: pd.DataFrame, order: str) -> Chart:
     return Chart((Panel(x, y, (line, Dots(*at, said, series=1, radius=6))),), f"{told} ({unit}).", 260, 430)
 
 
-def break_even(grid: pd.DataFrame, base: Mapping[str, float], names: tuple[str, str]) -> Chart:
+def break_even(
+    grid: pd.DataFrame, line: pd.DataFrame | None, base: Mapping[str, float], names: tuple[str, str]
+) -> Chart:
     """Expected NPV over two symbols: lines of equal value, the break-even bold, and the case as it is.
 
     Parameters
     ----------
     grid
         ``x``, ``y`` and ``value`` ($) of every point of a rectangle.
+    line
+        ``x`` and ``y`` where it is nothing, in the order of ``y``; None where that is nowhere near.
     base
         ``x``, ``y`` of the case.
     names
@@ -100,13 +104,16 @@ def break_even(grid: pd.DataFrame, base: Mapping[str, float], names: tuple[str, 
         for path in made.lines(value * scale):
             a, b = np.asarray(path).T
             pieces.append(Line(a, b, f"{value:,.6g}".replace("-", "−"), quiet=True))
-    zero = [np.asarray(path) for path in made.lines(0.0)]
-    pieces += [Line(path[:, 0], path[:, 1], "breaks even" if i == 0 else "", lead=True) for i, path in enumerate(zero)]
+    low, high = float(xs[0]), float(xs[-1])
+    if line is not None:
+        a, b = (line[name].to_numpy(dtype=float) for name in ("x", "y"))
+        pieces.append(Line(a, b, "breaks even", lead=True))
+        low, high = min(low, 0.9 * float(a.min())), max(high, 1.1 * float(a.max()))
     pieces.append(Dots(np.array([base["x"]]), np.array([base["y"]]), "the case", series=1, radius=6))
-    x, y = Axis(names[0], xs[0], xs[-1]), Axis(names[1], ys[0], ys[-1])
+    x, y = Axis(names[0], low, high), Axis(names[1], float(ys[0]), float(ys[-1]))
     told = f"Lines of equal expected NPV ({unit}) over {names[0]} and {names[1]}; the case is marked."
-    told += "" if zero else " It breaks even nowhere here."
-    return Chart((Panel(x, y, tuple(pieces)),), told, 330, 560)
+    told += " It breaks even nowhere near." if line is None else ""
+    return Chart((Panel(x, y, tuple(pieces), title=f"expected NPV, {unit}; upwards {names[1]}"),), told, 330, 560)
 
 
 # -------------------------------------------------------------------- demand

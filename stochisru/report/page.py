@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 _COMMON = ("tree", "tree_check", "strategies", "metrics", "differences", "operations", "npv")
 _BASE = ("parameters", "values", "schedule", "fan", "distributions", "deployment_times", "deployment_numbers")
 _OF_TABLES = ("tree_values", "plan")
-_MAY = ("values", "tree_values", "fan", "technologies", "iterations", "regret", "rule", "changes", "break_even")
+_MAY = (
+    "values",
+    "tree_values",
+    "fan",
+    "technologies",
+    "iterations",
+    "regret",
+    "rule",
+    "changes",
+    "prices",
+    "break_even",
+)
 
 
 def read_tables(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:

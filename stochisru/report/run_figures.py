@@ -25,7 +25,7 @@ def all_figures(manifest: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
     npv = tables["npv"]
     if np.isfinite(npv.to_numpy(dtype=float)).any():
         found["target_curves"] = draw.target_curves(npv)
-    if "break_even" in tables:
+    if "prices" in tables:
         found["break_even"] = _map(tables)
     if "fan" in tables:
         found["demand_fan"] = draw.demand_fan(tables["fan"], tables["tree"], last)
@@ -69,7 +69,7 @@ def _map(tables: Mapping[str, pd.DataFrame]) -> Chart:
     names = ("price of oxygen", "price of launch")
     if "parameters" not in tables:  # prices that may move by year or customer: as multiples of what they are
         told = tuple(f"{name}, times the case's" for name in names)
-        return draw.break_even(tables["break_even"], {"x": 1.0, "y": 1.0}, (told[0], told[1]))
+        return draw.break_even(tables["prices"], tables.get("break_even"), {"x": 1.0, "y": 1.0}, (told[0], told[1]))
     parameters = tables["parameters"].set_index("symbol")["value"]
     base = {"x": float(parameters["P_m"]), "y": float(parameters["c_L"])}
-    return draw.break_even(tables["break_even"], base, (f"{names[0]}, $/kg", f"{names[1]}, $/kg"))
+    return draw.break_even(tables["prices"], tables.get("break_even"), base, (f"{names[0]}, $/kg", f"{names[1]}, $/kg"))

@@ -18,8 +18,9 @@ from stochisru.errors import BoundsError, InfeasibleError, InputError, SolverErr
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.deciding.orders import FirstOrders, first_orders
 from stochisru.lunar.deciding.standing import OrderOf, ordered
-from stochisru.lunar.exact import threshold
-from stochisru.lunar.exact.threshold_recursion import COARSE
+from stochisru.lunar.exact import by_year, threshold
+from stochisru.lunar.exact.root_plan import RootProblem
+from stochisru.lunar.exact.threshold_recursion import Rule
 from stochisru.lunar.solving import has_exact_policy
 from stochisru.lunar.studies.values import moved
 from stochisru.lunar.tables.case import GeneralCase, general_case, is_general
@@ -28,8 +29,10 @@ from stochisru.lunar.tables.plants import plants
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Quadrature of changed cases: far more are solved than the case itself, and three digits of them are shown.
+_QUICK = Rule(6, 1.5)
 #: Shares of an order that are held; of each that is nothing, shares of what serves this year's demand.
-_SHARES = (0.0, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
+_SHARES = (0.0, 0.5, 0.8, 1.0, 1.2, 1.5, 2.0)
 #: The same where each takes its time.
 _FEW = (0.0, 0.5, 1.0, 1.5)
 #: Symbols that are changed, the others stay; what is derived from them moves along.
@@ -37,9 +40,7 @@ SYMBOLS = {
     "P_m": ("price of oxygen", "$/kg"),
     "c_L": ("price of launch", "$/kg"),
     "c_dev": ("cost of plant", "$/kg"),
-    "c_op": ("cost of operation", "$/kg a year"),
     "eta": ("oxygen per kilogram of plant", "kg a year"),
-    "D0": ("demand of this year", "kg/yr"),
     "mu": ("growth of demand", "a year"),
     "sigma": ("volatility of demand", "a year"),
     "r": ("discount rate", "a year"),
@@ -50,7 +51,9 @@ CHANGE = 0.2
 _AXES = ("P_m", "c_L")
 _MULTIPLES = ((0.25, 0.5, 1.0, 2.0), (0.5, 1.0, 2.0))
 #: Share of itself to which a price that breaks even is found, and how far down and up it is looked for.
-_CLOSE, _REACH = 1e-3, (0.05, 20.0)
+_CLOSE, _REACH = 1e-2, (0.05, 20.0)
+#: Share of the plan's worth that is as good as nothing: where building nothing costs nothing, no plan is worth less.
+_WORTHLESS = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,44 +189,57 @@ class Answer:
         x, y = (float(_number_of(self.case, name) or 0.0) for name in _AXES)
         return x, y
 
-    def grid(self, even: float | None) -> pd.DataFrame:
+    def grid(self) -> pd.DataFrame:
         """RP over the prices of oxygen and launch, all else as it is: ``x``, ``y`` and ``value`` ($).
 
         Prices are in $/kg, and multiples of the case's in cases with tables, where they may move. Empty for cases
-        without an exact policy, for which it takes long. ``even`` is a multiple of the price of oxygen that the map
-        reaches beyond.
+        without an exact policy, for which it takes long.
         """
         import pandas as pd
 
         if not self._has_prices:
             return pd.DataFrame(columns=["x", "y", "value"])
         x, y = self._prices
-        prices = set(_MULTIPLES[0])
-        if even is not None:
-            beyond = even < min(prices)
-            prices |= (
-                {0.5 * even, even, 1.5 * even} if beyond else {even, 1.25 * even} if even > max(prices) else {even}
-            )
-        points = [(a, b) for b in _MULTIPLES[1] for a in sorted(prices)]
+        points = [(a, b) for b in _MULTIPLES[1] for a in _MULTIPLES[0]]
         return pd.DataFrame([{"x": a * x, "y": b * y, "value": self._at_prices(a, b)} for a, b in points])
 
-    def break_even(self) -> float | None:
-        """Multiple of the price of oxygen at which RP is 0, all else as it is; None without one or an exact policy."""
+    def break_even(self, launch: float = 1.0) -> float | None:
+        """Multiple of the price of oxygen at which the plan is worth nothing, all else as it is.
+
+        Parameters
+        ----------
+        launch
+            Multiple of the price of launch.
+
+        Returns
+        -------
+        float or None
+            None where there is none near, or the case has no exact policy.
+        """
         if not self._has_prices:
             return None
+        level = _WORTHLESS * abs(self._top)
 
         def worth(multiple: float) -> float:
-            return self._at_prices(multiple, 1.0)
+            return self._at_prices(multiple, launch) - level
 
-        start = self._top
-        factor = 0.5 if start > 0 else 2.0
-        near, far = 1.0, factor
-        while worth(far) * start > 0:
-            near, far = far, far * factor
-            if not _REACH[0] <= far <= _REACH[1]:
-                return None
-        low, high = sorted((near, far))
-        return float(brentq(worth, low, high, xtol=_CLOSE * low, rtol=_CLOSE))
+        near, value = 1.0, worth(1.0)
+        factor = 0.5 if value > 0 else 2.0
+        while _REACH[0] <= (far := near * factor) <= _REACH[1]:
+            if worth(far) * value <= 0:
+                low, high = sorted((near, far))
+                return float(brentq(worth, low, high, xtol=_CLOSE * low, rtol=_CLOSE))
+            near = far
+        return None
+
+    def break_even_line(self) -> pd.DataFrame:
+        """Prices of oxygen and launch, as in `grid`, at which the plan is worth nothing: ``x`` and ``y``."""
+        import pandas as pd
+
+        x, y = self._prices if self._has_prices else (1.0, 1.0)
+        found = {launch: self.break_even(launch) for launch in _MULTIPLES[1]}
+        rows = [{"x": price * x, "y": launch * y} for launch, price in found.items() if price is not None]
+        return pd.DataFrame(rows, columns=["x", "y"])
 
 
 def answer(case: DeploymentCase | GeneralCase, decision: Mapping[str, Any]) -> Answer:
@@ -255,7 +271,7 @@ def answer_tables(
     Returns
     -------
     tables
-        ``regret``, ``rule``, ``changes`` and ``break_even``, those that there are.
+        ``regret``, ``rule``, ``changes``, ``prices`` and ``break_even``, those that there are.
     entries
         ``method``, ``of``, ``error`` ($), ``nothing`` ($, None where there is no such plan), ``break_even``
         (see `Answer.break_even`) and the same as a ``price`` ($/kg, None where it may move), ``projected`` (see
@@ -270,8 +286,8 @@ def answer_tables(
         return {}, {"method": "", "of": "", **unknown, "refused": str(refused), "demand": float(case.demand.D0)}
     say("what would change the answer")
     tables = {"regret": regret, "rule": found.rule(), "changes": found.changes()}
-    even = found.break_even()
-    tables["break_even"] = found.grid(even)
+    tables |= {"prices": found.grid(), "break_even": found.break_even_line()}
+    even = _at(tables["break_even"], found._prices)
     price = None if even is None or is_general(case) else even * found._prices[0]
     ground, error = found.ground, found.ground.error
     entries: dict[str, Any] = {
@@ -282,6 +298,12 @@ def answer_tables(
     entries |= {"nothing": nothing if np.isfinite(nothing) else None, "refused": "", "break_even": even, "price": price}
     entries |= {"demand": float(case.demand.D0), "projected": found.projected()}
     return {name: table for name, table in tables.items() if len(table)}, entries
+
+
+def _at(line: pd.DataFrame, prices: tuple[float, float]) -> float | None:
+    """Multiple of the price of oxygen at the case's price of launch, on the line that breaks even."""
+    here = line[np.isclose(line["y"], prices[1])]
+    return float(here["x"].iloc[0]) / prices[0] if len(here) else None
 
 
 def _amounts(
@@ -298,14 +320,24 @@ def _amounts(
 
 def _optimum(case: DeploymentCase | GeneralCase) -> dict[str, float]:
     """Worth ($) and orders (kg) of a case."""
-    if not is_general(case) and has_exact_policy(case) and threshold.is_tabulated(case):
-        plan, worth = threshold.threshold_plan(case, COARSE)
+    problem = _exact(case)
+    if problem is not None:
+        root = problem.best()
         first = 0 if case.horizon.initial_deployment == "free" else 1
-        return {"worth": worth} | {f"dM{t}": float(kg) for t, kg in enumerate(plan.root) if t >= first}
+        return {"worth": problem.value(root)} | {f"dM{t}": float(kg) for t, kg in enumerate(root) if t >= first}
     best = first_orders(case, ordered(case, None)).best()
     if best is None:
         raise InputError("no plan keeps all that the case asks for")
     return {"worth": best.worth} | {order.name: kg for order, kg in best.orders.items()}
+
+
+def _exact(case: DeploymentCase | GeneralCase) -> RootProblem | None:
+    """What is decided this year before the exact policy, by a rule that is quick; None where there is none."""
+    if is_general(case):
+        return by_year.root_problem(case, _QUICK)[0] if by_year.why_no_exact_policy(case) is None else None
+    if has_exact_policy(case) and threshold.is_tabulated(case):
+        return threshold.root_problem(case, _QUICK)[0]
+    return None
 
 
 def _scaled(case: DeploymentCase | GeneralCase, symbol: str, factor: float) -> DeploymentCase | GeneralCase | None:

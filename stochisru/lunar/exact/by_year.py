@@ -413,10 +413,10 @@ def _plan(stated: StatedCase, unit: YearlyUnitValue, rule: Rule) -> tuple[Yearly
     return YearlyPlan(stated.case, root, position, unit), problem.value(root)
 
 
-def root_problem(case: GeneralCase) -> tuple[RootProblem, YearlyRecursion | None]:
+def root_problem(case: GeneralCase, rule: Rule = FINE) -> tuple[RootProblem, YearlyRecursion | None]:
     """As `stochisru.lunar.exact.threshold.root_problem`, of a case with tables that has an exact policy."""
     stated = StatedCase(case, None)
-    return _root_problem(stated, YearlyUnitValue.stated(stated), FINE)
+    return _root_problem(stated, YearlyUnitValue.stated(stated), rule)
 
 
 def _root_problem(stated: StatedCase, unit: YearlyUnitValue, rule: Rule) -> tuple[RootProblem, YearlyRecursion | None]:
