@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stochisru.lunar.project import value_to_cost
+from stochisru.lunar.tables.case import general_case
 from stochisru.worked.literature.certain import worth
 from stochisru.worked.literature.launch import (
     WAIT,
@@ -11,7 +12,10 @@ from stochisru.worked.literature.launch import (
     at_launch,
     launch_option,
     launch_paths,
+    product_over_mass,
     sellers,
+    threshold_map,
+    thresholds,
     timings,
 )
 from stochisru.worked.literature.sources import cases, launch_markets, study_case, study_plan
@@ -99,6 +103,27 @@ def test_the_rule_earns_the_value_of_the_option_on_fresh_paths():
     chance, mean_year = option.order
     assert (year >= 0).mean() == pytest.approx(chance, abs=0.01)
     assert year[year >= 0].mean() == pytest.approx(mean_year, abs=0.2)
+
+
+def test_metzgers_threshold_is_a_contour():
+    """NPV is 0 on a hyperbola through about 35 at a gear of 10, and has the sign of the case itself beside it."""
+    found = thresholds()[0]["threshold"]
+    assert found == pytest.approx(35, abs=0.5)
+    at = threshold_map(np.array([found, 2 * found, found]), np.array([10.0, 5.0]))
+    size = -threshold_map(np.zeros(1), np.ones(1))[0, 0]
+    assert at[0, 0] == pytest.approx(0, abs=1e-6 * size)
+    assert at[1, 1] == pytest.approx(0, abs=1e-6 * size)
+    assert at[0, 1] > 0 > at[1, 2]
+    case, plan = study_case("metzger-2023"), study_plan("metzger-2023")
+    data = case.to_dict()
+    data["technology"]["eta"] *= 0.3
+    for tier in data["customers"]:
+        tier["quantity"] *= 0.3
+        tier["price"] *= 0.7
+    by_hand = worth(general_case(data), plan)
+    ours = threshold_map(np.array([0.3 * product_over_mass("metzger-2023")]), np.array([7.0]))[0, 0]
+    assert ours == pytest.approx(by_hand, rel=1e-6)
+    assert product_over_mass("kornuta-2019-all") == pytest.approx(1640 / 30 * 10, rel=1e-6)
 
 
 def test_rows_of_the_study():

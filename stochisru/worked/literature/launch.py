@@ -23,7 +23,7 @@ import numpy as np
 from scenario_trees.arrays import Array, Mask
 from stochisru.lunar.tables.case import GeneralCase, general_case
 from stochisru.studies.store import Row
-from stochisru.worked.literature.certain import best, break_even, worth
+from stochisru.worked.literature.certain import at_prices, best, break_even, worth
 from stochisru.worked.literature.sources import (
     LAUNCH_YEARS,
     LaunchMarket,
@@ -249,9 +249,7 @@ def timings(names: Sequence[str] | None = None) -> list[Row]:
 def thresholds() -> list[Row]:
     """Metzger's baseline against Earth at his prices of launch, which both pay."""
     case, plan = study_case("metzger-2023"), study_plan("metzger-2023")
-    mass = float(plan["dM"].sum())
-    years = case.horizon.T - case.horizon.lead_time + 1
-    product = case.demand.D0 * years / mass
+    product = product_over_mass("metzger-2023")
     today = launch_markets()["today"].price
     rows: list[Row] = []
     for market in launch_markets().values():
@@ -268,6 +266,38 @@ def thresholds() -> list[Row]:
             }
         )
     return rows
+
+
+def product_over_mass(name: str) -> float:
+    """What the plan of a study makes in the years in which it sells, over the mass of its plant (Metzger's φ)."""
+    case = study_case(name)
+    first = min((tier.first for tier in case.customers if tier.price is not None), default=0)
+    mass = sum(float(amounts.sum()) for amounts in study_plan(name).values())
+    return case.demand.D0 * (case.horizon.T - max(first, 0) + 1) / mass
+
+
+def threshold_map(products: Array, gears: Array) -> Array:
+    """NPV of Metzger's baseline by its product over capital mass, and by what a landed kilogram costs from Earth.
+
+    Exact at σ = 0: it sells all that it makes, at the price of delivery from Earth, so that its sales are in proportion
+    to both, and neither moves what it costs.
+
+    Parameters
+    ----------
+    products
+        φ, kg over the life per kg of capital, shape ``(n,)``.
+    gears
+        Kilograms launched for one that Earth lands, at the launch price of today, shape ``(m,)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        $ of year 0 (maximised), shape ``(m, n)``; 0 on Metzger's threshold.
+    """
+    case, plan = study_case("metzger-2023"), study_plan("metzger-2023")
+    whole, free = worth(case, plan), worth(at_prices(case, 0.0), plan)
+    share = products / product_over_mass("metzger-2023")
+    return np.asarray(free + (whole - free) * share * (gears / _EARTH_GEAR)[:, None])
 
 
 def launch_paths() -> list[Row]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from scenario_trees.arrays import Array
 from scenario_trees.errors import is_number
 from stochisru.errors import InputError, require_integer
+from stochisru.lunar.published import published_values
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
 from stochisru.worked.literature.certain import QUANTITIES, at_prices, average_price, best, break_even, worth
 from stochisru.worked.literature.launch import launch_paths, thresholds, timings
-from stochisru.worked.literature.sources import cases, published, study_case, study_plan, table
+from stochisru.worked.literature.sources import cases, published, study_case, study_plan
 from stochisru.worked.literature.uncertain import moving_tree, uncertain, with_shares
 
 if TYPE_CHECKING:
@@ -227,10 +228,10 @@ def _by_mass(case: GeneralCase, plan: Mapping[str, Array]) -> Row:
     return {"cost_by_mass": -free / mass, "sold_by_mass": sold}
 
 
-def _ends(quantity: str, unit: str) -> tuple[float, float]:
-    """Least and largest of the published parameters of a kind that have a unit."""
-    known = [float(row["value"]) for row in table("parameters") if row["quantity"] == quantity and row["unit"] == unit]
-    return min(known), max(known)
+def _ends(quantity: str) -> tuple[float, float]:
+    """Least and largest of the published parameters of a kind."""
+    known = published_values(quantity)
+    return known[0], known[-1]
 
 
 def _swings(name: str, moves: int, volatilities: Sequence[float]) -> list[Row]:
@@ -238,10 +239,10 @@ def _swings(name: str, moves: int, volatilities: Sequence[float]) -> list[Row]:
     case = study_case(name)
     alpha = case.to_dict()["technology"]["alpha"]
     ranges = {
-        "eta": _ends("eta", "kg/(kg yr)"),
-        "c_dev": _ends("c_dev", "$/kg"),
-        "c_L": tuple(price / alpha for price in _ends("landed", "$/kg")),
-        "r": _ends("r", "1/yr"),
+        "eta": _ends("eta"),
+        "c_dev": _ends("c_dev"),
+        "c_L": tuple(price / alpha for price in _ends("landed")),
+        "r": _ends("r"),
     }
     rows: list[Row] = [
         _swing(name, symbol, ends, [best(case.replace(**{symbol: end}))[0] for end in ends])
