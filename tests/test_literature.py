@@ -11,9 +11,10 @@ from scipy.stats import norm
 
 from scenario_trees import ScenarioTree
 from stochisru import InputError, load_case, value_table
+from stochisru.lunar.published import UNITS, published_parameters
 from stochisru.lunar.shipped import DEFAULT
 from stochisru.problem.evaluate import evaluate
-from stochisru.worked.literature.certain import QUANTITIES, at_prices, best, worth
+from stochisru.worked.literature.certain import QUANTITIES, at_prices, best, break_even, worth
 from stochisru.worked.literature.sources import DATA, cases, published, study_case, study_plan, table
 from stochisru.worked.literature.study import literature_study
 from stochisru.worked.literature.uncertain import moving_tree, uncertain, with_shares
@@ -48,6 +49,27 @@ def test_published_numbers(row):
         return
     off = OPEN.get((row.case, row.quantity))
     assert ours - row.value == (pytest.approx(0, abs=row.rounding) if off is None else pytest.approx(off, rel=0.02))
+
+
+@pytest.mark.parametrize(
+    ("scenario", "price"),
+    [
+        ("moon", 7881.19),
+        ("eml1", 2814.71),
+        ("leo", 625.49),
+        ("leo-moon", 579.50),
+        ("eml1-leo", 511.77),
+        ("moon-eml1", 2074.00),
+        ("all", 480.56),
+    ],
+)
+def test_break_even_prices_of_kornuta_by_annuity(scenario, price):
+    """(4,050 M$ over the annuity of ten years at 10 %, and 129 M$) over what is sold a year, $/kg."""
+    case, plan = study_case(f"kornuta-2019-{scenario}"), study_plan(f"kornuta-2019-{scenario}")
+    annuity = (1 - 1.1**-10) / 0.1
+    by_hand = (4050e6 / annuity + 129e6) / case.demand.D0
+    assert by_hand == pytest.approx(price, abs=0.006)
+    assert break_even(case, plan) == pytest.approx(by_hand, rel=1e-6)
 
 
 def test_a_published_plan_is_evaluated_by_command(run_cli):
@@ -87,10 +109,12 @@ def test_every_number_says_where_it_comes_from(name):
 
 
 def test_tables_of_the_data_are_whole():
-    for row in table("parameters"):
+    for row in published_parameters():
         assert float(row["value"]) > 0
         assert re.match(r"(given|derived)", row["source"])
-        assert row["quantity"] in ("eta", "c_dev", "landed", "demand", "price", "r")
+        assert row["quantity"] in UNITS
+    for name in ("plants", "launch"):
+        assert all(re.match(r"(given|derived)", row["source"]) for row in table(name))
     assert all(row.quantity in QUANTITIES for row in published())
 
 

@@ -12,6 +12,7 @@ from stochisru import InputError, load_case
 from stochisru.cli.main import main
 from stochisru.lunar.case import problem_from_dict
 from stochisru.lunar.project import Project, hurdle_rate, project, value_to_cost
+from stochisru.lunar.studies.support import implied_volatility, support_lines
 from stochisru.values import values
 from tests.test_by_year import BASE, case_of
 
@@ -140,3 +141,53 @@ def test_on_the_command_line(tmp_path, capsys) -> None:
     assert {"support_to_earn", "support_to_build_now", "hurdle", "option"} <= json.loads(out.read_text()).keys()
     assert "support that makes building now the best" in capsys.readouterr().out
     assert BASE.horizon.T == 2
+
+
+def test_lines_of_support_are_those_of_projects_and_rise() -> None:
+    dear = case_of(load_case("contested-market").replace(T=8), costs={"c_L": 30000.0})
+    lines = support_lines(dear, 300.0, [0.1, 0.3, 0.5])
+    alone = project(dear.replace(sigma=0.3), 300.0)
+    assert lines.rows[1]["to_earn"] == alone.to_earn
+    assert lines.rows[1]["to_build_now"] == alone.to_build_now
+    frame = lines.to_frame()
+    assert frame["to_earn"].is_monotonic_increasing
+    assert (frame["to_build_now"] > frame["to_earn"]).all()
+    assert frame["to_build_now"].is_monotonic_increasing
+    axes = lines.figure().axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["loses", "earns, and waits", "built now"]
+
+
+def test_the_lines_of_a_perpetual_flow_are_a_multiple_apart() -> None:
+    """Between the lines lies β₁/(β₁ − 1), of who decides once a year (Broadie, Glasserman and Kou 1997)."""
+    lines = support_lines(perpetual(0.10, 0.3, 1, 50, 12.0), 1e4, [0.2, 0.3])
+    for row in lines.rows:
+        multiple = (1 - row["to_earn"]) / (1 - row["to_build_now"])
+        expected = value_to_cost(0.10, 0.0, row["sigma"]) * np.exp(-0.5826 * row["sigma"])
+        assert multiple == pytest.approx(expected, rel=0.02)
+
+
+def test_a_stated_hurdle_is_a_volatility() -> None:
+    for sigma in (0.2, 0.3, 0.424, 0.5):
+        assert implied_volatility(0.10, 0.0, hurdle_rate(0.10, 0.0, sigma)) == pytest.approx(sigma, rel=1e-6)
+    assert implied_volatility(0.10, 0.0, 0.25) == pytest.approx(0.424, abs=5e-4)
+    with pytest.raises(InputError, match="hurdle: must lie between"):
+        implied_volatility(0.10, 0.0, 0.09)
+
+
+@pytest.mark.parametrize("grid", [[], [0.3, 0.2], [0.0, 0.2], [0.2, 3.0]])
+def test_volatilities_of_lines_rise(grid: list[float]) -> None:
+    with pytest.raises(InputError, match="volatilities: must"):
+        support_lines(BASE, 50.0, grid)
+
+
+def test_the_command_tells_the_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("support", "contested-market", "--horizon", "3", "--plant", "100", "--volatilities", "0.1,0.3")
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--json", "-"])
+    assert ended.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["sigma"] for row in told["lines"]] == [0.1, 0.3]
+    with pytest.raises(SystemExit) as ended:
+        main([*words[:-1], "0.3,0.1"])
+    assert ended.value.code == 2
+    assert "volatilities: must rise" in capsys.readouterr().err

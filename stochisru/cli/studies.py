@@ -62,7 +62,11 @@ def parse_ranges(text: str, field: str) -> Ranges:
 def sensitivity(
     case: CaseArg,
     symbols: Annotated[
-        str | None, typer.Option(help="Symbols to vary, as in sigma=0.1:0.4,c_L [default: all numbers that are not 0].")
+        str | None,
+        typer.Option(
+            help="Symbols to vary, as in sigma=0.1:0.4,c_L, or published: those of published studies, over all that is "
+            "published [default: all numbers that are not 0]."
+        ),
     ] = None,
     change: Annotated[
         float | None, typer.Option(help="Relative change where no range is given [default: 0.2].")
@@ -127,9 +131,12 @@ def _tornado(
     out: Path | None,
     json: str | None,
 ) -> None:
+    from stochisru.lunar.published import published_ranges
     from stochisru.lunar.studies.sensitivity import Tornado, default_ranges, tornado
 
-    ranges = None if symbols is None else parse_ranges(symbols, "symbols")
+    ranges: Mapping[str, tuple[float, float] | None] | None = None
+    if symbols is not None:
+        ranges = published_ranges(case) if symbols.strip() == "published" else parse_ranges(symbols, "symbols")
     count = len(default_ranges(case)[0] if ranges is None else ranges)
 
     def compute(how: Execution) -> Tornado:

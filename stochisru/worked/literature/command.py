@@ -61,9 +61,8 @@ def literature(
                 )
             keep(study)
             if folder is not None:
-                tables = {
-                    name: getattr(study, name) for name in ("published", "rows", "swings", "thresholds", "launch")
-                }
+                names_of_tables = ("published", "rows", "swings", "thresholds", "launch", "timings")
+                tables = {name: getattr(study, name) for name in names_of_tables}
                 write_tables(folder, {name: rows for name, rows in tables.items() if rows})
                 settings: dict[str, Any] = {
                     "cases": names,

@@ -21,6 +21,11 @@ def figures(study: LiteratureStudy) -> dict[str, Figure]:
     if sold := [row for row in study.rows if row["average_price"] is not None]:
         found["break_even_map"] = break_even_map(sold)
         found["with_uncertainty"] = with_uncertainty(sold)
+    if waits := [row for row in study.timings if row["sales"] == "study's price" and row["slope"] < 0]:
+        most = max(waits, key=lambda row: row["value"] - max(0.0, row["now"]))
+        found["launch_triggers"] = launch_triggers(most["case"], max(row["volatility"] for row in waits))
+    if study.thresholds:
+        found["threshold"] = threshold()
     return found
 
 
@@ -87,4 +92,54 @@ def with_uncertainty(rows: list[Row]) -> Figure:
         ax.set_yticks(place, names, fontsize=7)
         ax.set_xlabel("NPV over discounted cost of the published plan (-)")
         ax.legend(loc="lower right", fontsize=6.5)
+        return figure
+
+
+def launch_triggers(name: str, volatility: float) -> Figure:
+    """The price of launch on its way down in three markets, and up to which price one plant is ordered in each."""
+    from stochisru.worked.literature.launch import launch_option
+    from stochisru.worked.literature.sources import LAUNCH_YEARS, launch_markets
+
+    today, *markets = launch_markets().values()
+    years = np.arange(LAUNCH_YEARS + 1)
+    with new_figure(6.6, 3.6) as (figure, ax):
+        for k, market in enumerate(markets):
+            option = launch_option(name, market, volatility, with_sales=False)
+            color = PALETTE[k % len(PALETTE)]
+            ax.plot(years, (1 + market.fall) ** years, color=color, lw=1.2, label=f"mean, to {market.price:.0f} $/kg")
+            trigger = np.array([option.trigger(float(t)) or np.nan for t in years])
+            ax.plot(years, trigger, "--", color=color, lw=1.2, label="ordered up to")
+        ax.set_yscale("log")
+        ax.set_xlabel("year")
+        ax.set_ylabel(f"price of launch over today's {today.price:,.0f} $/kg (-)")
+        ax.set_title(f"{name}, σ of the launch price {volatility:g}", fontsize=8)
+        ax.legend(loc="lower left", fontsize=6.5, ncols=3)
+        return figure
+
+
+def threshold() -> Figure:
+    """Metzger's threshold as a contour of the exact break-even map, and what the published plans make of their mass."""
+    from stochisru.worked.literature.launch import product_over_mass, sellers, threshold_map
+    from stochisru.worked.literature.sources import cases, launch_markets
+
+    products, gears = np.geomspace(3.0, 1000.0, 160), np.linspace(1.5, 20.0, 120)
+    npv = threshold_map(products, gears)
+    most: dict[str, float] = {}  # by study; Charania and DePasquale state no mass
+    for name in sellers(cases()):
+        study = name.partition("-20")[0]
+        if study != "charania":
+            most[study] = max(most.get(study, 0.0), product_over_mass(name))
+    with new_figure(6.6, 4.0) as (figure, ax):
+        ax.contourf(products, gears, npv, levels=[-np.inf, 0.0, np.inf], colors=["0.9", "#cfe8df"])
+        line = ax.contour(products, gears, npv, levels=[0.0], colors=[PALETTE[2]])
+        ax.clabel(line, fmt={0.0: "NPV = 0"}, fontsize=7)
+        ax.plot([35.0], [10.0], "o", color="black", ms=5, label="Metzger: about 35 at a gear of 10")
+        for study, product in most.items():
+            ax.axvline(product, color="0.6", lw=0.6)
+            ax.annotate(f"{study} ", (product, gears[-1]), rotation=90, va="top", ha="right", fontsize=6.5)
+        ax.set_xscale("log")
+        ax.set_xlabel("product over capital mass over the life, φ (kg/kg)")
+        today = launch_markets()["today"].price
+        ax.set_ylabel(f"kg launched at {today:,.0f} $/kg for one landed, G (kg/kg)")
+        ax.legend(loc="lower left", fontsize=7)
         return figure

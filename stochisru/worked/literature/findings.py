@@ -30,7 +30,8 @@ def findings(study: LiteratureStudy) -> list[str]:
         rows = [row for row in study.rows if row["sigma"] == sigma]
         sentences += _several_customers(rows, sigma) + _turned(rows, sigma) + _decisions(rows, sigma)
         sentences += _costs(rows, sigma)
-    return [*sentences, *_swings(study.swings), *_thresholds(study.thresholds), *_launch(study.launch)]
+    sentences += _swings(study.swings) + _thresholds(study.thresholds) + _launch(study.launch)
+    return [*sentences, *_timings(study.timings)]
 
 
 def millions(amount: float, money: str = "$") -> str:
@@ -188,4 +189,59 @@ def _launch(rows: Sequence[Row]) -> list[str]:
     return [
         f"With launch that falls from {rows[0]['initial']:,.0f} $/kg over {rows[0]['years']} years, and the price from "
         f"Earth with it, Metzger's baseline is {verdict}: {_listed(told)}."
+    ]
+
+
+def _timings(rows: Sequence[Row]) -> list[str]:
+    """When one plant of each study is best ordered as launch gets cheaper."""
+    sentences = []
+    for sales, told in (("Earth's price", "what Earth delivers for, which falls with launch"), ("study's price", "")):
+        chosen = [row for row in rows if row["sales"] == sales]
+        certain = [row for row in chosen if row["volatility"] == 0]
+        if not certain:
+            continue
+        names = list(dict.fromkeys(row["case"] for row in certain))
+        by_case = {name: [row for row in certain if row["case"] == name] for name in names}
+        now = [name for name in names if all(row["order_now"] for row in by_case[name])]
+        never = [name for name in names if all(row["chance"] == 0 for row in by_case[name])]
+        others = [f"{name} ({_years(by_case[name])})" for name in names if name not in (*now, *never)]
+        parts = [
+            f"{word} {_listed(found)}"
+            for word, found in (("now in", now), ("never in", never), ("in other years in", others))
+            if found
+        ]
+        start = f"sold at {told}," if told else "sold at the prices of the studies, which stay,"
+        sentences.append(
+            f"As launch gets cheaper for certain and a plant is {start} it is best ordered {'; '.join(parts)}."
+        )
+        sentences += _uncertain_launch(chosen, certain, start)
+    return sentences
+
+
+def _years(rows: Sequence[Row]) -> str:
+    """In which year one plant is ordered by final launch price."""
+    years = ["never" if row["mean_year"] is None else f"year {row['mean_year']:.0f}" for row in rows]
+    return f"{_listed(years)} on the way to {_listed([format(row['final'], '.0f') for row in rows])} $/kg"
+
+
+def _uncertain_launch(rows: Sequence[Row], certain: Sequence[Row], start: str) -> list[str]:
+    """What changes where the price of launch is uncertain."""
+    known = {(row["case"], row["market"]): row for row in certain}
+    widest = max(row["volatility"] for row in rows)
+    if widest == 0:
+        return []
+    last = [row for row in rows if row["volatility"] == widest]
+    turned = [row for row in last if row["order_now"] != known[row["case"], row["market"]]["order_now"]]
+    most = max(last, key=lambda row: row["value"] - max(0.0, row["now"]))
+    worth = most["value"] - max(0.0, most["now"])
+    trigger = most["trigger_0"]
+    same = f"{len(last) - len(turned)} of {len(last)} answers of now or not stay"
+    if worth <= 0 or trigger is None:
+        return [f"With a launch price of σ = {widest:g}, {start} {same}."]
+    money = "€" if most["case"].startswith("roxy") else "$"
+    return [
+        f"With a launch price of σ = {widest:g}, {start} {same}; waiting is worth most in {most['case']} on the way to "
+        f"{most['final']:.0f} $/kg, {millions(worth, money)}: it is ordered "
+        f"{'from' if most['slope'] > 0 else 'once launch costs no more than'} {trigger:.2f} of today's price, which "
+        f"happens with {most['chance']:.0%} and, if so, in year {most['mean_year']:.0f} on average."
     ]

@@ -1,4 +1,4 @@
-"""The data of the literature: published results, published parameters, and the plans that the studies had."""
+"""The data of the literature: published results, costs of plants, launch markets, and the plans of the studies."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def published() -> tuple[Published, ...]:
 
 
 def table(name: str) -> list[dict[str, str]]:
-    """Rows of a file of the data: ``published``, ``parameters``, ``plants`` or ``launch``."""
+    """Rows of a file of the data: ``published``, ``plants`` or ``launch``."""
     return list(csv.DictReader((DATA / f"{name}.csv").read_text(encoding="utf-8").splitlines()))
 
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from scenario_trees.arrays import Array
 from scenario_trees.errors import is_number
 from stochisru.errors import InputError, require_integer
-from stochisru.lunar.tables.case import GeneralCase, general_case
+from stochisru.lunar.published import published_values
+from stochisru.lunar.tables.case import GeneralCase
 from stochisru.studies.store import Execution, Point, Row, Study, run_study
 from stochisru.worked.literature.certain import QUANTITIES, at_prices, average_price, best, break_even, worth
-from stochisru.worked.literature.sources import cases, published, study_case, study_plan, table
+from stochisru.worked.literature.launch import launch_paths, thresholds, timings
+from stochisru.worked.literature.sources import cases, published, study_case, study_plan
 from stochisru.worked.literature.uncertain import moving_tree, uncertain, with_shares
 
 if TYPE_CHECKING:
@@ -27,12 +27,6 @@ VOLATILITIES = (0.2, 0.4)
 MOVES, CURVED_MOVES = 8, 4
 #: Cases whose answer is moved over the range of what is published.
 SWUNG = ("kornuta-2019-all", "sowers-2020-lunar")
-#: Metzger's prices of launch, $/kg: the first, and the last ones of his three markets (Section 4.7 pp. 17-18).
-LAUNCH_PRICES = (2000.0, 436.0, 119.0, 30.0)
-#: Years in which the price of launch falls from the first to a last one, and years of waiting that are told.
-LAUNCH_YEARS, WAIT = 30, 5
-#: Kilograms to low Earth orbit for one that Earth lands (Metzger, Sections 4.9 and 4.11).
-_EARTH_GEAR = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +50,9 @@ class LiteratureStudy:
     launch
         One per path of the launch price, which moves the price from Earth with it: optimal NPV of Metzger's baseline at
         σ = 0 and the years of its orders; NPV of one plant ordered ``now``, and ``waited`` for some years.
+    timings
+        One per case that sells, market of launches, price of what is sold, and volatility of the launch price: when the
+        plan is best ordered; see `stochisru.worked.literature.launch.timings`.
     """
 
     published: tuple[Row, ...]
@@ -63,6 +60,7 @@ class LiteratureStudy:
     swings: tuple[Row, ...]
     thresholds: tuple[Row, ...]
     launch: tuple[Row, ...]
+    timings: tuple[Row, ...]
 
     def findings(self) -> list[str]:
         """What the numbers say, in sentences."""
@@ -84,6 +82,7 @@ class LiteratureStudy:
             "swings": list(self.swings),
             "thresholds": list(self.thresholds),
             "launch": list(self.launch),
+            "timings": list(self.timings),
             "findings": self.findings(),
         }
 
@@ -149,8 +148,15 @@ def literature_study(
     identity = {"study": "literature", "moves": moves, "cases": {name: study_case(name).digest() for name in chosen}}
     rows = run_study(Study(identity, points, partial(_row, moves)), execution)
     swings = [row for name in SWUNG if name in chosen for row in _swings(name, min(moves, 6), volatilities)]
-    thresholds, launch = (_thresholds(), _launch_paths()) if "metzger-2023" in chosen else ([], [])
-    return LiteratureStudy(tuple(_published(chosen)), tuple(rows), tuple(swings), tuple(thresholds), tuple(launch))
+    metzger = "metzger-2023" in chosen
+    return LiteratureStudy(
+        published=tuple(_published(chosen)),
+        rows=tuple(rows),
+        swings=tuple(swings),
+        thresholds=tuple(thresholds()) if metzger else (),
+        launch=tuple(launch_paths()) if metzger else (),
+        timings=tuple(timings(chosen)),
+    )
 
 
 def _uncertain_customers(name: str, customers: Sequence[str] | None) -> tuple[str, ...]:
@@ -222,10 +228,10 @@ def _by_mass(case: GeneralCase, plan: Mapping[str, Array]) -> Row:
     return {"cost_by_mass": -free / mass, "sold_by_mass": sold}
 
 
-def _ends(quantity: str, unit: str) -> tuple[float, float]:
-    """Least and largest of the published parameters of a kind that have a unit."""
-    known = [float(row["value"]) for row in table("parameters") if row["quantity"] == quantity and row["unit"] == unit]
-    return min(known), max(known)
+def _ends(quantity: str) -> tuple[float, float]:
+    """Least and largest of the published parameters of a kind."""
+    known = published_values(quantity)
+    return known[0], known[-1]
 
 
 def _swings(name: str, moves: int, volatilities: Sequence[float]) -> list[Row]:
@@ -233,10 +239,10 @@ def _swings(name: str, moves: int, volatilities: Sequence[float]) -> list[Row]:
     case = study_case(name)
     alpha = case.to_dict()["technology"]["alpha"]
     ranges = {
-        "eta": _ends("eta", "kg/(kg yr)"),
-        "c_dev": _ends("c_dev", "$/kg"),
-        "c_L": tuple(price / alpha for price in _ends("landed", "$/kg")),
-        "r": _ends("r", "1/yr"),
+        "eta": _ends("eta"),
+        "c_dev": _ends("c_dev"),
+        "c_L": tuple(price / alpha for price in _ends("landed")),
+        "r": _ends("r"),
     }
     rows: list[Row] = [
         _swing(name, symbol, ends, [best(case.replace(**{symbol: end}))[0] for end in ends])
@@ -257,65 +263,3 @@ def _swing(name: str, symbol: str, ends: tuple[float, ...], found: Sequence[floa
         "high": found[1],
         "swing": abs(found[1] - found[0]),
     }
-
-
-def _thresholds() -> list[Row]:
-    """Metzger's baseline against Earth at his prices of launch, which both pay."""
-    case, plan = study_case("metzger-2023"), study_plan("metzger-2023")
-    mass = float(plan["dM"].sum())
-    years = case.horizon.T - case.horizon.lead_time + 1
-    product = case.demand.D0 * years / mass
-    rows: list[Row] = []
-    for launch in LAUNCH_PRICES:
-        earth = _EARTH_GEAR * launch
-        lunar = break_even(_at_launch(case, launch), plan)
-        assert lunar is not None
-        rows.append(
-            {
-                "launch": launch,
-                "earth": earth,
-                "lunar": lunar,
-                "product_over_mass": product,
-                "threshold": product * lunar / earth,
-            }
-        )
-    return rows
-
-
-def _launch_paths() -> list[Row]:
-    """Metzger's baseline over the years of his launch prices, in which a plant works for as long as it does there."""
-    first, *finals = LAUNCH_PRICES
-    base = study_case("metzger-2023")
-    lead = base.horizon.lead_time
-    case = base.replace(T=LAUNCH_YEARS, lifetime=base.horizon.T - lead + 1)
-    plant = float(study_plan("metzger-2023")["dM"].sum())
-
-    def ordered(at: GeneralCase, year: int) -> float:
-        return worth(at, {"dM": np.where(np.arange(LAUNCH_YEARS + 1) == year + lead, plant, 0.0)})
-
-    rows: list[Row] = []
-    for final in finals:
-        moving = _at_launch(case, first, (final / first) ** (1 / LAUNCH_YEARS) - 1)
-        value, plan = best(moving)
-        rows.append(
-            {
-                "initial": first,
-                "final": final,
-                "years": LAUNCH_YEARS,
-                "npv": value,
-                "orders": [int(year) - lead for year in np.flatnonzero(plan["dM"] > plant / 2)],
-                "now": ordered(moving, 0),
-                "wait": WAIT,
-                "waited": ordered(moving, WAIT),
-            }
-        )
-    return rows
-
-
-def _at_launch(case: GeneralCase, price: float, growth: float = 0.0) -> GeneralCase:
-    """The case at a launch price that grows by a share a year, sold at what delivery from Earth costs then."""
-    data = case.to_dict()
-    data["costs"]["c_L"] = {"start": price, "growth": growth}
-    for tier in data["customers"]:
-        tier["price"] = {"start": _EARTH_GEAR * price, "growth": growth}
-    return general_case(data)

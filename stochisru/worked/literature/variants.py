@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from stochisru.lunar.exact.by_year import exact_in_advance, exact_policy, exact_single
+from stochisru.lunar.published import published_values
 from stochisru.lunar.tables.case import GeneralCase, general_case
 from stochisru.studies.store import Row
 from stochisru.worked.literature.sources import launch_markets, table
@@ -102,13 +103,12 @@ def variants(
     horizons: Iterable[int] = HORIZONS, names: Sequence[str] | None = None, markets: Sequence[str] | None = None
 ) -> list[Variant]:
     """All variants of some horizons, plants and launch markets; all plants and markets if not given."""
-    etas = sorted(float(row["value"]) for row in table("parameters") if row["quantity"] == "eta")
     return [
         Variant(plant, eta, customer, market, T)
         for T in horizons
         for plant in (plants() if names is None else names)
         for customer in CUSTOMERS
-        for eta in etas
+        for eta in published_values("eta")
         for market in (launch_markets() if markets is None else markets)
     ]
 
