@@ -2,8 +2,8 @@
 
     python benchmarks/methods.py [--years 3 5 7] [--limit 60]
 
-Trees have three branches a year. Each cell is a process of its own that ends at ``limit`` processor seconds. The quickest
-method of a line is starred. No goal.
+Trees have three branches a year. Each cell is a process of its own that ends at ``limit`` processor seconds. The
+quickest method of a line is starred. No goal.
 """
 
 from __future__ import annotations
