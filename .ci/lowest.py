@@ -18,7 +18,8 @@ def lowest() -> list[str]:
     missing = [requirement for requirement, match in zip(stated, found, strict=True) if match is None]
     if missing:
         raise SystemExit(f"no lowest version: {', '.join(missing)}")
-    return [f"{match[1]}=={match[2]}" for match in found if match and not match[1].endswith("-stubs")]
+    lines = [f"{match[1]}=={match[2]}" for match in found if match and not match[1].endswith("-stubs")]
+    return list(dict.fromkeys(lines))
 
 
 if __name__ == "__main__":

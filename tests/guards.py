@@ -89,6 +89,7 @@ GUARDS = {
     "stochisru/values.py": ("values",),
     "stochisru/partial_evpi.py": ("partial_evpi",),
     "stochisru/mpisppy.py": ("mpisppy", "mpisppy_sampling"),
+    "stochisru/exchange/*": ("exchange",),
     # networks
     "stochisru/networks/files.py": ("network_files", "networks"),
     "stochisru/networks/schedule.py": ("network_time",),
