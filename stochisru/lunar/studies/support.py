@@ -113,7 +113,7 @@ def support_lines(
     >>> from stochisru.lunar.studies.support import support_lines
     >>> lines = support_lines(load_case("regolith-oxygen"), 90_000.0, [0.1, 0.3])
     >>> [(round(row["to_earn"], 3), round(row["to_build_now"], 3)) for row in lines.rows]
-    [(0.0, 0.0), (0.0, 0.141)]
+    [(0.0, 0.0), (0.0, 0.036)]
     """
     grid = [require_number("volatilities", sigma, low=0.0, strict=True) for sigma in volatilities]
     if not grid or grid[-1] > _MOST or any(later <= sooner for sooner, later in pairwise(grid)):
