@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 from scenario_trees.arrays import Array, Index
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.processes.jumps import JumpDiffusion
-from scenario_trees.processes.varying import VaryingBrownianMotion
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase, why_no_gbm
 from stochisru.lunar.operations import MeritOrder, discount_factors
@@ -63,7 +62,7 @@ class UnitValue:
         1/(1 + r) and 1 − δ, per year.
     """
 
-    process: GeometricBrownianMotion | JumpDiffusion | VaryingBrownianMotion
+    process: GeometricBrownianMotion | JumpDiffusion  # of `YearlyUnitValue` by year as well
     years: int
     eta: float
     worth: float
