@@ -35,7 +35,7 @@ def levels_of_values(level: ArrayLike) -> Array:
 
 
 @lru_cache(maxsize=256)
-def _lognormal(log_mean: float, log_sd: float) -> Mixture:
+def lognormal_law(log_mean: float, log_sd: float) -> Mixture:
     """One lognormal law; recursions ask for the same one thousands of times."""
     return Mixture.of(1, 1.0, log_mean, log_sd)
 
@@ -77,7 +77,7 @@ class GeometricBrownianMotion:
     def log_growth(self, h: float, t: float = 0.0) -> Mixture:
         """Law of D_{t+h}/D_t, for h ≥ 0: the same for all ``t`` and D_t."""
         spread = self.volatility * float(np.sqrt(h))
-        return _lognormal((self.drift - 0.5 * self.volatility**2) * h, spread)
+        return lognormal_law((self.drift - 0.5 * self.volatility**2) * h, spread)
 
     def mean(self, t: ArrayLike) -> Array:
         """E[D_t] = D_0 e^{μt}."""

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scenario_trees.arrays import Array
 from scenario_trees.errors import TreeError, require_number, times
 from scenario_trees.law import Mixture, StepLaw
-from scenario_trees.processes.gbm import GeometricBrownianMotion, levels_of_values
+from scenario_trees.processes.gbm import GeometricBrownianMotion, levels_of_values, lognormal_law
 from scenario_trees.processes.markov import MarkovProcess
 
 
@@ -100,7 +100,7 @@ class VaryingBrownianMotion(MarkovProcess):
         """Law of D_{t+h}/D_t, for h ≥ 0: the same for all D_t."""
         growth, square = self._integrals(np.array([t, t + h]))
         spread = max(float(square[1] - square[0]), 0.0)
-        return Mixture.of(1, 1.0, float(growth[1] - growth[0]) - 0.5 * spread, float(np.sqrt(spread)))
+        return lognormal_law(float(growth[1] - growth[0]) - 0.5 * spread, float(np.sqrt(spread)))
 
     def law(self, states: Array, t: float, dt: float) -> StepLaw:
         """Lognormal."""
