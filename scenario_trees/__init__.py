@@ -22,6 +22,7 @@ from scenario_trees.processes.saturating import SaturatingGrowth
 from scenario_trees.processes.several import CorrelatedFactors
 from scenario_trees.processes.steps import DatedStep
 from scenario_trees.processes.unknown_drift import DiscreteDrift, UnknownDrift
+from scenario_trees.processes.varying import VaryingBrownianMotion
 from scenario_trees.protocols import Process, Quantization, Sampler, ScalesWithInitial, Stepping
 from scenario_trees.quantization import QUANTIZATIONS, Binomial, EqualProbability, GaussHermite, Trinomial
 from scenario_trees.reduction import Reduction, forward_selection, k_means, tree_from_paths
@@ -69,6 +70,7 @@ __all__ = [
     "TreeError",
     "Trinomial",
     "UnknownDrift",
+    "VaryingBrownianMotion",
     "check",
     "check_lattice",
     "compare_processes",

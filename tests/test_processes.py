@@ -469,7 +469,7 @@ def test_who_scales_with_the_start():
     scaling = {name for name in PROCESSES if isinstance(PROCESSES[name].example(), ScalesWithInitial)}
     assert scaling == {
         *("GeometricBrownianMotion", "JumpDiffusion", "RegimeSwitching", "HiddenRegimes", "DatedStep"),
-        "HistoricalIncrements",
+        *("VaryingBrownianMotion", "HistoricalIncrements"),
     }
     for name in scaling:
         process = PROCESSES[name].example()

@@ -15,6 +15,7 @@ from scenario_trees.processes.saturating import SaturatingGrowth
 from scenario_trees.processes.several import CorrelatedFactors
 from scenario_trees.processes.steps import DatedStep
 from scenario_trees.processes.unknown_drift import DiscreteDrift, UnknownDrift
+from scenario_trees.processes.varying import VaryingBrownianMotion
 
 #: A process with one value.
 OneFactor = GeometricBrownianMotion | MarkovProcess | HistoricalIncrements
@@ -32,6 +33,7 @@ PROCESSES: dict[str, Any] = {
         DiscreteDrift,
         SaturatingGrowth,
         DatedStep,
+        VaryingBrownianMotion,
         CorrelatedFactors,
         HistoricalIncrements,
     )
@@ -53,4 +55,5 @@ __all__ = [
     "RegimeSwitching",
     "SaturatingGrowth",
     "UnknownDrift",
+    "VaryingBrownianMotion",
 ]

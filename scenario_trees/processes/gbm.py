@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from scenario_trees.calibration import ProcessFit
 
 
-def _levels(level: ArrayLike) -> Array:
+def levels_of_values(level: ArrayLike) -> Array:
+    """Levels of a value as an array; `TreeError` unless all are >= 0."""
     levels = numbers("level", level)
     if not (levels >= 0).all():
         raise TreeError(f"level: must be >= 0, got {level!r}")
@@ -34,7 +35,7 @@ def _levels(level: ArrayLike) -> Array:
 
 
 @lru_cache(maxsize=256)
-def _lognormal(log_mean: float, log_sd: float) -> Mixture:
+def lognormal_law(log_mean: float, log_sd: float) -> Mixture:
     """One lognormal law; recursions ask for the same one thousands of times."""
     return Mixture.of(1, 1.0, log_mean, log_sd)
 
@@ -73,10 +74,10 @@ class GeometricBrownianMotion:
         log_drift = (self.drift - 0.5 * self.volatility**2) * dt
         return np.asarray(np.exp(log_drift + self.volatility * np.sqrt(dt) * numbers("z", z)))
 
-    def log_growth(self, h: float) -> Mixture:
-        """Law of D_{t+h}/D_t, for h ≥ 0: the same for all t and D_t."""
+    def log_growth(self, h: float, t: float = 0.0) -> Mixture:
+        """Law of D_{t+h}/D_t, for h ≥ 0: the same for all ``t`` and D_t."""
         spread = self.volatility * float(np.sqrt(h))
-        return _lognormal((self.drift - 0.5 * self.volatility**2) * h, spread)
+        return lognormal_law((self.drift - 0.5 * self.volatility**2) * h, spread)
 
     def mean(self, t: ArrayLike) -> Array:
         """E[D_t] = D_0 e^{μt}."""
@@ -109,7 +110,7 @@ class GeometricBrownianMotion:
         """E[min(D_t, level)] for levels ≥ 0, the lognormal partial expectation; broadcasts ``level`` against ``t``."""
         from scipy.special import ndtr
 
-        level, t = _levels(level), times(t)
+        level, t = levels_of_values(level), times(t)
         distance = self._distance(level, t)
         # One distance for both tails: its rounding, of 1e-16/σ, then cancels.
         below = self.mean(t) * ndtr(-distance - self.volatility * np.sqrt(t))
@@ -117,7 +118,7 @@ class GeometricBrownianMotion:
 
     def _distance(self, level: ArrayLike, t: ArrayLike) -> Array:
         """(ln(D_0/level) + (μ − σ²/2) t) / (σ √t), infinite where D_t is certain."""
-        level, t = _levels(level), times(t)
+        level, t = levels_of_values(level), times(t)
         spread = self.volatility * np.sqrt(t)
         with np.errstate(divide="ignore", invalid="ignore"):
             ahead = np.log(self.initial / level) + (self.drift - 0.5 * self.volatility**2) * t

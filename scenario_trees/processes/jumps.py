@@ -125,8 +125,8 @@ class JumpDiffusion(MarkovProcess):
         share = np.array([np.exp(-ends * dt), -np.expm1(-ends * dt)])
         return StepLaw(np.tile(share, (n, 1)), (alive, Mixture.nothing(n)))
 
-    def log_growth(self, h: float) -> Mixture:
-        """Law of D_{t+h}/D_t, for h ≥ 0: the same for all t and D_t > 0; one component is the end of demand."""
+    def log_growth(self, h: float, t: float = 0.0) -> Mixture:
+        """Law of D_{t+h}/D_t, for h ≥ 0: the same for all ``t`` and D_t > 0; one component is the end of demand."""
         if h == 0:
             return Mixture.of(1, 1.0, 0.0, 0.0)
         return self.law(np.ones((1, 1)), 0.0, h).merged

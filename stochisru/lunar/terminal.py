@@ -131,10 +131,11 @@ class TreeAsked:
 
     def of(self, case: DeploymentCase | GeneralCase | LearningCase) -> ScenarioTree:
         """The tree, for a case."""
+        from stochisru.lunar.learning.case import is_learning
         from stochisru.lunar.own_uncertainty import require_its_values
 
         if self.own is not None:
-            return require_its_values(case, self.own)
+            return require_its_values(case.base if is_learning(case) else case, self.own)
         return named_tree(case, self.branching, self.quantization or "gauss-hermite")
 
 

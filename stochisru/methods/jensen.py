@@ -16,6 +16,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import ndtri
@@ -24,6 +25,7 @@ from scenario_trees.arrays import Array
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.processes.jumps import JumpDiffusion
+from scenario_trees.processes.varying import VaryingBrownianMotion
 from scenario_trees.quantization import EqualProbability
 from stochisru.errors import InputError, SolverError, require_integer
 from stochisru.methods.risk import Expectation
@@ -44,7 +46,8 @@ BINS = 30
 #: Where cuts are made: plant from this share to this multiple of what is enough today, and the factor as it is likely.
 _SHORT, _AMPLE, _LIKELY = 0.15, 6.0, 2.5
 #: Processes whose growth is independent of where they stand.
-_KINDS = "a GeometricBrownianMotion or a JumpDiffusion"
+_KINDS = "a GeometricBrownianMotion, by year or not, or a JumpDiffusion"
+Growing: TypeAlias = GeometricBrownianMotion | JumpDiffusion | VaryingBrownianMotion
 #: Largest factor, in terms of the expected one, beyond which duals of 16 digits bound nothing.
 _FAR = 1e12
 
@@ -57,7 +60,7 @@ def jensen_bound(model: Model, *, bins: int = BINS, passes: int = 2, seed: int =
     model
         A model with one factor, which is nowhere but in sides of rows, inflows, bounds of operations and ``enough`` of
         states. It must grow by factors that are independent of each other and of where it stands: a
-        `GeometricBrownianMotion` or a `JumpDiffusion`.
+        `GeometricBrownianMotion`, a `VaryingBrownianMotion` or a `JumpDiffusion`.
     bins
         Bins of a year's growth, equally likely; more are nearer.
     passes
@@ -110,7 +113,7 @@ def jensen_cuts(model: Model, *, bins: int = BINS, passes: int = 2, seed: int = 
 
 def why_no_jensen(model: Model) -> str | None:
     """Why there is no such bound on a model, in one sentence, or None where there is one."""
-    if not isinstance(model.process, (GeometricBrownianMotion, JumpDiffusion)) or len(tuple(model.factors)) > 1:
+    if not isinstance(model.process, Growing) or len(tuple(model.factors)) > 1:
         return f"process: must grow by independent factors, {_KINDS}, {model.name} has {model.process!r}"
     for part in model.parts:
         for what, given in part.coefficients.items():
@@ -148,11 +151,11 @@ class Grown(ModelOnLattice):
         reason, process = why_no_jensen(model), model.process
         if reason is not None:
             raise InputError(reason)
-        assert isinstance(process, (GeometricBrownianMotion, JumpDiffusion))
+        assert isinstance(process, Growing)
         (factor,) = tuple(model.factors)
-        growth, chance = _growth(process, bins)
         T = model.horizon
-        lattice = MarkovLattice.independent([[1.0], *[growth] * T], [[1.0], *[chance] * T])
+        growth, chance = zip(*(_growth(process, bins, t) for t in range(T)), strict=True)
+        lattice = MarkovLattice.independent([[1.0], *growth], [[1.0], *chance])
         return cls(_with_state(model, factor, process.initial, largest(process, T, bins)), lattice, source=model)
 
     def plan(self, root: Array, intercept: Sequence[Array], slope: Sequence[Array], neutral: bool) -> GrowthPlan:
@@ -162,14 +165,15 @@ class Grown(ModelOnLattice):
     @property
     def farthest(self) -> float:
         """Largest factor of all years in terms of the expected one."""
-        growth = self.lattice.values[-1][-1] / float(self.process.mean(1.0) / self.process.initial)
-        return float(np.exp(min(self.horizon * np.log(growth), np.log(1e300))))
+        mean = np.asarray(self.process.mean(np.arange(self.horizon + 1.0)))
+        growth = [values[-1] for values in self.lattice.values[1:]]
+        return float(np.exp(min(np.log(growth).sum() - np.log(mean[-1] / mean[0]), np.log(1e300))))
 
     @property
-    def process(self) -> GeometricBrownianMotion | JumpDiffusion:
+    def process(self) -> Growing:
         """The process of the source."""
         process = self.source.process
-        assert isinstance(process, (GeometricBrownianMotion, JumpDiffusion))
+        assert isinstance(process, Growing)
         return process
 
     @cached_property
@@ -204,16 +208,18 @@ class Grown(ModelOnLattice):
         return found
 
 
-def largest(process: GeometricBrownianMotion | JumpDiffusion, horizon: int, bins: int = BINS) -> Array:
+def largest(process: Growing, horizon: int, bins: int = BINS) -> Array:
     """Largest factor of every year where growth has so many bins, shape ``(T + 1,)``."""
-    growth, _ = _growth(process, bins)
-    return np.asarray(process.initial * float(growth[-1]) ** np.arange(horizon + 1.0))
+    growth = [1.0, *(float(_growth(process, bins, t)[0][-1]) for t in range(horizon))]
+    return np.asarray(process.initial * np.cumprod(growth))
 
 
-def _growth(process: GeometricBrownianMotion | JumpDiffusion, bins: int) -> tuple[Array, Array]:
-    """Growth of a year, ascending, and its probabilities: means of bins that are equally likely, and the end."""
-    if isinstance(process, GeometricBrownianMotion):
-        one = GeometricBrownianMotion(1.0, process.drift, process.volatility)
+def _growth(process: Growing, bins: int, t: int) -> tuple[Array, Array]:
+    """Growth from year t, ascending, and its probabilities: means of bins that are equally likely, and the end."""
+    if isinstance(process, (GeometricBrownianMotion, VaryingBrownianMotion)):
+        law = process.log_growth(1.0, float(t))
+        sigma = float(law.log_sd[0, 0])
+        one = GeometricBrownianMotion(1.0, float(law.log_mean[0, 0]) + 0.5 * sigma**2, sigma)
         lattice = MarkovLattice.from_process(one, 1, bins)
         return lattice.values[1], lattice.transitions[0][0]
     after, chance = process.scaled(1.0).step(np.ones((1, 1)), bins, EqualProbability())

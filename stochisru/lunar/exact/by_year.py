@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from scenario_trees.arrays import Array, Mask
 from scenario_trees.processes.gbm import GeometricBrownianMotion
 from scenario_trees.processes.jumps import JumpDiffusion
+from scenario_trees.processes.varying import VaryingBrownianMotion
 from stochisru.errors import InputError
 from stochisru.lunar.exact.root_plan import LastYear, RootProblem, best_root_plan, plan_gain
 from stochisru.lunar.exact.single_deployment import SingleDeployment, best_single
@@ -77,9 +78,9 @@ def why_no_exact_policy(case: GeneralCase) -> str | None:
         return reason
     stated, process = StatedCase(case, None), case.process
     (kind,) = stated.kinds
-    if not isinstance(process, (GeometricBrownianMotion, JumpDiffusion)):
+    if not isinstance(process, (GeometricBrownianMotion, JumpDiffusion, VaryingBrownianMotion)):
         return (
-            "demand.process: the exact policy takes a geometric Brownian motion, with jumps or without, "
+            "demand.process: the exact policy takes a geometric Brownian motion, by year or with jumps, "
             f"got {type(process).__name__}"
         )
     if not np.all(kind.capacity.known(case.horizon.T) > 0):
@@ -223,13 +224,13 @@ class YearlyUnitValue(UnitValue):
         for share, step in zip(self.shares[:, year], self.steps[:, year], strict=True):
             if share <= 0:
                 continue
-            worth = worth + step * self.growth_above(lead, level - np.log(share))
+            worth = worth + step * self.growth_above(lead, level - np.log(share), year - lead)
         return np.asarray(self.capacity[year] * worth - self.idle_cost[year])
 
     def full(self, year: int, lead: int) -> float:
         """Expected profit ``lead`` years ahead of a kilogram that is used while there is demand, $ of ``year``."""
         wanted = self.shares[:, year] > 0
-        used = self.alive(lead) * self.steps[wanted, year].sum()
+        used = self.alive(lead, year - lead) * self.steps[wanted, year].sum()
         return float(self.capacity[year] * used - self.idle_cost[year])
 
     @property
@@ -252,7 +253,7 @@ class YearlyUnitValue(UnitValue):
         """Logarithms of plant of year t + ``lead`` over D_t between which the layers lie that demand decides about."""
         year = np.arange(t + lead, self.years + 1)
         ahead = year - t
-        low, high = self.log_ends(ahead)
+        low, high = self.log_ends(ahead, t)
         middle = -np.log(self.left(year) / self.left(t + lead)) - np.log(self.capacity[year])
         some = (self.shares[:, year] > 0) & (self.steps[:, year] > 0)
         if not some.any():

@@ -133,8 +133,7 @@ class ThresholdRecursion:
         self.unit, self.lead_time, self.rule = unit, lead_time, rule
         self.last = unit.years - lead_time
         self.price = unit.discount**lead_time * unit.price
-        self._sigma = unit.process.volatility  # of a year without jumps, the least
-        self._growth = unit.process.log_growth(1)
+        self._sigma = unit.process.volatility  # of a year without jumps, the least of all years
         self.stages: dict[int, RecursionStage] = {}
         for t in range(self._from_year, 0, -1):
             self.stages[t] = self._solve(t)
@@ -182,13 +181,13 @@ class ThresholdRecursion:
     def _at_zero(self, t: int) -> float:
         if t == self.last:
             return self._full(t)
-        alive = self.unit.alive(1)
+        alive = self.unit.alive(1, t)
         later = alive * self.end(t + 1, "before") + (1 - alive) * self.end(t + 1, "after")
         return self._full(t) + self.unit.discount * self._kept(t) * later
 
     def option(self, t: int) -> float:
         """Worth at t of all orders after t to someone without plants, $ of year t per unit of D_t."""
-        growth = float(self._growth.moment()[0])
+        growth = float(self.unit.process.log_growth(1, t).moment()[0])
         return self.unit.discount * growth * self.end(t + 1, "option") if t < self.last else 0.0
 
     def end(self, t: int, which: str) -> float:
@@ -197,7 +196,7 @@ class ThresholdRecursion:
 
     def later(self, t: int, log_ratio: Array) -> Array:
         """E[u_t(κ·y/G)] at log y of the year before."""
-        return self._expected(self.stages[t], log_ratio + np.log(self._kept(t - 1)))
+        return self._expected(t, log_ratio + np.log(self._kept(t - 1)))
 
     def marginal(self, t: int, log_ratio: ArrayLike) -> Array:
         """F'_t at log y, $ of year t per kg; any shape."""
@@ -208,9 +207,10 @@ class ThresholdRecursion:
             value = value + self.unit.discount * self._kept(t) * self.later(t + 1, flat)
         return np.asarray(value.reshape(at.shape))
 
-    def _expected(self, stage: RecursionStage, log_ratio: Array) -> Array:
-        """E[u(x/G)] for a tabulated u at log x."""
-        total, law = np.zeros(log_ratio.shape), self._growth
+    def _expected(self, t: int, log_ratio: Array) -> Array:
+        """E[u_t(x/G)] at log x, G being the growth from the year before."""
+        stage = self.stages[t]
+        total, law = np.zeros(log_ratio.shape), self.unit.process.log_growth(1, t - 1)
         for weight, mean, sd in zip(law.weight[0], law.log_mean[0], law.log_sd[0], strict=True):
             if np.isneginf(mean):  # demand has ended: plant is never used again
                 total += weight * stage.after

@@ -62,7 +62,7 @@ class UnitValue:
         1/(1 + r) and 1 − δ, per year.
     """
 
-    process: GeometricBrownianMotion | JumpDiffusion
+    process: GeometricBrownianMotion | JumpDiffusion  # of `YearlyUnitValue` by year as well
     years: int
     eta: float
     worth: float
@@ -145,18 +145,18 @@ class UnitValue:
         tail = self.growth_above(lead, np.log(self.eta) + log_ratio)
         return np.asarray(self.eta * self.worth * tail - self.holding)
 
-    def growth_above(self, lead: int, log_level: Array) -> Array:
+    def growth_above(self, lead: int, log_level: Array, t: int = 0) -> Array:
         """P(ln D_{t+lead}/D_t > log_level) for logarithms of any shape; certain where ``lead`` is 0."""
-        return self.process.log_growth(lead).above(log_level.reshape(1, -1)).reshape(log_level.shape)
+        return self.process.log_growth(lead, t).above(log_level.reshape(1, -1)).reshape(log_level.shape)
 
-    def alive(self, lead: int) -> float:
-        """Probability that demand has not ended ``lead`` years from now."""
-        law = self.process.log_growth(lead)
+    def alive(self, lead: int, t: int = 0) -> float:
+        """Probability that demand of year t has not ended ``lead`` years later."""
+        law = self.process.log_growth(lead, t)
         return float(law.weight[0, np.isfinite(law.log_mean[0])].sum())
 
-    def log_ends(self, ahead: Index) -> tuple[Array, Array]:
-        """Logarithms of growth over some years beyond which there is none but for 1e-17, each of shape ``(years,)``."""
-        laws = [self.process.log_growth(float(h)) for h in ahead]
+    def log_ends(self, ahead: Index, t: int = 0) -> tuple[Array, Array]:
+        """Ends of the logarithm of growth over some years from year t, but for 1e-17, each of shape ``(years,)``."""
+        laws = [self.process.log_growth(float(h), t) for h in ahead]
         some = [(law.weight > NEGLIGIBLE) & np.isfinite(law.log_mean) for law in laws]
         low = [(law.log_mean - TAIL * law.log_sd)[those].min() for law, those in zip(laws, some, strict=True)]
         high = [(law.log_mean + TAIL * law.log_sd)[those].max() for law, those in zip(laws, some, strict=True)]

@@ -17,7 +17,6 @@ from scenario_trees.errors import TreeError
 from scenario_trees.lattice import MarkovLattice
 from scenario_trees.tree import ScenarioTree
 from stochisru.errors import InputError
-from stochisru.lunar.demand import Demand
 from stochisru.lunar.derivation import Rule
 from stochisru.lunar.explained import explained
 from stochisru.lunar.in_hand import InHand
@@ -66,6 +65,7 @@ def said_beyond(data: Mapping[str, Any]) -> list[str]:
         *(name for name in _TABLES if name in data),
         *(f"{name}.{key}" for name, keys in _KEYS.items() for key in keys if key in table(name)),
         *(f"{name}.{key} over time" for name in _MOVING for key, v in table(name).items() if isinstance(v, moving)),
+        *(f"demand.{key} over time" for key in ("mu", "sigma") if isinstance(table("demand").get(key), moving)),
     ]
 
 
@@ -94,7 +94,7 @@ class GeneralCase(InHand, Part):
     technology: parts.PlantTable = Field(default_factory=parts.PlantTable)
     technologies: tuple[parts.TechnologyTable, ...] = ()
     costs: parts.CostsTable
-    demand: Demand
+    demand: parts.DemandTable
     launch: parts.LaunchTable = Field(default_factory=parts.LaunchTable)
     scale: Scale = Field(default_factory=Scale)
     customers: tuple[parts.CustomerTable, ...] = ()
@@ -169,7 +169,10 @@ class GeneralCase(InHand, Part):
     def process(self) -> Any:
         """Process of demand; with further factors that of all."""
         step = self.horizon.step
-        demand = _stepped(self.demand.made(), step, "demand.process")
+        if self.demand.moves:
+            demand: Any = self.demand.over(self.horizon.T, step)
+        else:
+            demand = _stepped(self.demand.made(), step, "demand.process")
         if not self.factors:
             return demand
         made = [_stepped(factor.made(), step, f"factors.{factor.symbol}") for factor in self.factors]
@@ -366,7 +369,7 @@ _HOMES: dict[str, type[Part]] = {
     "economics": parts.EconomicsTable,
     "technology": parts.PlantTable,
     "costs": parts.CostsTable,
-    "demand": Demand,
+    "demand": parts.DemandTable,
     "launch": parts.LaunchTable,
 }
 _RULES: TypeAdapter[dict[str, Rule]] = TypeAdapter(dict[str, Rule])

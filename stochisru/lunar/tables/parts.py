@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from scenario_trees.errors import TreeError
-from scenario_trees.processes import OneFactor
+from scenario_trees.processes import GeometricBrownianMotion, OneFactor, VaryingBrownianMotion
 from stochisru.errors import InputError
-from stochisru.lunar.demand import ProcessTable, made, unused
+from stochisru.lunar.demand import Demand, ProcessTable, made, unused
 from stochisru.lunar.parts import Finite, NonNegative, Part, Positive, Scale
 from stochisru.lunar.tables.series import Series, Within
 from stochisru.methods.risk.options import measure_named
@@ -103,6 +104,38 @@ class LaunchTable(Part):
     lot: Lot | None = None
     fixed_cost: FixedCost = 0.0
     mass_limit: Amount | None = None
+
+
+class DemandTable(Demand):
+    """Yearly demand; growth and volatility may move with time, those of year t being from year t − 1 to t."""
+
+    mu: Annotated[Series, Within(-5.0, 5.0)] = Series(0.0)  # type: ignore[assignment]
+    sigma: Annotated[Series, Within(0.0, 5.0)] = Series(0.0)  # type: ignore[assignment]
+
+    @property
+    def moves(self) -> bool:
+        """Whether growth or volatility are no single numbers."""
+        return not (self.mu.is_steady and self.sigma.is_steady)
+
+    @model_validator(mode="after")
+    def _moves_alone(self) -> DemandTable:
+        name = "sigma" if self.mu.is_steady else "mu"
+        if self.moves and self.process is not None and self.process.kind != "gbm":
+            raise ValueError(f"{name}: kind {self.process.kind} takes one number, not one per year")
+        return self
+
+    def made(self) -> OneFactor:
+        """The process, where growth and volatility are numbers."""
+        if self.moves:
+            return GeometricBrownianMotion(self.D0, 0.0, 0.0)
+        return made(self.process, self.D0, float(self.mu.over(np.zeros(1))[0]), float(self.sigma.over(np.zeros(1))[0]))
+
+    def over(self, stages: int, step: float) -> OneFactor:
+        """The process whose unit of time is a stage, where growth or volatility move with time."""
+        years = step * np.arange(stages + 1)
+        drifts, volatilities = self.mu.over(years)[1:] * step, self.sigma.over(years)[1:] * step**0.5
+        found = VaryingBrownianMotion(self.D0, tuple(drifts.tolist()), tuple(volatilities.tolist()))
+        return found.limit or found
 
 
 class CustomerTable(Part):

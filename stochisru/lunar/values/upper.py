@@ -8,12 +8,10 @@ from functools import lru_cache
 import numpy as np
 
 from scenario_trees.arrays import Array
-from scenario_trees.processes import GeometricBrownianMotion
-from scenario_trees.processes.jumps import JumpDiffusion
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.tables.case import GeneralCase
 from stochisru.lunar.tables.plants import Symbols
-from stochisru.methods.jensen import jensen_bound, largest
+from stochisru.methods.jensen import Growing, jensen_bound, largest
 from stochisru.problem.coefficients import Factor
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Operation, Part, State
@@ -37,7 +35,7 @@ def growing(case: GeneralCase) -> Model:
     the largest demand that growth in bins can lead to; as a size it is that of the expected demand.
     """
     process, T = case.process, case.horizon.T
-    if case.factors or not isinstance(process, (GeometricBrownianMotion, JumpDiffusion)):
+    if case.factors or not isinstance(process, Growing):
         return relaxed(case.model_on(np.atleast_2d(np.asarray(process.mean(np.arange(T + 1.0))))))
     most = np.atleast_2d(largest(process, T))
     model, mean = relaxed(case.model_on(most)), np.asarray(process.mean(np.arange(T + 1.0)))
@@ -75,6 +73,6 @@ def rp_at_most(case: DeploymentCase) -> float:
 
     Infinite where demand does not grow by independent factors, or is certain.
     """
-    if case.is_certain or not isinstance(case.process, (GeometricBrownianMotion, JumpDiffusion)):
+    if case.is_certain or not isinstance(case.process, Growing):
         return float("inf")
     return jensen_bound(bounded_by_rows(case.linear_bound))
