@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from scenario_trees.quantization import GaussHermite
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from scenario_trees.diagnostics import TreeCheck
 
@@ -44,6 +46,8 @@ _FORMAT = 2
 _ARRAYS = ("parent", "stage", "probability", "value")
 _MAX_NODES = 200_000_000
 _MAX_STAGES = 10_000
+#: Most lines of a picture.
+_DRAWN = 2_000
 
 
 def require_branching(branching: Sequence[int]) -> None:
@@ -218,6 +222,31 @@ class ScenarioTree:
             array.setflags(write=False)
         names = getattr(process, "names", ("value",))
         return made_from(Origin.of(process, dt), cls(**parts, names=names))
+
+    def _repr_html_(self) -> str:
+        """What the tree is and its first nodes, for a notebook."""
+        return f"<p>{escape(repr(self))}</p>{self.to_frame().to_html(max_rows=12)}"
+
+    def plot(self) -> Figure:
+        """The tree as lines from nodes to their children, a node as high as its value, a line as dark as it is likely.
+
+        Of a tree of many nodes the lines are those of the first 2,000.
+        """
+        from matplotlib.collections import LineCollection
+        from matplotlib.figure import Figure
+
+        child = np.arange(1, min(self.n_nodes, _DRAWN + 1))
+        parent = self.parent[child]
+        ends = np.stack([parent, child], axis=1)
+        lines = np.stack([self.stage[ends], self.value[ends]], axis=2)
+        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        axes = figure.subplots()
+        shade = 0.2 + 0.8 * np.sqrt(self.probability[child])
+        axes.add_collection(LineCollection(list(lines), colors=[(0.1, 0.2, 0.4, a) for a in shade.tolist()]))
+        axes.autoscale()
+        axes.set_xlabel("year")
+        axes.set_ylabel(self.names[0])
+        return figure
 
     # ------------------------------------------------------------------ shape
 

@@ -43,6 +43,7 @@ from stochisru.methods.result import Bounds, Kind, Of, versions
 from stochisru.problem.information import Recourse, WaitAndSee
 from stochisru.problem.model import Model
 from stochisru.programs.effort import SolverLimits
+from stochisru.shown import Shown
 from stochisru.simulation.estimators import mean_estimate
 from stochisru.values import MIXED_GAP, Stated, optimum
 
@@ -82,7 +83,7 @@ class ValueOfKnowing:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PartialEvpi:
+class PartialEvpi(Shown):
     """Partial EVPI of the factors of a problem.
 
     Attributes

@@ -30,6 +30,7 @@ from stochisru.problem.on_tree import TreeProgram, on_tree
 from stochisru.problem.paths import mean_path
 from stochisru.programs.effort import SolverLimits
 from stochisru.programs.sparse import FEASIBILITY, Solution, solve_to_gap
+from stochisru.shown import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +103,7 @@ class ClosedForm(Protocol):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Values:
+class Values(Shown):
     """Values of a problem on a tree.
 
     Attributes

@@ -67,6 +67,12 @@ def methods():
     }
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Folders that wrong names make are not in the checkout."""
+    monkeypatch.chdir(tmp_path)
+
+
 def refused(name, function):
     """Every parameter is given what is wrong in turn; whatever is raised is meant for people."""
     taken = [

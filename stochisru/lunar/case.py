@@ -463,11 +463,10 @@ def load_case(source: str | Path) -> Any:
     InputError
         If there is no such case or file, the file is not TOML, or a number is out of range.
     """
-    require_path("CASE", source)
+    path = require_path("CASE", source)
     if str(source) in shipped_cases():
         text, where = case_text(str(source)), str(source)
     else:
-        path = Path(source)
         try:
             text, where = path.read_text(encoding="utf-8-sig"), str(path)
         except FileNotFoundError as error:
@@ -496,8 +495,5 @@ def problem_from_dict(data: Mapping[str, Any]) -> Any:
     from stochisru.lunar.learning.case import learning_case
     from stochisru.lunar.tables.case import general_case, said_beyond
 
-    require_kind("case", data, Mapping, "nested tables")
     beyond = said_beyond(data)
-    if "learning" in data:
-        return learning_case(data, beyond)
-    return general_case(data) if beyond else case_from_dict(data)
+    return learning_case(data, beyond) if "learning" in data else general_case(data) if beyond else case_from_dict(data)

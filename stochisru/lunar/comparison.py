@@ -32,6 +32,7 @@ from stochisru.lunar.solving import optimum_on_process
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.lunar.values.penalised import at_a_price
 from stochisru.methods.result import Bounds
+from stochisru.shown import Shown
 from stochisru.simulation.estimators import mean_estimate, share_reached, shifted
 from stochisru.simulation.sampling import Sampling
 
@@ -44,7 +45,7 @@ _REFERENCE = "exact policy (reference)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Shown):
     """Strategies on common paths, with the bounds that hold for every strategy.
 
     Attributes

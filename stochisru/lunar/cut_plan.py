@@ -20,6 +20,7 @@ from stochisru.lunar.orders import RootOrders
 from stochisru.lunar.stage_program import StagePrograms
 from stochisru.lunar.stage_report import ProblemReport, report_of
 from stochisru.lunar.storage import Storage
+from stochisru.shown import PlanShown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from stochisru.lunar.strategies.protocol import Strategy
 
 
-@dataclass(frozen=True, eq=False)
-class CutPlan(RootOrders):
+@dataclass(frozen=True, eq=False, repr=False)
+class CutPlan(RootOrders, PlanShown):
     """Deployments at the root, and cuts that price what every state leaves behind.
 
     Attributes

@@ -30,6 +30,7 @@ from stochisru.lunar.operations import MeritOrder, discount_factors
 from stochisru.lunar.orders import RootOrders
 from stochisru.problem.on_tree import on_tree
 from stochisru.programs.sparse import LinearProgram, Solution
+from stochisru.shown import PlanShown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,8 +91,8 @@ def tree_bound(case: DeploymentCase, tree: ScenarioTree, program: LinearProgram,
     return min(program.dual_bound(row_dual), program.dual_bound(dual))
 
 
-@dataclass(frozen=True, eq=False)
-class TreePlan(RootOrders):
+@dataclass(frozen=True, eq=False, repr=False)
+class TreePlan(RootOrders, PlanShown):
     """Deployments on a tree and the optimal operation that follows from them.
 
     Everything has one entry per node; commitments shared by several nodes are repeated.

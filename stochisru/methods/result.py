@@ -20,6 +20,7 @@ from stochisru.errors import BoundsError, require_kind
 from stochisru.files import plainly
 from stochisru.limits import Limit
 from stochisru.protocols import LogLine, Plan, PlanOf, Policy
+from stochisru.shown import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -249,7 +250,7 @@ R = TypeVar("R", bound=Policy)
 
 
 @dataclass(frozen=True, eq=False)
-class Result(Generic[P_co]):
+class Result(Shown, Generic[P_co]):
     """Outcome of one method on one case.
 
     Attributes

@@ -20,6 +20,7 @@ from stochisru.methods.result import SWITCH_ROUNDING, Bounds, Kind, Of, Reason, 
 from stochisru.networks.assembly import Assembly, Flows, Form, assemble, weights_of
 from stochisru.networks.network import Criterion, End, Network
 from stochisru.programs.sparse import LinearProgram, Solution, solve, solve_mixed
+from stochisru.shown import Shown
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -32,7 +33,7 @@ _FAR = 100.0
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkSolution:
+class NetworkSolution(Shown):
     """A solution of a network.
 
     Attributes
@@ -179,6 +180,10 @@ class NetworkSolution:
             "seconds": self.seconds,
             "solver": self.solver,
         }
+
+    def to_frame(self) -> pd.DataFrame:
+        """`table`, as every result has it."""
+        return self.table
 
     def __repr__(self) -> str:
         return (

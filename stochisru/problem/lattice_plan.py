@@ -13,6 +13,7 @@ from stochisru.estimate import Estimate
 from stochisru.problem.model import Model
 from stochisru.problem.on_lattice import ModelStages
 from stochisru.programs.stage_model import StageModel
+from stochisru.shown import PlanShown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 _MISSING = 1e-6
 
 
-@dataclass(frozen=True, eq=False)
-class ModelCutPlan:
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelCutPlan(PlanShown):
     """What SDDP finds of a model.
 
     Attributes

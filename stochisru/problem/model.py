@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 P = TypeVar("P", Decision, State, Operation, Expression, Row)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A multistage problem under uncertainty.
 
@@ -147,6 +147,10 @@ class Model:
             if part.name == name:
                 return part
         raise InputError(f"part: must be one of {', '.join(part.name for part in self.parts)}, got {name!r}")
+
+    def __repr__(self) -> str:
+        parts = ", ".join(part.name for part in self.parts)
+        return f"Model({self.name!r}, T = {self.horizon}, {self.sense}, parts {parts})"
 
     # ------------------------------------------------- as methods see it
 

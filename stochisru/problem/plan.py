@@ -16,6 +16,7 @@ from stochisru.problem.information import Information, Recourse
 from stochisru.problem.model import Model
 from stochisru.problem.parts import Decision
 from stochisru.problem.sheet import Sheet
+from stochisru.shown import PlanShown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from stochisru.problem.policies.at_nodes import AtNodes
 
 
-@dataclass(frozen=True, eq=False)
-class ModelPlan:
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelPlan(PlanShown):
     """A plan of a model on a tree: see `stochisru.protocols.PlanOnTree`.
 
     Attributes

@@ -20,6 +20,7 @@ from stochisru.problem.model import Model, require_model
 from stochisru.problem.paths import Paths
 from stochisru.problem.policies.follow import Followed, follow
 from stochisru.problem.policies.protocol import BestOperations, Policy
+from stochisru.shown import Shown
 from stochisru.simulation.blocks import in_order
 from stochisru.simulation.metrics import npv_metrics
 from stochisru.simulation.sampling import Sampling
@@ -43,7 +44,7 @@ _METRICS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class Outcomes(Shown):
     """Policies of a model on the same fresh paths.
 
     Attributes

@@ -24,6 +24,7 @@ from stochisru.lunar.deciding.standing import OrderOf, Pipeline, Plant, by_techn
 from stochisru.lunar.deciding.words import amount, listed, money, money_digits
 from stochisru.lunar.tables.case import GeneralCase, is_general
 from stochisru.methods.result import versions
+from stochisru.shown import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,8 +66,8 @@ class Turn:
     meaning: str
 
 
-@dataclass(frozen=True, eq=False)
-class Advice:
+@dataclass(frozen=True, eq=False, repr=False)
+class Advice(Shown):
     """What to order this year.
 
     Attributes
@@ -133,6 +134,9 @@ class Advice:
         if not self.history.by_calendar or not label.isdigit() or ahead != int(ahead):
             return f"year {year}"
         return f"{int(label) + int(ahead)} (year {year})"
+
+    def __repr__(self) -> str:
+        return f"Advice({self.case.name}: {self.sentence})"
 
     @property
     def sentence(self) -> str:

@@ -12,6 +12,7 @@ from scenario_trees.lattice import MarkovLattice
 from stochisru.errors import InputError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.orders import RootOrders
+from stochisru.shown import PlanShown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from stochisru.lunar.strategies.protocol import Strategy
 
 
-@dataclass(frozen=True, eq=False)
-class LatticePlan(RootOrders):
+@dataclass(frozen=True, eq=False, repr=False)
+class LatticePlan(RootOrders, PlanShown):
     """Order up to a level that depends on year and state.
 
     Attributes

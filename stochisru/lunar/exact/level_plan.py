@@ -13,6 +13,7 @@ from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.exact.lattice_levels import LatticeLevels, LevelChoices
 from stochisru.lunar.exact.levels import shrinkage
 from stochisru.lunar.orders import RootOrders
+from stochisru.shown import PlanShown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from stochisru.lunar.strategies.protocol import Strategy
 
 
-@dataclass(frozen=True, eq=False)
-class LevelPlan(RootOrders):
+@dataclass(frozen=True, eq=False, repr=False)
+class LevelPlan(RootOrders, PlanShown):
     """Raise plant to a level that depends on year, state and the plant there is."""
 
     problem: LatticeLevels

@@ -37,6 +37,7 @@ from stochisru.lunar.orders import RootOrders
 from stochisru.lunar.strategies.order_up_to import OrderUpTo
 from stochisru.lunar.strategies.protocol import root_years
 from stochisru.methods.result import Bounds, Kind, Of, Reason, Result, Termination
+from stochisru.shown import PlanShown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,8 +86,8 @@ class Continuation:
         return np.array([self.unit.process.initial * self.recursion.integral(0, float(s)) for s in ratio])
 
 
-@dataclass(frozen=True, eq=False)
-class ThresholdPlan(RootOrders):
+@dataclass(frozen=True, eq=False, repr=False)
+class ThresholdPlan(RootOrders, PlanShown):
     """The exact policy of a case.
 
     Attributes

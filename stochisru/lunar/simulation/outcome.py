@@ -18,6 +18,7 @@ from stochisru.lunar.indicators import DeploymentCounts, distributions
 from stochisru.lunar.operations import MeritOrder
 from stochisru.lunar.strategies.protocol import Strategy
 from stochisru.methods.result import versions
+from stochisru.shown import Shown
 from stochisru.simulation.estimators import mean_estimate
 from stochisru.simulation.metrics import (
     UNITS,
@@ -31,12 +32,13 @@ from stochisru.simulation.returns import return_metrics, whole_groups
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from stochisru.lunar.tables.case import GeneralCase
 
 
 @dataclass(frozen=True, eq=False)
-class Simulation:
+class Simulation(Shown):
     """Strategies judged on the same fresh paths.
 
     Attributes
@@ -181,6 +183,12 @@ class Simulation:
     def deployment_numbers(self) -> pd.DataFrame:
         """Share of all paths by number of years in which plant arrives: strategy, deployments, share."""
         return self.counts.by_number(self.names)
+
+    def plot(self) -> Figure:
+        """Distribution of NPV of every strategy, as target curves."""
+        from stochisru.report.figures import target_curves
+
+        return target_curves(dict(zip(self.names, self.npv, strict=True)))
 
     def difference(self, first: str, second: str) -> Estimate:
         """Mean of the paired difference NPV(first) − NPV(second), $, with its confidence interval."""

@@ -29,6 +29,7 @@ from stochisru.lunar.values.table import MEANING, Differences, values_frame
 from stochisru.methods.registry import method_for
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, versions
 from stochisru.protocols import Plan
+from stochisru.shown import Shown
 from stochisru.simulation.estimators import mean_estimate, shifted, why_no_mean
 from stochisru.simulation.sampling import Sampling
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LatticeValues(Differences):
+class LatticeValues(Differences, Shown):
     """Values of a case on a lattice, each with its bracket, in $ (maximised): the lattice's, not the process'.
 
     Attributes

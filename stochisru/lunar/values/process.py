@@ -54,12 +54,14 @@ from stochisru.lunar.values.table import DIFFERENCES as _ON_TREES
 from stochisru.lunar.values.table import MEANING, Differences
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.protocols import Plan
+from stochisru.shown import Shown
 from stochisru.simulation.estimators import why_no_mean
 from stochisru.simulation.sampling import Sampling
 from stochisru.values import entries
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 #: Paths of a base case where none are asked for.
 _PATHS = 16_384
@@ -235,7 +237,7 @@ _MEANING = {name: (MEANING | _OPTIONS)[name] for name in _ORDER.split()}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ProcessValues:
+class ProcessValues(Shown):
     """All values of a case on its demand process, $ (maximised).
 
     Attributes
@@ -298,6 +300,12 @@ class ProcessValues:
         if not isinstance(name, str) or name not in self.values:
             raise InputError(f"name: must be one of the case's values, {', '.join(self.values)}, got {name!r}")
         return self.values[name].value
+
+    def plot(self) -> Figure:
+        """The values as a ladder, from doing nothing to perfect information."""
+        from stochisru.report.figures import value_ladder
+
+        return value_ladder(self.to_frame().reset_index())
 
     def to_frame(self) -> pd.DataFrame:
         """One row per value: value, lower, upper ($), kind, of, unit, sense, meaning."""

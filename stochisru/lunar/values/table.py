@@ -42,10 +42,12 @@ from stochisru.methods.registry import options_for, takers
 from stochisru.methods.result import ROUNDING, Bounds, Kind, Of, Result, require_order, versions
 from stochisru.problem.information import Held
 from stochisru.protocols import HoldsPlans
+from stochisru.shown import Shown
 from stochisru.values import entries
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 #: The values of a case and what each means.
 MEANING = {
@@ -148,7 +150,7 @@ def values_frame(entries: Iterable[tuple[str, float, Bounds, str]]) -> pd.DataFr
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ValueTable(Differences):
+class ValueTable(Differences, Shown):
     """Values of a case on a tree, each with its bracket, in $ (maximised).
 
     They are the tree's: `stochisru.lunar.values.process` has those of the process that the tree stands for.
@@ -188,6 +190,12 @@ class ValueTable(Differences):
                 require_order(
                     f"plan of {low}", chain[low].lower, f"plan of {high}", chain[high].lower, chain[low].flows
                 )
+
+    def plot(self) -> Figure:
+        """The values as a ladder, from doing nothing to perfect information."""
+        from stochisru.report.figures import value_ladder
+
+        return value_ladder(self.to_frame().reset_index())
 
     def point(self, name: str) -> float:
         """Value of one entry: what the plan in hand is worth, or the difference of two such values (0 if rounding)."""
