@@ -188,7 +188,7 @@ class Simulation(Shown):
         """Distribution of NPV of every strategy, as target curves."""
         from stochisru.report.figures import target_curves
 
-        return target_curves(dict(zip(self.names, self.npv, strict=True)))
+        return target_curves(dict(zip(self.names, self.npv, strict=True))).figure()
 
     def difference(self, first: str, second: str) -> Estimate:
         """Mean of the paired difference NPV(first) − NPV(second), $, with its confidence interval."""

@@ -305,7 +305,7 @@ class ProcessValues(Shown):
         """The values as a ladder, from doing nothing to perfect information."""
         from stochisru.report.figures import value_ladder
 
-        return value_ladder(self.to_frame().reset_index())
+        return value_ladder(self.to_frame().reset_index()).figure()
 
     def to_frame(self) -> pd.DataFrame:
         """One row per value: value, lower, upper ($), kind, of, unit, sense, meaning."""

@@ -195,7 +195,7 @@ class ValueTable(Differences, Shown):
         """The values as a ladder, from doing nothing to perfect information."""
         from stochisru.report.figures import value_ladder
 
-        return value_ladder(self.to_frame().reset_index())
+        return value_ladder(self.to_frame().reset_index()).figure()
 
     def point(self, name: str) -> float:
         """Value of one entry: what the plan in hand is worth, or the difference of two such values (0 if rounding)."""
