@@ -37,6 +37,7 @@ GUARDS = {
     "stochisru/workers.py": ("disk_full",),
     "stochisru/mpi.py": ("hedging",),
     "stochisru/terminal.py": ("terminal", "cli"),
+    "stochisru/shown.py": ("in_hand",),
     # programs
     "stochisru/programs/curves/*": ("scale",),
     "stochisru/programs/conflict.py": ("bad_problems",),
@@ -102,6 +103,7 @@ GUARDS = {
     # studies and reports
     "stochisru/studies/*": ("studies", "run_folders"),
     "stochisru/report/manifest.py": ("fuzz",),
+    "stochisru/report/indicator_figures.py": ("indicators",),
     "stochisru/report/general_*": ("general_run",),
     "stochisru/report/*": ("report", "charts", "run_folders", "figures_infeasible"),
     # the deployment problem
@@ -121,6 +123,7 @@ GUARDS = {
     "stochisru/lunar/exact/threshold*": ("threshold",),
     "stochisru/lunar/exact/tree_dp.py": ("model", "threshold"),
     "stochisru/lunar/exact/unknown_yield.py": ("prospecting",),
+    "stochisru/lunar/exact/yearly_layers.py": ("yearly_layers",),
     "stochisru/lunar/exact/*": ("threshold", "model", "lattice"),
     "stochisru/lunar/simulation/of_tables.py": ("of_tables", "by_technology"),
     "stochisru/lunar/simulation/*": ("simulation", "strategies"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stochisru.report.canvas import DARK, DASHES, LIGHT, SERIES, text_width
-from stochisru.report.chart import SLIM, Axis, Band, Chart, Line, Panel, nice
+from stochisru.report.chart import SLIM, Axis, Chart, Line, Panel, Ribbon, nice
 from stochisru.report.elements import by_error, dollars, significant
 from stochisru.report.figures import target_curves, value_ladder
 from stochisru.report.labels import spots
@@ -156,7 +156,7 @@ def test_names_that_no_font_has_make_no_warning(tmp_path):
 
 
 def test_panels_go_below_each_other_on_a_telephone():
-    panel = Panel(Axis("year", 0, 2), Axis("kg", 0, 2), (Band(np.arange(3.0), np.zeros(3), np.ones(3), "half"),))
+    panel = Panel(Axis("year", 0, 2), Axis("kg", 0, 2), (Ribbon(np.arange(3.0), np.zeros(3), np.ones(3), "half"),))
     two = Chart((panel, panel), "told", height=200)
     assert two.size(two.width) == (2, 200)
     assert two.size(SLIM) == (1, 400)

@@ -6,7 +6,8 @@ import pytest
 from stochisru import simulate, simulate_panel
 from stochisru.lunar.indicators import INDICATORS, LEVELS
 from stochisru.lunar.simulation import monte_carlo
-from stochisru.report.figures import distributions_caption, indicator_distributions, operations_over_time
+from stochisru.report.figures import operations_over_time
+from stochisru.report.indicator_figures import distributions_caption, indicator_distributions
 
 NAMES = ["moderate", "conservative", "upfront"]
 

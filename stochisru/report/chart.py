@@ -139,7 +139,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Band:
+class Ribbon:
     """What lies between two lines."""
 
     x: Array
@@ -187,7 +187,7 @@ class Mark:
     until: float | None = None
 
 
-Piece = Line | Band | Bars | Dots | Mark
+Piece = Line | Ribbon | Bars | Dots | Mark
 
 
 @dataclass(frozen=True)
@@ -329,8 +329,8 @@ def _draw_panel(canvas: Canvas, panel: Panel, left: float, top: float, width: fl
     data = {"x0": panel.x.low, "x1": panel.x.high, "left": frame.left, "right": frame.right}
     data |= {"top": frame.top, "bottom": frame.bottom}
     canvas.open("plot", **{name: f"{value:.10g}" for name, value in data.items()})
-    lines = [piece for piece in panel.pieces if isinstance(piece, Line | Band) and piece.label]
-    lines.sort(key=lambda piece: isinstance(piece, Band))  # lines choose first
+    lines = [piece for piece in panel.pieces if isinstance(piece, Line | Ribbon) and piece.label]
+    lines.sort(key=lambda piece: isinstance(piece, Ribbon))  # lines choose first
     found = dict(zip(map(id, lines), _spots(frame, lines, panel), strict=True))
     for piece in panel.pieces:
         _draw_piece(canvas, frame, piece, found.get(id(piece)))
@@ -348,9 +348,9 @@ def _columns(axis: Axis, room: float) -> list[tuple[float, str]]:
         share *= 0.8
 
 
-def _path_of(frame: _Frame, line: Line | Band) -> Array:
+def _path_of(frame: _Frame, line: Line | Ribbon) -> Array:
     """Pixels of a line, or just below the upper edge of a band."""
-    if isinstance(line, Band):
+    if isinstance(line, Ribbon):
         x, low, high = (np.asarray(v, dtype=float) for v in (line.x, line.low, line.high))
         edge = frame.y(high)
         inside = edge + np.minimum(16.0, 0.5 * (frame.y(low) - edge))
@@ -362,7 +362,7 @@ def _path_of(frame: _Frame, line: Line | Band) -> Array:
     return frame.inside(as_points(frame.x(x), frame.y(y)))
 
 
-def _spots(frame: _Frame, named: Sequence[Line | Band], panel: Panel) -> list[Spot]:
+def _spots(frame: _Frame, named: Sequence[Line | Ribbon], panel: Panel) -> list[Spot]:
     every = [_path_of(frame, line) for line in panel.pieces if isinstance(line, Line)]
     every += [as_points(frame.x(dots.x), frame.y(dots.y)) for dots in panel.pieces if isinstance(dots, Dots)]
     own = [_path_of(frame, piece) for piece in named]
@@ -382,7 +382,7 @@ def _draw_piece(canvas: Canvas, frame: _Frame, piece: Piece, spot: Spot | None) 
             side = spot.anchor
             canvas.text(spot.x, spot.y, piece.label, color=piece.color, anchor=side, bold=piece.lead, halo=True)
         canvas.close()
-    elif isinstance(piece, Band):
+    elif isinstance(piece, Ribbon):
         x = frame.x(piece.x)
         y = np.concatenate([frame.y(piece.low), frame.y(piece.high)[::-1]])
         canvas.area(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from stochisru.methods.registry import METHODS, method_named
 from stochisru.report.elements import download, fold, inline, manifest_table, number, table
-from stochisru.report.figures import OPERATIONS_CAPTION, TIMING_CAPTION, distributions_caption
+from stochisru.report.figures import OPERATIONS_CAPTION, TIMING_CAPTION
 from stochisru.report.general_page import abandonment_in_words, support_in_words, technologies_in_words, yearly
+from stochisru.report.indicator_figures import distributions_caption
 from stochisru.report.metrics_table import metrics_table
 
 if TYPE_CHECKING:

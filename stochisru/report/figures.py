@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array
 from stochisru.errors import InputError
-from stochisru.report.chart import Axis, Band, Bars, Chart, Dots, Line, Mark, Panel, Piece, nice
+from stochisru.report.chart import Axis, Bars, Chart, Dots, Line, Mark, Panel, Piece, Ribbon, nice
 from stochisru.report.elements import significant
 from stochisru.report.words import LADDER, leading, named
 from stochisru.simulation.estimators import sample_of
@@ -32,8 +32,6 @@ CUT = 0.01
 _POINTS = 161
 #: A largest mass over so many times the second one is cut off.
 _FAR = 3.0
-#: A largest value over this many times the smallest is drawn on a logarithmic scale.
-_WIDE = 30.0
 
 
 def scale_of(largest: float) -> tuple[float, str]:
@@ -133,7 +131,7 @@ def demand_fan(fan: pd.DataFrame, tree: pd.DataFrame | None = None, committed: i
     pieces: list[Piece] = _committed(committed, year)
     for (low, high), opacity in ((outer, 0.16), (inner, 0.28)):
         share = float(high) - float(low)
-        pieces.append(Band(year, fan[low].to_numpy(), fan[high].to_numpy(), f"{share:.0%} of futures", 0, opacity))
+        pieces.append(Ribbon(year, fan[low].to_numpy(), fan[high].to_numpy(), f"{share:.0%} of futures", 0, opacity))
     pieces.append(Line(year, fan["mean"].to_numpy(), "mean", lead=True))
     told = f"Demand by year: the mean rises from {fan['mean'].iloc[0]:,.0f} to {fan['mean'].iloc[-1]:,.0f} kg/yr; "
     told += f"{float(outer[1]) - float(outer[0]):.0%} of futures end between {fan[outer[0]].iloc[-1]:,.0f} and "
@@ -188,7 +186,7 @@ def deployment_schedule(schedule: pd.DataFrame, committed: int | None = None) ->
     own = drawn["process", "RP"]
     year = own["year"].to_numpy(dtype=float)
     pieces: list[Piece] = _committed(committed, year)
-    pieces.append(Band(year, own["plant_p5"].to_numpy(), own["plant_p95"].to_numpy(), "90% of futures"))
+    pieces.append(Ribbon(year, own["plant_p5"].to_numpy(), own["plant_p95"].to_numpy(), "90% of futures"))
     for key, (label, series) in words.items():
         if key in drawn:
             x, y = drawn[key]["year"].to_numpy(dtype=float), drawn[key]["plant"].to_numpy()
@@ -358,7 +356,7 @@ def operations_over_time(operations: pd.DataFrame) -> Chart:
         Panel(
             _years(operations["year"]),
             Axis(label, 0.0, 1.03, percent=True),
-            tuple(_lines(operations, "year", column)),
+            tuple(lines_of(operations, "year", column)),
             title=label,
         )
         for column, label in columns.items()
@@ -366,7 +364,8 @@ def operations_over_time(operations: pd.DataFrame) -> Chart:
     return Chart(panels, f"By year and strategy: {', '.join(columns.values())}.", 330)
 
 
-def _lines(table: pd.DataFrame, x: str, y: str) -> list[Line]:
+def lines_of(table: pd.DataFrame, x: str, y: str) -> list[Line]:
+    """A line per strategy, the leading one last so that it lies on top."""
     names = [str(name) for name in dict.fromkeys(table["strategy"])]
     first = leading(names)
     series = iter(range(1, 1000))
@@ -379,74 +378,6 @@ def _lines(table: pd.DataFrame, x: str, y: str) -> list[Line]:
     return sorted(made, key=lambda line: line.lead)
 
 
-#: Indicators of the figure of distributions.
-_INDICATORS = {
-    "self_sufficiency": "self-sufficiency ΣQ/ΣD",
-    "utilization": "utilisation ΣQ/ΣQcap",
-    "demand_satisfaction": "demand satisfaction Σ(Q + Q_earth)/ΣD",
-    "shortage": "shortage ΣS (kg)",
-    "final_capacity": "final capacity (kg/yr)",
-    "total_deployment": "total deployment ΣΔM (kg)",
-}
-
-
-def indicator_distributions(distributions: pd.DataFrame) -> Chart:
-    """Cumulative distribution of every indicator that differs between paths or strategies, one panel each."""
-    panels = []
-    for indicator in shown_indicators(distributions):
-        part = distributions[distributions["indicator"] == indicator]
-        inner = part[(part["level"] >= CUT) & (part["level"] <= 1 - CUT)]["value"]
-        low, high = float(inner.min()), float(inner.max())
-        log = part["unit"].iloc[0] != "-" and low > 0 and high > _WIDE * low
-        pad = 0.04 * (high - low) or 0.05
-        ends = (low / 1.1, high * 1.1) if log else (low - pad, high + pad)
-        x = Axis(_INDICATORS[indicator], *ends, log=log, percent=part["unit"].iloc[0] == "-")
-        y = Axis("share of futures below", 0.0, 1.0, percent=True)
-        panels.append(Panel(x, y, tuple(_lines(part, "value", "level"))))
-    told = f"Distributions by strategy of {', '.join(panel.x.label for panel in panels)}."
-    return Chart(tuple(panels), told, 330)
-
-
-def _varying(distributions: pd.DataFrame) -> list[str]:
-    """Indicators that differ between paths or strategies; all if none does."""
-    spans = distributions.groupby("indicator")["value"].agg(["min", "max"])
-    width = dict(zip(spans.index, (spans["max"] - spans["min"]).to_numpy(dtype=float), strict=True))
-    found = [name for name in _INDICATORS if width[name] > 1e-9]
-    return found or list(_INDICATORS)
-
-
-def _repeated(distributions: pd.DataFrame) -> bool:
-    """Whether total deployment is final capacity in another unit, as where plant does not wear."""
-    by = {name: part["value"].to_numpy(dtype=float) for name, part in distributions.groupby("indicator")}
-    total, final = by.get("total_deployment"), by.get("final_capacity")
-    if total is None or final is None or total.shape != final.shape or not total.any():
-        return False
-    return bool(np.allclose(final * total.max(), total * final.max(), rtol=1e-6, atol=1e-9 * total.max() * final.max()))
-
-
-def shown_indicators(distributions: pd.DataFrame) -> list[str]:
-    """Indicators that have a panel: those that vary, none of them another one in another unit."""
-    found = _varying(distributions)
-    if {"total_deployment", "final_capacity"} <= set(found) and _repeated(distributions):
-        found.remove("total_deployment")
-    return found
-
-
-def distributions_caption(distributions: pd.DataFrame) -> str:
-    """What the figure of distributions shows, and the values of the indicators that it leaves out."""
-    varying = _varying(distributions)
-    text = f"Cumulative distributions over {distributions['paths'].max():,} paths of the indicators other than NPV"
-    text += f"; {CUT:.0%} at either end is cut off."
-    if set(varying) - set(shown_indicators(distributions)):
-        text += " Total deployment is final capacity in another unit."
-    constant = [name for name in _INDICATORS if name not in varying]
-    if constant:
-        value = distributions.groupby("indicator")["value"].max()
-        said = ", ".join(f"{_INDICATORS[name]} = {value[name]:g}" for name in constant)
-        text += f" The same on every path and for every strategy: {said}."
-    return text
-
-
 def deployment_timing(times: pd.DataFrame) -> Chart:
     """When plant arrives: share of paths on which some does, and mean mass, by year."""
     mass = np.sort(times["mass"].to_numpy(dtype=float))[::-1]
@@ -454,11 +385,11 @@ def deployment_timing(times: pd.DataFrame) -> Chart:
     top = later if mass[0] > _FAR * later > 0 else mass[0]
     cut = f", up to {1.08 * top:,.0f}" if top < mass[0] else ""
     shares = Panel(
-        _years(times["year"]), Axis("", 0.0, 1.03, percent=True), tuple(_lines(times, "year", "deploying")),
+        _years(times["year"]), Axis("", 0.0, 1.03, percent=True), tuple(lines_of(times, "year", "deploying")),
         title="share of futures in which plant arrives",
     )  # fmt: skip
     masses = Panel(
-        _years(times["year"]), _mass("", top), tuple(_lines(times, "year", "mass")),
+        _years(times["year"]), _mass("", top), tuple(lines_of(times, "year", "mass")),
         title=f"mean mass that arrives, kg{cut}",
     )  # fmt: skip
     return Chart((shares, masses), "Share of futures in which plant arrives, and its mean mass, by year.", 330)
@@ -499,7 +430,7 @@ def plant_by_year(operations: pd.DataFrame, committed: int | None = None) -> Cha
     lines = []
     for series, name in enumerate(dict.fromkeys(own["of"])):
         part = own[own["of"] == name]
-        pieces.append(Band(year, part["p5"].to_numpy(), part["p95"].to_numpy(), series=series % 8, opacity=0.15))
+        pieces.append(Ribbon(year, part["p5"].to_numpy(), part["p95"].to_numpy(), series=series % 8, opacity=0.15))
         lines.append(Line(year, part["mean"].to_numpy(), str(name), series, lead=series == 0))
     panel = Panel(_years(year), _mass("plant in place, kg", float(own["p95"].max())), (*pieces, *lines))
     return Chart((panel,), "Plant in place by year: mean, and the range of 90% of futures.", 280, 430)
@@ -522,7 +453,7 @@ def supply_by_year(operations: pd.DataFrame) -> Chart:
     for name, layer in layers.items():
         height = np.maximum(layer.reindex(years, fill_value=0.0).to_numpy(dtype=float), 0.0)
         if height.any():
-            pieces.append(Band(years, below, below + height, name, series % 8, 0.55))
+            pieces.append(Ribbon(years, below, below + height, name, series % 8, 0.55))
             below = below + height
             lines.append(Line(years, below, series=series))
             series += 1

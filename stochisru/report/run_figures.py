@@ -9,6 +9,7 @@ import numpy as np
 
 from stochisru.report import figures as draw
 from stochisru.report.answer import by_order, regret_name
+from stochisru.report.indicator_figures import indicator_distributions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ def all_figures(manifest: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
         found["supply"] = draw.supply_by_year(tables["operations"])
     else:
         found["operations"] = draw.operations_over_time(tables["operations"])
-        found["distributions"] = draw.indicator_distributions(tables["distributions"])
+        found["distributions"] = indicator_distributions(tables["distributions"])
         found["deployment_times"] = draw.deployment_timing(tables["deployment_times"])
     found["value_ladder"] = draw.value_ladder(tables["values"] if "values" in tables else tables["tree_values"])
     if "iterations" in tables:

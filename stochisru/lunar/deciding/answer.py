@@ -57,7 +57,7 @@ _WORTHLESS = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class RunAnswer:
     """Tables around the order of a run.
 
     Attributes
@@ -242,7 +242,7 @@ class Answer:
         return pd.DataFrame(rows, columns=["x", "y"])
 
 
-def answer(case: DeploymentCase | GeneralCase, decision: Mapping[str, Any]) -> Answer:
+def answer(case: DeploymentCase | GeneralCase, decision: Mapping[str, Any]) -> RunAnswer:
     """What stands around the orders of a run.
 
     Parameters
@@ -260,13 +260,13 @@ def answer(case: DeploymentCase | GeneralCase, decision: Mapping[str, Any]) -> A
     for order in ground.places:
         table = decision.get(order.technology, decision) if order.technology else decision
         told[order] = float(table.get(f"dM{order.arrival}", 0.0))
-    return Answer(case, told, ground)
+    return RunAnswer(case, told, ground)
 
 
 def answer_tables(
     case: DeploymentCase | GeneralCase, decision: Mapping[str, Any], say: Callable[[str], None]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
-    """Tables of `Answer` for a run folder, and what its manifest says of them.
+    """Tables of `RunAnswer` for a run folder, and what its manifest says of them.
 
     Returns
     -------
@@ -274,8 +274,8 @@ def answer_tables(
         ``regret``, ``rule``, ``changes``, ``prices`` and ``break_even``, those that there are.
     entries
         ``method``, ``of``, ``error`` ($), ``nothing`` ($, None where there is no such plan), ``break_even``
-        (see `Answer.break_even`) and the same as a ``price`` ($/kg, None where it may move), ``projected`` (see
-        `Answer.projected`), ``demand`` of this year (kg/yr), ``refused``: why there are none.
+        (see `RunAnswer.break_even`) and the same as a ``price`` ($/kg, None where it may move), ``projected`` (see
+        `RunAnswer.projected`), ``demand`` of this year (kg/yr), ``refused``: why there are none.
     """
     say("what other orders lose")
     try:

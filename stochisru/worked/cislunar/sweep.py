@@ -26,7 +26,7 @@ KIND = "campaign-sweep"
 
 
 @dataclass(frozen=True)
-class Axis:
+class SweptParameter:
     """A parameter of a sweep: its figure in the paper, name of the value, usual values, label."""
 
     figure: int
@@ -35,14 +35,16 @@ class Axis:
     label: str
 
 
-SWEEPS: dict[str, Axis] = {
-    "duration": Axis(9, "years", (1, 2, 3, 4, 5, 6), "mission duration (years)"),
-    "productivity": Axis(
+SWEEPS: dict[str, SweptParameter] = {
+    "duration": SweptParameter(9, "years", (1, 2, 3, 4, 5, 6), "mission duration (years)"),
+    "productivity": SweptParameter(
         10, "productivity", (0.5, 0.75, 1.0, 1.5, 2.0), "productivity of plants (times the reference)"
     ),
-    "volume-discount": Axis(11, "volume_discount", (0.0, 0.05, 0.1, 0.15, 0.2), "volume discount per interval"),
-    "cost-discount": Axis(12, "cost_discount", (0.0, 0.05, 0.1, 0.15, 0.2), "cost discount per interval"),
-    "interval": Axis(13, "interval", (1000.0, 2000.0, 3000.0, 4500.0, 6000.0), "scaling interval (kg)"),
+    "volume-discount": SweptParameter(
+        11, "volume_discount", (0.0, 0.05, 0.1, 0.15, 0.2), "volume discount per interval"
+    ),
+    "cost-discount": SweptParameter(12, "cost_discount", (0.0, 0.05, 0.1, 0.15, 0.2), "cost discount per interval"),
+    "interval": SweptParameter(13, "interval", (1000.0, 2000.0, 3000.0, 4500.0, 6000.0), "scaling interval (kg)"),
 }
 
 

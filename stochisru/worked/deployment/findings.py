@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from stochisru.estimate import Estimate
 from stochisru.methods.result import versions
 from stochisru.report.elements import inline, manifest_table, number, table, whole_page
-from stochisru.report.figures import OPERATIONS_CAPTION, TIMING_CAPTION, distributions_caption
+from stochisru.report.figures import OPERATIONS_CAPTION, TIMING_CAPTION
+from stochisru.report.indicator_figures import distributions_caption
 from stochisru.report.metrics_table import metrics_table
 from stochisru.simulation.estimators import share_reached
 from stochisru.worked.deployment.hypothesis import SCAN_PATHS, state_of

@@ -138,12 +138,8 @@ def study_figures(results: Sequence[HorizonResult]) -> dict[str, Figure | Chart]
     import pandas as pd
 
     from stochisru.lunar.studies.figures import efficiency_frontiers, tornado_pair
-    from stochisru.report.figures import (
-        deployment_timing,
-        indicator_distributions,
-        operations_over_time,
-        target_curves,
-    )
+    from stochisru.report.figures import deployment_timing, operations_over_time, target_curves
+    from stochisru.report.indicator_figures import indicator_distributions
     from stochisru.worked.deployment.figures import flexibility_by_horizon, shares_by_horizon
 
     figures: dict[str, Figure | Chart] = {"flexibility": flexibility_by_horizon(results)}
