@@ -62,7 +62,7 @@ def test_ticks_are_round_inside_and_not_too_many(low, span, count):
     slack = 1e-6 * max(abs(low), abs(high), span)
     assert all(low - slack <= t <= high + slack for t in ticks)
     if len(ticks) > 2:
-        assert np.diff(ticks) == pytest.approx(np.diff(ticks)[0])
+        assert np.diff(ticks) == pytest.approx(np.diff(ticks)[0], abs=2e-15 * max(abs(low), abs(high)))
 
 
 @given(value=st.floats(1e-3, 1e15), digits=st.integers(2, 6))

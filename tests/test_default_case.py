@@ -1,12 +1,14 @@
 """The default case: what was asked of it, that one variant alone has it, and that the main job takes it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from stochisru import load_case
 from stochisru.lunar.exact.by_year import exact_in_advance, exact_policy, exact_single
 from stochisru.lunar.shipped import DEFAULT
+from stochisru.studies.folder import default_folder
 from stochisru.worked.literature.sources import LAUNCH_YEARS, launch_markets
 from stochisru.worked.literature.variants import HORIZONS, Variant, judged, plants, variants
 
@@ -75,3 +77,12 @@ def test_the_main_job_takes_it(run_cli, tmp_path):
     assert told["case"].startswith(DEFAULT)
     assert {"single", "defer", "staging"} <= set(told["values"]["brackets"])
     assert (tmp_path / "r" / "report.html").stat().st_size > 10_000
+
+
+def test_a_shipped_case_with_tables_has_a_folder_of_its_name():
+    case = load_case(DEFAULT)
+    assert default_folder(case) == Path("runs") / DEFAULT
+    changed = case.replace(T=5)
+    assert not changed.is_shipped
+    assert changed.title == f"{DEFAULT} (changed, {changed.digest()[:8]})"
+    assert default_folder(changed) == Path("runs") / f"{DEFAULT}-{changed.digest()[:8]}"

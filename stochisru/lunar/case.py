@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, overload
 
@@ -61,17 +61,6 @@ class DeploymentCase(InHand, Part):
     scale: Scale = Field(default_factory=Scale)
     derivation: Mapping[str, Rule] = Field(default_factory=dict)
     sources: Mapping[str, str] = Field(default_factory=dict)
-
-    @cached_property
-    def is_shipped(self) -> bool:
-        """Whether this is a shipped case as it is shipped."""
-        return self.name in shipped_cases() and self.digest() == _shipped_digest(self.name)
-
-    @property
-    def title(self) -> str:
-        """The name; of a shipped case that was changed, with that word and the hash: ``NAME (changed, HASH)``."""
-        changed = self.name in shipped_cases() and not self.is_shipped
-        return f"{self.name} (changed, {self.digest()[:8]})" if changed else self.name
 
     @cached_property
     def process(self) -> OneFactor:
@@ -429,12 +418,6 @@ def why_no_case(problem: object, method: str) -> str | None:
         return getattr(problem, "beyond", None)
     name = getattr(problem, "name", problem)
     return f"problem: {method} takes a DeploymentCase, got {name!r}, a {type(problem).__name__}; --method ef takes any"
-
-
-@cache
-def _shipped_digest(name: str) -> str:
-    shipped: DeploymentCase = load_case(name)
-    return shipped.digest()
 
 
 @overload

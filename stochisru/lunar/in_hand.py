@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 import tomllib
 from collections.abc import Mapping
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from stochisru.errors import InputError
+from stochisru.lunar.shipped import shipped_cases
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,11 +20,31 @@ _HOMES = ("horizon", "economics", "technology", "costs", "demand", "launch", "sc
 _SHOWN = 4
 
 
+@cache
+def _shipped_digest(name: str) -> str:
+    from stochisru.lunar.case import load_case
+
+    return str(load_case(name).digest())
+
+
 class InHand:
     """What base cases and those with tables have in common for their users; see `stochisru.lunar.case`."""
 
     def _case(self) -> Any:
         return self
+
+    @cached_property
+    def is_shipped(self) -> bool:
+        """Whether this is a shipped case as it is shipped."""
+        case = self._case()
+        return bool(case.name in shipped_cases() and case.digest() == _shipped_digest(case.name))
+
+    @property
+    def title(self) -> str:
+        """The name; of a shipped case that was changed, with that word and the hash: ``NAME (changed, HASH)``."""
+        case = self._case()
+        changed = case.name in shipped_cases() and not self.is_shipped
+        return f"{case.name} (changed, {case.digest()[:8]})" if changed else str(case.name)
 
     def with_tables(self, **tables: Any) -> Any:
         """Return a copy that says some tables of the case file otherwise; see ``docs/tables.md``.
@@ -107,7 +129,6 @@ class InHand:
     def _changes(self) -> str:
         """What was changed of the shipped case of this name, with what follows by rules; "" if nothing was."""
         from stochisru.lunar.case import load_case
-        from stochisru.lunar.shipped import shipped_cases
 
         case = self._case()
         if case.name not in shipped_cases() or case.is_shipped:

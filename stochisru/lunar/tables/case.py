@@ -109,7 +109,6 @@ class GeneralCase(InHand, Part):
 
     #: Plans keep their rows to a solver's tolerances, as those of a `Model`.
     has_exact_plans: bool = Field(False, exclude=True, init=False)
-    is_shipped: bool = Field(False, exclude=True, init=False)
 
     @model_validator(mode="after")
     def _lists_fit(self) -> GeneralCase:
@@ -188,11 +187,6 @@ class GeneralCase(InHand, Part):
         return CorrelatedFactors(names, (demand, *made), tuple(map(tuple, correlation.tolist())))
 
     # -------------------------------------------------------- as methods see it
-
-    @property
-    def title(self) -> str:
-        """The name."""
-        return self.name
 
     @cached_property
     def model(self) -> Model:
