@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 import re
 import tomllib
 from typing import Any
@@ -459,3 +460,11 @@ def test_output_by_size_asks_for_one_eta():
     data = stated(scale=SCALES["output by mass"], technology__eta=[7.0, 7.0, 7.0, 6.0])
     with pytest.raises(InputError, match=r"scale\.eta_curve: takes an eta that does not move"):
         problem_from_dict(data)
+
+
+def test_a_case_travels_between_processes_whatever_was_made_of_it():
+    case = load_case("regolith-oxygen")
+    assert case.model is not None
+    assert case.stated is not None
+    assert pickle.loads(pickle.dumps(case)) == case
+    assert copy.deepcopy(case).model.name == case.name

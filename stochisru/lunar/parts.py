@@ -37,6 +37,11 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def __getstate__(self) -> dict[Any, Any]:
+        """What is pickled: the fields. What was made of them is made again; some of it, as functions, cannot travel."""
+        state = super().__getstate__()
+        return state | {"__dict__": {name: state["__dict__"][name] for name in type(self).model_fields}}
+
 
 class Horizon(Part):
     """Years and the rules of time."""

@@ -126,11 +126,11 @@ class Project:
 
     @cached_property
     def _stated(self) -> StatedCase:
-        return StatedCase(self.case, None)
+        return self.case.stated
 
     @cached_property
     def _unit(self) -> YearlyUnitValue:
-        return YearlyUnitValue.stated(StatedCase(linear(self.case), None))
+        return YearlyUnitValue.stated(linear(self.case).stated)
 
     @property
     def _lead(self) -> int:
@@ -329,7 +329,7 @@ class Project:
     @cached_property
     def _both(self) -> float:
         """NPV of building now to firm and government together: whoever supports it pays what the other gets."""
-        bare = YearlyUnitValue.stated(StatedCase(_without_support(linear(self.case)), None))
+        bare = YearlyUnitValue.stated(_without_support(linear(self.case)).stated)
         money, _ = self._today(bare, self.arrival)
         return float(money.sum()) - float(self._bills(bare, supported=False)[self.arrival])
 

@@ -58,7 +58,7 @@ def why_no_layers(case: GeneralCase) -> str | None:
     for name, said, allowed in tables:
         if said:
             return f"{name}: the exact policy takes {allowed}; trees (ef) and, where costs are linear, sddp take it"
-    stated = StatedCase(case, None)
+    stated = case.stated
     (kind,) = stated.kinds
     if kind.build_limit is not None or kind.lifetime is not None:
         name = "lifetime" if kind.build_limit is None else "build_limit"
@@ -76,7 +76,7 @@ def why_no_exact_policy(case: GeneralCase) -> str | None:
     reason = why_no_layers(case)
     if reason is not None:
         return reason
-    stated, process = StatedCase(case, None), case.process
+    stated, process = case.stated, case.process
     (kind,) = stated.kinds
     if not isinstance(process, (GeometricBrownianMotion, JumpDiffusion, VaryingBrownianMotion)):
         return (
@@ -389,7 +389,7 @@ def exact_policy(case: GeneralCase) -> Result[YearlyPlan]:
     if reason is not None:
         raise InputError(reason)
     start = time.perf_counter()
-    stated = StatedCase(case, None)
+    stated = case.stated
     unit = YearlyUnitValue.stated(stated)
     plan, value = _plan(stated, unit, FINE)
     error = abs(value - _plan(stated, unit, COARSE)[1]) + 1e-13 * (abs(value) + abs(unit.without_plants()))
@@ -416,7 +416,7 @@ def _plan(stated: StatedCase, unit: YearlyUnitValue, rule: Rule) -> tuple[Yearly
 
 def root_problem(case: GeneralCase, rule: Rule = FINE) -> tuple[RootProblem, YearlyRecursion | None]:
     """As `stochisru.lunar.exact.threshold.root_problem`, of a case with tables that has an exact policy."""
-    stated = StatedCase(case, None)
+    stated = case.stated
     return _root_problem(stated, YearlyUnitValue.stated(stated), rule)
 
 
@@ -440,7 +440,7 @@ def allowed_years(stated: StatedCase) -> Mask:
 
 def exact_in_advance(case: GeneralCase, fixed: bool = False) -> tuple[float, Array]:
     """Value of the best plan that is fixed in advance and its deployments, $ and kg; of one in year 0 alone."""
-    stated = StatedCase(case, None)
+    stated = case.stated
     unit, (kind,) = YearlyUnitValue.stated(stated), stated.kinds
     allowed = allowed_years(stated) & (np.arange(stated.T + 1) == 0) if fixed else allowed_years(stated)
     plan = best_root_plan(unit, allowed, kind.M0, LastYear(unit))
@@ -449,7 +449,7 @@ def exact_in_advance(case: GeneralCase, fixed: bool = False) -> tuple[float, Arr
 
 def has_exact_single(case: GeneralCase) -> bool:
     """Whether `exact_single` takes a case: with old plant its time waits for demand, of which a density is needed."""
-    stated = StatedCase(case, None)
+    stated = case.stated
     return stated.kinds[0].M0 == 0 or isinstance(case.process, GeometricBrownianMotion)
 
 
@@ -463,13 +463,13 @@ def exact_single(case: GeneralCase) -> SingleDeployment:
     """
     if not has_exact_single(case):
         raise InputError("M0: must be 0 for the best single deployment where demand jumps")
-    stated = StatedCase(case, None)
+    stated = case.stated
     (kind,) = stated.kinds
     return best_single(YearlyUnitValue.stated(stated), allowed_years(stated), kind.lead_time, kind.M0)
 
 
 def exact_plan_value(case: GeneralCase, deployment: Array) -> float:
     """Expected NPV of a plan ΔM_0..ΔM_T held on every path, $."""
-    stated = StatedCase(case, None)
+    stated = case.stated
     unit, (kind,) = YearlyUnitValue.stated(stated), stated.kinds
     return plan_gain(unit, deployment, kind.M0, LastYear(unit)) - unit.without_plants()

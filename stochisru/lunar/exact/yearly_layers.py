@@ -85,7 +85,7 @@ class TreeLayers:
 
     @cached_property
     def _stated(self) -> StatedCase:
-        return StatedCase(self.case, None)
+        return self.case.stated
 
     @cached_property
     def unit(self) -> YearlyUnitValue:
@@ -282,7 +282,7 @@ def foreseen(case: GeneralCase, demand: Array) -> Array:
     demand
         kg/yr, shape ``(T + 1, paths)``.
     """
-    stated = StatedCase(case, None)
+    stated = case.stated
     unit, allowed, plant = YearlyUnitValue.stated(stated), allowed_years(stated), stated.kinds[0].M0
     size = max(1, _CHUNK // (demand.shape[0] * unit.shares.shape[0]))
     return np.concatenate(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
     from stochisru.lunar.storage import Storage
+    from stochisru.lunar.tables.model import StatedCase
     from stochisru.problem.lattice_problem import ModelOnLattice
     from stochisru.problem.model import Model
     from stochisru.problem.subtrees import Subtrees
@@ -187,6 +188,13 @@ class GeneralCase(InHand, Part):
         return CorrelatedFactors(names, (demand, *made), tuple(map(tuple, correlation.tolist())))
 
     # -------------------------------------------------------- as methods see it
+
+    @cached_property
+    def stated(self) -> StatedCase:
+        """What the parts of its model share, where nothing depends on the largest demand."""
+        from stochisru.lunar.tables.model import StatedCase
+
+        return StatedCase(self, None)
 
     @cached_property
     def model(self) -> Model:

@@ -15,7 +15,6 @@ import numpy as np
 from scenario_trees.arrays import Array
 from stochisru.lunar.strategies.protocol import whole_modules
 from stochisru.lunar.tables.merit_order import BestOfTables
-from stochisru.lunar.tables.model import StatedCase
 from stochisru.lunar.tables.plants import KindOfPlant
 from stochisru.lunar.tables.quantity import Quantity
 from stochisru.problem.coefficients import Factors
@@ -44,7 +43,7 @@ class Fleet:
 
     def __init__(self, case: GeneralCase, model: Model) -> None:
         self.case, self._model = case, model
-        self._stated = StatedCase(case, None)
+        self._stated = case.stated
         self.T, self.kinds = self._stated.T, self._stated.kinds
         self._flows = BestOfTables(self._stated)
         self._discount = (1 + case.economics.r) ** (-case.horizon.step * np.arange(self.T + 1.0))

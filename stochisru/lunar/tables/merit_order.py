@@ -265,7 +265,7 @@ class BestOfTables:
 
 def best_of(case: GeneralCase) -> BestOfTables | None:
     """Best operations of a case in closed form; None where a store joins the years."""
-    return None if case.storage is not None else BestOfTables(StatedCase(case, None))
+    return None if case.storage is not None else BestOfTables(case.stated)
 
 
 def _rows(quantities: Sequence[Quantity], t: int, factors: Factors) -> Array:
