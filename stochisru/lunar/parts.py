@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -41,6 +41,10 @@ class Part(BaseModel):
         """What is pickled: the fields. What was made of them is made again; some of it, as functions, cannot travel."""
         state = super().__getstate__()
         return state | {"__dict__": {name: state["__dict__"][name] for name in type(self).model_fields}}
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself: it never changes."""
+        return self
 
 
 class Horizon(Part):
