@@ -310,6 +310,19 @@ def test_an_unknown_drift_is_learnt_from_the_history():
     assert informed(two)[1].facts["probabilities"] == pytest.approx(law.tolist())
 
 
+def test_beliefs_of_cases_with_tables_are_those_of_the_base_case():
+    process = {"kind": "unknown-drift", "prior_sd": 0.05, "low": 0.0, "high": 0.2}
+    for own in (process, {"kind": "discrete-drift", "drifts": [0.0, 0.2], "weights": [0.5, 0.5]}):
+        base = REFERENCE.replace(T=3, process=own)
+        wide = general(base, customers=[{"share": 1.0}])
+        assert informed(wide)[1] == informed(base)[1]
+        assert informed(wide)[0].process == informed(base)[0].process
+    moving = general(REFERENCE.replace(T=3), demand={"mu": [0.0, 0.3, 0.1, -0.1]})
+    after, belief = informed(moving)
+    assert belief.process == str(after.process)
+    assert "drifts 0.3, 0.1, -0.1" in belief.process
+
+
 def test_regimes_are_filtered_and_move_with_this_years_demand():
     case = REFERENCE.replace(T=2, process=HIDDEN)
     switching = RegimeSwitching(1.0, HIDDEN["drifts"], HIDDEN["volatilities"], HIDDEN["switching"])

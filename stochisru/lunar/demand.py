@@ -232,7 +232,12 @@ class Demand(Part):
 
     def made(self) -> OneFactor:
         """The process of demand; where it is a geometric Brownian motion for its parameters, that one."""
-        return made(self.process, self.D0, self.mu, self.sigma)
+        return made(self.process, self.D0, *self.numbers)
+
+    @property
+    def numbers(self) -> tuple[float, float]:
+        """Growth and volatility."""
+        return self.mu, self.sigma
 
 
 def made(table: _Kind | None, initial: float, mu: float, sigma: float) -> OneFactor:

@@ -25,7 +25,7 @@ from stochisru.lunar.calibration.fitted import KINDS, Calibration, calibrate
 from stochisru.lunar.calibration.series import ObservedSeries, read_series
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.demand import Demand
-from stochisru.lunar.tables.case import GeneralCase
+from stochisru.lunar.tables.case import GeneralCase, is_general
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +127,7 @@ class Informed:
         except TreeError as error:
             raise InputError(f"{self.history.file}: {self.history.column}: {error}") from error
         case = self.case.replace(D0=demand, **changed)
-        return case, Belief(_kind(case.demand), str(case.demand.made()), facts, self.calibration is not None)
+        return case, Belief(_kind(case.demand), _told(case), facts, self.calibration is not None)
 
     @cached_property
     def _table(self) -> dict[str, Any]:
@@ -149,25 +149,34 @@ class Informed:
             likeliest = int(np.argmax(chance))
             return {"process": {**table, "regime": likeliest}}, {"probabilities": chance, "regime": likeliest}
         if kind == "unknown-drift":
-            mean, sd = demand.mu, float(self._table["prior_sd"])
+            (mean, volatility), sd = demand.numbers, float(self._table["prior_sd"])
             if self.calibration is None:  # else they are of the whole history already
-                prior = UnknownDrift(float(values[0]), mean, sd, demand.sigma)
+                prior = UnknownDrift(float(values[0]), mean, sd, volatility)
                 found = prior.posterior(span, values[-1])
                 mean, sd = float(found[0]), float(found[1])
             told = {"drift": mean, "drift_sd": sd}
             low, high = self._table.get("low"), self._table.get("high")
             if low is not None and high is not None:  # cut off at both ends
-                cut = DiscreteDrift.truncated_normal(1.0, mean, sd, float(low), float(high), demand.sigma)
+                cut = DiscreteDrift.truncated_normal(1.0, mean, sd, float(low), float(high), volatility)
                 drifts, weights = np.array(cut.drifts), np.array(cut.weights)
                 centre = float(drifts @ weights)
                 told = {"drift": centre, "drift_sd": float(np.sqrt(weights @ (drifts - centre) ** 2))}
             return {"mu": mean, "process": {**self._table, "prior_sd": sd}}, told
         if kind == "discrete-drift":
             drifts, weights = self._table["drifts"], self._table["weights"]
-            law = DiscreteDrift(float(values[0]), drifts, weights, demand.sigma).posterior(span, values[-1]).tolist()
+            before = DiscreteDrift(float(values[0]), drifts, weights, demand.numbers[1])
+            law = before.posterior(span, values[-1]).tolist()
             facts = {"drifts": list(drifts), "probabilities": law, "drift_mean": float(np.dot(drifts, law))}
             return {"process": {**self._table, "weights": law}}, facts
         return {}, {}
+
+
+def _told(case: DeploymentCase | GeneralCase) -> str:
+    """The process of demand in one line."""
+    demand = case.demand
+    if is_general(case) and case.demand.moves:
+        return str(case.demand.over(case.horizon.T, case.horizon.step))
+    return str(demand.made())
 
 
 def _kind(demand: Demand) -> str:

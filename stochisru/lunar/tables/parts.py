@@ -128,7 +128,12 @@ class DemandTable(Demand):
         """The process, where growth and volatility are numbers."""
         if self.moves:
             return GeometricBrownianMotion(self.D0, 0.0, 0.0)
-        return made(self.process, self.D0, float(self.mu.over(np.zeros(1))[0]), float(self.sigma.over(np.zeros(1))[0]))
+        return made(self.process, self.D0, *self.numbers)
+
+    @property
+    def numbers(self) -> tuple[float, float]:
+        """Growth and volatility, those of year 0 where they move with time."""
+        return float(self.mu.over(np.zeros(1))[0]), float(self.sigma.over(np.zeros(1))[0])
 
     def over(self, stages: int, step: float) -> OneFactor:
         """The process whose unit of time is a stage, where growth or volatility move with time."""
