@@ -15,9 +15,16 @@ from scenario_trees import (
     TreeError,
     VaryingBrownianMotion,
 )
-from stochisru import InputError, extensive_form, load_case, threshold
+from stochisru import InputError, extensive_form, load_case, process_values, threshold
 from stochisru.lunar.case import problem_from_dict
-from stochisru.lunar.exact.by_year import exact_in_advance, exact_policy, why_no_exact_policy
+from stochisru.lunar.exact.by_year import (
+    exact_in_advance,
+    exact_plan_value,
+    exact_policy,
+    exact_single,
+    has_exact_single,
+    why_no_exact_policy,
+)
 from stochisru.lunar.operations import MeritOrder
 from stochisru.lunar.simulation.of_tables import simulate_tables
 from stochisru.simulation.sampling import Sampling
@@ -205,3 +212,28 @@ def test_the_proven_bound_of_other_cases_holds_for_growth_by_year():
     exact = exact_policy(case).objective
     bound = jensen_bound(growing(case))
     assert exact < bound < exact + 0.02 * abs(exact)
+
+
+@pytest.mark.parametrize(("mu", "waits"), [([0.0, 0.6, 0.6, -0.3, -0.3], False), ([0.0, 0.0, 0.0, 0.9, 0.9], True)])
+def test_a_single_deployment_is_the_best_fixed_design_of_what_is_left(mu, waits):
+    """At once and without old plant, to build in year t is the fixed design of a case that begins in it."""
+    sigma = [0.0, 0.1, 0.5, 0.3, 0.2]
+    case = case_of(mu, sigma, T=4, lead_time=0, M0=0.0)
+    d, mean = 1 / (1 + case.economics.r), case.process.mean(np.arange(5.0))
+    best = 0.0
+    for t in range(4):
+        left = case_of(mu[t:], sigma[t:], T=4 - t, lead_time=0, M0=0.0, D0=float(mean[t]))
+        nothing = exact_plan_value(left, np.zeros(5 - t))
+        best = max(best, d**t * (exact_in_advance(left, fixed=True)[0] - nothing))
+    found = exact_single(case)
+    assert found.value == pytest.approx(best + exact_plan_value(case, np.zeros(5)), rel=1e-9)
+    assert (found.value > 1.001 * exact_in_advance(case, fixed=True)[0]) == waits
+    assert found.value < exact_policy(case).objective
+    old = case_of(mu, sigma, T=4, M0=30.0)
+    assert not has_exact_single(old)
+
+
+def test_values_tell_what_deferring_is_worth_where_growth_comes_late():
+    found = process_values(case_of([0.0, 0.0, 0.0, 0.9, 0.9], 0.3, T=4, lead_time=0), paths=256)
+    assert found.point("defer") > 0
+    assert found.point("defer") + found.point("staging") == pytest.approx(found.point("flexibility"))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scenario_trees.arrays import Array
-from scenario_trees.errors import TreeError, require_number, times
+from scenario_trees.errors import TreeError, require_integer, require_number, times
 from scenario_trees.law import Mixture, StepLaw
 from scenario_trees.processes.gbm import GeometricBrownianMotion, levels_of_values, lognormal_law
 from scenario_trees.processes.markov import MarkovProcess
@@ -83,6 +83,18 @@ class VaryingBrownianMotion(MarkovProcess):
     def scaled(self, initial: float) -> VaryingBrownianMotion:
         """The same process from another start."""
         return replace(self, initial=initial)
+
+    def later(self, period: int) -> VaryingBrownianMotion:
+        """The process from a period on, from the same start: growth and volatility of its first period are those of it.
+
+        Examples
+        --------
+        >>> VaryingBrownianMotion(1.0, (0.3, 0.2, 0.1), (0.5, 0.4, 0.3)).later(1).drifts
+        (0.2, 0.1)
+        """
+        require_integer("period", period, 0)
+        first = min(period, len(self.drifts) - 1)
+        return replace(self, drifts=self.drifts[first:], volatilities=self.volatilities[first:])
 
     @cached_property
     def _sums(self) -> tuple[Array, Array]:

@@ -162,9 +162,12 @@ class YearlyUnitValue(UnitValue):
 
     def from_year(self, year: int) -> YearlyUnitValue:
         """As `UnitValue.from_year`."""
+        process = self.process
+        if isinstance(process, VaryingBrownianMotion):
+            process = process.later(year)
         return replace(
             self,
-            process=replace(self.process, initial=1.0),
+            process=replace(process, initial=1.0),
             years=self.years - year,
             capacity=self.capacity[year:],
             idle_cost=self.idle_cost[year:],
@@ -459,10 +462,10 @@ def exact_single(case: GeneralCase) -> SingleDeployment:
     Raises
     ------
     InputError
-        If demand jumps and there is old plant; see `has_exact_single`.
+        If demand jumps or grows by year and there is old plant; see `has_exact_single`.
     """
     if not has_exact_single(case):
-        raise InputError("M0: must be 0 for the best single deployment where demand jumps")
+        raise InputError("M0: must be 0 for the best single deployment where demand jumps or grows by year")
     stated = case.stated
     (kind,) = stated.kinds
     return best_single(YearlyUnitValue.stated(stated), allowed_years(stated), kind.lead_time, kind.M0)

@@ -89,11 +89,12 @@ def _stops(unit: UnitValue, lead: int) -> list[_Stop]:
 
 def _waiting_without_plant(unit: UnitValue, stops: list[_Stop]) -> float:
     """Worth of waiting in year 0 without old plant, $: proportional to demand."""
-    growth = unit.discount * float(unit.process.mean(1)) / unit.process.initial
     per_demand = 0.0
-    for stop in reversed(stops):
-        per_demand = max(float(stop.gain(np.zeros(1))[0]), growth * per_demand)
-    return growth * per_demand * unit.process.initial
+    for t in range(len(stops), 0, -1):
+        stopping = float(stops[t - 1].gain(np.zeros(1))[0])
+        growth = float(unit.process.log_growth(1, t - 1).moment()[0])
+        per_demand = unit.discount * growth * max(stopping, per_demand)
+    return per_demand * unit.process.initial
 
 
 def _waiting_for_certain(unit: UnitValue, stops: list[_Stop], old: float) -> float:
