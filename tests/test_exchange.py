@@ -287,6 +287,10 @@ def test_what_is_wrong_with_a_policy_graph_is_named(change, said, tmp_path):
             "INDEP DISCRETE\n    RHS S2C9 3 PERIOD2 1\n",
             "line 3: neither a row 'S2C9' nor a column 'RHS' is in the core",
         ),
+        (
+            "INDEP DISCRETE\n    Y11 S2C9 3 PERIOD2 1\n",
+            "line 3: row 'S2C9' is not in the core, and its objective is 'OBJ'",
+        ),
         ("INDEP DISCRETE\n    RHS S2C5 3 PERIOD2 0.9\n", "must have outcomes whose probabilities sum to 1, got 0.9"),
         ("INDEP DISCRETE\n    RHS S1C1 3 PERIOD1 1\n", "must have a first period without anything random"),
         ("INDEP DISCRETE\n    RHS S2C5 x PERIOD2 1\n", "line 3: must be a number, got 'x'"),

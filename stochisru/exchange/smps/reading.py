@@ -30,9 +30,10 @@ _Key = tuple[str, int, int]
 
 @dataclass(frozen=True, eq=False)
 class _Periods:
-    """The core as it was read, and the stage of every column and row."""
+    """The core as it was read, the name of its objective, and the stage of every column and row."""
 
     program: LinearProgram
+    objective: str
     columns: dict[str, int]
     rows: dict[str, int]
     names: Names
@@ -54,10 +55,12 @@ class _Periods:
             if column in self.columns:
                 return ("entry", i, self.columns[column]), self.row_stage[i]
             return ("right", i, -1), self.row_stage[i]  # a set of right sides may have any name
-        if column in self.columns:  # the objective is a row that the core does not keep
-            j = self.columns[column]
-            return ("cost", -1, j), self.column_stage[j]
-        raise InputError(f"{where}: neither a row {row!r} nor a column {column!r} is in the core")
+        if column not in self.columns:
+            raise InputError(f"{where}: neither a row {row!r} nor a column {column!r} is in the core")
+        if row != self.objective:
+            raise InputError(f"{where}: row {row!r} is not in the core, and its objective is {self.objective!r}")
+        j = self.columns[column]
+        return ("cost", -1, j), self.column_stage[j]
 
 
 def read_smps(path: str | Path) -> StagedProgram:
@@ -159,7 +162,18 @@ def _periods(core: Path, times: Path) -> _Periods:
             f"file: {times} says that column {names[0][j]!r} is of period {stages[column_stage[j]]}, and a row of "
             f"{stages[row_stage[i]]}, {names[1][i]!r}, has it already"
         )
-    return _Periods(program, columns, rows, names, tuple(stages), column_stage.tolist(), row_stage.tolist())
+    of_column, of_row = column_stage.tolist(), row_stage.tolist()
+    return _Periods(program, _objective(core), columns, rows, names, tuple(stages), of_column, of_row)
+
+
+def _objective(core: Path) -> str:
+    """Name of the objective, the first row without sides, which the program that is read does not keep."""
+    section = ""
+    for _, header, words in _records(core):
+        section = words[0] if header else section
+        if section == "ROWS" and not header and words[0] == "N" and len(words) > 1:
+            return words[1]
+    return ""
 
 
 @dataclass
