@@ -138,3 +138,18 @@ def test_a_case_whose_orders_cannot_be_held_says_why():
     tables, entries = answer_tables(general_case(data), {"dM0": 1.0, "dM1": 1.0}, lambda _: None)
     assert tables == {}
     assert "nested" in entries["refused"]
+
+
+def test_tables_change_nothing_of_what_would_change_the_answer():
+    """A case with rules, and the same one written with a table of customers: prices alone move on the map."""
+    base = load_case("contested-market").replace(T=3)
+    wide = problem_from_dict(tomllib.loads(base.to_toml()) | {"customers": [{"share": 1.0}]})
+    order = {"dM0": 100.0, "dM1": 50.0}
+    ours, theirs = answer(base, order), answer(wide, order)
+    assert theirs.grid()["value"].to_numpy() == pytest.approx(ours.grid()["value"].to_numpy(), rel=1e-6)
+    assert theirs.break_even(2.0) == pytest.approx(ours.break_even(2.0), rel=1e-6)
+    left, right = ours.changes(), theirs.changes()
+    assert left[["symbol", "moves"]].to_numpy().tolist() == right[["symbol", "moves"]].to_numpy().tolist()
+    assert "c_op" in right.set_index("symbol").at["c_dev", "moves"].tolist()
+    assert right["worth"].to_numpy() == pytest.approx(left["worth"].to_numpy(), rel=1e-6)
+    assert right["value"].to_numpy() == pytest.approx(left["value"].to_numpy(), nan_ok=True)

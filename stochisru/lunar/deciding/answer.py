@@ -24,7 +24,7 @@ from stochisru.lunar.exact.threshold_recursion import Rule
 from stochisru.lunar.solving import has_exact_policy
 from stochisru.lunar.studies.values import moved
 from stochisru.lunar.tables.case import GeneralCase, general_case, is_general
-from stochisru.lunar.tables.plants import plants
+from stochisru.lunar.tables.plants import Symbols, plants
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,7 +161,7 @@ class RunAnswer:
                 except (InputError, InfeasibleError, BoundsError, SolverError):
                     continue  # a value that the symbol may not have, or a case without a plan
                 value = _number_of(here, symbol)
-                moves = "" if is_general(self.case) else moved(self.case, {symbol: value})
+                moves = _moved(self.case, here, symbol)
                 head = {"symbol": symbol, "meaning": meaning, "unit": unit, "change": change, "value": value}
                 rows.append({**head, "moves": moves, **found})
         return pd.DataFrame(rows)
@@ -169,7 +169,7 @@ class RunAnswer:
     def _at_prices(self, price: float, launch: float) -> float:
         """RP at multiples of the prices of oxygen and launch, $; what is derived from them stays as it is."""
         if is_general(self.case):
-            scaled = _scaled(self.case, _AXES[0], price)
+            scaled = _scaled(_still(self.case), _AXES[0], price)
             scaled = None if scaled is None else _scaled(scaled, _AXES[1], launch)
             assert scaled is not None
             return _optimum(scaled)["worth"]
@@ -345,6 +345,9 @@ def _scaled(case: DeploymentCase | GeneralCase, symbol: str, factor: float) -> D
     if not is_general(case):
         value = _number_of(case, symbol)
         return case.replace(**{symbol: value * factor}) if value else None
+    if symbol in case.derivation:
+        derived = _derived(case).get(symbol)
+        return None if derived is None else case.replace(**{symbol: _times(derived, factor)})
     data = case.to_dict()
     tables = [data.get(name, {}) for name in ("economics", "technology", "costs", "demand")]
     places = [(table, symbol) for table in (*tables, *data.get("technologies", ()))]
@@ -353,8 +356,32 @@ def _scaled(case: DeploymentCase | GeneralCase, symbol: str, factor: float) -> D
     found = [(table, key) for table, key in places if table.get(key)]
     for table, key in found:
         table[key] = _times(table[key], factor)
-    data.get("derivation", {}).pop(symbol, None)
     return general_case(data) if found else None
+
+
+def _still(case: GeneralCase) -> GeneralCase:
+    """The case with numbers in the place of what is derived, which stay when others are changed."""
+    return case.replace(**_derived(case))
+
+
+def _derived(case: GeneralCase) -> dict[str, Any]:
+    """What rules of a case derive, but from factors: one number, or one per year."""
+    symbols, found = Symbols(case), dict[str, Any]()
+    for name in case.derivation:
+        quantity = symbols.get(name)
+        if quantity is not None and not quantity.random:
+            years = quantity.known(case.horizon.T)
+            found[name] = float(years[0]) if (years == years[0]).all() else years.tolist()
+    return found
+
+
+def _moved(case: DeploymentCase | GeneralCase, here: DeploymentCase | GeneralCase, symbol: str) -> str:
+    """Derived symbols that are others where a symbol is, comma-separated."""
+    if is_general(case) and is_general(here):
+        after = _derived(here)
+        return ", ".join(s for s, value in _derived(case).items() if s != symbol and after.get(s) != value)
+    assert not is_general(case)
+    return moved(case, {symbol: _number_of(here, symbol)})
 
 
 def _times(given: Any, factor: float) -> Any:
