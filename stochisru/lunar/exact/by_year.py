@@ -162,7 +162,7 @@ class YearlyUnitValue(UnitValue):
 
     def from_year(self, year: int) -> YearlyUnitValue:
         """As `UnitValue.from_year`."""
-        process = self.process
+        process: Any = self.process
         if isinstance(process, VaryingBrownianMotion):
             process = process.later(year)
         return replace(
