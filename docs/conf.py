@@ -13,7 +13,9 @@ project_copyright = author
 release = version = _installed("stochisru")
 language = "en"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+sys.path.insert(0, str(Path(__file__).parent))
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "formulas"]
+html_math_renderer = "mathml"
 exclude_patterns = ["_build", "_made"]
 default_role = "py:obj"
 
@@ -52,7 +54,6 @@ def _plain_signature(app, what, name, obj, options, signature, returns):
 
 
 def setup(app):
-    sys.path.insert(0, str(Path(__file__).parent))
     import house
 
     house.write(Path(__file__).parent / "_made")
