@@ -13,8 +13,25 @@ project_copyright = author
 release = version = _installed("stochisru")
 language = "en"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "_made"]
+sys.path.insert(0, str(Path(__file__).parent))
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "formulas"]
+html_math_renderer = "mathml"
+#: Pieces that pages include. Notebooks become pages of their own in `_made`.
+exclude_patterns = [
+    "_build",
+    *(
+        f"_made/{name}.md"
+        for name in (
+            "methods",
+            "takes",
+            "options",
+            "citation",
+            "literature",
+            "mars",
+            "toy",
+        )
+    ),
+]
 default_role = "py:obj"
 
 myst_enable_extensions = ["dollarmath"]
@@ -51,10 +68,19 @@ def _plain_signature(app, what, name, obj, options, signature, returns):
     return None
 
 
-def setup(app):
-    sys.path.insert(0, str(Path(__file__).parent))
+def _make_pages(app):
+    """Make the pages that are made, before the documents are read; other sources with this configuration need none."""
+    if Path(app.srcdir) != Path(__file__).parent:
+        return
     import house
+    import notebook_pages
+    import printed
 
-    house.write(Path(__file__).parent / "_made")
+    for module in (house, printed, notebook_pages):
+        module.write(Path(__file__).parent / "_made")
+
+
+def setup(app):
+    app.connect("builder-inited", _make_pages)
     app.connect("autodoc-process-signature", _plain_signature)
     app.connect("autodoc-process-docstring", _absolute_values)

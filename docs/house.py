@@ -101,15 +101,38 @@ def options_table() -> str:
     return "\n".join(parts)
 
 
+def citation() -> str:
+    """The citation file as BibTeX in a block of Markdown."""
+    lines = (Path(__file__).parent.parent / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    said = {key: text.strip().strip('"') for key, _, text in (line.partition(":") for line in lines)}
+    authors = " and ".join(
+        "{" + text.strip('"') + "}" for line in lines for _, _, text in [line.partition("- name: ")] if text
+    )
+    fields = {
+        "author": authors,
+        "title": said["title"],
+        "version": said["version"],
+        "year": said["date-released"][:4],
+        "note": f"{said['license']} licence",
+    }
+    entry = "\n".join(f"  {key:<8}= {{{text}}}," for key, text in fields.items())
+    return f"```bibtex\n@software{{stochisru,\n{entry}\n}}\n```\n"
+
+
+def put(path: Path, text: str) -> None:
+    """Write a made page, and leave one that says the same already, so that Sphinx does not read it again."""
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
 def write(folder: Path) -> None:
     """Write all made pages into a folder."""
-    folder.mkdir(exist_ok=True)
     for name, text in (
         ("methods.md", methods_table()),
         ("takes.md", takes_table()),
         ("options.md", options_table()),
+        ("citation.md", citation()),
         ("house.svg", picture()),
     ):
-        path = folder / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+        put(folder / name, text)

@@ -272,6 +272,9 @@ class Chart:
         else:
             Path(path).write_bytes(data)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {self.told}"
+
     def _repr_html_(self) -> str:
         """As a notebook shows it."""
         return self.svg(alone=True)
