@@ -322,11 +322,15 @@ def read_program(path: Path) -> tuple[LinearProgram, Names]:
     if model.getModel().hessian_.dim_:
         raise InputError(f"file: {path} has a quadratic objective; it must be linear")
     size = lp.num_row_, lp.num_col_
+    try:
+        name, columns, rows = lp.model_name_ or path.stem, list(lp.col_names_), list(lp.row_names_)
+    except UnicodeDecodeError as error:
+        raise InputError(f"file: {path} has names that are not UTF-8") from error
     model.ensureColwise()
     of = model.getLp().a_matrix_
     matrix = csc_array((np.asarray(of.value_), np.asarray(of.index_), np.asarray(of.start_)), shape=size)
     program = LinearProgram(
-        name=lp.model_name_ or path.stem,
+        name=name,
         sense="maximise" if lp.sense_ == highspy.ObjSense.kMaximize else "minimise",
         objective=np.asarray(lp.col_cost_, dtype=float),
         constant=float(lp.offset_),
@@ -339,4 +343,5 @@ def read_program(path: Path) -> tuple[LinearProgram, Names]:
         columns={"columns": Block("columns", 0, size[1])},
         rows={"rows": Block("rows", 0, size[0])},
     )
-    return program, (list(lp.col_names_), list(lp.row_names_))
+    # HiGHS drops all names of a file where some cannot be used.
+    return program, (columns or [f"c{j}" for j in range(size[1])], rows or [f"r{i}" for i in range(size[0])])
