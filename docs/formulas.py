@@ -8,6 +8,9 @@ from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 
+#: A wide formula scrolls by itself, and the limits of sums are not cut off.
+_ROOM = "overflow-x: auto; overflow-y: hidden; padding: 0.6em 0"
+
 
 def mathml(formula: str, display: bool = False) -> str:
     """A formula of TeX as a MathML element."""
@@ -20,7 +23,7 @@ def _inline(writer: Any, node: nodes.math) -> None:
 
 
 def _display(writer: Any, node: nodes.math_block) -> None:
-    writer.body.append(f'<div class="math">{mathml(node.astext(), display=True)}</div>')
+    writer.body.append(f'<div style="{_ROOM}">{mathml(node.astext(), display=True)}</div>')
     raise nodes.SkipNode
 
 

@@ -41,8 +41,7 @@ def page(notebook: Path, folder: Path) -> str:
         parts.append(f"```python\n{source}\n```\n")
         for i, output in enumerate(cell["outputs"]):
             parts.append(_output(output, folder / f"{notebook.stem}-{k}-{i}.png"))
-        if k == 1 or len(parts) == 2:
-            parts.insert(1, f"The notebook itself: {{download}}`{notebook.name} <../notebooks/{notebook.name}>`.\n")
+    parts.insert(1, f"The notebook itself: {{download}}`{notebook.name} <../notebooks/{notebook.name}>`.\n")
     return "\n".join(parts)
 
 

@@ -44,13 +44,13 @@ def moving_tree(case: GeneralCase, moves: int) -> ScenarioTree:
     T, demand = case.horizon.T, case.demand
     assert demand.sigma is not None
     years = sorted({max(1, i * T // moves) for i in range(1, moves + 1)})
-    mean = case.process.mean(np.arange(T + 1))
+    mean, sigma = case.process.mean(np.arange(T + 1)), demand.sigma.over(np.arange(T + 1))
     parent, stage, probability, value = [np.array([-1])], [np.zeros(1, dtype=int)], [np.ones(1)], [mean[:1]]
     level, first, last = np.ones(1), 0, 0
     for t in range(1, T + 1):
         above = first + np.arange(level.size)
         if t in years:
-            step = demand.sigma * np.sqrt(t - last)
+            step = np.sqrt(np.sum(sigma[last + 1 : t + 1] ** 2))
             level = (level[:, None] * (np.exp([step, -step]) / np.cosh(step))).ravel()
             above, last = np.repeat(above, 2), t
         first += probability[-1].size
