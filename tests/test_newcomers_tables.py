@@ -5,16 +5,18 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from scenario_trees import ScenarioTree
-from stochisru import InputError, extensive_form, load_case, process_values, simulate_policies, value_table
+from stochisru import InputError, decide, extensive_form, load_case, process_values, simulate_policies, value_table
 from stochisru.cli.main import main
 from stochisru.lunar.general_policies import simulate_general
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.tables.support_worth import support_worth
 from stochisru.methods.registry import method_named
 from stochisru.problem.evaluate import evaluate
+from stochisru.report.answer import rule_after
 from stochisru.report.elements import number
 from stochisru.simulation.sampling import Sampling
 
@@ -307,3 +309,11 @@ def test_sddp_of_lots_and_campaigns_is_that_of_the_relaxation(tmp_path, launch):
     judged = simulate_policies(case.model_on(lattice), [found.policy()], paths=500, seed=9, process=lattice)
     assert np.isfinite(judged.values).all()
     assert judged.metrics["sddp"]["mean"].value == pytest.approx(found.objective, rel=0.2)
+
+
+def test_a_belief_tells_growth_by_year(tmp_path):
+    case = load_case("lunar-reference").replace(T=3)
+    by_year = case.with_tables(demand={"mu": [0.0, 0.3, 0.1, 0.0], "sigma": [0.3, 0.2, 0.1, 0.1]})
+    told = decide(by_year, [900.0, 1000.0]).belief.describe()
+    assert "drifts 0.3, 0.1" in told
+    assert "volatilities 0.2, 0.1" in told
