@@ -317,3 +317,24 @@ def test_a_belief_tells_growth_by_year(tmp_path):
     told = decide(by_year, [900.0, 1000.0]).belief.describe()
     assert "drifts 0.3, 0.1" in told
     assert "volatilities 0.2, 0.1" in told
+
+
+def test_errors_name_the_table_as_the_file_does(tmp_path):
+    case = load_case("lunar-reference").replace(T=3)
+    for tables, start in (
+        ({"demand": {"mu": [0.1, 0.2]}}, "demand.mu: a list must have T + 1 = 4 numbers"),
+        ({"customers": [{"share": 0.5, "first": 9}]}, "customers.0.first: must be <= T = 3"),
+    ):
+        with pytest.raises(InputError, match=f"^{re.escape(start)}"):
+            case.with_tables(**tables)
+
+
+def test_what_is_beyond_a_limit_is_told_in_one_way(tmp_path):
+    for tables, told in (
+        ({"terminal": {"salvage": 2}}, "terminal.salvage: must be "),
+        ({"storage": {"boil_off": 1.5}}, "storage.boil_off: must be < 1, got 1.5"),
+        ({"risk": {"kind": "total", "weight": -1, "tail": 0.1}}, "risk.weight: must be >= 0, got -1"),
+        ({"customers": [{"share": 0.5, "first": -1}]}, "customers.0.first: must be >= 0, got -1"),
+    ):
+        with pytest.raises(InputError, match=f"^{re.escape(told)}"):
+            load_case("lunar-reference").with_tables(**tables)
