@@ -338,3 +338,10 @@ def test_what_is_beyond_a_limit_is_told_in_one_way(tmp_path):
     ):
         with pytest.raises(InputError, match=f"^{re.escape(told)}"):
             load_case("lunar-reference").with_tables(**tables)
+
+
+def test_values_of_a_nested_measure_send_to_what_takes_it(tmp_path):
+    case = two(tmp_path, '[risk]\nmeasure = "entropic"\nkind = "nested"\naversion = 1e-7\n')
+    with pytest.raises(InputError, match=r"^risk: .*solve --method sddp takes") as refused:
+        process_values(case)
+    assert "--branching" not in str(refused.value)
