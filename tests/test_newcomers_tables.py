@@ -345,3 +345,17 @@ def test_values_of_a_nested_measure_send_to_what_takes_it(tmp_path):
     with pytest.raises(InputError, match=r"^risk: .*solve --method sddp takes") as refused:
         process_values(case)
     assert "--branching" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ((0.7, 0.8, 0.9, 0.0), "demand (0.800 to 0.900 in later years); nothing from year 4 on."),
+        ((0.7, 0.8), "demand (0.800 in later years)."),
+        ((0.7, 0.7), "demand."),
+        ((0.7,), "demand."),
+    ],
+)
+def test_the_rule_of_later_years_is_not_that_of_the_first(numbers, told):
+    rule = pd.DataFrame({"year": range(1, len(numbers) + 1), "k": numbers})
+    assert rule_after({}, {"rule": rule}).endswith(told)
