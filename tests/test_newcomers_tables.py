@@ -359,3 +359,14 @@ def test_values_of_a_nested_measure_send_to_what_takes_it(tmp_path):
 def test_the_rule_of_later_years_is_not_that_of_the_first(numbers, told):
     rule = pd.DataFrame({"year": range(1, len(numbers) + 1), "k": numbers})
     assert rule_after({}, {"rule": rule}).endswith(told)
+
+
+def test_nothing_is_shown_as_zero_without_a_sign(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("case.toml").write_text((Path(__file__).parent.parent / "docs/two-technologies.toml").read_text())
+    for arguments in (["export", "case.toml", "--branching", "3,3,3", "--to", "p.lp"], ["solve-file", "p.lp"]):
+        with pytest.raises(SystemExit, match=r"^0$"):
+            main(arguments)
+    shown = capsys.readouterr().out
+    assert re.search(r" 0$", shown, re.MULTILINE)
+    assert not re.search(r" -0$", shown, re.MULTILINE)
