@@ -370,3 +370,16 @@ def test_nothing_is_shown_as_zero_without_a_sign(tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert re.search(r" 0$", shown, re.MULTILINE)
     assert not re.search(r" -0$", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("words", "tail"), [([], 0.2), (["--tail", "0.5"], 0.5)])
+def test_the_frontier_is_of_the_tail_of_the_case(tmp_path, capsys, words, tail):
+    case = two(tmp_path, '[risk]\nkind = "total"\nweight = 0.5\ntail = 0.2\n')
+    (tmp_path / "told.toml").write_text(case.to_toml())
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["risk", str(tmp_path / "told.toml"), "--branching", "2,2,2", "--weights", "0.5", "--json", "-", *words])
+    (row,) = json.loads(capsys.readouterr().out)
+    own = case.with_tables(risk={"kind": "total", "weight": 0.5, "tail": tail})
+    oracle = extensive_form(own, ScenarioTree.from_process(case.process, [2, 2, 2])).objective
+    assert row["tail"] == tail
+    assert row["objective"] == pytest.approx(oracle, rel=1e-6)
