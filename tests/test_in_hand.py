@@ -51,7 +51,8 @@ def test_a_notebook_shows_tables(results):
 def test_what_was_changed_is_told(results):
     case = load_case("lunar-reference")
     assert "c_dev 10,000 → 9,000, c_op 1,866 → 1,816 (spares_cost)" in repr(case.replace(c_dev=9000.0))
-    assert "mass_limit None → 500" in repr(case.with_tables(launch={"mass_limit": 500.0}))
+    assert "mass_limit none → 500" in repr(case.with_tables(launch={"mass_limit": 500.0}))
+    assert "mass_limit none → 500" in repr(case.replace(T=3).with_tables(launch={"mass_limit": 500.0}))
     assert list(case.differences(case.replace(c_dev=9000.0)).index) == ["c_dev", "c_op"]
     assert case.differences(case).empty
     assert case.with_tables(launch={"mass_limit": 500.0}).with_tables(launch=None) == case

@@ -5,16 +5,18 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from scenario_trees import ScenarioTree
-from stochisru import InputError, extensive_form, load_case, process_values, simulate_policies, value_table
+from stochisru import InputError, decide, extensive_form, load_case, process_values, simulate_policies, value_table
 from stochisru.cli.main import main
 from stochisru.lunar.general_policies import simulate_general
 from stochisru.lunar.strategies import STRATEGIES
 from stochisru.lunar.tables.support_worth import support_worth
 from stochisru.methods.registry import method_named
 from stochisru.problem.evaluate import evaluate
+from stochisru.report.answer import rule_after
 from stochisru.report.elements import number
 from stochisru.simulation.sampling import Sampling
 
@@ -307,3 +309,77 @@ def test_sddp_of_lots_and_campaigns_is_that_of_the_relaxation(tmp_path, launch):
     judged = simulate_policies(case.model_on(lattice), [found.policy()], paths=500, seed=9, process=lattice)
     assert np.isfinite(judged.values).all()
     assert judged.metrics["sddp"]["mean"].value == pytest.approx(found.objective, rel=0.2)
+
+
+def test_a_belief_tells_growth_by_year(tmp_path):
+    case = load_case("lunar-reference").replace(T=3)
+    by_year = case.with_tables(demand={"mu": [0.0, 0.3, 0.1, 0.0], "sigma": [0.3, 0.2, 0.1, 0.1]})
+    told = decide(by_year, [900.0, 1000.0]).belief.describe()
+    assert "drifts 0.3, 0.1" in told
+    assert "volatilities 0.2, 0.1" in told
+
+
+def test_errors_name_the_table_as_the_file_does(tmp_path):
+    case = load_case("lunar-reference").replace(T=3)
+    for tables, start in (
+        ({"demand": {"mu": [0.1, 0.2]}}, "demand.mu: a list must have T + 1 = 4 numbers"),
+        ({"customers": [{"share": 0.5, "first": 9}]}, "customers.0.first: must be <= T = 3"),
+    ):
+        with pytest.raises(InputError, match=f"^{re.escape(start)}"):
+            case.with_tables(**tables)
+
+
+def test_what_is_beyond_a_limit_is_told_in_one_way(tmp_path):
+    for tables, told in (
+        ({"terminal": {"salvage": 2}}, "terminal.salvage: must be "),
+        ({"storage": {"boil_off": 1.5}}, "storage.boil_off: must be < 1, got 1.5"),
+        ({"risk": {"kind": "total", "weight": -1, "tail": 0.1}}, "risk.weight: must be >= 0, got -1"),
+        ({"customers": [{"share": 0.5, "first": -1}]}, "customers.0.first: must be >= 0, got -1"),
+    ):
+        with pytest.raises(InputError, match=f"^{re.escape(told)}"):
+            load_case("lunar-reference").with_tables(**tables)
+
+
+def test_values_of_a_nested_measure_send_to_what_takes_it(tmp_path):
+    case = two(tmp_path, '[risk]\nmeasure = "entropic"\nkind = "nested"\naversion = 1e-7\n')
+    with pytest.raises(InputError, match=r"^risk: .*solve --method sddp takes") as refused:
+        process_values(case)
+    assert "--branching" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ((0.7, 0.8, 0.9, 0.0), "demand (0.800 to 0.900 in later years); nothing from year 4 on."),
+        ((0.7, 0.8), "demand (0.800 in later years)."),
+        ((0.7, 0.7), "demand."),
+        ((0.7,), "demand."),
+    ],
+)
+def test_the_rule_of_later_years_is_not_that_of_the_first(numbers, told):
+    rule = pd.DataFrame({"year": range(1, len(numbers) + 1), "k": numbers})
+    assert rule_after({}, {"rule": rule}).endswith(told)
+
+
+def test_nothing_is_shown_as_zero_without_a_sign(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("case.toml").write_text((Path(__file__).parent.parent / "docs/two-technologies.toml").read_text())
+    for arguments in (["export", "case.toml", "--branching", "3,3,3", "--to", "p.lp"], ["solve-file", "p.lp"]):
+        with pytest.raises(SystemExit, match=r"^0$"):
+            main(arguments)
+    shown = capsys.readouterr().out
+    assert re.search(r" 0$", shown, re.MULTILINE)
+    assert not re.search(r" -0$", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("words", "tail"), [([], 0.2), (["--tail", "0.5"], 0.5)])
+def test_the_frontier_is_of_the_tail_of_the_case(tmp_path, capsys, words, tail):
+    case = two(tmp_path, '[risk]\nkind = "total"\nweight = 0.5\ntail = 0.2\n')
+    (tmp_path / "told.toml").write_text(case.to_toml())
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["risk", str(tmp_path / "told.toml"), "--branching", "2,2,2", "--weights", "0.5", "--json", "-", *words])
+    (row,) = json.loads(capsys.readouterr().out)
+    own = case.with_tables(risk={"kind": "total", "weight": 0.5, "tail": tail})
+    oracle = extensive_form(own, ScenarioTree.from_process(case.process, [2, 2, 2])).objective
+    assert row["tail"] == tail
+    assert row["objective"] == pytest.approx(oracle, rel=1e-6)

@@ -129,7 +129,7 @@ def _show(file: Path, problem: StagedProgram, solution: Solution) -> None:
     typer.echo(f"optimum ({problem.sense}) {solution.objective:,.10g}{bound}")
     first = problem.first_stage(solution.x)
     for name, value in list(first.items())[:_SHOWN]:
-        typer.echo(f"{name:<24} {value:,.6g}")
+        typer.echo(f"{name:<24} {value + 0.0:,.6g}")  # no -0
     if len(first) > _SHOWN:
         typer.echo(f"… and {len(first) - _SHOWN:,} more columns of the root (--json has all)")
 

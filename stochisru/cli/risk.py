@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 
 def risk(
     case: CaseArg,
-    tail: Annotated[float, typer.Option(help="Share of the scenarios, the worst, whose mean is the CVaR.")] = 0.05,
+    tail: Annotated[
+        float | None,
+        typer.Option(help="Worst share of the scenarios, whose mean is the CVaR [default: the case's, else 0.05]."),
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Weights of the CVaR, ascending [default: 0,0.1,0.25,0.5,0.75,0.9,1].")
     ] = None,
@@ -64,12 +67,15 @@ def risk(
     json_target(json, case)
     asked = TreeAsked(branching, quantization, tree, early_leaves)
     problem = named_problem(case, asked.horizon(horizon))
+    stated = getattr(problem, "risk", None)
+    own = None if stated is None else stated.tail
+    share = next(x for x in (tail, own, 0.05) if x is not None)
     chosen = study.WEIGHTS if weights is None else tuple(numbers(weights, "weights"))
     solver_named(solver)
     ground = asked.of(problem)
 
     def compute(how: Execution) -> TailFrontier:
-        return study.tail_frontier(problem, ground, tail=tail, weights=chosen, solver=solver, execution=how)
+        return study.tail_frontier(problem, ground, tail=share, weights=chosen, solver=solver, execution=how)
 
     def draw(found: TailFrontier) -> dict[str, Figure]:
         from stochisru.lunar.studies.figures import tail_curve
@@ -77,7 +83,7 @@ def risk(
         return {"risk": tail_curve(found)}
 
     how = execution_of(workers, backend, checkpoint, resume)
-    rows, settings = study.TailFrontier.to_rows, {"tail": tail, "weights": list(chosen), "tree": ground.digest()}
+    rows, settings = study.TailFrontier.to_rows, {"tail": share, "weights": list(chosen), "tree": ground.digest()}
     emit_outcome(
         lambda: run_study_command("risk", problem, compute, rows, draw, len(chosen), how, out, settings),
         rows,

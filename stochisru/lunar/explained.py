@@ -49,7 +49,8 @@ def explained(error: ValidationError, parts: Mapping[str, type[Part]]) -> str:
         elif kind == "missing":
             problems.append(f"{where}: missing")
         elif kind == "value_error":
-            problems.append(f"{where}.{item['ctx']['error']}")
+            # what is wrong with the whole names its table itself
+            problems.append(f"{where}.{item['ctx']['error']}" if item["loc"] else str(item["ctx"]["error"]))
         elif kind in ("model_type", "model_attributes_type"):
             problems.append(f"{where}: must be a table, got {_SHORT.repr(item['input'])}")
         elif kind == "tuple_type":
@@ -57,6 +58,11 @@ def explained(error: ValidationError, parts: Mapping[str, type[Part]]) -> str:
         elif kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
             allowed = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags", "")
             problems.append(f"{where}: must be one of {allowed}, got {_SHORT.repr(item['input'])}")
+        elif kind in _LIMITS:
+            limit = _LIMITS[kind]
+            problems.append(
+                f"{where}: must be {_RANGE[limit]} {item['ctx'][limit]:g}, got {_SHORT.repr(item['input'])}"
+            )
         elif kind == "too_large":
             problems.append(f"{where}: {item['msg']}, got {_SHORT.repr(item['input'])}")
         elif len(item["loc"]) == 2 and (allowed := _field_range(item["loc"], parts)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import tomllib
 from collections.abc import Mapping
 from functools import cache, cached_property
@@ -187,6 +188,8 @@ def _symbols(case: Any, derived: bool) -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):  # pandas has NaN for None beside numbers
+        return "none"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     text = str(value)

@@ -65,8 +65,9 @@ def rule_after(decision: Mapping[str, Any], tables: Tables) -> str:
     if ordering.empty:
         return "Then order nothing, whatever demand does."
     k = significant(ordering["k"].iloc[0], 3)
-    low, high = (significant(x, 3) for x in (ordering["k"].min(), ordering["k"].max()))
-    later = f" ({low} to {high} in other years)" if low != high else ""
+    others = ordering["k"].iloc[1:]
+    low, high = (significant(x, 3) for x in (others.min(), others.max())) if len(others) else (k, k)
+    later = "" if low == high == k else f" ({low if low == high else f'{low} to {high}'} in later years)"
     end = rule[rule["year"] > ordering["year"].max()]
     stop = f"; nothing from year {end['year'].min():.0f} on" if len(end) else ""
     return f"Then each year order up to {k} kg of plant per kg/yr of that year's demand{later}{stop}."

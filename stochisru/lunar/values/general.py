@@ -92,6 +92,11 @@ def why_no_process_values(case: GeneralCase) -> str | None:
             f"factors: {case.name} has {', '.join(case.factor_names[1:])} beside demand, and values on the process are "
             "of demand alone; those of a tree are of all"
         )
+    if case.risk is not None and case.risk.kind == "nested":
+        return (
+            f"risk: values on the process are expectations, {case.name} asks for nested {case.risk.measure}, which "
+            "solve --method sddp takes; leave [risk] out"
+        )
     if case.risk is not None:
         return (
             f"risk: values on the process are expectations, {case.name} asks for {case.risk.measure}; those of a tree "
@@ -211,7 +216,8 @@ def general_values(case: GeneralCase, sampling: Sampling) -> PolicyValues:
     """
     reason = why_no_process_values(case)
     if reason is not None:
-        raise InputError(f"{reason}; give --branching")
+        nested = case.risk is not None and case.risk.kind == "nested"  # trees refuse it as well
+        raise InputError(reason if nested else f"{reason}; give --branching")
     sampling = sampling.at_least(FEWEST)
     heavy = why_no_mean(sampling.paths, demand_kurtosis(case))
     if heavy:
