@@ -125,8 +125,7 @@ def test_several_technologies_have_losses_and_changes_of_each():
     assert "rule" not in tables
     assert entries["refused"] == ""
     assert entries["projected"] is None
-    dearer = tables["changes"].set_index(["symbol", "change"])["worth"]
-    assert dearer["c_dev", 0.2] < dearer["", 0.0] < dearer["c_dev", -0.2]
+    assert "changes" not in tables  # each would take as long as all this
     assert len(said) == 2
 
 

@@ -84,12 +84,11 @@ def simulate_general(
     True
     """
     why = why_no_process_values(case)
-    always = {"tree", "nothing", "abandoning", *STRATEGIES}
+    rules = {*STRATEGIES, *(["abandoning"] if case.can_abandon else [])}
+    always = {"tree", "nothing", *rules}
     if names is None:
         nested = case.risk is not None and case.risk.kind == "nested"
-        without = {"tree"} if why is None or nested else set()
-        if not case.can_abandon:
-            without = without | {"abandoning"}
+        without = {*(["tree"] if why is None or nested else []), *([] if case.can_abandon else ["abandoning"])}
         names = [name for name in GENERAL_POLICIES if name not in without and (why is None or name in always)]
     for name in names:
         if name not in GENERAL_POLICIES:
@@ -100,7 +99,7 @@ def simulate_general(
         raise InputError(f"strategies: must be among {', '.join(n for n in GENERAL_POLICIES if n in always)}, as {why}")
     sample = (Sampling(1000, 0) if sample is None else sample).at_least(2)
     model = model_of_sample(case, sample)
-    held = held_policies(case, model, sample) if set(names) - {"policy", "tree", "abandoning", *STRATEGIES} else {}
+    held = held_policies(case, model, sample) if set(names) - {"policy", "tree", *rules} else {}
     chosen = [held[name] if name in held else _made(case, model, name, sample) for name in names]
     if demand is None:
         return simulate_tables(case, model, chosen, sample)

@@ -347,7 +347,7 @@ def changes_section(manifest: Mapping[str, Any], tables: Tables, charts: Mapping
     """What would change the answer: one number at a time in words, and the map of two prices."""
     head = '<h2 id="changes">What would change the answer</h2>'
     if "changes" not in tables or len(tables["changes"]) < 2:
-        why = manifest["answer"]["refused"] or "no symbol of the case can be varied"
+        why = manifest["answer"]["refused"] or "each change takes as long to solve as the case; run it with the change"
         return f"{head}\n<p>Not known: {html.escape(why)}.</p>"
     frame = tables["changes"]
     base = frame.iloc[0]

@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from stochisru.errors import BoundsError, InfeasibleError, InputError, SolverError
 from stochisru.lunar.case import DeploymentCase
 from stochisru.lunar.deciding.orders import FirstOrders, first_orders
+from stochisru.lunar.deciding.programs import OnPrograms
 from stochisru.lunar.deciding.standing import OrderOf, ordered
 from stochisru.lunar.exact import by_year, threshold
 from stochisru.lunar.exact.root_plan import RootProblem
@@ -139,7 +140,7 @@ class RunAnswer:
         return float(there)
 
     def changes(self) -> pd.DataFrame:
-        """The optimum where one symbol is another.
+        """The optimum where one symbol is another; empty where each would be solved anew by programs.
 
         Returns
         -------
@@ -149,6 +150,8 @@ class RunAnswer:
         """
         import pandas as pd
 
+        if isinstance(self.ground, OnPrograms):
+            return pd.DataFrame()
         told = {"symbol": "", "meaning": "as it is", "unit": "", "change": 0.0, "value": np.nan, "moves": ""}
         rows: list[dict[str, Any]] = [{**told, **_optimum(self.case)}]
         for symbol, (meaning, unit) in SYMBOLS.items():

@@ -130,7 +130,7 @@ def _less(part: Decision, amounts: Array) -> tuple[float, ...] | None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Programs:
+class OnPrograms:
     """What orders by programs share."""
 
     case: DeploymentCase | GeneralCase
@@ -156,7 +156,7 @@ class _Programs:
 
 
 @dataclass(frozen=True, eq=False)
-class OnTree(_Programs):
+class OnTree(OnPrograms):
     """Orders at the root of a scenario tree, by its program."""
 
     of = Of.TREE
@@ -252,7 +252,7 @@ class OnTree(_Programs):
 
 
 @dataclass(frozen=True, eq=False)
-class OnCuts(_Programs):
+class OnCuts(OnPrograms):
     """Orders at the root of the programs of SDDP: their cuts price what every order leaves behind."""
 
     passes: int = PASSES
