@@ -239,14 +239,14 @@ def test_a_case_file_says_it_and_comes_back(tmp_path):
         (
             "\n[learning]\nrate = 1.0\nreference_mass = 1.0\n",
             {},
-            "learning.rate: must be < 1, got 1.0",
+            "learning.rate: must be a finite number >= 0 and < 1, got 1.0",
         ),
         ("\n[learning]\nrate = 0.2\n", {}, "learning.reference_mass: missing"),
         ("\n[learning]\nreference_mass = 2.0\n", {}, "learning.rate: missing"),
         (
             "\n[learning]\nrate = 0.2\nreference_mass = 0.0\n",
             {},
-            "learning.reference_mass: must be > 0",
+            "learning.reference_mass: must be a finite number > 0",
         ),
         ("\n[learning]\nrate = 0.2\nspeed = 3\n", {}, "learning.speed: unknown key"),
         (LEARNING, {"degradation": 0.1}, "technology.degradation must be 0, got 0.1"),

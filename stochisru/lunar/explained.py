@@ -58,15 +58,15 @@ def explained(error: ValidationError, parts: Mapping[str, type[Part]]) -> str:
         elif kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
             allowed = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags", "")
             problems.append(f"{where}: must be one of {allowed}, got {_SHORT.repr(item['input'])}")
+        elif kind == "too_large":
+            problems.append(f"{where}: {item['msg']}, got {_SHORT.repr(item['input'])}")
+        elif len(item["loc"]) == 2 and (allowed := _field_range(item["loc"], parts)):
+            problems.append(f"{where}: must be {allowed}, got {_SHORT.repr(item['input'])}")
         elif kind in _LIMITS:
             limit = _LIMITS[kind]
             problems.append(
                 f"{where}: must be {_RANGE[limit]} {item['ctx'][limit]:g}, got {_SHORT.repr(item['input'])}"
             )
-        elif kind == "too_large":
-            problems.append(f"{where}: {item['msg']}, got {_SHORT.repr(item['input'])}")
-        elif len(item["loc"]) == 2 and (allowed := _field_range(item["loc"], parts)):
-            problems.append(f"{where}: must be {allowed}, got {_SHORT.repr(item['input'])}")
         else:
             problems.append(f"{where}: {item['msg']}, got {_SHORT.repr(item['input'])}")
     return "; ".join(dict.fromkeys(problems))
