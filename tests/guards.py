@@ -38,6 +38,7 @@ GUARDS = {
     "stochisru/mpi.py": ("hedging",),
     "stochisru/terminal.py": ("terminal", "cli"),
     "stochisru/shown.py": ("in_hand",),
+    "stochisru/backend.py": ("run_folders",),
     # programs
     "stochisru/programs/curves/*": ("scale",),
     "stochisru/programs/conflict.py": ("bad_problems",),

@@ -68,7 +68,7 @@ def test_no_arrow_turns_back():
 def test_rooms_are_rooms():
     beside = {m.split(".")[1] for m in modules() if m.count(".") == 1 and m.startswith("stochisru.")}
     base = {name for name in beside if room(f"stochisru.{name}") == "base"}
-    assert base == {"errors", "estimate", "files", "limits", "locks", "mpi", "placing", "shown", "workers"}
+    assert base == {"backend", "errors", "estimate", "files", "limits", "locks", "mpi", "placing", "shown", "workers"}
 
 
 def test_a_worked_case_knows_no_other_but_its_data_and_cli_no_worked_case():

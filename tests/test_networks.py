@@ -787,7 +787,7 @@ def test_the_command_solves_a_network(run_cli, tmp_path):
     by = run_cli("network", "solve", "pipe.toml", "--weight", "co2=1", "--form", "literal", check=0)
     assert "20,304.6 kg/day" in by.stdout
     run_cli("network", "solve", "pipe.toml", "--export", "p.lp", check=0)
-    assert "balance_0" in (tmp_path / "p.lp").read_text()
+    assert "balance(plant,power)" in (tmp_path / "p.lp").read_text()
     for arguments, message in (
         (("--weight", "co2"), "weight: must be CRITERION=NUMBER, got 'co2'"),
         (("--weight", "money=1"), "criterion: must be one of cost, co2, got 'money'"),

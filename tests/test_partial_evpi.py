@@ -168,7 +168,7 @@ def test_bad_input():
     tree = ScenarioTree.from_process(both(), [(2, 2)])
     with pytest.raises(InputError, match="factors: must be of demand, price, got 'rain'"):
         partial_evpi(plant(1), tree, ["rain"])
-    with pytest.raises(InputError, match="paths, seed: must be >= 2"):
+    with pytest.raises(InputError, match="paths: must be an integer >= 2, got 1"):
         partial_evpi(plant(1), tree, paths=1)
     with pytest.raises(TreeError, match="horizon: must be one of both"):
         together(MarkovLattice.from_process(DEMAND, 2, 3), MarkovLattice.from_process(PRICE, 3, 3), ("a", "b"))

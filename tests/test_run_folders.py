@@ -70,7 +70,7 @@ def test_runs_of_two_cases_of_one_name_stand_beside_each_other(run_cli, tmp_path
     title = f"lunar-reference (changed, {folders[0].rpartition('-')[2]})"
     assert (manifest["case"], manifest["title"]) == ("lunar-reference", title)
     page = (first / "report.html").read_text()
-    assert f"<h1>{title}</h1>" in page
+    assert f'<h1 class="case">{title} ' in page
     bad = run_cli("run", "other.toml", *SMALL[2:], "--out", "runs/" + folders[0], check=None)
     worse = run_cli("run", "mine.toml", *SMALL[2:], "--out", "runs/" + folders[0], check=None)
     assert sorted((bad.returncode, worse.returncode)) == [0, 2]
@@ -92,7 +92,7 @@ def test_the_environment_and_a_backend_that_exists_are_left_alone(run_cli, root)
     import sys
 
     code = (
-        "import os; from stochisru.report.style import matplotlib; m = matplotlib(); "
+        "import os; from stochisru.backend import matplotlib; m = matplotlib(); "
         "print(os.environ['MPLBACKEND'], m.get_backend(auto_select=False))"
     )
     for backend, shown in (("svg", "svg svg"), ("no-such-backend", "no-such-backend None")):

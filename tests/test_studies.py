@@ -498,7 +498,7 @@ def test_commands_give_lists_of_rows_tables_and_figures(command, tmp_path):
         files = {p.name for p in (tmp_path / name).rglob("*") if p.is_file()}
         assert {"manifest.json", "case.toml", f"{name}.csv", f"{name}.parquet"} <= files
         pictures = {p.suffix for p in (tmp_path / name / "figures").iterdir()}
-        assert pictures == (set() if name == "break-even" else {".png", ".pdf"})
+        assert pictures == (set() if name == "break-even" else {".png", ".pdf", ".svg"})
     code, stdout, _ = command("frontier", *small, "--paths", "1", "--rules", "0")  # no interval can be given
     assert (code, "moderate" in stdout) == (0, True)
     code, _, stderr = command("sensitivity", *small, "--out", "tune")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from scenario_trees.arrays import Array
-from stochisru.report.style import matplotlib
+from stochisru.backend import matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from stochisru.backend import matplotlib
 from stochisru.files import FILES
 from stochisru.report.canvas import DARK, LIGHT
 from stochisru.report.chart import SLIM, Chart
-from stochisru.report.style import matplotlib
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -42,6 +42,8 @@ class _Answer(TypedDict):
 class _Common(TypedDict):
     case: str
     title: str
+    started: str
+    versions: dict[str, str]
     horizon: int
     answer: _Answer
     distance: _Distance
@@ -78,6 +80,8 @@ class _Tables(_Common):
     tables: str
     no_values: str
     measure: str
+    foresight: str | None
+    foresight_paths: int | None
     commitment: str
     support: _Support | None
     abandonment: float | None

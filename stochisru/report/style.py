@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from types import ModuleType
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from stochisru.backend import matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,24 +29,6 @@ _STYLE: dict[Any, Any] = {
     "figure.dpi": 110,
     "savefig.dpi": 220,
 }
-
-
-def matplotlib() -> ModuleType:
-    """The module, imported whatever MPLBACKEND says: figures are drawn without a backend.
-
-    A notebook puts its own backend there, which need not be installed where this process runs; matplotlib then refuses
-    to be imported. One that is installed stays chosen, for figures of the user's own.
-    """
-    backend = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
-    try:
-        import matplotlib as mpl
-    finally:
-        if backend is not None:
-            os.environ["MPLBACKEND"] = backend
-    if backend:
-        with suppress(ValueError):
-            mpl.rcParams["backend"] = backend
-    return mpl
 
 
 @contextmanager

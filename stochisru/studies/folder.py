@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scenario_trees.files import replacing
+from stochisru.backend import matplotlib
 from stochisru.files import MADE_BY, MANIFEST, RUN, drawing, replacing_folder, to_json
 from stochisru.methods.result import versions
 from stochisru.protocols import Case
@@ -118,8 +119,7 @@ class Drawing(Protocol):
 
 def write_figure(folder: Path, name: str, figure: Drawing) -> list[Path]:
     """Write a figure as PNG, PDF and SVG, the same bytes every time; return the files."""
-    import matplotlib as mpl
-
+    mpl = matplotlib()
     if (place := getattr(figure, "get_layout_engine", None)) is not None and place() is not None:
         figure.draw_without_rendering()  # type: ignore[attr-defined]
         figure.set_layout_engine("none")  # type: ignore[attr-defined]  # it is placed once, not once a file
