@@ -111,8 +111,12 @@ def require_entries(manifest: Mapping[str, Any], folder: Path, *, tables: bool) 
         ) from error
     decision = manifest["decision"]
     for name, value in {"rule": None, **decision}.items():
-        if value is None or (name.startswith("dM") and not is_number(value)):
-            what = "missing" if value is None else f"must be a number, got {reprlib.repr(value)}"
+        orders = value if isinstance(value, Mapping) else {name: value} if name.startswith("dM") else {}
+        bad = [key for key, kg in orders.items() if not (re.fullmatch(r"dM[0-9]{1,3}", key) and is_number(kg))]
+        if value is None or bad:
+            what = (
+                "missing" if value is None else f"must be kg by year of arrival, dM0, dM1, …, got {reprlib.repr(value)}"
+            )
             raise InputError(f"RUN_DIR: {folder / MANIFEST}: decision.{name}: {what}; make the run again")
 
 
