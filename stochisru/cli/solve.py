@@ -135,6 +135,8 @@ def _help(default: Any, about: About) -> str:
 def _solve(given: dict[str, Any]) -> None:
     from stochisru import mpi
     from stochisru.limits import Limit
+    from stochisru.lunar.case import DeploymentCase
+    from stochisru.lunar.solving import quickest_on_tree
     from stochisru.lunar.tables.case import is_general
     from stochisru.methods.registry import method_named, methods_on, options_for
     from stochisru.methods.result import Of, Reason
@@ -171,8 +173,10 @@ def _solve(given: dict[str, Any]) -> None:
         if is_general(problem):
             data["first_stage"] = problem.first_stage(result.first_stage)
         emit(data, json, lambda: _show(problem, result, worth, has_rule, away))
-        if json != "-" and name == "ef" and method_named("dp").refuses(problem) is None:
-            typer.echo("--method dp finds the same optimum without a solver, and faster")
+        if json != "-" and name == "ef" and isinstance(problem, DeploymentCase):
+            quickest = quickest_on_tree(problem, result.plan.tree).name
+            if quickest == "dp":
+                typer.echo("--method dp finds the same optimum without a solver, and faster")
     world = mpi.world()
     if world is not None:
         world.Barrier()  # an exit code ends all ranks: the first one has to have spoken
