@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -73,15 +74,16 @@ def simulate(
             f"{next(iter(given))}: is of paths that are drawn, --demand-paths gives them; give one of them"
         )
     problem = named_any(case, horizon if own is None else own.horizon(horizon))
+    beyond = {"branching": branching, "mapping": mapping, "rolling": rolling}
     if is_learning(problem):
-        beyond = {"branching": branching, "mapping": mapping, "rolling": rolling}
         _simulate_learning(problem, strategies, Sampling(**given), own, beyond, json)
         return
     if is_general(problem):
-        beyond = {"branching": branching, "mapping": mapping, "rolling": rolling}
         _simulate_general(problem, strategies, Sampling(**given), own, beyond, json)
         return
-    names = [n.strip() for n in strategies.split(",")] if strategies is not None else list(STRATEGIES)
+    names = _named(strategies)
+    if names is None:
+        names = list(STRATEGIES)
     for name in names:
         require_policy(name)
     sample = Sampling(**given)
@@ -110,6 +112,18 @@ def simulate(
     emit(outcome.to_dict(), json, lambda: print_comparison(outcome))
 
 
+def _named(strategies: str | None) -> list[str] | None:
+    """Names of an option that lists them; None where it is not given."""
+    return None if strategies is None else [name.strip() for name in strategies.split(",")]
+
+
+def _require_none(options: Mapping[str, Any], why: str) -> None:
+    """Refuse the first option that is given."""
+    for name, given in options.items():
+        if given is not None:
+            raise InputError(f"{name}: {why}")
+
+
 def _simulate_learning(
     case: LearningCase,
     strategies: str | None,
@@ -123,11 +137,8 @@ def _simulate_learning(
     from stochisru.lunar.simulation.monte_carlo import simulated, simulated_on
     from stochisru.methods.result import Of
 
-    for name, given in beyond.items():
-        if given is not None:
-            raise InputError(f"{name}: is for cases without learning")
-    names = None if strategies is None else [name.strip() for name in strategies.split(",")]
-    chosen = learned_policies(case, names)
+    _require_none(beyond, "is for cases without learning")
+    chosen = learned_policies(case, _named(strategies))
     with progress(f"simulating {case.name}"):
         found = simulated(case, chosen, sample) if own is None else simulated_on(case, chosen, own.of(case))
     of = Of.PROCESS if own is None else Of.PATHS
@@ -152,10 +163,8 @@ def _simulate_general(
     from stochisru.lunar.general_policies import simulate_general
     from stochisru.methods.result import Of
 
-    for name, given in beyond.items():
-        if given is not None:
-            raise InputError(f"{name}: is for cases without tables, {case.name} says {case.what}")
-    names = None if strategies is None else [name.strip() for name in strategies.split(",")]
+    _require_none(beyond, f"is for cases without tables, {case.name} says {case.what}")
+    names = _named(strategies)
     with progress(f"simulating {case.name}"):
         found = simulate_general(case, names, sample, None if own is None else own.of(case))
     of = Of.PROCESS if own is None else Of.PATHS

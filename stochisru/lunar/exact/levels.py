@@ -361,12 +361,7 @@ class TreeLevels:
 
     def _best_step(self, t: int, total: Array, weight: Array) -> tuple[Array, Choice]:
         """Best worth of (commitments, levels) before the deployment of year t, and the level to go to."""
-        k = self.levels.size
-        price, scale = discount_factors(self.case)[t], shrinkage(self.case)[t]
-        cost = np.zeros((k, k))
-        for i in range(k):
-            cost[i, i:] = price * self.case.investment(scale * (self.levels[i:] - self.levels[i]))
-        return best_steps(total, cost, weight)
+        return best_steps(total, discount_factors(self.case)[t] * plain_cost(self.case)(t, self.levels), weight)
 
     @cached_property
     def _held_at(self) -> Index:

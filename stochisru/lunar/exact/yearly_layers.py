@@ -25,11 +25,13 @@ from scenario_trees.arrays import Array, Index, Mask
 from scenario_trees.tree import ScenarioTree
 from stochisru.lunar.exact.by_year import YearlyUnitValue, allowed_years, why_no_layers
 from stochisru.lunar.tables.case import GeneralCase
-from stochisru.lunar.tables.model import StatedCase
+from stochisru.lunar.tables.plants import KindOfPlant
 from stochisru.methods.result import Bounds, Kind, Of
 from stochisru.problem.information import Fixed, Held, Information, Recourse, Static, WaitAndSee
 from stochisru.values import Optimum
 
+#: Name of the decision of the one kind of plant.
+DECISION = "dM"
 #: Entries (node, layer) handled at once, and the most there may be.
 _CHUNK, MOST_ENTRIES = 4_000_000, 400_000_000
 
@@ -61,19 +63,12 @@ class YearlyLayers:
         """Optimum of a case under an information that is not refused."""
         layers = TreeLayers(problem, tree)
         if isinstance(information, WaitAndSee):
-            leaves = tree.at(tree.horizon)
-            nodes = [np.arange(leaves.start, leaves.stop)]
-            while tree.parent[nodes[-1][0]] >= 0:
-                nodes.append(tree.parent[nodes[-1]])
-            value = float(tree.probability[leaves] @ foreseen(problem, tree.value[np.array(nodes[::-1])]))
+            worth = foreseen(problem, tree.value[tree.node_paths()].T)
+            value = float(tree.probability[tree.leaves] @ worth)
             return Optimum(Bounds.point(value, Kind.CERTIFIED, Of.TREE, layers.flows), None)
         value, orders = layers.best(information)
         bounds = Bounds(layers.worth(orders), value, Kind.CERTIFIED, Of.TREE, layers.flows)
         return Optimum(bounds, {DECISION: orders})
-
-
-#: Name of the decision of the one kind of plant.
-DECISION = "dM"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +79,13 @@ class TreeLayers:
     tree: ScenarioTree
 
     @cached_property
-    def _stated(self) -> StatedCase:
-        return self.case.stated
-
-    @cached_property
     def unit(self) -> YearlyUnitValue:
         """What a kilogram earns and costs, by year."""
-        return YearlyUnitValue.stated(self._stated)
+        return YearlyUnitValue.stated(self.case.stated)
 
     @property
-    def _kind(self) -> Any:
-        return self._stated.kinds[0]
+    def _kind(self) -> KindOfPlant:
+        return self.case.stated.kinds[0]
 
     @cached_property
     def _spans(self) -> list[slice]:
@@ -152,7 +143,7 @@ class TreeLayers:
         if isinstance(information, Held) and count:
             given = np.asarray(information.plan[DECISION], dtype=float)[:count]
         there = self._kind.M0 + np.concatenate([[0.0], np.cumsum(given / self.unit.left(np.arange(count)))])
-        allowed = allowed_years(self._stated)
+        allowed = allowed_years(self.case.stated)
         arrivals: dict[int, list[int]] = {}
         for s in range(count, T + 1):
             if allowed[s] and information.is_open(s):

@@ -46,9 +46,7 @@ class LearnedValues(Differences):
     def point(self, name: str) -> float:
         """What the plan in hand is worth, $, or the difference of two such values (0 if rounding)."""
         if name in DIFFERENCES:
-            high, low = DIFFERENCES[name]
-            difference = self.point(high) - self.point(low)
-            return difference if abs(difference) > ROUNDING * self.rp.flows else 0.0
+            return self._apart(*DIFFERENCES[name], self.rp.flows)
         return self.bracket(name).lower
 
     def __repr__(self) -> str:

@@ -185,9 +185,7 @@ class ExactValues(Differences):
     def point(self, name: str) -> float:
         """Middle of the bracket of one value, or the difference of two such."""
         if isinstance(name, str) and name in DIFFERENCES:
-            high, low = DIFFERENCES[name]
-            difference = self.point(high) - self.point(low)
-            return difference if abs(difference) > ROUNDING * self._flows else 0.0
+            return self._apart(*DIFFERENCES[name], self._flows)
         bounds = self.bracket(name)
         return 0.5 * (bounds.lower + bounds.upper)
 

@@ -117,6 +117,11 @@ class Differences(ABC):
     def point(self, name: str) -> float:
         """One value, $."""
 
+    def _apart(self, high: str, low: str, flows: float) -> float:
+        """Difference of two points, $; 0 where it is rounding of sums of money as large as ``flows``."""
+        difference = self.point(high) - self.point(low)
+        return difference if abs(difference) > ROUNDING * flows else 0.0
+
     def entries(self, of: Of) -> dict[str, Any]:
         """Entries of all values for JSON; ``of`` is what they are values of."""
         brackets = {name: self.bracket(name) for name in MEANING}
@@ -200,9 +205,7 @@ class ValueTable(Differences, Shown):
     def point(self, name: str) -> float:
         """Value of one entry: what the plan in hand is worth, or the difference of two such values (0 if rounding)."""
         if isinstance(name, str) and name in DIFFERENCES:
-            high, low = DIFFERENCES[name]
-            difference = self.point(high) - self.point(low)
-            return difference if abs(difference) > ROUNDING * self.rp.flows else 0.0
+            return self._apart(*DIFFERENCES[name], self.rp.flows)
         return self.bracket(name).lower
 
     def __repr__(self) -> str:
